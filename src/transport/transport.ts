@@ -1,0 +1,46 @@
+import { BootproofError } from "../errors.js";
+
+/**
+ * A pipe of bytes in both directions: a serial port, a TCP connection, an emulated board's UART. It never retries,
+ * prints, or looks inside what it carries.
+ */
+export interface ByteStream {
+  /** What a person would call this end, e.g. `/dev/ttyACM0` or `127.0.0.1:5000`. */
+  readonly name: string;
+  /** Resolves when the bytes have been handed to the other side. Throws {@link TransportError}. */
+  write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Chunks as they arrive, any size. One consumer. Ends when this side closes; throws {@link TransportError} `lost`
+   * when the other side goes away.
+   */
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** Closing twice is harmless. */
+  close(): Promise<void>;
+}
+
+export type TransportErrorCode =
+  /** No such port, host or file. */
+  | "not-found"
+  /** Another program holds it. */
+  | "busy"
+  /** The user may not open it. */
+  | "permission"
+  /** Nobody listens there. */
+  | "refused"
+  /** It was open and went away: cable pulled, program ended. */
+  | "lost"
+  /** The address cannot be read as one. */
+  | "bad-address"
+  | "failed";
+
+/** Opening or using a pipe failed. */
+export class TransportError extends BootproofError {
+  declare readonly code: TransportErrorCode;
+  /** The pipe's name or the address that was asked for. */
+  readonly pipe: string;
+
+  constructor(code: TransportErrorCode, pipe: string, message: string, options: { hint?: string | undefined; cause?: unknown } = {}) {
+    super(code, message, options);
+    this.pipe = pipe;
+  }
+}
