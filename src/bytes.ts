@@ -1,0 +1,168 @@
+import { BootproofError } from "./errors.js";
+
+/**
+ * Reads and writes that never leave the bytes they are given.
+ *
+ * Everything the project parses comes from a device or a file, so an offset is checked before it is used and a
+ * failure says where it was. Names carry width and order: `u16be` is two bytes, most significant first.
+ */
+
+export type BytesErrorCode =
+  /** The bytes end before what should be read or written. */
+  | "out-of-bounds"
+  /** A number does not fit the width it should be written with. */
+  | "out-of-range"
+  /** A text is not hex, or not base64. */
+  | "bad-text";
+
+/** A read or write left its bytes, or a text does not spell bytes. */
+export class BytesError extends BootproofError {
+  declare readonly code: BytesErrorCode;
+  /** Where it happened: byte offset, or character position in a text. */
+  readonly offset: number;
+
+  constructor(code: BytesErrorCode, offset: number, message: string) {
+    super(code, message);
+    this.offset = offset;
+  }
+}
+
+/** `length` bytes from `offset`, as a view. Throws instead of giving fewer, which `subarray` would. */
+export function take(bytes: Uint8Array, offset: number, length: number): Uint8Array {
+  mustHold(bytes, offset, length);
+  return bytes.subarray(offset, offset + length);
+}
+
+export function u8(bytes: Uint8Array, offset: number): number {
+  return read(bytes, offset, 1, false);
+}
+export function u16be(bytes: Uint8Array, offset: number): number {
+  return read(bytes, offset, 2, false);
+}
+export function u16le(bytes: Uint8Array, offset: number): number {
+  return read(bytes, offset, 2, true);
+}
+export function u32be(bytes: Uint8Array, offset: number): number {
+  return read(bytes, offset, 4, false);
+}
+export function u32le(bytes: Uint8Array, offset: number): number {
+  return read(bytes, offset, 4, true);
+}
+
+export function putU8(bytes: Uint8Array, offset: number, value: number): void {
+  put(bytes, offset, 1, value, false);
+}
+export function putU16be(bytes: Uint8Array, offset: number, value: number): void {
+  put(bytes, offset, 2, value, false);
+}
+export function putU16le(bytes: Uint8Array, offset: number, value: number): void {
+  put(bytes, offset, 2, value, true);
+}
+export function putU32be(bytes: Uint8Array, offset: number, value: number): void {
+  put(bytes, offset, 4, value, false);
+}
+export function putU32le(bytes: Uint8Array, offset: number, value: number): void {
+  put(bytes, offset, 4, value, true);
+}
+
+/** One new array holding all parts in order. */
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}
+
+export function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
+/**
+ * Like {@link equal}, but looks at every byte even after a difference. For comparing digests and key material, where
+ * the time until the first difference would tell how much of a guess was right.
+ */
+export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let index = 0; index < a.length; index++) difference |= a[index]! ^ b[index]!;
+  return difference === 0;
+}
+
+/** Are all bytes `value`? True for no bytes at all. Erased flash is `isFilledWith(bytes, 0xff)`. */
+export function isFilledWith(bytes: Uint8Array, value: number): boolean {
+  return bytes.every((byte) => byte === value);
+}
+
+/** Lower-case hex without separators. */
+export function toHex(bytes: Uint8Array): string {
+  return asBuffer(bytes).toString("hex");
+}
+
+/** Hex digits of either case, nothing else. Throws `bad-text`. */
+export function fromHex(text: string): Uint8Array {
+  const bad = text.search(/[^0-9a-fA-F]/);
+  if (bad >= 0) throw new BytesError("bad-text", bad, `Not a hex digit at position ${bad}.`);
+  if (text.length % 2 !== 0)
+    throw new BytesError("bad-text", text.length, `Odd number of hex digits: ${text.length}.`);
+  return new Uint8Array(Buffer.from(text, "hex"));
+}
+
+/** Standard alphabet with padding. */
+export function toBase64(bytes: Uint8Array): string {
+  return asBuffer(bytes).toString("base64");
+}
+
+/**
+ * Strict: standard alphabet, whole groups of four, padding only at the end and only when needed. Throws `bad-text`.
+ * Node's own decoder skips what it does not know, which would turn a damaged line into wrong bytes.
+ */
+export function fromBase64(text: string): Uint8Array {
+  const bad = text.search(/[^A-Za-z0-9+/]/);
+  const end = bad < 0 ? text.length : bad;
+  const padding = text.length - end;
+  if (padding > 2 || text.slice(end) !== "=".repeat(padding))
+    throw new BytesError("bad-text", end, `Not base64 at position ${end}.`);
+  if (text.length % 4 !== 0)
+    throw new BytesError("bad-text", text.length, `Base64 ends inside a group of four.`);
+  return new Uint8Array(Buffer.from(text, "base64"));
+}
+
+function read(bytes: Uint8Array, offset: number, width: number, littleEndian: boolean): number {
+  mustHold(bytes, offset, width);
+  let value = 0;
+  for (let index = 0; index < width; index++) {
+    // Multiplied, not shifted: a shift would make the fourth byte's top bit a sign.
+    value = value * 256 + bytes[littleEndian ? offset + width - 1 - index : offset + index]!;
+  }
+  return value;
+}
+
+function put(bytes: Uint8Array, offset: number, width: number, value: number, littleEndian: boolean): void {
+  mustHold(bytes, offset, width);
+  if (!Number.isInteger(value) || value < 0 || value >= 256 ** width)
+    throw new BytesError("out-of-range", offset, `${value} does not fit ${width} byte(s).`);
+  for (let index = 0; index < width; index++) {
+    bytes[littleEndian ? offset + index : offset + width - 1 - index] =
+      Math.floor(value / 256 ** index) & 0xff;
+  }
+}
+
+function mustHold(bytes: Uint8Array, offset: number, length: number): void {
+  const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
+  if (!whole || offset + length > bytes.length) {
+    const wanted = `${length} byte(s) at offset ${offset}`;
+    throw new BytesError(
+      "out-of-bounds",
+      offset,
+      `Wanted ${wanted}, but there are only ${bytes.length} bytes.`,
+    );
+  }
+}
+
+/** The same memory as a Buffer, whose hex and base64 are native. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
