@@ -1,0 +1,84 @@
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, isAbsolute, join, resolve } from "node:path";
+import { BootproofError } from "../errors.js";
+
+/** What may stand in the config file; every field can also be given on the command line. */
+export interface Config {
+  /** Default board address, or the name of one in `boards`. */
+  device?: string;
+  /** Names for addresses: `{"bench-3": "serial:/dev/ttyACM0"}`. */
+  boards: Record<string, string>;
+  /** Key files against which images are checked. */
+  keys: string[];
+  /** Image files whose versions and counters are known, to explain what a board holds. */
+  known: string[];
+}
+
+/** The config file cannot be read as one. */
+export class ConfigError extends BootproofError {
+  declare readonly code: "bad-config";
+}
+
+const fileNames = () => [
+  join(process.cwd(), ".bootproof.json"),
+  join(process.env["XDG_CONFIG_HOME"] ?? join(homedir(), ".config"), "bootproof", "config.json"),
+];
+
+/**
+ * The first config file that exists: `.bootproof.json` in this folder, else `bootproof/config.json` in the user's
+ * config folder. Paths in it are relative to the file.
+ *
+ * @throws ConfigError when the file is not what it should be
+ */
+export function loadConfig(): Config {
+  for (const path of fileNames()) {
+    let text: string;
+    try {
+      text = readFileSync(path, "utf8");
+    } catch (cause) {
+      // No file there is the ordinary case; anything else is worth a word.
+      if ((cause as NodeJS.ErrnoException).code === "ENOENT") continue;
+      throw new ConfigError("bad-config", `cannot read the config file ${path}: ${(cause as Error).message}`, { cause });
+    }
+    return parseConfig(path, text);
+  }
+  return { boards: {}, keys: [], known: [] };
+}
+
+/** @throws ConfigError naming the field that is wrong */
+export function parseConfig(path: string, text: string): Config {
+  const wrong = (what: string, cause?: unknown) =>
+    new ConfigError("bad-config", `${path}: ${what}`, {
+      cause,
+      hint: 'it is a JSON object with the optional fields "device", "boards", "keys" and "known"',
+    });
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch (cause) {
+    throw wrong(`this is not JSON (${(cause as Error).message})`, cause);
+  }
+  if (typeof data !== "object" || data === null || Array.isArray(data)) throw wrong("the top level is not an object");
+  const fields = new Map(Object.entries(data));
+  for (const name of fields.keys()) {
+    if (!["device", "boards", "keys", "known"].includes(name)) throw wrong(`unknown field "${name}"`);
+  }
+  const files = (name: string): string[] => {
+    const list = fields.get(name) ?? [];
+    if (!Array.isArray(list) || !list.every((item) => typeof item === "string")) throw wrong(`"${name}" is not a list of file names`);
+    return list.map((file) => (isAbsolute(file) ? file : resolve(dirname(path), file)));
+  };
+  const boards = fields.get("boards") ?? {};
+  if (typeof boards !== "object" || boards === null || !Object.values(boards).every((value) => typeof value === "string")) {
+    throw wrong('"boards" is not an object of name and address');
+  }
+  const device = fields.get("device");
+  if (device !== undefined && typeof device !== "string") throw wrong('"device" is not text');
+  return {
+    ...(device === undefined ? {} : { device }),
+    boards: boards as Record<string, string>,
+    keys: files("keys"),
+    known: files("known"),
+  };
+}

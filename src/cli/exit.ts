@@ -1,0 +1,71 @@
+import { BootproofError } from "../errors.js";
+
+/** Exit statuses, one per kind of ending; the README prints this table. */
+export const exitStatuses = {
+  0: "done",
+  1: "a fault inside bootproof",
+  2: "the command line or the config file is wrong",
+  3: "the gate refused the image; nothing was sent",
+  4: "the board refused the image or went back to the old one",
+  5: "the image runs but failed its health check and was not confirmed",
+  6: "the image did not pass verification",
+  10: "no such port, host or board",
+  11: "more than one board could be meant",
+  12: "the port is held by another program",
+  13: "no permission to open the port",
+  14: "nobody listens at the address",
+  15: "the link was lost",
+  16: "the board is silent",
+  17: "bytes arrive but are no SMP: wrong baud rate or wrong port",
+  18: "the board answered with an error",
+  19: "the board answered something that is not valid SMP",
+  20: "a file cannot be read or written",
+  21: "the file is not an MCUboot image",
+  22: "the image is truncated or damaged in its structure",
+  23: "the image does not fit the slot",
+  24: "a key cannot be used",
+  25: "a tool that is needed is not installed",
+  130: "interrupted",
+} as const;
+
+export type ExitStatus = keyof typeof exitStatuses;
+
+/** Error code -> exit status. A code that is not here is a fault of ours: 1. */
+const statusOf: Record<string, ExitStatus> = {
+  usage: 2,
+  "bad-config": 2,
+  "bad-address": 2,
+  "gate-refused": 3,
+  "not-running": 4,
+  unhealthy: 5,
+  "not-verified": 6,
+  "not-found": 10,
+  "no-board": 10,
+  "unknown-board": 10,
+  ambiguous: 11,
+  busy: 12,
+  permission: 13,
+  refused: 14,
+  lost: 15,
+  silent: 16,
+  garbage: 17,
+  "file-missing": 20,
+  "file-unreadable": 20,
+  "file-exists": 20,
+};
+
+/** The exit status an error leads to. */
+export function statusFor(error: unknown): ExitStatus {
+  if (error instanceof DOMException && error.name === "AbortError") return 130;
+  if (!(error instanceof BootproofError)) return 1;
+  return statusOf[error.code] ?? 1;
+}
+
+/** A command was used in a way that cannot work. */
+export class UsageError extends BootproofError {
+  declare readonly code: "usage";
+
+  constructor(message: string, hint?: string) {
+    super("usage", message, { hint });
+  }
+}

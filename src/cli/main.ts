@@ -1,0 +1,74 @@
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { BootproofError } from "../errors.js";
+import { statusFor } from "./exit.js";
+import { printable } from "./output.js";
+
+/** A file of `commands/`: adds its options and its action to the command it is given. */
+export interface CommandModule {
+  define(command: Command): void;
+}
+
+/** Name, what it does, where it is. Only the file of the command that was asked for is loaded. */
+const commands: readonly (readonly [name: string, summary: string, load: () => Promise<CommandModule>])[] = [
+  ["devices", "show the boards and ports that are there", () => import("./commands/devices.js")],
+  ["info", "show a board: slots, versions, hashes, security counters", () => import("./commands/info.js")],
+  ["flash", "check an image, send it, try it, judge the result, confirm it", () => import("./commands/flash.js")],
+  ["image", "single steps: list, upload, test, confirm, erase", () => import("./commands/image.js")],
+  ["reset", "restart a board, into serial recovery if asked", () => import("./commands/reset.js")],
+  ["sign", "sign a firmware body as an MCUboot image", () => import("./commands/sign.js")],
+  ["verify", "check an image file against keys", () => import("./commands/verify.js")],
+  ["inspect", "show what is in an image file", () => import("./commands/inspect.js")],
+  ["keys", "make signing keys, show their public halves and hashes", () => import("./commands/keys.js")],
+  ["board", "start an emulated board and say how to reach it", () => import("./commands/board.js")],
+  ["demo", "the main job on an emulated board, good and bad images", () => import("./commands/demo.js")],
+];
+
+function version(): string {
+  const file = new URL("../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}
+
+async function build(argv: readonly string[]): Promise<Command> {
+  const program = new Command("bootproof")
+    .description("Signs, checks, sends and proves firmware updates on boards that run MCUboot.")
+    .version(version(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "show help for a command")
+    .showHelpAfterError("(bootproof --help lists the commands)")
+    .exitOverride();
+  for (const [name, summary, load] of commands) {
+    const command = program.command(name).description(summary).exitOverride();
+    if (argv.includes(name)) (await load()).define(command);
+  }
+  return program;
+}
+
+/** One error, said once: what happened and why, then what to try. */
+function complain(error: unknown): void {
+  if (error instanceof BootproofError) {
+    process.stderr.write(`bootproof: ${printable(error.message)}\n`);
+    if (error.hint !== undefined) process.stderr.write(`  try: ${error.hint}\n`);
+  } else if (statusFor(error) === 130) {
+    process.stderr.write("bootproof: interrupted\n");
+  } else {
+    const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stderr.write(`bootproof: this is a fault in bootproof itself, please report it\n${trace}\n`);
+  }
+}
+
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    const program = await build(argv);
+    await program.parseAsync(argv, { from: "user" });
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    complain(error);
+    return statusFor(error);
+  }
+}
+
+// stdout may be a pipe that its reader closes early, as `head` does.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+process.exitCode = await main(process.argv.slice(2));

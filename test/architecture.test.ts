@@ -1,0 +1,79 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+
+const src = fileURLToPath(new URL("../src", import.meta.url));
+
+/** Room -> the rooms it may import from, besides itself. A new arrow is a visible change to this table. */
+const arrows: Record<string, readonly string[]> = {
+  errors: [],
+  bytes: ["errors"],
+  smp: ["bytes", "errors"],
+  image: ["bytes", "errors"],
+  transport: ["bytes", "errors"],
+  client: ["smp", "transport", "bytes", "errors"],
+  board: ["image", "transport", "bytes", "errors"],
+  workflow: ["client", "smp", "image", "transport", "bytes", "errors"],
+  cli: ["workflow", "client", "board", "smp", "image", "transport", "bytes", "errors"],
+  index: ["workflow", "client", "board", "smp", "image", "transport", "bytes", "errors"],
+};
+
+/** Package or builtin -> the files or rooms through which it enters. */
+const doors: Record<string, readonly string[]> = {
+  "cbor-x": ["smp/cbor.ts"],
+  "@noble/curves": ["image/algorithms.ts"],
+  "@noble/hashes": ["image/algorithms.ts"],
+  serialport: ["transport/serial.ts", "transport/list.ts"],
+  commander: ["cli/"],
+  "node:fs": ["cli/", "board/", "transport/list.ts", "transport/holder.ts"],
+  "node:child_process": ["cli/", "board/"],
+  "node:net": ["transport/tcp.ts", "board/", "cli/"],
+};
+
+/** Rooms that run anywhere, a browser too: no builtin of Node at all. */
+const pure = ["errors", "bytes", "smp", "image"];
+
+const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
+
+const roomOf = (file: string) => file.split(sep)[0]!.replace(/\.ts$/, "");
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(src, file), "utf8");
+  const statements = text.matchAll(/(?:from\s+|import\s+|import\()\s*"([^"]+)"/g);
+  return [...statements].map((match) => match[1]!);
+}
+
+function packageOf(specifier: string): string {
+  if (specifier.startsWith("node:")) return specifier.split("/")[0]!;
+  return specifier.startsWith("@") ? specifier.split("/").slice(0, 2).join("/") : specifier.split("/")[0]!;
+}
+
+describe("the house", () => {
+  it("has source files in known rooms only", () => {
+    expect(files.length).toBeGreaterThan(10);
+    expect(files.filter((file) => !(roomOf(file) in arrows))).toEqual([]);
+  });
+
+  it.each(files)("%s imports only from rooms below it", (file) => {
+    const allowed = [roomOf(file), ...arrows[roomOf(file)]!];
+    const wrong = importsOf(file)
+      .filter((specifier) => specifier.startsWith("."))
+      .map((specifier) => relative(src, resolve(src, dirname(file), specifier)))
+      .filter((target) => !allowed.includes(roomOf(target.replace(/\.js$/, ".ts"))));
+    expect(wrong).toEqual([]);
+  });
+
+  it.each(files)("%s uses packages through their doors", (file) => {
+    const outside = importsOf(file)
+      .filter((specifier) => !specifier.startsWith("."))
+      .map(packageOf)
+      .filter((name) => {
+        const door = doors[name];
+        if (name.startsWith("node:") && pure.includes(roomOf(file))) return true;
+        if (door === undefined) return !name.startsWith("node:");
+        return !door.some((allowed) => file.split(sep).join("/").startsWith(allowed));
+      });
+    expect(outside).toEqual([]);
+  });
+});
