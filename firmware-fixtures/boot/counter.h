@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stored security counters, one per image, in two flash sectors of their own. A counter only ever rises:
+ * a power cut in any operation leaves the old value or the new one, and a full sector is replaced by its twin
+ * before it is erased. Only the bootloader can write: it locks the sectors before it starts an image. */
+#ifndef COUNTER_H
+#define COUNTER_H
+#include <stdint.h>
+
+/* The stored counter; 0 if never advanced. Meaningless under POLICY_NO_COUNTER. */
+uint32_t counter_read(unsigned image);
+
+/* Raises the stored counter to `value`. An equal value is no flash operation; a lower one is refused.
+ * 0, or negative: lower value, image number out of range, or an error of flash/flash.h. */
+int counter_advance(unsigned image, uint32_t value);
+
+#endif
