@@ -1,0 +1,58 @@
+import type { Fields, Kind, ObjectOf, TypeOf } from "./schema.js";
+import { object } from "./schema.js";
+
+/** One command, declared once. Everything else (types, checks, encoding, the raw command) is derived from it. */
+export interface Command<Req, Res> {
+  /** `image upload`: as the raw command and the trace call it. */
+  readonly name: string;
+  /** What it does, one sentence. */
+  readonly does: string;
+  readonly group: number;
+  readonly id: number;
+  readonly op: "read" | "write";
+  readonly request: Kind<Req> & { readonly fields: Fields };
+  readonly response: Kind<Res>;
+  /** Response key beside which `rc` is a result of the command and not a failure to run it. */
+  readonly resultBeside?: string;
+  /**
+   * Sent twice it does no more than sent once, so a lost answer may be cured by asking again. Left out: reads are, writes
+   * are not. Say so on writes that set a state or carry their own offset, never on those that run, append or reset.
+   */
+  readonly repeatable?: boolean;
+}
+
+/** Any command, for code that works on all of them. Its requests are checked at run time only. */
+export type AnyCommand = Command<unknown, unknown>;
+export type RequestOf<C> = C extends Command<infer Req, unknown> ? Req : never;
+export type ResponseOf<C> =
+  C extends Command<never, infer Res> ? Res : C extends Command<unknown, infer Res> ? Res : never;
+
+interface Declaration<Req extends Fields, Res> {
+  name: string;
+  does: string;
+  group: number;
+  id: number;
+  op: "read" | "write";
+  request: Req;
+  response: Res;
+  resultBeside?: string;
+  repeatable?: boolean;
+}
+
+/**
+ * Declares a command. `response` is a table of fields, or a {@link Kind} when its keys are data. `rc` and `err` are not
+ * part of it: they are the protocol's own and never reach a response.
+ */
+export function command<const Req extends Fields, const Res extends Fields | Kind<unknown>>(
+  declared: Declaration<Req, Res>,
+): Command<
+  ObjectOf<Req>,
+  Res extends Kind<unknown> ? TypeOf<Res> : Res extends Fields ? ObjectOf<Res> : never
+> {
+  const response = isKind(declared.response) ? declared.response : object(declared.response as Fields);
+  return { ...declared, request: object(declared.request), response } as never;
+}
+
+function isKind(value: Fields | Kind<unknown>): value is Kind<unknown> {
+  return typeof value.check === "function";
+}

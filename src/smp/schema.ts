@@ -1,0 +1,201 @@
+import { BootproofError } from "../errors.js";
+
+/**
+ * Field kinds: what a value in a payload may be, checked at run time and known to the compiler. A declaration is written
+ * once; types come out of it by inference and checks by calling {@link Kind.check}.
+ */
+export interface Kind<T> {
+  /** For people: `uint`, `bytes(32)`, `list of text`. */
+  readonly name: string;
+  /** The value itself when it is of this kind. Throws {@link ShapeError} naming `path`. */
+  check(value: unknown, path: string, mode: CheckMode): T;
+}
+
+/**
+ * `hear`: what a device said; keys nobody declared are kept, since servers, hooks and vendor trees add some. `say`: what
+ * we are about to send; an undeclared key is a mistake, and absent optional ones are left out.
+ */
+export type CheckMode = "hear" | "say";
+
+/** A kind whose key may be missing. */
+export interface Optional<T> extends Kind<T> {
+  readonly optional: true;
+}
+
+/** The kind of a map with declared keys. */
+export interface ObjectKind<F extends Fields> extends Kind<ObjectOf<F>> {
+  readonly fields: F;
+}
+
+export type Fields = { readonly [key: string]: Kind<unknown> };
+export type TypeOf<K> = K extends Kind<infer T> ? T : never;
+type OptionalKeys<F> = { [K in keyof F]: F[K] extends Optional<unknown> ? K : never }[keyof F];
+type Simplify<T> = { [K in keyof T]: T[K] } & {};
+export type ObjectOf<F extends Fields> = Simplify<
+  { readonly [K in Exclude<keyof F, OptionalKeys<F>>]: TypeOf<F[K]> } & {
+    readonly [K in OptionalKeys<F>]?: TypeOf<F[K]> | undefined;
+  }
+>;
+
+export type ShapeErrorCode =
+  /** A key that must be there is not. */
+  | "missing"
+  /** A value of another kind than declared. */
+  | "wrong-kind"
+  /** A key to be sent that the command does not have. */
+  | "unknown-key";
+
+/** A payload does not have the shape its command declares. */
+export class ShapeError extends BootproofError {
+  declare readonly code: ShapeErrorCode;
+  /** Where: `images[1].hash`. */
+  readonly path: string;
+  /** The kind that was declared there. */
+  readonly expected: string;
+  /** What was there instead, in words. */
+  readonly got: string;
+
+  constructor(code: ShapeErrorCode, path: string, expected: string, got: string) {
+    super(code, SHAPE_SENTENCES[code](path === "" ? "payload" : path, expected, got));
+    this.path = path;
+    this.expected = expected;
+    this.got = got;
+  }
+}
+
+const SHAPE_SENTENCES = {
+  missing: (path: string, expected: string) => `"${path}" is missing (should be ${expected}).`,
+  "wrong-kind": (path: string, expected: string, got: string) =>
+    `"${path}" should be ${expected}, not ${got}.`,
+  "unknown-key": (path: string, expected: string) => `"${path}" is not one of: ${expected}.`,
+} as const;
+
+/** A whole number from 0 up to 2^53-1, the largest a JavaScript number holds exactly. */
+export const uint: Kind<number> = kind("uint", (value) => isInteger(value) && value >= 0);
+
+/** A whole number, negative allowed, exact in a JavaScript number. */
+export const int: Kind<number> = kind("int", isInteger);
+
+/** A whole number of up to 64 bits: a number while that is exact, a bigint beyond. For counters that may be that wide. */
+export const uint64: Kind<number | bigint> = kind(
+  "uint64",
+  (value) => (isInteger(value) || typeof value === "bigint") && value >= 0 && value <= 0xffff_ffff_ffff_ffffn,
+);
+
+export const text: Kind<string> = kind("text", (value) => typeof value === "string");
+export const bool: Kind<boolean> = kind("bool", (value) => typeof value === "boolean");
+
+/** Anything a payload can hold, unchecked. */
+export const anything: Kind<unknown> = kind("anything", () => true);
+
+/** A byte string; of exactly `length` bytes when given. */
+export function bytes(length?: number): Kind<Uint8Array> {
+  const name = length === undefined ? "bytes" : `bytes(${length})`;
+  return kind(
+    name,
+    (value) => value instanceof Uint8Array && (length === undefined || value.length === length),
+  );
+}
+
+/** The key may be missing. */
+export function optional<T>(inner: Kind<T>): Optional<T> {
+  return { ...inner, optional: true };
+}
+
+/** Any number of the same kind. */
+export function list<T>(item: Kind<T>): Kind<readonly T[]> {
+  const name = `list of ${item.name}`;
+  return {
+    name,
+    check(value, path, mode) {
+      if (!Array.isArray(value)) throw new ShapeError("wrong-kind", path, name, describe(value));
+      return value.map((entry: unknown, index) => item.check(entry, `${path}[${index}]`, mode));
+    },
+  };
+}
+
+/** A map whose keys are data, such as thread names, and whose values are all of one kind. */
+export function record<T>(item: Kind<T>): Kind<Readonly<Record<string, T>>> {
+  const name = `map of ${item.name}`;
+  return {
+    name,
+    check: (value, path, mode) =>
+      fromEntries(
+        entriesOf(value, path, name).map(([key, entry]) => [key, item.check(entry, under(path, key), mode)]),
+      ),
+  };
+}
+
+/** A map with declared keys. */
+export function object<const F extends Fields>(fields: F): ObjectKind<F> {
+  const name = `map with ${Object.keys(fields).join(", ") || "no keys"}`;
+  return {
+    name,
+    fields,
+    check(value, path, mode) {
+      const entries = entriesOf(value, path, name).filter(
+        ([, entry]) => mode === "hear" || entry !== undefined,
+      );
+      const present = new Set(entries.map(([key]) => key));
+      for (const [key, field] of Object.entries(fields)) {
+        if (!present.has(key) && !isOptional(field))
+          throw new ShapeError("missing", under(path, key), field.name, "nothing");
+      }
+      // The order of the keys stays the caller's.
+      return fromEntries(
+        entries.map(([key, entry]) => [key, checkField(fields, key, entry, path, mode)]),
+      ) as ObjectOf<F>;
+    },
+  };
+}
+
+/** What a value is, in the words of this file. */
+export function describe(value: unknown): string {
+  if (value === null || value === undefined || typeof value === "boolean") return String(value);
+  if (typeof value === "number" || typeof value === "bigint") return `the number ${value}`;
+  if (typeof value === "string") return value.length > 40 ? "a long text" : `the text "${value}"`;
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  return Array.isArray(value) ? `a list of ${value.length}` : "a map";
+}
+
+function checkField(fields: Fields, key: string, entry: unknown, path: string, mode: CheckMode): unknown {
+  // Asked of the table itself: a device may well send a key named `constructor`.
+  if (Object.hasOwn(fields, key)) return fields[key]!.check(entry, under(path, key), mode);
+  if (mode === "say")
+    throw new ShapeError("unknown-key", under(path, key), Object.keys(fields).join(", "), describe(entry));
+  return entry;
+}
+
+function kind<T>(name: string, holds: (value: unknown) => boolean): Kind<T> {
+  return {
+    name,
+    check(value, path) {
+      if (!holds(value)) throw new ShapeError("wrong-kind", path, name, describe(value));
+      return value as T;
+    },
+  };
+}
+
+function entriesOf(value: unknown, path: string, name: string): [string, unknown][] {
+  const isMap =
+    typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
+  if (!isMap) throw new ShapeError("wrong-kind", path, name, describe(value));
+  return Object.entries(value);
+}
+
+/** `Object.fromEntries` defines keys instead of assigning them, so `__proto__` becomes an ordinary key. */
+function fromEntries<T>(entries: [string, T][]): Record<string, T> {
+  return Object.fromEntries(entries);
+}
+
+function isInteger(value: unknown): value is number {
+  return Number.isSafeInteger(value);
+}
+
+function isOptional(field: Kind<unknown>): boolean {
+  return "optional" in field;
+}
+
+function under(path: string, key: string): string {
+  return path === "" ? key : `${path}.${key}`;
+}
