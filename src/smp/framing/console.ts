@@ -1,0 +1,270 @@
+import { BytesError, concat, fromBase64, putU16be, toBase64, u16be } from "../../bytes.js";
+import { crc16 } from "./crc16.js";
+import type { Decoder, DecoderLimits, Framing, Heard, HeardFault } from "./framing.js";
+
+/**
+ * SMP over console: length, message and CRC as base64 lines, each behind a two-byte marker, on a wire that may carry log
+ * text as well. Zephyr, smp_transport.rst, "SMP Over Console".
+ */
+
+export interface ConsoleOptions {
+  /**
+   * Longest line to send, its marker and line feed included. 127 is what every server takes; shorter lines are legal
+   * and suit a server with small line buffers. At least 7.
+   */
+  lineLength?: number;
+}
+
+/** Begins the first line of a frame. */
+const START = [0x06, 0x09] as const;
+/** Begins each further line. */
+const CONTINUATION = [0x04, 0x14] as const;
+const LF = 0x0a;
+const CR = 0x0d;
+
+const LINE_LENGTH = 127;
+/** Marker and line feed. */
+const LINE_OVERHEAD = 3;
+/** Length before the message and CRC behind it. The length counts the CRC, not itself. */
+const LENGTH_SIZE = 2;
+const CRC_SIZE = 2;
+const LONGEST_MESSAGE = 0xffff - CRC_SIZE;
+/** Longest line kept while waiting for its end. Frame lines have 127 bytes, 512 in one build we know. */
+const LINE_LIMIT = 4096;
+
+export function consoleFraming(options: ConsoleOptions = {}): Framing {
+  const perLine = Math.floor(((options.lineLength ?? LINE_LENGTH) - LINE_OVERHEAD) / 4) * 4;
+  if (!(perLine >= 4))
+    throw new BytesError("out-of-range", 0, `Lines of ${options.lineLength} bytes cannot hold base64.`);
+  return {
+    name: "console",
+    encode: (message) => encodeFrame(message, perLine),
+    decoder: (limits) => new ConsoleDecoder(limits),
+    largestMessage: (bufSize) => Math.max(0, bufSize - LENGTH_SIZE - CRC_SIZE),
+  };
+}
+
+function encodeFrame(message: Uint8Array, perLine: number): Uint8Array {
+  const frame = new Uint8Array(LENGTH_SIZE + message.length + CRC_SIZE);
+  putU16be(frame, 0, message.length + CRC_SIZE);
+  frame.set(message, LENGTH_SIZE);
+  putU16be(frame, LENGTH_SIZE + message.length, crc16(message));
+  const base64 = toBase64(frame);
+  const lines: string[] = [];
+  for (let at = 0; at < base64.length; at += perLine) {
+    const marker = at === 0 ? START : CONTINUATION;
+    lines.push(`${String.fromCharCode(...marker)}${base64.slice(at, at + perLine)}\n`);
+  }
+  return new Uint8Array(Buffer.from(lines.join(""), "latin1"));
+}
+
+/** Collects lines; hands each to {@link FrameAssembly} or out as text. Every byte is copied once. */
+class ConsoleDecoder implements Decoder {
+  private readonly line = new Uint8Array(LINE_LIMIT);
+  private length = 0;
+  /** The rest of a line that was too long, up to its end. */
+  private swallowing = false;
+  private readonly frame: FrameAssembly;
+
+  constructor(limits: DecoderLimits = {}) {
+    this.frame = new FrameAssembly(Math.min(limits.maxMessage ?? LONGEST_MESSAGE, LONGEST_MESSAGE));
+  }
+
+  push(chunk: Uint8Array): Heard[] {
+    const heard: Heard[] = [];
+    let at = 0;
+    while (at < chunk.length) {
+      const end = chunk.indexOf(LF, at);
+      const stop = end < 0 ? chunk.length : end;
+      this.keep(chunk.subarray(at, stop), heard);
+      if (end >= 0) this.endLine(heard);
+      at = stop + 1;
+    }
+    return heard;
+  }
+
+  flush(): Heard[] {
+    const heard: Heard[] = [];
+    this.endLine(heard);
+    this.frame.giveUp(heard);
+    return heard;
+  }
+
+  private keep(piece: Uint8Array, heard: Heard[]): void {
+    let rest = this.swallowing ? piece.subarray(piece.length) : piece;
+    while (this.length + rest.length > LINE_LIMIT) {
+      const room = LINE_LIMIT - this.length;
+      this.line.set(rest.subarray(0, room), this.length);
+      this.length = LINE_LIMIT;
+      rest = rest.subarray(room);
+      this.overflow(heard);
+      if (this.swallowing) return;
+    }
+    this.line.set(rest, this.length);
+    this.length += rest.length;
+  }
+
+  /** The line is full and its end has not come: text is handed on in pieces, a frame line cannot be. */
+  private overflow(heard: Heard[]): void {
+    const [first] = markersIn(this.line);
+    if (first === undefined) {
+      pushText(this.line.subarray(0, LINE_LIMIT - 1), heard);
+      // Kept, because it may be the first half of a marker.
+      this.line[0] = this.line[LINE_LIMIT - 1]!;
+      this.length = 1;
+    } else {
+      pushText(this.line.subarray(0, first), heard);
+      this.frame.lineTooLong(heard);
+      this.length = 0;
+      this.swallowing = true;
+    }
+  }
+
+  /**
+   * A line may be log text, a frame line, or both: a prompt or a half-written log line before the marker. Markers never
+   * occur in base64, so the line is cut at each of them; when a line feed was lost, both frame lines are found.
+   */
+  private endLine(heard: Heard[]): void {
+    const line = withoutCr(this.line.subarray(0, this.length));
+    this.length = 0;
+    this.swallowing = false;
+    const cuts = markersIn(line);
+    pushText(line.subarray(0, cuts[0] ?? line.length), heard);
+    for (const [index, cut] of cuts.entries()) {
+      const base64 = asLatin1(line.subarray(cut + 2, cuts[index + 1] ?? line.length));
+      if (line[cut] === START[0]) this.frame.start(base64, heard);
+      else this.frame.continue(base64, heard);
+    }
+  }
+}
+
+/** Joins the lines of one frame and checks what they amount to. */
+class FrameAssembly {
+  private parts: Uint8Array[] = [];
+  private got = 0;
+  /** The frame's length field: bytes of message and CRC. */
+  private announced = 0;
+  /** `lost`: a line of this frame was bad, its further lines are no news. */
+  private state: "idle" | "open" | "lost" = "idle";
+
+  constructor(private readonly maxMessage: number) {}
+
+  start(base64: string, heard: Heard[]): void {
+    this.giveUp(heard);
+    this.state = "open";
+    this.add(base64, heard);
+  }
+
+  continue(base64: string, heard: Heard[]): void {
+    if (this.state === "open") this.add(base64, heard);
+    else if (this.state === "idle")
+      this.lose(
+        { code: "orphan", detail: "A further line of a frame whose first line was not heard." },
+        heard,
+      );
+  }
+
+  lineTooLong(heard: Heard[]): void {
+    const expected = LINE_LIMIT;
+    this.lose({ code: "too-long", detail: `A frame line of more than ${expected} bytes.`, expected }, heard);
+  }
+
+  /** Drops the frame that waits for more lines, if there is one. */
+  giveUp(heard: Heard[]): void {
+    if (this.state === "open") this.loseByLength(heard);
+    this.clear("idle");
+  }
+
+  private add(base64: string, heard: Heard[]): void {
+    const piece = decodeLine(base64);
+    if (piece === undefined) {
+      this.lose({ code: "base64", detail: "A frame line is damaged: it is not base64." }, heard);
+      return;
+    }
+    // Four characters are three bytes, so the first line always has the length, or is padded and thereby the last.
+    if (this.parts.length === 0) this.announced = piece.length < LENGTH_SIZE ? 0 : u16be(piece, 0);
+    this.parts.push(piece);
+    this.got += piece.length;
+    this.measure(heard);
+  }
+
+  private measure(heard: Heard[]): void {
+    const [expected, got, limit] = [this.announced, this.got - LENGTH_SIZE, this.maxMessage + CRC_SIZE];
+    if (expected > limit) {
+      const detail = `A frame of ${expected} bytes; at most ${limit} are kept.`;
+      this.lose({ code: "too-long", detail, expected: limit, got: expected }, heard);
+    } else if (expected < CRC_SIZE || got > expected) this.loseByLength(heard);
+    else if (got === expected) this.finish(heard);
+  }
+
+  private finish(heard: Heard[]): void {
+    const frame = concat(...this.parts);
+    const message = frame.slice(LENGTH_SIZE, frame.length - CRC_SIZE);
+    const expected = u16be(frame, frame.length - CRC_SIZE);
+    const got = crc16(message);
+    if (got === expected) {
+      heard.push({ kind: "message", bytes: message });
+      this.clear("idle");
+    } else {
+      const detail = `The frame's CRC is ${hex16(expected)}, its bytes have ${hex16(got)}.`;
+      this.lose({ code: "crc", detail, expected, got }, heard);
+    }
+  }
+
+  private loseByLength(heard: Heard[]): void {
+    const [expected, got] = [this.announced, Math.max(0, this.got - LENGTH_SIZE)];
+    this.lose(
+      { code: "length", detail: `The frame announces ${expected} bytes and has ${got}.`, expected, got },
+      heard,
+    );
+  }
+
+  private lose(fault: Omit<HeardFault, "kind">, heard: Heard[]): void {
+    heard.push({ kind: "fault", ...fault });
+    this.clear("lost");
+  }
+
+  private clear(state: "idle" | "lost"): void {
+    this.parts = [];
+    this.got = 0;
+    this.state = state;
+  }
+}
+
+/** Each line is decoded alone, as servers do, so damage stays in its line. */
+function decodeLine(base64: string): Uint8Array | undefined {
+  try {
+    return fromBase64(base64);
+  } catch (error) {
+    if (error instanceof BytesError) return undefined;
+    throw error;
+  }
+}
+
+function markersIn(line: Uint8Array): number[] {
+  const found: number[] = [];
+  for (let at = 0; at + 1 < line.length; at++) {
+    const isMarker = [START, CONTINUATION].some(([a, b]) => line[at] === a && line[at + 1] === b);
+    if (isMarker) found.push(at);
+  }
+  return found;
+}
+
+function pushText(line: Uint8Array, heard: Heard[]): void {
+  const text = Buffer.from(line).toString("utf8");
+  if (text !== "") heard.push({ kind: "text", text });
+}
+
+function withoutCr(line: Uint8Array): Uint8Array {
+  let end = line.length;
+  while (end > 0 && line[end - 1] === CR) end--;
+  return line.subarray(0, end);
+}
+
+function asLatin1(line: Uint8Array): string {
+  return Buffer.from(line).toString("latin1");
+}
+
+function hex16(value: number): string {
+  return `0x${value.toString(16).padStart(4, "0")}`;
+}
