@@ -138,6 +138,24 @@ static int rsa_key(const uint8_t *der, size_t len, size_t bytes, br_rsa_public_k
 	return 1;
 }
 
+/* MGF1 with SHA-256, RFC 8017 B.2.1, XORed over `data`. */
+static void mgf1_xor(uint8_t *data, size_t len, const uint8_t seed[SHA256_SIZE])
+{
+	uint8_t mask[SHA256_SIZE], counter[4] = {0};
+	struct sha256 s;
+
+	for (size_t i = 0; i < len; i++) {
+		if (i % SHA256_SIZE == 0) {
+			sha256_init(&s);
+			sha256_update(&s, seed, SHA256_SIZE);
+			sha256_update(&s, counter, sizeof(counter));
+			sha256_final(&s, mask);
+			counter[3]++; /* 384 bytes need 12 blocks */
+		}
+		data[i] ^= mask[i % SHA256_SIZE];
+	}
+}
+
 /* EMSA-PSS-VERIFY, RFC 8017 9.1.2, with SHA-256, MGF1-SHA-256 and a salt of 32 bytes; step numbers as there.
  * The modulus has 8 * `len` bits, so that the encoded message has 8 * `len` - 1 and one bit to mask. */
 static int pss_verify(uint8_t *em, size_t len, const uint8_t digest[SHA256_SIZE])
@@ -150,9 +168,9 @@ static int pss_verify(uint8_t *em, size_t len, const uint8_t digest[SHA256_SIZE]
 
 	if (em[len - 1] != 0xbc || (em[0] & 0x80u) != 0) /* 4, 6 */
 		return 0;
-	br_mgf1_xor(em, db_len, &br_sha256_vtable, h, SHA256_SIZE); /* 7, 8 */
-	em[0] &= 0x7f;						    /* 9 */
-	for (size_t i = 0; i < salt_at - 1; i++)		    /* 10 */
+	mgf1_xor(em, db_len, h); /* 7, 8 */
+	em[0] &= 0x7f;		 /* 9 */
+	for (size_t i = 0; i < salt_at - 1; i++) /* 10 */
 		rest |= em[i];
 	if (rest != 0 || em[salt_at - 1] != 0x01)
 		return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The three functions of libsodium that its Ed25519 verification calls and whose own files need an operating system. */
+/* The four functions of libsodium that its Ed25519 verification calls and whose own files need an operating system. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +11,15 @@
 int sodium_memcmp(const void *const a, const void *const b, size_t len)
 {
 	return equal_constant_time(a, b, len) ? 0 : -1;
+}
+
+int sodium_is_zero(const unsigned char *bytes, const size_t len)
+{
+	uint8_t any = 0;
+
+	for (size_t i = 0; i < len; i++)
+		any |= bytes[i];
+	return any == 0;
 }
 
 void sodium_memzero(void *const where, const size_t len)
