@@ -147,7 +147,10 @@ export class Flash {
 
   #operate(length: number, change: (length: number) => void): void {
     this.operations++;
-    if (this.operations !== this.#cutAt) return change(length);
+    if (this.operations !== this.#cutAt) {
+      change(length);
+      return;
+    }
     this.#cutAt = 0;
     if (this.#cutKind === "half-done") change(length >> 1);
     throw new PowerCut(this.operations);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NOR flash played over the PSRAM, which accepts any store: the rules live here. */
+#include "../../flash/flash.h"
+
+#include <string.h>
+
+#include "../layout.h"
+#include "../provision.h"
+#include "state.h"
+
+static uint8_t *flash_at(uint32_t off)
+{
+	return (uint8_t *)(QEMU_FLASH_BASE + off);
+}
+
+static int is_outside(uint32_t off, uint32_t len)
+{
+	return off > FLASH_SIZE || len > FLASH_SIZE - off;
+}
+
+static int is_protected(uint32_t off, uint32_t len)
+{
+	const struct machine_state *state = machine_state();
+
+	for (uint32_t i = 0; i < state->range_count; i++) {
+		const struct machine_range *range = &state->ranges[i];
+
+		if (off < range->off + range->len && off + len > range->off)
+			return 1;
+	}
+	return 0;
+}
+
+static int refusal(uint32_t off, uint32_t len, uint32_t unit)
+{
+	if (is_outside(off, len) || off % unit != 0 || len % unit != 0)
+		return FLASH_ERR_RANGE;
+	return is_protected(off, len) ? FLASH_ERR_PROTECTED : FLASH_OK;
+}
+
+/* Fixed by the factory, so it is looked up once a program. */
+static uint32_t write_unit(void)
+{
+	static struct provision p;
+
+	if (p.write_unit == 0)
+		(void)provision_load(&p);
+	return p.write_unit;
+}
+
+static int is_cut_here(void)
+{
+	uint32_t operation = ++machine_state()->flash_operations;
+
+	return machine_straps()->cut_at != 0 && operation == machine_straps()->cut_at;
+}
+
+int flash_read(uint32_t off, void *buf, uint32_t len)
+{
+	if (is_outside(off, len))
+		return FLASH_ERR_RANGE;
+	memcpy(buf, flash_at(off), len);
+	return FLASH_OK;
+}
+
+static int is_erased(uint32_t off, uint32_t len)
+{
+	const uint8_t *at = flash_at(off);
+
+	for (uint32_t i = 0; i < len; i++) {
+		if (at[i] != FLASH_ERASED)
+			return 0;
+	}
+	return 1;
+}
+
+int flash_write(uint32_t off, const void *buf, uint32_t len)
+{
+	int refused = refusal(off, len, write_unit());
+
+	if (refused != FLASH_OK)
+		return refused;
+	if (len == 0)
+		return FLASH_OK;
+	if (!is_erased(off, len))
+		return FLASH_ERR_NOT_ERASED;
+	if (is_cut_here()) {
+		if (machine_straps()->cut_half)
+			memcpy(flash_at(off), buf, len / 2u);
+		machine_power_cut();
+	}
+	memcpy(flash_at(off), buf, len);
+	return FLASH_OK;
+}
+
+static void erase_sector(uint32_t off)
+{
+	if (is_cut_here()) {
+		if (machine_straps()->cut_half)
+			memset(flash_at(off), FLASH_ERASED, FLASH_SECTOR / 2u);
+		machine_power_cut();
+	}
+	memset(flash_at(off), FLASH_ERASED, FLASH_SECTOR);
+}
+
+int flash_erase(uint32_t off, uint32_t len)
+{
+	int refused = refusal(off, len, FLASH_SECTOR);
+
+	if (refused != FLASH_OK)
+		return refused;
+	for (uint32_t at = off; at < off + len; at += FLASH_SECTOR)
+		erase_sector(at);
+	return FLASH_OK;
+}
+
+void flash_protect(uint32_t off, uint32_t len)
+{
+	struct machine_state *state = machine_state();
+
+	if (state->range_count < MACHINE_RANGES && !is_outside(off, len))
+		state->ranges[state->range_count++] = (struct machine_range){.off = off, .len = len};
+}
