@@ -9,6 +9,6 @@ CRYPTO_INC := -isystem $(CRYPTO_ROOT)/bearssl/inc -isystem $(CRYPTO_ROOT)/bearss
 	-isystem $(CRYPTO_ROOT)/libsodium/src/libsodium/include \
 	-isystem crypto/gaps
 # BR_*: the portable code on every target, so that each runs what the others were tested with.
-CRYPTO_CFLAGS := $(CRYPTO_INC) -DSODIUM_STATIC -DBR_LOMUL=0 -DBR_64=0 -DBR_INT128=0 -DBR_LE_UNALIGNED=0 -DBR_BE_UNALIGNED=0 \
+CRYPTO_CFLAGS := -DSODIUM_STATIC -DBR_LOMUL=0 -DBR_64=0 -DBR_INT128=0 -DBR_LE_UNALIGNED=0 -DBR_BE_UNALIGNED=0 \
 	-DBR_USE_UNIX_TIME=0 -DBR_USE_WIN32_TIME=0 -DBR_USE_URANDOM=0 -DBR_USE_WIN32_RAND=0 -DBR_RDRAND=0 \
 	-DBR_AES_X86NI=0 -DBR_SSE2=0 -DBR_POWER8=0
