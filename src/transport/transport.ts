@@ -39,7 +39,12 @@ export class TransportError extends BootproofError {
   /** The pipe's name or the address that was asked for. */
   readonly pipe: string;
 
-  constructor(code: TransportErrorCode, pipe: string, message: string, options: { hint?: string | undefined; cause?: unknown } = {}) {
+  constructor(
+    code: TransportErrorCode,
+    pipe: string,
+    message: string,
+    options: { hint?: string | undefined; cause?: unknown } = {},
+  ) {
     super(code, message, options);
     this.pipe = pipe;
   }

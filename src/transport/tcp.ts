@@ -1,0 +1,138 @@
+import { connect, type Socket } from "node:net";
+import { ChunkQueue } from "./chunk-queue.js";
+import { type ByteStream, TransportError, type TransportErrorCode } from "./transport.js";
+
+export interface TcpOptions {
+  signal?: AbortSignal | undefined;
+  /** How long to wait for the other side to accept. */
+  connectTimeoutMs?: number | undefined;
+}
+
+/** errno of a failed connect -> what it means here. A host that never answers counts as not found. */
+const CONNECT_FAILURES: Record<string, { code: TransportErrorCode; says: string; hint: string }> = {
+  ECONNREFUSED: {
+    code: "refused",
+    says: "nobody listens there",
+    hint: "Start the emulator or the serial server first, and compare the port number.",
+  },
+  ENOTFOUND: { code: "not-found", says: "no such host", hint: "Check the host name." },
+  EAI_AGAIN: {
+    code: "not-found",
+    says: "the host name cannot be resolved now",
+    hint: "Check the network and the host name.",
+  },
+  EHOSTUNREACH: {
+    code: "not-found",
+    says: "the host cannot be reached",
+    hint: "Check the network and the address.",
+  },
+  ENETUNREACH: {
+    code: "not-found",
+    says: "the network cannot be reached",
+    hint: "Check the network and the address.",
+  },
+  ETIMEDOUT: {
+    code: "not-found",
+    says: "no answer",
+    hint: "Check the address, and that no firewall drops the port.",
+  },
+};
+
+/**
+ * Opens a TCP connection to something that carries a UART: QEMU's socket chardev, ser2net in raw mode.
+ * Throws {@link TransportError} `refused`, `not-found` or `failed`; abort throws the signal's reason.
+ */
+export async function openTcp(host: string, port: number, options: TcpOptions = {}): Promise<ByteStream> {
+  const { signal, connectTimeoutMs = 5000 } = options;
+  signal?.throwIfAborted();
+  const name = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  // Without noDelay, Nagle's algorithm holds a short request back for some 40 ms.
+  const socket = connect({ host, port, noDelay: true });
+  try {
+    await connected(socket, name, connectTimeoutMs, signal);
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+  return new TcpStream(name, socket);
+}
+
+function connected(
+  socket: Socket,
+  name: string,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void) => {
+      clearTimeout(timer);
+      socket.removeAllListeners();
+      signal?.removeEventListener("abort", onAbort);
+      // A destroyed socket may still report an error; without a listener that would end the process.
+      socket.on("error", () => {});
+      act();
+    };
+    const onAbort = () => settle(() => reject(signal?.reason));
+    const timer = setTimeout(() => {
+      const error = Object.assign(new Error(`no answer within ${timeoutMs} ms`), { code: "ETIMEDOUT" });
+      settle(() => reject(connectError(name, error)));
+    }, timeoutMs);
+    socket.once("connect", () => settle(resolve));
+    socket.once("error", (error) => settle(() => reject(connectError(name, error))));
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+function connectError(name: string, cause: Error): TransportError {
+  const errno = (cause as NodeJS.ErrnoException).code ?? "";
+  const known = CONNECT_FAILURES[errno];
+  if (!known)
+    return new TransportError("failed", name, `cannot connect to ${name}: ${cause.message}`, { cause });
+  return new TransportError(known.code, name, `cannot connect to ${name}: ${known.says}`, {
+    hint: known.hint,
+    cause,
+  });
+}
+
+class TcpStream implements ByteStream {
+  readonly name: string;
+  readonly chunks: ChunkQueue;
+  readonly #socket: Socket;
+  #lost: TransportError | undefined;
+  #closed = false;
+
+  constructor(name: string, socket: Socket) {
+    this.name = name;
+    this.#socket = socket;
+    this.chunks = new ChunkQueue({ pause: () => socket.pause(), resume: () => socket.resume() });
+    socket.on("data", (chunk: Uint8Array) => this.chunks.push(chunk));
+    socket.on("error", (error) => this.#lose(error));
+    socket.on("close", () => this.#lose());
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.#closed) throw new TransportError("failed", this.name, `${this.name} is already closed`);
+    if (this.#lost) throw this.#lost;
+    await new Promise<void>((resolve, reject) => {
+      this.#socket.write(bytes, (error) => (error ? reject(this.#lose(error)) : resolve()));
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.chunks.end();
+    // Bytes already written (a last request) are still sent; an answer is no longer waited for.
+    this.#socket.destroySoon();
+  }
+
+  #lose(cause?: Error): TransportError {
+    const hint = "The emulator or serial server ended the connection.";
+    this.#lost ??= new TransportError("lost", this.name, `${this.name} closed the connection`, {
+      hint,
+      cause,
+    });
+    if (!this.#closed) this.chunks.fail(this.#lost);
+    return this.#lost;
+  }
+}

@@ -1,0 +1,96 @@
+import { describe, expect, test } from "vitest";
+import { type Address, formatAddress, isPipe, parseAddress } from "../../src/transport/address.js";
+import { TransportError } from "../../src/transport/transport.js";
+
+const GOOD: { text: string; address: Address; written?: string }[] = [
+  { text: "serial:/dev/ttyACM0", address: { kind: "serial", path: "/dev/ttyACM0", baudRate: 115200 } },
+  {
+    text: "serial:/dev/ttyACM0?baud=9600",
+    address: { kind: "serial", path: "/dev/ttyACM0", baudRate: 9600 },
+  },
+  {
+    text: "serial:/dev/ttyUSB1?dtr=off&rts=on",
+    address: { kind: "serial", path: "/dev/ttyUSB1", baudRate: 115200, dtr: false, rts: true },
+  },
+  {
+    text: "/dev/serial/by-id/usb-Lab_Board_1-if00",
+    address: { kind: "serial", path: "/dev/serial/by-id/usb-Lab_Board_1-if00", baudRate: 115200 },
+    written: "serial:/dev/serial/by-id/usb-Lab_Board_1-if00",
+  },
+  {
+    text: "/dev/ttyACM0?baud=1000000",
+    address: { kind: "serial", path: "/dev/ttyACM0", baudRate: 1_000_000 },
+    written: "serial:/dev/ttyACM0?baud=1000000",
+  },
+  { text: "COM3", address: { kind: "serial", path: "COM3", baudRate: 115200 }, written: "serial:COM3" },
+  {
+    text: "\\\\.\\COM12",
+    address: { kind: "serial", path: "\\\\.\\COM12", baudRate: 115200 },
+    written: "serial:\\\\.\\COM12",
+  },
+  { text: "tcp:127.0.0.1:5000", address: { kind: "tcp", host: "127.0.0.1", port: 5000 } },
+  { text: "tcp:rig.local:65535", address: { kind: "tcp", host: "rig.local", port: 65535 } },
+  { text: "tcp:[::1]:5000", address: { kind: "tcp", host: "::1", port: 5000 } },
+  { text: "wasm:swap", address: { kind: "wasm", variant: "swap" } },
+  {
+    text: "qemu:swap?flash=/tmp/a+b %1.bin",
+    address: { kind: "qemu", variant: "swap", flash: "/tmp/a+b %1.bin" },
+  },
+];
+
+describe("an address that can be read", () => {
+  for (const { text, address, written } of GOOD) {
+    test(text, () => {
+      expect(parseAddress(text)).toEqual(address);
+      expect(formatAddress(address)).toBe(written ?? text);
+    });
+  }
+});
+
+const BAD: { text: string; says: RegExp }[] = [
+  { text: "", says: /Known: serial:PATH/ },
+  { text: "ttyACM0", says: /Known: serial:PATH/ },
+  { text: "usb:2fe3:0100", says: /Known: serial:.*tcp:.*wasm:.*qemu:/ },
+  { text: "constructor:x", says: /no such kind/ },
+  { text: "serial:", says: /Write it as serial:PATH/ },
+  { text: "serial:/dev/ttyACM0?speed=9600", says: /no option "speed".*Known here: baud, dtr, rts/ },
+  { text: "serial:/dev/ttyACM0?baud", says: /option "baud" has no value/ },
+  { text: "serial:/dev/ttyACM0?baud=fast", says: /baud "fast" is not a number from 1/ },
+  { text: "serial:/dev/ttyACM0?baud=0", says: /baud "0" is not a number from 1/ },
+  { text: "serial:/dev/ttyACM0?dtr=1", says: /dtr is "on" or "off", not "1"/ },
+  { text: "tcp:127.0.0.1", says: /tcp:HOST:PORT/ },
+  { text: "tcp:::1:5000", says: /in brackets/ },
+  { text: "tcp:localhost:0", says: /port "0" is not a number from 1 to 65535/ },
+  { text: "tcp:localhost:65536", says: /port "65536"/ },
+  { text: "tcp:localhost:5000?nodelay=on", says: /takes no options/ },
+  { text: "wasm:swap?ram=1", says: /Known here: flash/ },
+];
+
+describe("an address that cannot be read is told what is known", () => {
+  for (const { text, says } of BAD) {
+    test(JSON.stringify(text), () => {
+      const error = failure(text);
+      expect(error.code).toBe("bad-address");
+      expect(error.pipe).toBe(text);
+      expect(`${error.message} ${error.hint ?? ""}`).toMatch(says);
+    });
+  }
+});
+
+test("ports and connections are pipes, boards are not", () => {
+  expect(["COM3", "tcp:h:1", "wasm:a", "qemu:a"].map((text) => isPipe(parseAddress(text)))).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ]);
+});
+
+function failure(text: string): TransportError {
+  try {
+    parseAddress(text);
+  } catch (error) {
+    if (error instanceof TransportError) return error;
+  }
+  throw new Error(`"${text}" was read`);
+}

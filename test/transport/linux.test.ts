@@ -1,0 +1,86 @@
+import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import {
+  accessProblem,
+  busyProblem,
+  LINUX_ROOTS,
+  type PermissionFacts,
+  permissionFacts,
+  permissionProblem,
+} from "../../src/transport/linux.js";
+
+const FACTS: PermissionFacts = { user: "ada", group: "dialout", groupMayUse: true, userInGroup: false };
+
+describe("who may not open a port is told the way in", () => {
+  const cases: { name: string; facts: PermissionFacts | undefined; hint: RegExp }[] = [
+    { name: "not in the group", facts: FACTS, hint: /sudo usermod -aG dialout ada/ },
+    {
+      name: "in the group since this login",
+      facts: { ...FACTS, userInGroup: true },
+      hint: /log out and in again/,
+    },
+    {
+      name: "the group may not either",
+      facts: { ...FACTS, group: "root", groupMayUse: false },
+      hint: /udev rule.*KERNEL=="ttyACM0".*MODE="0660"/,
+    },
+    { name: "nothing is known", facts: undefined, hint: /administrator/ },
+  ];
+  for (const { name, facts, hint } of cases) {
+    test(name, () => {
+      const problem = permissionProblem("/dev/ttyACM0", facts);
+      expect(problem.code).toBe("permission");
+      expect(problem.message).toContain("/dev/ttyACM0");
+      expect(problem.hint).toMatch(hint);
+    });
+  }
+});
+
+test("a busy port names every holder that can be seen", () => {
+  const problem = busyProblem("/dev/ttyACM0", [
+    { pid: 10, program: "minicom" },
+    { pid: 11, program: "cat" },
+  ]);
+  expect(problem.message).toBe("/dev/ttyACM0 is held by minicom (process 10), cat (process 11)");
+});
+
+test("a busy port whose holder cannot be seen says how to find out", () => {
+  expect(busyProblem("/dev/ttyACM0", []).hint).toContain("fuser -v /dev/ttyACM0");
+});
+
+test("a port this program holds itself says so", () => {
+  expect(busyProblem("/dev/ttyACM0", [{ pid: process.pid, program: "node" }]).message).toContain(
+    "in this program",
+  );
+});
+
+test("a missing file is no question of permission", () => {
+  expect(accessProblem("/dev/no-such-port")?.code).toBe("not-found");
+});
+
+describe("what decides about access is read from the file and the group list", () => {
+  const cases: { mode: number; members: string; expected: Partial<PermissionFacts> }[] = [
+    { mode: 0o660, members: "", expected: { group: "dialout", groupMayUse: true, userInGroup: false } },
+    { mode: 0o600, members: "", expected: { groupMayUse: false } },
+    { mode: 0o640, members: "", expected: { groupMayUse: false } },
+    {
+      mode: 0o660,
+      members: `ada,${userInfo().username}`,
+      expected: { groupMayUse: true, userInGroup: true },
+    },
+  ];
+  for (const { mode, members, expected } of cases) {
+    test(`mode ${mode.toString(8)}, members "${members}"`, () => {
+      const home = mkdtempSync(join(tmpdir(), "access-"));
+      const port = join(home, "ttyACM0");
+      writeFileSync(port, "");
+      chmodSync(port, mode);
+      writeFileSync(join(home, "group"), `other:x:99999:\ndialout:x:${statSync(port).gid}:${members}\n`);
+      const facts = permissionFacts(port, { ...LINUX_ROOTS, etc: home });
+      rmSync(home, { recursive: true });
+      expect(facts).toMatchObject({ user: userInfo().username, ...expected });
+    });
+  }
+});

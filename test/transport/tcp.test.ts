@@ -1,0 +1,97 @@
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import { openStream } from "../../src/transport/address.js";
+import { openTcp } from "../../src/transport/tcp.js";
+import { type ByteStream, TransportError } from "../../src/transport/transport.js";
+
+let cleanUp: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const act of cleanUp) await act();
+  cleanUp = [];
+});
+
+async function serve(onSocket: (socket: Socket) => void): Promise<number> {
+  const server: Server = createServer((socket) => {
+    socket.on("error", () => {});
+    onSocket(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  cleanUp.push(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+async function open(port: number): Promise<ByteStream> {
+  const stream = await openTcp("127.0.0.1", port);
+  cleanUp.push(() => stream.close());
+  return stream;
+}
+
+async function read(stream: ByteStream, length: number): Promise<Buffer> {
+  let all = Buffer.alloc(0);
+  for await (const chunk of stream.chunks) {
+    all = Buffer.concat([all, chunk]);
+    if (all.length >= length) break;
+  }
+  return all;
+}
+
+const failureOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => expect.unreachable("it succeeded"),
+    (error: unknown) => error as TransportError,
+  );
+
+test("bytes go there and back", async () => {
+  const stream = await open(await serve((socket) => socket.pipe(socket)));
+  const sent = Buffer.from(Array.from({ length: 100_000 }, (_, n) => n % 251));
+  await stream.write(sent);
+  expect((await read(stream, sent.length)).equals(sent)).toBe(true);
+  expect(stream.name).toMatch(/^127\.0\.0\.1:\d+$/);
+});
+
+test("what was said before the other side closed is read, then it is lost", async () => {
+  const stream = await open(await serve((socket) => socket.end("bye")));
+  const said: Uint8Array[] = [];
+  const error = await failureOf(
+    (async () => {
+      for await (const chunk of stream.chunks) said.push(chunk);
+    })(),
+  );
+  expect(Buffer.concat(said).toString()).toBe("bye");
+  expect(error).toBeInstanceOf(TransportError);
+  expect(error.code).toBe("lost");
+  await expect(stream.write(Uint8Array.of(1))).rejects.toMatchObject({ code: "lost" });
+});
+
+test("closing this side ends the reading; closing twice is harmless", async () => {
+  const stream = await open(await serve(() => {}));
+  const reading = read(stream, 1);
+  await stream.close();
+  await stream.close();
+  expect(await reading).toHaveLength(0);
+  await expect(stream.write(Uint8Array.of(1))).rejects.toMatchObject({ code: "failed" });
+});
+
+test("a port where nobody listens is refused", async () => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  const error = await failureOf(openStream({ kind: "tcp", host: "127.0.0.1", port }));
+  expect(error).toMatchObject({ code: "refused", pipe: `127.0.0.1:${port}` });
+  expect(error.hint).toContain("Start the emulator");
+});
+
+test("a host that does not exist is not found", async () => {
+  const error = await failureOf(openTcp("no-such-host.invalid", 1));
+  expect(error.code).toBe("not-found");
+});
+
+test("an aborted connect throws the reason", async () => {
+  const reason = new Error("stop");
+  await expect(openTcp("127.0.0.1", 9, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  const controller = new AbortController();
+  const connecting = openTcp("127.0.0.1", await serve(() => {}), { signal: controller.signal });
+  controller.abort(reason);
+  await expect(connecting).rejects.toBe(reason);
+});
