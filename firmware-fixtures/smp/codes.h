@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Numbers of the protocol: groups, return codes, and the codes of the groups. Source: Zephyr mgmt_defines.h and the
+ * header of each group. */
+#ifndef CODES_H
+#define CODES_H
+
+enum smp_op { OP_READ = 0, OP_READ_RSP = 1, OP_WRITE = 2, OP_WRITE_RSP = 3 };
+
+enum smp_group {
+	GROUP_OS = 0,
+	GROUP_IMAGE = 1,
+	GROUP_STAT = 2,
+	GROUP_SETTINGS = 3,
+	GROUP_FS = 8,
+	GROUP_SHELL = 9,
+	GROUP_ENUM = 10,
+	GROUP_ZEPHYR = 63,
+	GROUP_TRUST = 200, /* ours, see README.md */
+};
+
+/* The generic return codes, `rc`. */
+enum smp_rc {
+	RC_OK = 0,
+	RC_UNKNOWN = 1,
+	RC_NO_MEMORY = 2,
+	RC_INVALID = 3,
+	RC_TIMEOUT = 4,
+	RC_NO_ENTRY = 5,
+	RC_BAD_STATE = 6,
+	RC_TOO_LARGE = 7,
+	RC_NOT_SUPPORTED = 8,
+	RC_CORRUPT = 9,
+	RC_BUSY = 10,
+	RC_ACCESS_DENIED = 11,
+	RC_TOO_OLD = 12,
+	RC_TOO_NEW = 13,
+};
+
+enum os_error { OS_INVALID_FORMAT = 2, OS_NO_ANSWER = 3, OS_RTC_NOT_SET = 4 };
+
+enum image_error {
+	IMAGE_NO_IMAGE = 3,
+	IMAGE_HASH_NOT_FOUND = 8,
+	IMAGE_NO_FREE_SLOT = 9,
+	IMAGE_FLASH_READ_FAILED = 11,
+	IMAGE_FLASH_WRITE_FAILED = 12,
+	IMAGE_FLASH_ERASE_FAILED = 13,
+	IMAGE_INVALID_SLOT = 14,
+	IMAGE_INVALID_OFFSET = 20,
+	IMAGE_INVALID_LENGTH = 21,
+	IMAGE_INVALID_HEADER = 22,
+	IMAGE_INVALID_MAGIC = 23,
+	IMAGE_INVALID_HASH = 24,
+	IMAGE_CURRENT_IS_NEWER = 27,
+	IMAGE_ALREADY_PENDING = 28,
+	IMAGE_TOO_LARGE = 30,
+	IMAGE_DATA_OVERRUN = 31,
+	IMAGE_CONFIRMATION_DENIED = 32,
+	IMAGE_TEST_OF_ACTIVE_DENIED = 33,
+};
+
+enum stat_error { STAT_INVALID_GROUP = 2, STAT_INVALID_NAME = 3 };
+
+enum settings_error {
+	SETTINGS_UNKNOWN = 1,
+	SETTINGS_KEY_TOO_LONG = 2,
+	SETTINGS_KEY_NOT_FOUND = 3,
+	SETTINGS_ROOT_KEY_NOT_FOUND = 5,
+	SETTINGS_WRITE_NOT_SUPPORTED = 6,
+	SETTINGS_DELETE_NOT_SUPPORTED = 7,
+	SETTINGS_SAVE_FAILED = 8,
+};
+
+enum fs_error {
+	FS_INVALID_NAME = 2,
+	FS_NOT_FOUND = 3,
+	FS_OPEN_FAILED = 5,
+	FS_READ_FAILED = 7,
+	FS_DELETE_FAILED = 9,
+	FS_WRITE_FAILED = 10,
+	FS_OFFSET_NOT_VALID = 11,
+	FS_OFFSET_LARGER_THAN_FILE = 12,
+	FS_HASH_NOT_FOUND = 13,
+	FS_MOUNT_POINT_NOT_FOUND = 14,
+	FS_EMPTY = 16,
+};
+
+enum shell_error { SHELL_COMMAND_TOO_LONG = 2, SHELL_EMPTY_COMMAND = 3 };
+
+enum enum_error { ENUM_TOO_MANY_ENTRIES = 2, ENUM_INDEX_TOO_LARGE = 4 };
+
+enum zephyr_error { ZEPHYR_FLASH_ERASE_FAILED = 4 };
+
+#endif
