@@ -1,0 +1,233 @@
+import { concat, equal, fromHex } from "../bytes.js";
+import { BootproofError } from "../errors.js";
+import { CURVES, type CurveKeyType, type KeyType } from "./algorithms.js";
+import { DER, DerReader, der, derBits, derInteger } from "./der.js";
+
+export type KeyErrorCode =
+  /** Neither PEM nor DER of a key. */
+  | "not-a-key"
+  /** A key, but of a type, size or curve that MCUboot has no signature for. */
+  | "unsupported-key"
+  /** The private key is encrypted and no passphrase was given. */
+  | "passphrase-needed"
+  /** Decryption gave no key. */
+  | "wrong-passphrase"
+  /** An encryption of the file that is not read. */
+  | "unsupported-encryption"
+  /** Public and private part do not belong together, or a number is out of its range. */
+  | "broken-key"
+  /** Only the public part is there. */
+  | "no-private-part"
+  /** The key cannot be written in that form. */
+  | "unsupported-format";
+
+/** A key that cannot be read or used. Never holds bytes of the key: only what kind of thing was wrong. */
+export class KeyError extends BootproofError {
+  declare readonly code: KeyErrorCode;
+}
+
+/** What a key file holds. `secret` and `publicRaw` are in the form `SIGNATURE_ALGORITHMS` wants. */
+export interface KeyParts {
+  readonly type: KeyType;
+  readonly publicRaw: Uint8Array;
+  readonly secret?: Uint8Array;
+}
+
+type KeyFormat = "pkcs8" | "encrypted-pkcs8" | "spki" | "sec1" | "pkcs1-private" | "pkcs1-public";
+
+/** What the first elements inside the outer SEQUENCE are tells the forms apart; no label is needed. */
+const SHAPES: readonly { readonly format: KeyFormat; readonly tags: readonly (number | undefined)[] }[] = [
+  { format: "pkcs8", tags: [DER.INTEGER, DER.SEQUENCE, DER.OCTET_STRING] },
+  { format: "encrypted-pkcs8", tags: [DER.SEQUENCE, DER.OCTET_STRING] },
+  { format: "spki", tags: [DER.SEQUENCE, DER.BIT_STRING] },
+  { format: "sec1", tags: [DER.INTEGER, DER.OCTET_STRING] },
+  { format: "pkcs1-private", tags: [DER.INTEGER, DER.INTEGER, DER.INTEGER] },
+  { format: "pkcs1-public", tags: [DER.INTEGER, DER.INTEGER, undefined] },
+];
+
+/** Which form these DER bytes have; undefined when none. */
+export function keyFormatOf(bytes: Uint8Array): KeyFormat | undefined {
+  return SHAPES.find(({ tags }) => {
+    const inside = new DerReader(bytes).enter(DER.SEQUENCE, "a key");
+    return tags.every((tag) => {
+      if (inside.tag !== tag) return false;
+      if (tag !== undefined) inside.read(tag, "a key");
+      return true;
+    });
+  })?.format;
+}
+
+const OID = {
+  rsa: fromHex("2a864886f70d010101"),
+  ec: fromHex("2a8648ce3d0201"),
+  p256: fromHex("2a8648ce3d030107"),
+  p384: fromHex("2b81040022"),
+  x25519: fromHex("2b656e"),
+  ed25519: fromHex("2b6570"),
+} as const;
+
+interface Family {
+  readonly type: KeyType | "rsa";
+  readonly oid: Uint8Array;
+  readonly curve?: Uint8Array;
+}
+
+const FAMILIES: readonly Family[] = [
+  { type: "rsa", oid: OID.rsa },
+  { type: "ecdsa-p256", oid: OID.ec, curve: OID.p256 },
+  { type: "ecdsa-p384", oid: OID.ec, curve: OID.p384 },
+  { type: "ed25519", oid: OID.ed25519 },
+  { type: "x25519", oid: OID.x25519 },
+];
+
+/** Reads any unencrypted form. Throws {@link KeyError} or `DerError`. */
+export function decodeKey(bytes: Uint8Array, format: Exclude<KeyFormat, "encrypted-pkcs8">): KeyParts {
+  const outer = new DerReader(bytes);
+  const key = outer.enter(DER.SEQUENCE, "a key");
+  outer.end("the key");
+  return DECODERS[format](key, bytes);
+}
+
+const DECODERS = {
+  pkcs8(key: DerReader): KeyParts {
+    key.integer("the version");
+    const type = readAlgorithm(key);
+    const inside = key.read(DER.OCTET_STRING, "the private key");
+    if (type === "rsa") return decodeKey(inside, "pkcs1-private");
+    if (isCurve25519(type)) {
+      const secret = new DerReader(inside);
+      return fromSecret(type, secret.read(DER.OCTET_STRING, "the private key"));
+    }
+    return decodeSec1(new DerReader(inside).enter(DER.SEQUENCE, "an EC private key"), type);
+  },
+
+  spki(key: DerReader, bytes: Uint8Array): KeyParts {
+    const type = readAlgorithm(key);
+    const inside = key.bits("the public key");
+    if (type === "rsa") return decodeKey(inside, "pkcs1-public");
+    if (!CURVES[type].isPublic(inside))
+      throw new KeyError(
+        "broken-key",
+        `Not a point of the curve: this ${type} key of ${bytes.length} bytes is broken.`,
+      );
+    return { type, publicRaw: inside.slice() };
+  },
+
+  sec1: (key: DerReader): KeyParts => decodeSec1(key, undefined),
+
+  "pkcs1-private"(key: DerReader, bytes: Uint8Array): KeyParts {
+    key.integer("the version");
+    const parts = rsaPublic(key.integer("the modulus"), key.integer("the exponent"));
+    return { ...parts, secret: wrapRsaPrivate(bytes) };
+  },
+
+  "pkcs1-public": (key: DerReader): KeyParts =>
+    rsaPublic(key.integer("the modulus"), key.integer("the exponent")),
+};
+
+/** The public key in the encoding that MCUboot hashes and embeds: PKCS#1 for RSA, SPKI for all others. */
+export function encodePublic({ type, publicRaw }: KeyParts): Uint8Array {
+  if (isRsa(type)) return spkiInside(publicRaw);
+  return der(DER.SEQUENCE, algorithm(type), derBits(publicRaw));
+}
+
+/** The public key as SubjectPublicKeyInfo, what a PUBLIC KEY block of PEM holds. */
+export function encodeSpki(parts: KeyParts): Uint8Array {
+  return isRsa(parts.type) ? parts.publicRaw : encodePublic(parts);
+}
+
+/** The private key as PKCS#8, byte for byte what OpenSSL writes. Precondition: `secret` is there. */
+export function encodePkcs8({ type, publicRaw, secret }: KeyParts & { secret: Uint8Array }): Uint8Array {
+  if (isRsa(type)) return secret;
+  const inside = isCurve25519(type)
+    ? der(DER.OCTET_STRING, secret)
+    : der(
+        DER.SEQUENCE,
+        derInteger(Uint8Array.of(1)),
+        der(DER.OCTET_STRING, secret),
+        der(DER.CONTEXT_1, derBits(publicRaw)),
+      );
+  return der(DER.SEQUENCE, derInteger(Uint8Array.of(0)), algorithm(type), der(DER.OCTET_STRING, inside));
+}
+
+/** The parts of a curve key whose secret is at hand. */
+export function fromSecret(type: CurveKeyType, secret: Uint8Array): KeyParts & { secret: Uint8Array } {
+  if (!CURVES[type].isSecret(secret))
+    throw new KeyError("broken-key", `The private ${type} key is out of its curve's range.`);
+  return { type, secret: secret.slice(), publicRaw: CURVES[type].publicOf(secret) };
+}
+
+function decodeSec1(key: DerReader, stated: CurveKeyType | undefined): KeyParts {
+  key.integer("the version");
+  const secret = key.read(DER.OCTET_STRING, "the private key");
+  const curve =
+    key.tag === DER.CONTEXT_0 ? key.enter(DER.CONTEXT_0, "the curve").read(DER.OID, "the curve") : undefined;
+  const type = curve ? typeOf(OID.ec, curve) : stated;
+  if (!type || type === "rsa" || (stated && type !== stated))
+    throw new KeyError("not-a-key", "This EC private key does not say which curve it is on.");
+  const parts = fromSecret(type, secret);
+  if (key.tag === DER.CONTEXT_1) {
+    const point = key.enter(DER.CONTEXT_1, "the public key").bits("the public key");
+    if (!equal(point, parts.publicRaw))
+      throw new KeyError("broken-key", "The private key's file holds a public key that is not its own.");
+  }
+  return parts;
+}
+
+function readAlgorithm(key: DerReader): CurveKeyType | "rsa" {
+  const identifier = key.enter(DER.SEQUENCE, "the key's algorithm");
+  const oid = identifier.read(DER.OID, "the key's algorithm");
+  const curve = identifier.tag === DER.OID ? identifier.read(DER.OID, "the curve") : undefined;
+  return typeOf(oid, curve);
+}
+
+function typeOf(oid: Uint8Array, curve: Uint8Array | undefined): CurveKeyType | "rsa" {
+  const family = FAMILIES.find((row) => equal(row.oid, oid) && sameCurve(row.curve, curve));
+  if (!family)
+    throw new KeyError("unsupported-key", "A key of a type or curve that MCUboot has no use for.", {
+      hint: "MCUboot knows RSA-2048 and RSA-3072, ECDSA P-256 and P-384, Ed25519, and X25519 for encryption.",
+    });
+  return family.type as CurveKeyType | "rsa";
+}
+
+function sameCurve(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a && b ? equal(a, b) : a === b;
+}
+
+function rsaPublic(modulus: Uint8Array, exponent: Uint8Array): KeyParts {
+  const bits = modulus.length === 0 ? 0 : (modulus.length - 1) * 8 + (32 - Math.clz32(modulus[0]!));
+  if (bits !== 2048 && bits !== 3072)
+    throw new KeyError("unsupported-key", `RSA-${bits}: MCUboot knows RSA-2048 and RSA-3072.`);
+  const pkcs1 = der(DER.SEQUENCE, derInteger(modulus), derInteger(exponent));
+  const publicRaw = der(DER.SEQUENCE, algorithm(`rsa-${bits}`), derBits(pkcs1));
+  return { type: `rsa-${bits}`, publicRaw };
+}
+
+function wrapRsaPrivate(pkcs1: Uint8Array): Uint8Array {
+  return der(DER.SEQUENCE, derInteger(Uint8Array.of(0)), algorithm("rsa-2048"), der(DER.OCTET_STRING, pkcs1));
+}
+
+function spkiInside(spki: Uint8Array): Uint8Array {
+  const key = new DerReader(spki).enter(DER.SEQUENCE, "the public key");
+  key.read(DER.SEQUENCE, "the key's algorithm");
+  return key.bits("the public key").slice();
+}
+
+function algorithm(type: KeyType): Uint8Array {
+  const family = FAMILIES.find((row) => row.type === (isRsa(type) ? "rsa" : type))!;
+  // RSA's identifier has a NULL where EC's has the curve; the 25519 ones have nothing.
+  const parameter = family.curve
+    ? der(DER.OID, family.curve)
+    : isRsa(type)
+      ? der(DER.NULL)
+      : new Uint8Array(0);
+  return der(DER.SEQUENCE, concat(der(DER.OID, family.oid), parameter));
+}
+
+function isRsa(type: KeyType): type is "rsa-2048" | "rsa-3072" {
+  return type === "rsa-2048" || type === "rsa-3072";
+}
+
+function isCurve25519(type: KeyType): type is "ed25519" | "x25519" {
+  return type === "ed25519" || type === "x25519";
+}
