@@ -231,8 +231,9 @@ class FrameAssembly {
   }
 }
 
-/** Each line is decoded alone, as servers do, so damage stays in its line. */
+/** Each line is decoded alone, as servers do, so damage stays in its line. A line without any base64 is damage too. */
 function decodeLine(base64: string): Uint8Array | undefined {
+  if (base64 === "") return undefined;
   try {
     return fromBase64(base64);
   } catch (error) {
