@@ -29,6 +29,7 @@ export const fsUpload = command({
   group,
   id: 0,
   op: "write",
+  repeatable: true,
   request: {
     /** Bytes. */ off: uint,
     data: bytes(),
@@ -98,6 +99,7 @@ export const fsClose = command({
   group,
   id: 4,
   op: "write",
+  repeatable: true,
   request: {},
   response: {},
 });

@@ -48,6 +48,7 @@ export const imageMark = command({
   group,
   id: 0,
   op: "write",
+  repeatable: true,
   request: {
     /** The hash from the list: the image's hash TLV. */ hash: optional(bytes()),
     /** False or absent: test. True: confirm. */ confirm: optional(bool),
@@ -65,6 +66,7 @@ export const imageUpload = command({
   group,
   id: 1,
   op: "write",
+  repeatable: true,
   request: {
     /** Where `data` belongs in the file, bytes. */ off: uint,
     /** Size of the whole file, bytes. Only with off 0, where it must be. */ len: optional(uint),

@@ -11,6 +11,7 @@ export const osEcho = command({
   group,
   id: 0,
   op: "write",
+  repeatable: true,
   request: { d: text },
   response: { /** The text of `d`, unchanged. */ r: text },
 });
@@ -25,6 +26,7 @@ export const osConsoleEcho = command({
   group,
   id: 1,
   op: "write",
+  repeatable: true,
   request: { /** 0 off, 1 on. */ echo: int },
   response: {},
 });
@@ -102,6 +104,7 @@ export const osDatetimeWrite = command({
   group,
   id: 4,
   op: "write",
+  repeatable: true,
   request: {
     /** `YYYY-MM-DDTHH:MM:SS`, a fraction may follow; 19 to 25 characters, no time zone. */ datetime: text,
   },

@@ -28,6 +28,7 @@ export const settingsWrite = command({
   group,
   id: 0,
   op: "write",
+  repeatable: true,
   request: { /** Whole name; 32 bytes by default. */ name: text, /** 64 bytes by default. */ val: bytes() },
   response: {},
 });
