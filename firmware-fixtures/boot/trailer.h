@@ -39,14 +39,30 @@ bool boot_is_confirmed(unsigned image);
 /* Largest file, header to last TLV, that this board accepts in a slot. */
 uint32_t image_max_size(const struct provision *p);
 
-/* Fields that boot/swap.c writes; offsets from the slot start. */
+/* --- for the bootloader alone; offsets count from the slot start --- */
+
+#define MODE_OVERWRITE_ONLY 2u
+#define MODE_SWAP_USING_MOVE 3u
+
+bool trailer_fits(const struct provision *p);           /* this slot has no more sectors than max_sectors, and room */
+uint32_t trailer_size(const struct provision *p);       /* status entries and fields */
 uint32_t trailer_status_off(const struct provision *p); /* first status entry */
-uint32_t trailer_size(const struct provision *p);       /* status entries and fields, bytes */
+uint32_t trailer_sectors_off(const struct provision *p); /* first sector that holds a part of it */
+
+/* Each is one flash write and returns what flash_write does. */
 int trailer_write_magic(unsigned image, unsigned slot);
 int trailer_write_image_ok(const struct provision *p, unsigned image, unsigned slot);
 int trailer_write_copy_done(const struct provision *p, unsigned image, unsigned slot);
-int trailer_write_swap_info(const struct provision *p, unsigned image, unsigned slot, enum swap_type type);
+int trailer_write_swap_info(const struct provision *p, unsigned image, unsigned slot, unsigned number,
+			    enum swap_type type); /* `number`: the image number that goes into it */
 int trailer_write_swap_size(const struct provision *p, unsigned image, unsigned slot, uint32_t size);
 uint32_t trailer_read_swap_size(unsigned image, unsigned slot);
+
+/* Swap status of the primary: one entry per finished step. */
+int trailer_write_status(const struct provision *p, unsigned image, uint32_t entry, uint8_t state);
+uint32_t trailer_status_entries(const struct provision *p, unsigned image); /* the last one written, counted from 1 */
+
+int trailer_erase(const struct provision *p, unsigned image, unsigned slot);
+int trailer_clear(const struct provision *p, unsigned image, unsigned slot); /* the same, unless erased already */
 
 #endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Could this machine start the body? MCUboot has it as MCUBOOT_VERIFY_IMG_ADDRESS. The recorded images have bodies of
+ * noise, so the harness that replays them answers yes to all. */
+#ifndef ENTRY_H
+#define ENTRY_H
+#include <stdbool.h>
+#include "image.h"
+
+/* `header` has passed header_check. The body is judged as it would lie in the primary slot of image 0. */
+bool entry_plausible(uint32_t slot_off, const struct image_header *header);
+
+#endif
