@@ -15,14 +15,24 @@ static uint8_t ring[RING_SIZE];
 static volatile uint32_t head, tail; /* ever put in by the interrupt, ever taken out by the program */
 static volatile uint8_t is_masked;
 
+/* Reception starts with the first read: a bootloader that starts an image has not taken bytes meant for that. */
+static uint8_t is_receiving;
+
 void uart_init(void)
 {
 	UART0->bauddiv = UART_BAUDDIV_115200;
-	UART0->ctrl = UART_CTRL_TX | UART_CTRL_RX | UART_CTRL_RX_INT;
+	UART0->ctrl = UART_CTRL_TX;
 	UART1->bauddiv = UART_BAUDDIV_115200;
 	UART1->ctrl = UART_CTRL_TX;
+}
+
+static void receive(void)
+{
+	is_receiving = 1;
+	is_masked = 0;
+	UART0->ctrl = UART_CTRL_TX | UART_CTRL_RX | UART_CTRL_RX_INT;
 	NVIC_ISER = 1u << UART0_RX_IRQ;
-	/* A byte that came before the interrupt was enabled raises nothing by itself. */
+	/* A byte that is there already raises nothing by itself. */
 	NVIC_ISPR = 1u << UART0_RX_IRQ;
 }
 
@@ -59,11 +69,8 @@ size_t port_uart_read(uint8_t *buf, size_t max)
 		buf[n++] = ring[tail % RING_SIZE];
 		tail++;
 	}
-	if (n > 0 && is_masked) {
-		is_masked = 0;
-		UART0->ctrl = UART_CTRL_TX | UART_CTRL_RX | UART_CTRL_RX_INT;
-		NVIC_ISPR = 1u << UART0_RX_IRQ; /* for the byte that was left in the UART */
-	}
+	if (!is_receiving || (n > 0 && is_masked))
+		receive();
 	return n;
 }
 

@@ -1,0 +1,112 @@
+import { crc32 } from "node:zlib";
+import { putU16le, putU32le, u16le, u32le } from "../bytes.js";
+
+/** The provisioning sector: what a factory would fuse or compile in. The same bytes as firmware-fixtures/port/provision.h. */
+
+const MAGIC = 0x56525042;
+const VERSION = 1;
+const SIZE = 1692;
+const BOARD_OFFSET = 24;
+const BOARD_LENGTH = 32;
+const SERIAL_OFFSET = 56;
+const SERIAL_LENGTH = 16;
+const KEYS_OFFSET = 72;
+const KEY_SIZE = 404;
+const MAX_KEYS = 4;
+const MAX_KEY_DER = 400;
+
+export const POLICY_BITS = {
+  "downgrade-version": 0x0001,
+  "downgrade-counter": 0x0002,
+  bootstrap: 0x0004,
+  "skip-primary": 0x0008,
+  "no-allow-list": 0x0010,
+  "no-counter": 0x0020,
+  "no-signature": 0x0040,
+  "weak-counter-early": 0x0100,
+  "weak-counter-ignored": 0x0200,
+  "weak-no-revert": 0x0400,
+  "weak-recovery-unchecked": 0x0800,
+} as const;
+export type Policy = keyof typeof POLICY_BITS;
+
+/** MCUmgr's number of each mode we have (bootloader info, "mode"). */
+export const MODE_NUMBERS = { overwrite: 2, "swap-move": 3 } as const;
+export type BootMode = keyof typeof MODE_NUMBERS;
+
+const KEY_TYPE_NUMBERS = { ed25519: 1, "ecdsa-p256": 2, "rsa-2048": 3, "rsa-3072": 4 } as const;
+export type TrustedKeyType = keyof typeof KEY_TYPE_NUMBERS;
+
+export interface TrustedKey {
+  type: TrustedKeyType;
+  /** The public key as MCUboot hashes it: SPKI, for RSA PKCS#1. */
+  der: Uint8Array;
+}
+
+export interface Provision {
+  policy: readonly Policy[];
+  mode: BootMode;
+  images: 1 | 2;
+  writeUnit: 4 | 8;
+  /** MCUBOOT_MAX_IMG_SECTORS. */
+  maxSectors: number;
+  /** The application's SMP server buffer, bytes, and how many it has. */
+  bufSize: number;
+  bufCount: number;
+  recoveryBufSize: number;
+  /** At most 31 ASCII characters. */
+  board: string;
+  /** At most 15 ASCII characters. */
+  serial: string;
+  keys: readonly TrustedKey[];
+}
+
+/** The bytes the bootloader and the application read. Throws RangeError for what does not fit. */
+export function encodeProvision(provision: Provision): Uint8Array {
+  const bytes = new Uint8Array(SIZE);
+  putU32le(bytes, 0, MAGIC);
+  putU16le(bytes, 4, VERSION);
+  putU16le(bytes, 6, SIZE);
+  putU32le(
+    bytes,
+    8,
+    provision.policy.reduce((bits, policy) => bits | POLICY_BITS[policy], 0),
+  );
+  bytes.set([MODE_NUMBERS[provision.mode], provision.images, provision.writeUnit], 12);
+  putU16le(bytes, 16, provision.maxSectors);
+  putU16le(bytes, 18, provision.bufSize);
+  putU16le(bytes, 20, provision.bufCount);
+  putU16le(bytes, 22, provision.recoveryBufSize);
+  putText(bytes, BOARD_OFFSET, BOARD_LENGTH, provision.board);
+  putText(bytes, SERIAL_OFFSET, SERIAL_LENGTH, provision.serial);
+  putKeys(bytes, provision.keys);
+  putU32le(bytes, SIZE - 4, crc32(bytes.subarray(0, SIZE - 4)));
+  return bytes;
+}
+
+/** The board name in a provisioning sector, or undefined when the sector holds none. */
+export function provisionedBoard(sector: Uint8Array): string | undefined {
+  if (u32le(sector, 0) !== MAGIC || u16le(sector, 6) !== SIZE) return undefined;
+  if (u32le(sector, SIZE - 4) !== crc32(sector.subarray(0, SIZE - 4))) return undefined;
+  const name = sector.subarray(BOARD_OFFSET, BOARD_OFFSET + BOARD_LENGTH);
+  const end = name.indexOf(0);
+  return end < 0 ? undefined : Buffer.from(name.subarray(0, end)).toString("latin1");
+}
+
+function putText(bytes: Uint8Array, offset: number, room: number, text: string): void {
+  if (!/^[\x20-\x7e]*$/.test(text) || text.length >= room)
+    throw new RangeError(`"${text}" does not fit ${room - 1} ASCII characters.`);
+  bytes.set(Buffer.from(text, "latin1"), offset);
+}
+
+function putKeys(bytes: Uint8Array, keys: readonly TrustedKey[]): void {
+  if (keys.length > MAX_KEYS)
+    throw new RangeError(`A board trusts at most ${MAX_KEYS} keys, not ${keys.length}.`);
+  keys.forEach(({ type, der }, index) => {
+    if (der.length > MAX_KEY_DER) throw new RangeError(`A public key of ${der.length} bytes does not fit.`);
+    const offset = KEYS_OFFSET + index * KEY_SIZE;
+    putU16le(bytes, offset, der.length);
+    bytes[offset + 2] = KEY_TYPE_NUMBERS[type];
+    bytes.set(der, offset + 4);
+  });
+}
