@@ -91,11 +91,14 @@ function toCborX(value: unknown, depth: number): unknown {
   throw new CborError("unencodable", `A value of type ${typeof value} cannot be sent.`);
 }
 
-/** cbor-x writes numbers beyond 32 bits as floats and every bigint in 8 bytes, so each gets what the other does well. */
+/**
+ * cbor-x writes numbers beyond 32 bits as floats and every bigint in 8 bytes, so each gets what the other does well. The
+ * lowest 64-bit integer, -2^64, it would write as a tag; it goes the way of wider ones.
+ */
 function toCborXNumber(value: number | bigint): number | bigint {
   if (typeof value === "number" && !Number.isSafeInteger(value)) return value;
   const wide = BigInt(value);
-  if (wide < -(2n ** 64n) || wide >= 2n ** 64n)
+  if (wide <= -(2n ** 64n) || wide >= 2n ** 64n)
     throw new CborError("unencodable", `The integer ${value} has more than 64 bits.`);
   return wide >= -(2n ** 32n) && wide < 2n ** 32n ? Number(value) : wide;
 }

@@ -26,10 +26,8 @@ const envelope = { seq: 0, version: 2 } as const;
 describe("data of an image upload", () => {
   test.each(TABLE)("server buffer %i", (bufSize, maxMessage, withSha, withAll, later, far) => {
     expect(consoleFraming().largestMessage(bufSize)).toBe(maxMessage);
-    const room = (rest: Parameters<typeof dataRoom<typeof first & { data: Uint8Array }>>[1]) =>
-      dataRoom(imageUpload, rest, { maxMessage });
-    expect(room(first)).toBe(withSha);
-    expect(room({ ...first, image: 0, upgrade: true } as typeof first)).toBe(withAll);
+    expect(dataRoom(imageUpload, first, { maxMessage })).toBe(withSha);
+    expect(dataRoom(imageUpload, { ...first, image: 0, upgrade: true }, { maxMessage })).toBe(withAll);
     expect(dataRoom(imageUpload, { off: 65_535 }, { maxMessage })).toBe(later);
     expect(dataRoom(imageUpload, { off: 65_536 }, { maxMessage })).toBe(far);
   });
