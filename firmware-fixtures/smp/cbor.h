@@ -67,6 +67,11 @@ void put_bool(struct cbor_out *out, bool value);
 void put_text(struct cbor_out *out, const char *text);
 void put_text_span(struct cbor_out *out, struct span text);
 void put_bytes(struct cbor_out *out, const void *data, size_t len);
+/* A key with its value. */
+void put_uint_at(struct cbor_out *out, const char *key, uint64_t value);
+void put_bool_at(struct cbor_out *out, const char *key, bool value);
+void put_text_at(struct cbor_out *out, const char *key, const char *value);
+void put_bytes_at(struct cbor_out *out, const char *key, const void *data, size_t len);
 /* Room for `len` bytes of a byte string that the caller fills in; 0 when it does not fit. */
 uint8_t *put_bytes_room(struct cbor_out *out, size_t len);
 

@@ -122,3 +122,27 @@ uint8_t *put_bytes_room(struct cbor_out *out, size_t len)
 	put_head(out, MAJOR_BYTES, len);
 	return room_for(out, len);
 }
+
+void put_uint_at(struct cbor_out *out, const char *key, uint64_t value)
+{
+	put_text(out, key);
+	put_uint(out, value);
+}
+
+void put_bool_at(struct cbor_out *out, const char *key, bool value)
+{
+	put_text(out, key);
+	put_bool(out, value);
+}
+
+void put_text_at(struct cbor_out *out, const char *key, const char *value)
+{
+	put_text(out, key);
+	put_text(out, value);
+}
+
+void put_bytes_at(struct cbor_out *out, const char *key, const void *data, size_t len)
+{
+	put_text(out, key);
+	put_bytes(out, data, len);
+}

@@ -37,10 +37,8 @@ int smp_fail(struct smp_exchange *x, uint16_t group, uint16_t error, const char 
 	x->reason = reason;
 	put_text(&x->out, "err");
 	put_map(&x->out);
-	put_text(&x->out, "group");
-	put_uint(&x->out, group);
-	put_text(&x->out, "rc");
-	put_uint(&x->out, error);
+	put_uint_at(&x->out, "group", group);
+	put_uint_at(&x->out, "rc", error);
 	put_end(&x->out);
 	return RC_OK;
 }
@@ -62,11 +60,9 @@ static void put_rc(struct cbor_out *out, int rc, const char *reason)
 	out->at = out->start;
 	out->overflow = false;
 	put_map(out);
-	put_text(out, "rc");
-	put_uint(out, (uint64_t)rc);
+	put_uint_at(out, "rc", (uint64_t)rc);
 	if (reason != NULL) {
-		put_text(out, "rsn");
-		put_text(out, reason);
+		put_text_at(out, "rsn", reason);
 	}
 	put_end(out);
 }

@@ -22,11 +22,9 @@ static void put_slot_counter(struct cbor_out *out, unsigned image, unsigned slot
 	struct image_info info;
 
 	put_map(out);
-	put_text(out, "slot");
-	put_uint(out, slot);
+	put_uint_at(out, "slot", slot);
 	if (image_read(image, slot, &info) == VERIFY_OK && info.has_counter) {
-		put_text(out, "counter");
-		put_uint(out, info.counter);
+		put_uint_at(out, "counter", info.counter);
 	}
 	put_end(out);
 }
@@ -34,11 +32,9 @@ static void put_slot_counter(struct cbor_out *out, unsigned image, unsigned slot
 static void put_image_counters(struct cbor_out *out, unsigned image)
 {
 	put_map(out);
-	put_text(out, "image");
-	put_uint(out, image);
+	put_uint_at(out, "image", image);
 	if ((provision->policy & POLICY_NO_COUNTER) == 0) {
-		put_text(out, "counter");
-		put_uint(out, counter_read(image));
+		put_uint_at(out, "counter", counter_read(image));
 	}
 	put_text(out, "slots");
 	put_list(out);
@@ -77,10 +73,8 @@ int trust_keys(struct smp_exchange *x)
 			continue;
 		key_hash(key, hash);
 		put_map(&x->out);
-		put_text(&x->out, "type");
-		put_text(&x->out, key_type_text(key->type));
-		put_text(&x->out, "hash");
-		put_bytes(&x->out, hash, sizeof(hash));
+		put_text_at(&x->out, "type", key_type_text(key->type));
+		put_bytes_at(&x->out, "hash", hash, sizeof(hash));
 		put_end(&x->out);
 	}
 	put_end(&x->out);
@@ -99,14 +93,10 @@ int trust_boot(struct smp_exchange *x)
 	struct retained r;
 
 	retained_load(&r);
-	put_text(&x->out, "mode");
-	put_uint(&x->out, provision->mode);
-	put_text(&x->out, "state");
-	put_text(&x->out, recovery ? "recovery" : "application");
-	put_text(&x->out, "cause");
-	put_text(&x->out, cause_text(r.last_cause));
-	put_text(&x->out, "boots");
-	put_uint(&x->out, r.boots);
+	put_uint_at(&x->out, "mode", provision->mode);
+	put_text_at(&x->out, "state", recovery ? "recovery" : "application");
+	put_text_at(&x->out, "cause", cause_text(r.last_cause));
+	put_uint_at(&x->out, "boots", r.boots);
 	return RC_OK;
 }
 
@@ -140,19 +130,14 @@ static bool has_value(const struct boot_event *e)
 static void put_event(struct cbor_out *out, const struct boot_event *e)
 {
 	put_map(out);
-	put_text(out, "type");
-	put_text(out, event_type_text((enum event_type)e->type));
-	put_text(out, "image");
-	put_uint(out, e->image);
-	put_text(out, "slot");
-	put_uint(out, e->slot);
+	put_text_at(out, "type", event_type_text((enum event_type)e->type));
+	put_uint_at(out, "image", e->image);
+	put_uint_at(out, "slot", e->slot);
 	if (has_reason(e)) {
-		put_text(out, "reason");
-		put_text(out, verify_reason_text((enum verify_reason)e->reason));
+		put_text_at(out, "reason", verify_reason_text((enum verify_reason)e->reason));
 	}
 	if (has_value(e)) {
-		put_text(out, "value");
-		put_uint(out, e->value);
+		put_uint_at(out, "value", e->value);
 	}
 	put_end(out);
 }
