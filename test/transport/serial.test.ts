@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openStream } from "../../src/transport/address.js";
 import { openError, openSerial } from "../../src/transport/serial.js";
 import { type ByteStream, TransportError } from "../../src/transport/transport.js";
@@ -51,7 +51,11 @@ describe("what serialport says when it cannot open", () => {
   }
 });
 
-describe.skipIf(noPtyReason)(`a pseudo-terminal${noPtyReason ? ` (skipped: ${noPtyReason})` : ""}`, () => {
+describe("a pseudo-terminal", () => {
+  beforeEach(({ skip }) => {
+    if (noPtyReason) skip(noPtyReason);
+  });
+
   async function pty(): Promise<Pty> {
     const made = await openPty();
     cleanUp.push(() => made.unplug());

@@ -1,0 +1,129 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { CborError } from "../smp/cbor.js";
+import { osConsoleEcho, osParams } from "../smp/groups/os.js";
+import type { SmpVersion } from "../smp/header.js";
+import { DeviceError } from "../smp/message.js";
+import { ShapeError } from "../smp/schema.js";
+import type { ByteStream } from "../transport/transport.js";
+import { Client, type ClientOptions, RequestTimeout, type SendOptions, type ServerFacts } from "./client.js";
+
+export interface ConnectOptions extends ClientOptions {
+  signal?: AbortSignal | undefined;
+  /** How long each first question waits. Default 1000; a board that is just starting needs several. */
+  probeTimeoutMs?: number | undefined;
+  /** How often the first question is asked before giving up. Default 5. */
+  probes?: number | undefined;
+}
+
+/**
+ * Buffers of servers that do not tell: Zephyr's default, and the lesser of the two defaults of MCUboot's serial recovery
+ * (512 without Zephyr, 1024 with it).
+ */
+const ASSUMED_BUF_SIZE: Readonly<Record<ServerFacts["mode"], number>> = {
+  application: 384,
+  recovery: 512,
+  unknown: 384,
+};
+/** Smaller buffers cannot take any useful request: such a figure is a mistake. The most is what a header can announce. */
+const BUF_SIZE_LIMITS = { min: 64, max: 0xffff } as const;
+
+/**
+ * Finds out who is at the other end of `stream`: SMP version, buffers, application or serial recovery. The stream is
+ * the client's from here on and is closed when this fails. Throws `RequestTimeout` when nobody answers, saying what was
+ * heard instead; `TransportError` when the pipe is gone; abort throws the signal's reason.
+ */
+export async function connect(stream: ByteStream, options: ConnectOptions = {}): Promise<Client> {
+  const client = new Client(stream, options);
+  try {
+    client.server = await findServer(client, options);
+    return client;
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
+
+/**
+ * Finds out anew who answers on an open pipe: after a restart it may be serial recovery, with other buffers. Throws as
+ * {@link connect}, and leaves the pipe open.
+ */
+export async function identify(client: Client, options: ConnectOptions = {}): Promise<void> {
+  client.server = await findServer(client, options);
+}
+
+async function findServer(client: Client, options: ConnectOptions): Promise<ServerFacts> {
+  const { signal, probeTimeoutMs: timeoutMs = 1000, probes = 5 } = options;
+  await letBoot(client, signal);
+  await client.endLine();
+  const asking = { signal, timeoutMs };
+  let buffers = await askBuffers(client, { ...asking, versions: [2, 1], retries: probes - 1 });
+  // A lost first request must not look like an old server, so version 1 has to stand up to a second question.
+  const doubtful = client.answeredIn === 1;
+  if (doubtful) buffers = (await answeredAgain(client, asking)) ?? buffers;
+  const version: SmpVersion = client.answeredIn ?? 2;
+  const mode = await findMode(client, buffers.bufCount, { ...asking, versions: [version] });
+  return {
+    version,
+    mode,
+    ...buffers,
+    bufSize: buffers.bufSize ?? ASSUMED_BUF_SIZE[mode],
+    bufSizeFrom: buffers.bufSize === undefined ? "assumed" : "server",
+  };
+}
+
+/** A board that talks at once is booting; it is left to finish, in bounds. */
+const BOOT = { noticeMs: 20, quietMs: 100, atMostMs: 2000 } as const;
+
+/** Bytes that reach a UART while its driver sets it up are lost, and on some targets wedge it until the next reset. */
+async function letBoot(client: Client, signal: AbortSignal | undefined): Promise<void> {
+  signal?.throwIfAborted();
+  await delay(BOOT.noticeMs, undefined, { signal }).catch(() => signal?.throwIfAborted());
+  await client.quiet({ ...BOOT, signal });
+}
+
+interface Buffers {
+  bufSize?: number;
+  bufCount?: number;
+}
+
+/** Any answer will do to know that somebody is there; servers without this command answer ENOTSUP. */
+async function askBuffers(client: Client, options: SendOptions): Promise<Buffers> {
+  try {
+    const { buf_size, buf_count } = await client.send(osParams, {}, options);
+    if (buf_size < BUF_SIZE_LIMITS.min) return {};
+    return { bufSize: Math.min(buf_size, BUF_SIZE_LIMITS.max), bufCount: buf_count };
+  } catch (error) {
+    if (error instanceof DeviceError || error instanceof ShapeError || error instanceof CborError) return {};
+    throw error;
+  }
+}
+
+/** What the server says to version 2; undefined when it keeps silent to that, as bootloaders before MCUboot 2.0 do. */
+async function answeredAgain(client: Client, options: SendOptions): Promise<Buffers | undefined> {
+  try {
+    return await askBuffers(client, { ...options, versions: [2], retries: 1 });
+  } catch (error) {
+    if (error instanceof RequestTimeout) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Application or serial recovery? The console-echo command tells: MCUboot accepts and ignores it, no Zephyr application
+ * has it. A server that keeps silent to it is judged by its buffers: recovery has one.
+ */
+async function findMode(
+  client: Client,
+  bufCount: number | undefined,
+  options: SendOptions,
+): Promise<ServerFacts["mode"]> {
+  try {
+    await client.send(osConsoleEcho, { echo: 0 }, { ...options, retries: 1 });
+    return "recovery";
+  } catch (error) {
+    if (error instanceof DeviceError && error.rcName === "ENOTSUP") return "application";
+    if (!(error instanceof DeviceError || error instanceof RequestTimeout)) throw error;
+    if (bufCount === undefined) return "unknown";
+    return bufCount === 1 ? "recovery" : "application";
+  }
+}

@@ -1,0 +1,75 @@
+import type { FaultCode } from "../smp/framing/framing.js";
+
+/** What came from the device while an answer was waited for: the best evidence of why there was none. */
+export type HeardInstead =
+  /** Not one byte. */
+  | "nothing"
+  /** Readable text only. */
+  | "text"
+  /** Bytes that are mostly no text. */
+  | "noise"
+  /** Frames that arrived damaged. */
+  | "damaged"
+  /** Our own requests, sent back to us. */
+  | "echo"
+  /** Whole messages, but answers to something else. */
+  | "other-answers";
+
+/** Bytes kept to judge by, and characters kept to quote. */
+const SAMPLE_SIZE = 512;
+const QUOTE_LENGTH = 80;
+/** With a wrong baud rate a third to all of the bytes are unprintable; log text with colours has a few in a hundred. */
+const NOISE_SHARE = 0.2;
+
+/** Collects what is heard from one moment on, in bounded memory. */
+export class Ear {
+  bytes = 0;
+  /** Whole messages that answered something else, or nothing that was asked. */
+  otherAnswers = 0;
+  /** Requests heard: nobody but us sends any. */
+  echoes = 0;
+  readonly faults: Partial<Record<FaultCode, number>> = {};
+  #sample = new Uint8Array(0);
+  #text = "";
+
+  hearBytes(chunk: Uint8Array): void {
+    this.bytes += chunk.length;
+    const room = SAMPLE_SIZE - this.#sample.length;
+    if (room > 0) this.#sample = Uint8Array.from([...this.#sample, ...chunk.subarray(0, room)]);
+  }
+
+  hearText(text: string): void {
+    this.#text = `${this.#text} ${text.slice(-QUOTE_LENGTH)}`.slice(-QUOTE_LENGTH);
+  }
+
+  hearFault(code: FaultCode): void {
+    this.faults[code] = (this.faults[code] ?? 0) + 1;
+  }
+
+  /** The end of the text heard, on one line and without control characters. */
+  get quote(): string {
+    return this.#text
+      .replace(/\p{C}|\uFFFD/gu, " ")
+      .replace(/\s+/g, " ")
+      .trim();
+  }
+
+  get heard(): HeardInstead {
+    if (this.bytes === 0) return "nothing";
+    if (this.otherAnswers > 0) return "other-answers";
+    if (this.echoes > 0) return "echo";
+    if (shareOfNoise(this.#sample) > NOISE_SHARE) return "noise";
+    if (Object.keys(this.faults).length > 0) return "damaged";
+    return "text";
+  }
+}
+
+/** Tab, line ends, backspace and escape of a log with colours; the four bytes of frame markers. */
+const ORDINARY_CONTROLS = new Set(["\t", "\r", "\n", "\b", "\u001b", "\u0004", "\u0006", "\u0014"]);
+
+/** Characters that text does not have, of all; bytes that are no UTF-8 are such. */
+function shareOfNoise(bytes: Uint8Array): number {
+  const characters = [...Buffer.from(bytes).toString("utf8")];
+  const odd = characters.filter((c) => c === "\uFFFD" || (/\p{Cc}/u.test(c) && !ORDINARY_CONTROLS.has(c)));
+  return characters.length === 0 ? 0 : odd.length / characters.length;
+}

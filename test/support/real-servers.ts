@@ -1,0 +1,122 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { openStream, type PipeAddress } from "../../src/transport/address.js";
+import { type ByteStream, TransportError } from "../../src/transport/transport.js";
+
+/**
+ * SMP servers that nobody here wrote, as judges: prebuilt Zephyr programs in a folder with a manifest.json, named by the
+ * environment variable BOOTPROOF_REAL_SERVERS. They are not part of the repository, so the tests skip without it.
+ */
+const folder = process.env.BOOTPROOF_REAL_SERVERS;
+
+/** One row of the folder's manifest.json; only what is used here. */
+export interface RealServer {
+  /** File in the folder. */
+  readonly artifact: string;
+  readonly config: string;
+  readonly target: string;
+  readonly transport: string;
+  readonly buf_size: number;
+  readonly buf_count: number;
+  readonly recovery_buf_size?: number;
+  /** Line that starts it in QEMU, with `<PORT>` for the TCP port of its UART. */
+  readonly qemu_cmd: string | null;
+  /** Line that starts it as a program of this machine. */
+  readonly run: string | null;
+}
+
+/** Why the tests with real servers are skipped, or undefined when they run. */
+export const noRealServersReason: string | undefined = folder
+  ? undefined
+  : "BOOTPROOF_REAL_SERVERS does not name a folder with servers and their manifest.json";
+
+/** `native_sim.serial_buf256`: short enough for a test title. */
+export const serverName = (server: RealServer): string => `${server.target}.${server.config}`;
+
+/** The servers that are there, can be started here, and speak over a stream of bytes. */
+export function realServers(): RealServer[] {
+  if (!folder) return [];
+  const rows = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as RealServer[];
+  return rows.filter(
+    (row) => row.transport !== "udp" && (row.run ?? row.qemu_cmd) && existsSync(join(folder, row.artifact)),
+  );
+}
+
+export interface RunningServer {
+  /** Where its SMP UART is; can be opened again after it was closed. */
+  readonly address: PipeAddress;
+  open(): Promise<ByteStream>;
+  stop(): Promise<void>;
+}
+
+/** Starts a server by its launch line and waits until its UART can be opened. */
+export async function startServer(server: RealServer): Promise<RunningServer> {
+  if (!folder) throw new Error(noRealServersReason);
+  return server.run
+    ? startProgram(resolve(folder, server.run))
+    : startQemu(server.qemu_cmd!, resolve(folder));
+}
+
+/** native_sim programs name the pseudo-terminal of their UART, and keep their flash in a file where they are started. */
+async function startProgram(program: string): Promise<RunningServer> {
+  const home = mkdtempSync(join(tmpdir(), "native-sim-"));
+  const child = spawn(program, [], { cwd: home, stdio: ["ignore", "pipe", "ignore"] });
+  const path = await said(child, /connected to pseudotty: (\/dev\/pts\/\d+)/);
+  return running(child, { kind: "serial", path, baudRate: 115200 }, () => rmSync(home, { recursive: true }));
+}
+
+async function startQemu(line: string, cwd: string): Promise<RunningServer> {
+  const port = await freePort();
+  const [program, ...words] = line.replaceAll("<PORT>", String(port)).split(/\s+/);
+  const child = spawn(program!, words, { cwd, stdio: ["ignore", "ignore", "ignore"] });
+  const server = running(child, { kind: "tcp", host: "127.0.0.1", port });
+  // Its socket listens some time after the start; what it says before we connect is lost, as on any UART.
+  for (;;) {
+    try {
+      await (await server.open()).close();
+      return server;
+    } catch (error) {
+      const early = error instanceof TransportError && error.code === "refused" && child.exitCode === null;
+      if (!early) throw error;
+      await delay(20);
+    }
+  }
+}
+
+function running(child: ChildProcess, address: PipeAddress, cleanUp = () => {}): RunningServer {
+  const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  return {
+    address,
+    open: () => openStream(address),
+    stop: async () => {
+      child.kill("SIGKILL");
+      await gone;
+      cleanUp();
+    },
+  };
+}
+
+function said(child: ChildProcess, pattern: RegExp): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    child.stdout?.on("data", (chunk: Buffer) => {
+      text = (text + chunk.toString()).slice(-4096);
+      const found = pattern.exec(text)?.[1];
+      if (found) resolve(found);
+    });
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`the server ended with ${code}: ${text}`)));
+  });
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
