@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each sector is a row of records, written one after the other. The counter of an image is the highest value of any
+ * whole record in either sector: so nothing but the disappearance of the highest record could lower it. A sector is
+ * erased only when the other one holds every current value, and it takes 255 advances to fill one. */
+#include "counter.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "crc32.h"
+#include "../flash/flash.h"
+#include "../port/layout.h"
+
+struct record {
+	uint32_t sequence; /* the highest one tells the sector in use */
+	uint32_t value;
+	uint32_t image;
+	uint32_t crc;
+};
+_Static_assert(sizeof(struct record) == 16, "whole write units");
+
+#define SECTORS (COUNTERS_SIZE / FLASH_SECTOR)
+#define RECORDS (FLASH_SECTOR / sizeof(struct record))
+_Static_assert(SECTORS == 2, "twins");
+
+struct sector {
+	uint32_t used;		     /* records up to the last that is not erased */
+	uint32_t sequence;	     /* highest of any whole record */
+	uint32_t values[MAX_IMAGES]; /* highest of any whole record */
+};
+
+static uint32_t record_off(unsigned sector, uint32_t index)
+{
+	return COUNTERS_OFFSET + sector * FLASH_SECTOR + index * (uint32_t)sizeof(struct record);
+}
+
+static bool is_whole(const struct record *r)
+{
+	return r->image < MAX_IMAGES && r->crc == crc32(r, offsetof(struct record, crc));
+}
+
+static bool is_erased(const struct record *r)
+{
+	return (r->sequence & r->value & r->image & r->crc) == 0xffffffffu;
+}
+
+static void take_in(struct sector *s, const struct record *r)
+{
+	if (r->sequence > s->sequence)
+		s->sequence = r->sequence;
+	if (r->value > s->values[r->image])
+		s->values[r->image] = r->value;
+}
+
+static void scan(unsigned sector, struct sector *s)
+{
+	struct record chunk[16];
+
+	memset(s, 0, sizeof(*s));
+	for (uint32_t at = 0; at < RECORDS; at += 16) {
+		if (flash_read(record_off(sector, at), chunk, sizeof(chunk)) != FLASH_OK)
+			return;
+		for (uint32_t i = 0; i < 16; i++) {
+			if (is_erased(&chunk[i]))
+				continue;
+			s->used = at + i + 1;
+			if (is_whole(&chunk[i]))
+				take_in(s, &chunk[i]);
+		}
+	}
+}
+
+static uint32_t highest(const struct sector sectors[SECTORS], unsigned image)
+{
+	uint32_t a = sectors[0].values[image], b = sectors[1].values[image];
+
+	return a > b ? a : b;
+}
+
+uint32_t counter_read(unsigned image)
+{
+	struct sector sectors[SECTORS];
+
+	if (image >= MAX_IMAGES)
+		return 0;
+	scan(0, &sectors[0]);
+	scan(1, &sectors[1]);
+	return highest(sectors, image);
+}
+
+static int append(unsigned sector, struct sector *s, uint32_t sequence, unsigned image, uint32_t value)
+{
+	struct record r = {.sequence = sequence, .value = value, .image = image};
+
+	r.crc = crc32(&r, offsetof(struct record, crc));
+	s->values[image] = value;
+	return flash_write(record_off(sector, s->used++), &r, sizeof(r));
+}
+
+/* Makes sector `to` hold the current value of every image on its own, so that the other may be erased one day. A cut
+ * in here leaves a sector that is in use and lacks some; the next advance completes it before it adds anything. */
+static int complete(unsigned to, struct sector sectors[SECTORS], uint32_t *sequence)
+{
+	int rc = FLASH_OK;
+
+	for (unsigned image = 0; rc == FLASH_OK && image < MAX_IMAGES; image++) {
+		uint32_t value = highest(sectors, image);
+
+		if (sectors[to].values[image] < value)
+			rc = append(to, &sectors[to], (*sequence)++, image, value);
+	}
+	return rc;
+}
+
+static bool is_complete(const struct sector *s, const struct sector sectors[SECTORS])
+{
+	for (unsigned image = 0; image < MAX_IMAGES; image++) {
+		if (s->values[image] < highest(sectors, image))
+			return false;
+	}
+	return true;
+}
+
+/* The sector to erase when the one in use is full. That is its twin, unless cuts have filled the one in use before it
+ * was complete: then it has nothing that the twin has not, and goes itself. */
+static unsigned choose_victim(unsigned current, const struct sector sectors[SECTORS])
+{
+	return is_complete(&sectors[current], sectors) ? 1 - current : current;
+}
+
+int counter_advance(unsigned image, uint32_t value)
+{
+	struct sector sectors[SECTORS];
+	uint32_t sequence;
+	unsigned current;
+	int rc = FLASH_OK;
+
+	if (image >= MAX_IMAGES)
+		return FLASH_ERR_RANGE;
+	scan(0, &sectors[0]);
+	scan(1, &sectors[1]);
+	if (value <= highest(sectors, image))
+		return value == highest(sectors, image) ? FLASH_OK : FLASH_ERR_RANGE;
+	current = sectors[1].sequence > sectors[0].sequence ? 1 : 0;
+	sequence = sectors[current].sequence + 1;
+	if (sectors[current].used + MAX_IMAGES + 1 > RECORDS) {
+		current = choose_victim(current, sectors);
+		memset(&sectors[current], 0, sizeof(sectors[current]));
+		rc = flash_erase(record_off(current, 0), FLASH_SECTOR);
+	}
+	if (rc == FLASH_OK)
+		rc = complete(current, sectors, &sequence);
+	return rc == FLASH_OK ? append(current, &sectors[current], sequence, image, value) : rc;
+}
