@@ -1,0 +1,267 @@
+import type { SendOptions } from "../client/client.js";
+import { toHex } from "../bytes.js";
+import { type Image, parseImage } from "../image/image.js";
+import { formatVersion } from "../image/version.js";
+import type { Command, ResponseOf } from "../smp/command.js";
+import { imageList, imageSlotInfo } from "../smp/groups/image.js";
+import { BOOTLOADER_MODES, osBootloaderInfo, osInfo } from "../smp/groups/os.js";
+import { trustBoot, trustCounters, trustEvents, trustKeys } from "../smp/groups/trust.js";
+import { DeviceError } from "../smp/message.js";
+import { ShapeError } from "../smp/schema.js";
+import type { Session } from "./session.js";
+
+/**
+ * A figure and where it was read: `device` = the board said so; `known-file` = an image file with the hash that the board
+ * reports. What nobody reports is absent.
+ */
+export interface Sourced<T> {
+  value: T;
+  source: "device" | "known-file";
+}
+
+export interface SlotFacts {
+  /** Image number. */
+  image: number;
+  /** 0 primary, 1 secondary. */
+  slot: number;
+  /** Bytes, when the board tells. */
+  size?: number;
+  /** Largest image that the bootloader takes, bytes, when the board tells. */
+  maxImageSize?: number;
+  /** What lies in it; absent when it is empty, or holds nothing the board calls an image. */
+  content?: SlotContent;
+}
+
+export interface SlotContent {
+  /** As the board writes it: `1.2.3`, or `1.2.3.4` with a build number. */
+  version: string;
+  /** The image hash, not the file's. */
+  hash?: Uint8Array;
+  active: boolean;
+  confirmed: boolean;
+  pending: boolean;
+  permanent: boolean;
+  bootable: boolean;
+  /** TLV 0x50 of this image. */
+  securityCounter?: Sourced<number>;
+}
+
+export interface ImageFacts {
+  image: number;
+  /** The security counter that the board has stored: images with a lower one are refused. */
+  storedCounter?: Sourced<number>;
+  slots: SlotFacts[];
+}
+
+export interface BootEvent {
+  type: string;
+  image: number;
+  slot: number;
+  reason?: string;
+  value?: number;
+}
+
+/** What a board says of itself. Everything optional is absent when the board does not report it. */
+export interface BoardFacts {
+  /** The pipe it was reached by. */
+  name: string;
+  /** Who answers. */
+  server: "application" | "recovery" | "unknown";
+  bufSize: number;
+  bufCount?: number;
+  bufSizeFrom: "server" | "assumed";
+  /** OS info, all of it. */
+  info?: string;
+  bootloader?: {
+    name?: string;
+    /** MCUmgr's number of the upgrade mode, its name beside it. */
+    mode?: number;
+    modeName?: string;
+    /** Versions or counters: the board does not say which. */
+    noDowngrade?: boolean;
+    /** `bootloader`: it said so itself (trust group); `application`: its build settings. */
+    modeFrom?: "bootloader" | "application";
+  };
+  images: ImageFacts[];
+  trustedKeys?: { type: string; hash: Uint8Array }[];
+  boot?: { cause: string; boots: number };
+  events?: BootEvent[];
+  /** False when the board has no trust group: counters, keys and events are then not reported. */
+  reportsTrust: boolean;
+}
+
+/** An image file at hand, to explain what a board holds. */
+export interface KnownImage {
+  file: string;
+  hash: string;
+  version: string;
+  securityCounter?: number;
+}
+
+/** What a file at hand says of the image in it. Throws `ImageError`. */
+export function knownImage(file: string, bytes: Uint8Array): KnownImage | undefined {
+  const image: Image = parseImage(bytes);
+  if (image.imageHash === undefined) return undefined;
+  return {
+    file,
+    hash: toHex(image.imageHash.value),
+    version: formatVersion(image.header.version),
+    ...(image.securityCounter === undefined ? {} : { securityCounter: image.securityCounter }),
+  };
+}
+
+export interface FactsOptions {
+  signal?: AbortSignal | undefined;
+  /** Image files whose hash may turn up in a slot. */
+  known?: readonly KnownImage[] | undefined;
+}
+
+/** Asks a board everything that this project wants to know of it. Questions it does not know are left open. */
+export async function readFacts(session: Session, options: FactsOptions = {}): Promise<BoardFacts> {
+  const { client } = session;
+  const { signal, known = [] } = options;
+  const ask = <Req, Res>(command: Command<Req, Res>, request: Req) =>
+    askMaybe((how) => client.send(command, request, how), signal);
+
+  const state = await client.send(imageList, {}, { signal }).catch(withoutImages);
+  const info = await ask(osInfo, { format: "a" });
+  const named = await ask(osBootloaderInfo, {});
+  const moded = await ask(osBootloaderInfo, { query: "mode" });
+  const sizes = await ask(imageSlotInfo, {});
+  const boot = await ask(trustBoot, {});
+  const counters = boot && (await ask(trustCounters, {}));
+  const keys = boot && (await ask(trustKeys, {}));
+  const events = boot && (await ask(trustEvents, {}));
+
+  const mode = boot?.mode ?? moded?.mode;
+  const { server } = client;
+  return defined({
+    name: client.name,
+    server: server.mode,
+    bufSize: server.bufSize,
+    bufCount: server.bufCount,
+    bufSizeFrom: server.bufSizeFrom,
+    info: info?.output,
+    bootloader:
+      mode === undefined && named?.bootloader === undefined
+        ? undefined
+        : defined({
+            name: named?.bootloader,
+            mode,
+            modeName: mode === undefined ? undefined : (BOOTLOADER_MODES[mode] ?? `mode ${mode}`),
+            noDowngrade: moded === undefined ? undefined : (moded["no-downgrade"] ?? false),
+            modeFrom: mode === undefined ? undefined : boot ? ("bootloader" as const) : ("application" as const),
+          }),
+    images: arrange(state.images, sizes?.images ?? [], counters?.images ?? [], known),
+    trustedKeys: keys?.keys,
+    boot: boot && { cause: boot.cause, boots: boot.boots },
+    events: events?.events.map((event) => defined({ ...event })) as BootEvent[] | undefined,
+    reportsTrust: boot !== undefined,
+  }) as BoardFacts;
+}
+
+/** Something a restart changes: the boot counter where there is one, and the flags and hashes of the images. */
+export async function restartFingerprint(session: Session, signal: AbortSignal | undefined): Promise<string> {
+  const { client } = session;
+  const boot = await askMaybe((how) => client.send(trustBoot, {}, how), signal);
+  const state = await client.send(imageList, {}, { signal, timeoutMs: 1000, retries: 0 }).catch(withoutImages);
+  const images = state.images.map(({ hash, ...flags }) => ({ ...flags, hash: hash && toHex(hash) }));
+  return JSON.stringify([client.server.mode, boot?.boots, images]);
+}
+
+/** The slot that runs, of image 0 or of the number given. */
+export function runningSlot(facts: BoardFacts, image = 0): SlotFacts | undefined {
+  const slots = facts.images.find((candidate) => candidate.image === image)?.slots ?? [];
+  // Serial recovery calls nothing active: there the primary slot is what would run.
+  return slots.find((slot) => slot.content?.active) ?? slots.find((slot) => slot.slot === 0 && slot.content);
+}
+
+type StateEntry = ResponseOf<typeof imageList>["images"][number];
+type SizeEntry = ResponseOf<typeof imageSlotInfo>["images"][number];
+type CounterEntry = ResponseOf<typeof trustCounters>["images"][number];
+
+function arrange(
+  state: readonly StateEntry[],
+  sizes: readonly SizeEntry[],
+  counters: readonly CounterEntry[],
+  known: readonly KnownImage[],
+): ImageFacts[] {
+  const numbers = new Set([...state.map((entry) => entry.image ?? 0), ...sizes.map((entry) => entry.image), ...counters.map((entry) => entry.image)]);
+  return [...numbers].sort((a, b) => a - b).map((image) => {
+    const sizesOf = sizes.find((entry) => entry.image === image);
+    const counterOf = counters.find((entry) => entry.image === image);
+    const stored = counterOf?.counter;
+    return defined({
+      image,
+      storedCounter: stored === undefined ? undefined : { value: stored, source: "device" as const },
+      slots: slotNumbers(image, state, sizesOf).map((slot) =>
+        defined({
+          image,
+          slot,
+          size: sizesOf?.slots.find((entry) => entry.slot === slot)?.size,
+          maxImageSize: sizesOf?.max_image_size,
+          content: contentOf(
+            state.find((entry) => (entry.image ?? 0) === image && entry.slot === slot),
+            counterOf?.slots.find((entry) => entry.slot === slot)?.counter,
+            known,
+          ),
+        }),
+      ),
+    }) as ImageFacts;
+  });
+}
+
+function slotNumbers(image: number, state: readonly StateEntry[], sizes: SizeEntry | undefined): number[] {
+  const held = state.filter((entry) => (entry.image ?? 0) === image).map((entry) => entry.slot);
+  return [...new Set([...held, ...(sizes?.slots ?? []).map((entry) => entry.slot)])].sort((a, b) => a - b);
+}
+
+function contentOf(
+  entry: StateEntry | undefined,
+  counter: number | undefined,
+  known: readonly KnownImage[],
+): SlotContent | undefined {
+  if (entry === undefined) return undefined;
+  const hash = entry.hash && toHex(entry.hash);
+  const file = known.find((candidate) => candidate.hash === hash);
+  const fromFile = file?.securityCounter;
+  return defined({
+    version: entry.version,
+    hash: entry.hash,
+    active: entry.active ?? false,
+    confirmed: entry.confirmed ?? false,
+    pending: entry.pending ?? false,
+    permanent: entry.permanent ?? false,
+    bootable: entry.bootable ?? false,
+    securityCounter:
+      counter !== undefined
+        ? { value: counter, source: "device" as const }
+        : fromFile === undefined
+          ? undefined
+          : { value: fromFile, source: "known-file" as const },
+  }) as SlotContent;
+}
+
+/** The answer, or undefined when the device does not know the question (any refusal) or answers with nonsense. */
+async function askMaybe<Res>(
+  ask: (how: SendOptions) => Promise<Res>,
+  signal: AbortSignal | undefined,
+): Promise<Res | undefined> {
+  try {
+    return await ask({ signal });
+  } catch (error) {
+    if (error instanceof DeviceError || error instanceof ShapeError) return undefined;
+    throw error;
+  }
+}
+
+/** Servers without the image group still have a name and buffers. */
+function withoutImages(error: unknown): { images: [] } {
+  if (error instanceof DeviceError && error.rcName === "ENOTSUP") return { images: [] };
+  throw error;
+}
+
+/** Without the fields that are undefined: absent is absent. */
+function defined<T extends object>(fields: T): T {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
+}

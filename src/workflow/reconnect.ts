@@ -1,0 +1,163 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { RequestTimeout } from "../client/client.js";
+import { BootproofError } from "../errors.js";
+import { osEcho } from "../smp/groups/os.js";
+import { DeviceError } from "../smp/message.js";
+import { TransportError } from "../transport/transport.js";
+import type { Session } from "./session.js";
+
+/** A board that did not come back in time. */
+export class AwayError extends BootproofError {
+  declare readonly code: "away";
+  readonly waitedMs: number;
+
+  constructor(name: string, waitedMs: number, cause: unknown) {
+    const seconds = Math.round(waitedMs / 1000);
+    super("away", `${name} has not answered for ${seconds} s.`, {
+      cause,
+      hint: "It may still be busy, hang, or have no working image: look at its log port, power-cycle it, then run bootproof info.",
+    });
+    this.waitedMs = waitedMs;
+  }
+}
+
+export type WatchEvent =
+  /** The board stopped answering, or its port went away. */
+  | { step: "away" }
+  /** It answers (again). */
+  | { step: "back"; afterMs: number };
+
+export interface WatchOptions {
+  signal?: AbortSignal | undefined;
+  /** How long to wait for the board altogether. Default 60000. */
+  withinMs?: number | undefined;
+}
+
+/** Long enough for any healthy answer, short enough to notice a restart. */
+const PROBE_MS = 400;
+/** Between two questions to a board that answers: it has other things to do. */
+const REST_MS = 50;
+
+/**
+ * Waits until the board answers at all; opens its port again when that went away.
+ *
+ * @throws AwayError when it stays silent, and what opening the port throws when that is no question of waiting
+ */
+export async function* untilAnswering(
+  session: Session,
+  options: WatchOptions = {},
+): AsyncGenerator<WatchEvent, void, void> {
+  const { signal, withinMs = 60_000 } = options;
+  const start = performance.now();
+  let away = false;
+  for (;;) {
+    const silence = await probe(session, signal);
+    if (silence === undefined) {
+      if (away) yield { step: "back", afterMs: performance.now() - start };
+      return;
+    }
+    if (!away) yield { step: "away" };
+    away = true;
+    const waited = performance.now() - start;
+    if (waited > withinMs) throw new AwayError(session.client.name, waited, silence);
+    if (isLost(silence)) await reopenQuietly(session, signal);
+  }
+}
+
+/** What a restart left behind that is not the same as before, compared as text. */
+export type Fingerprint = (signal: AbortSignal | undefined) => Promise<string>;
+
+export interface RestartOptions extends WatchOptions {
+  /** Reads something that a restart changes: a boot counter, the flags of the images. */
+  fingerprint: Fingerprint;
+  /** What it read before the restart. */
+  before: string;
+  /** How long a board may answer as if nothing had happened before that is taken for the end. Default 5000. */
+  unchangedMs?: number | undefined;
+}
+
+/** Silence this long is a restart even if everything looks as before; a shorter one may be a lost line. */
+const SURELY_AWAY_MS = 700;
+
+/**
+ * Watches a board that was told to restart: it has restarted when it was away for long enough or looks different
+ * afterwards. Returns false when it kept answering and nothing changed.
+ *
+ * @throws AwayError
+ */
+export async function* untilRestarted(
+  session: Session,
+  options: RestartOptions,
+): AsyncGenerator<WatchEvent, boolean, void> {
+  const { signal, fingerprint, before, unchangedMs = 5000, withinMs = 60_000 } = options;
+  const start = performance.now();
+  const elapsed = () => performance.now() - start;
+  while (elapsed() < unchangedMs) {
+    const asked = elapsed();
+    const silence = await probe(session, signal);
+    if (silence !== undefined) {
+      const wasLost = isLost(silence);
+      yield { step: "away" };
+      if (wasLost) await reopenQuietly(session, signal);
+      yield* quietly(untilAnswering(session, { signal, withinMs: withinMs - elapsed() }));
+      const sure = wasLost || elapsed() - asked > SURELY_AWAY_MS;
+      if (sure || (await fingerprint(signal)) !== before) {
+        yield { step: "back", afterMs: elapsed() };
+        return true;
+      }
+    } else if ((await readThrough(fingerprint, signal)) !== before) {
+      yield* quietly(untilAnswering(session, { signal, withinMs: withinMs - elapsed() }));
+      yield { step: "back", afterMs: elapsed() };
+      return true;
+    }
+    await delay(REST_MS, undefined, { signal });
+  }
+  return false;
+}
+
+/** One sign of life, or the error that says there was none. Any answer is one, a refusal too. */
+async function probe(session: Session, signal: AbortSignal | undefined): Promise<Error | undefined> {
+  try {
+    await session.client.send(osEcho, { d: "" }, { signal, timeoutMs: PROBE_MS, retries: 0 });
+    return undefined;
+  } catch (error) {
+    if (error instanceof DeviceError) return undefined;
+    if (error instanceof RequestTimeout || error instanceof TransportError) return error;
+    throw error;
+  }
+}
+
+/** The fingerprint; a board that restarts in the middle of the question counts as changed. */
+async function readThrough(fingerprint: Fingerprint, signal: AbortSignal | undefined): Promise<string> {
+  try {
+    return await fingerprint(signal);
+  } catch (error) {
+    if (error instanceof RequestTimeout || error instanceof TransportError) return "interrupted";
+    throw error;
+  }
+}
+
+/** True when asking again over the same pipe cannot help. */
+function isLost(error: Error): boolean {
+  return error instanceof TransportError;
+}
+
+/** A port that has just vanished takes a while to come back; each try costs a little waiting. */
+async function reopenQuietly(session: Session, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await session.reopen(signal);
+  } catch (error) {
+    const passing = ["not-found", "busy", "permission", "refused", "lost", "failed", "timeout"];
+    if (!(error instanceof BootproofError) || !passing.includes(error.code)) throw error;
+    await delay(REST_MS * 2, undefined, { signal });
+  }
+}
+
+/** Runs an inner wait whose events would only repeat what has been said. */
+// biome-ignore lint/correctness/useYield: it keeps the inner generator's events to itself
+async function* quietly<T>(inner: AsyncGenerator<WatchEvent, T, void>): AsyncGenerator<WatchEvent, T, void> {
+  for (;;) {
+    const step = await inner.next();
+    if (step.done) return step.value;
+  }
+}
