@@ -10,7 +10,7 @@
 #include "../flash/flash.h"
 #include "../port/layout.h"
 #include "board.h"
-#include "crc32.h"
+#include "../port/crc32.h"
 
 #define SECTORS (FILES_SIZE / FLASH_SECTOR)
 #define HEAD_MAGIC 0x46494c45u

@@ -8,7 +8,7 @@
 #include "../flash/flash.h"
 #include "../port/layout.h"
 #include "board.h"
-#include "crc32.h"
+#include "../port/crc32.h"
 #include "log.h"
 #include "nor.h"
 

@@ -23,8 +23,7 @@ static struct {
 /* A request that an earlier image left there must not fall upon this one. */
 static int erase_trailer(unsigned image)
 {
-	const struct provision *p = board_provision();
-	uint32_t from = (SLOT_SIZE - trailer_size(p)) & ~(FLASH_SECTOR - 1u);
+	uint32_t from = trailer_sectors_off(board_provision());
 
 	return nor_erase(slot_offset(image, SECONDARY) + from, SLOT_SIZE - from);
 }

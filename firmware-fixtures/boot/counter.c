@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "crc32.h"
+#include "../port/crc32.h"
 #include "../flash/flash.h"
 #include "../port/layout.h"
 
@@ -36,7 +36,7 @@ static uint32_t record_off(unsigned sector, uint32_t index)
 
 static bool is_whole(const struct record *r)
 {
-	return r->image < MAX_IMAGES && r->crc == crc32(r, offsetof(struct record, crc));
+	return r->image < MAX_IMAGES && r->crc == crc32(0, r, offsetof(struct record, crc));
 }
 
 static bool is_erased(const struct record *r)
@@ -92,7 +92,7 @@ static int append(unsigned sector, struct sector *s, uint32_t sequence, unsigned
 {
 	struct record r = {.sequence = sequence, .value = value, .image = image};
 
-	r.crc = crc32(&r, offsetof(struct record, crc));
+	r.crc = crc32(0, &r, offsetof(struct record, crc));
 	s->values[image] = value;
 	return flash_write(record_off(sector, s->used++), &r, sizeof(r));
 }

@@ -5,24 +5,12 @@
 #include <string.h>
 
 #include "../flash/flash.h"
+#include "crc32.h"
 #include "layout.h"
 
 _Static_assert(sizeof(struct provision_key) == 404, "no padding: the host writes these bytes");
 _Static_assert(sizeof(struct provision) == 1692, "no padding: the host writes these bytes");
 _Static_assert(sizeof(struct provision) <= PROVISION_SIZE, "fits its sector");
-
-/* Bit by bit: it runs once a boot, over less than two kilobytes. */
-static uint32_t crc32(const uint8_t *bytes, size_t len)
-{
-	uint32_t crc = 0xffffffffu;
-
-	for (size_t i = 0; i < len; i++) {
-		crc ^= bytes[i];
-		for (int bit = 0; bit < 8; bit++)
-			crc = (crc >> 1) ^ ((crc & 1u) ? 0xedb88320u : 0u);
-	}
-	return ~crc;
-}
 
 static void safe_defaults(struct provision *p)
 {
@@ -45,7 +33,7 @@ static int is_sane(const struct provision *p)
 {
 	if (p->magic != PROVISION_MAGIC || p->version != PROVISION_VERSION || p->size != sizeof(*p))
 		return 0;
-	if (crc32((const uint8_t *)p, offsetof(struct provision, crc)) != p->crc)
+	if (crc32(0, p, offsetof(struct provision, crc)) != p->crc)
 		return 0;
 	if ((p->mode != 2 && p->mode != 3) || p->images < 1 || p->images > MAX_IMAGES)
 		return 0;

@@ -2,7 +2,7 @@
 /* Group 8. */
 #include "../../crypto/crypto.h"
 #include "../board.h"
-#include "../crc32.h"
+#include "../../port/crc32.h"
 #include "../files.h"
 #include "groups.h"
 

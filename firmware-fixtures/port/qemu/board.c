@@ -136,11 +136,11 @@ static int is_startable(const uint32_t *vectors, uint32_t len)
 {
 	uint32_t base = (uint32_t)vectors, stack, entry;
 
-	if (len < 8u || (base & 0xffu) != 0)
+	if (len < 8u || (base & 0x7fu) != 0)
 		return 0;
 	stack = vectors[0];
 	entry = vectors[1];
-	return stack > QEMU_RAM_BASE && stack <= QEMU_RAM_BASE + QEMU_RAM_SIZE && (stack & 7u) == 0 && (entry & 1u) != 0 &&
+	return stack > QEMU_RAM_BASE && stack <= QEMU_RAM_BASE + QEMU_RAM_SIZE && (stack & 3u) == 0 && (entry & 1u) != 0 &&
 	       entry - 1u >= base + 8u && entry - 1u < base + len;
 }
 

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-uint32_t crc32(const void *data, size_t len);
+/* `crc` is 0 for the first piece, then what the piece before gave. */
+uint32_t crc32(uint32_t crc, const void *data, size_t len);
 
 #endif
