@@ -4,6 +4,7 @@ import { sha1 as nobleSha1 } from "@noble/hashes/legacy.js";
 import { sha256, sha384, sha512 } from "@noble/hashes/sha2.js";
 import { concat } from "../bytes.js";
 import { parseEcdsaSignature } from "./ecdsa-signature.js";
+import { KeyError } from "./key-error.js";
 import { TLV } from "./tlv.js";
 
 /**
@@ -155,16 +156,25 @@ function rsa(keyType: "rsa-2048" | "rsa-3072", tlv: number, length: number): Sig
     signatureLength: { min: length, max: length },
     deterministic: false,
     async sign(secret, { range }) {
-      const key = await crypto.subtle.importKey("pkcs8", secret, PSS, false, ["sign"]);
+      const key = await usable(crypto.subtle.importKey("pkcs8", secret, PSS, false, ["sign"]));
       const signature = await crypto.subtle.sign({ ...PSS, saltLength: PSS_SALT_LENGTH }, key, range);
       return new Uint8Array(signature);
     },
     async verify(publicRaw, { range }, signature) {
       if (signature.length !== length) return false;
-      const key = await crypto.subtle.importKey("spki", publicRaw, PSS, false, ["verify"]);
+      const key = await usable(crypto.subtle.importKey("spki", publicRaw, PSS, false, ["verify"]));
       return crypto.subtle.verify({ ...PSS, saltLength: PSS_SALT_LENGTH }, key, signature, range);
     },
   };
+}
+
+/** WebCrypto judges an RSA key's numbers only when it imports them; its own error says nothing to people. */
+async function usable<T>(imported: Promise<T>): Promise<T> {
+  try {
+    return await imported;
+  } catch {
+    throw new KeyError("broken-key", "The numbers of this RSA key do not make a usable key.");
+  }
 }
 
 type WeierstrassCurve = typeof p256;

@@ -1,6 +1,6 @@
 import { concat, equal, fromHex } from "../bytes.js";
 import { DER, DerReader, der, derInteger } from "./der.js";
-import { KeyError } from "./key-formats.js";
+import { KeyError } from "./key-error.js";
 
 /**
  * PKCS#8 under a passphrase: PBES2 of RFC 8018 with PBKDF2 and AES-CBC, which is what imgtool and OpenSSL 1.1 and later

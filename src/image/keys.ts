@@ -10,13 +10,13 @@ import {
 } from "./algorithms.js";
 import { DerError } from "./der.js";
 import { decryptPkcs8, encryptPkcs8 } from "./key-encryption.js";
+import { KeyError } from "./key-error.js";
 import {
   decodeKey,
   encodePkcs8,
   encodePublic,
   encodeSpki,
   fromSecret,
-  KeyError,
   type KeyParts,
   keyFormatOf,
 } from "./key-formats.js";

@@ -1,0 +1,105 @@
+import { equal, toHex } from "../bytes.js";
+import type { HashAlgorithm, SignatureAlgorithm, SigningKeyType } from "./algorithms.js";
+import type { Image } from "./image.js";
+import { type Key, publicRawOf } from "./keys.js";
+import { TLV, type Tlv } from "./tlv.js";
+
+/** What became of one signature TLV. */
+export interface SignatureResult {
+  /** Of the TLV. */
+  readonly offset: number;
+  /** `ignored`: no trusted key was named before it. */
+  readonly result: "good" | "bad" | "ignored";
+  /** The key it was checked with. */
+  readonly key?: Key;
+}
+
+/** What a bootloader with keys of one type finds. */
+export interface SignatureWalk {
+  readonly valid: boolean;
+  /** The image is refused whatever else it holds. */
+  readonly refused?: string;
+  readonly signatures: readonly SignatureResult[];
+  /** Oddities that do not decide. */
+  readonly warnings: readonly string[];
+}
+
+/** The message of this image's signatures. */
+export interface SignatureContext {
+  readonly algorithm: SignatureAlgorithm;
+  readonly hash: HashAlgorithm;
+  readonly keys: readonly Key[];
+  /** Header, plaintext body, protected TLVs; its digest by `hash`. */
+  readonly range: Uint8Array;
+  readonly digest: Uint8Array;
+  readonly pure: boolean;
+}
+
+/**
+ * Walks the TLVs of both areas as MCUboot does (image_validate.c): a KEYHASH (or, without one, a PUBKEY) names the key
+ * for the next signature; a signature without a key is passed over; of several the last one that was checked decides.
+ */
+export async function walkSignatures(image: Image, context: SignatureContext): Promise<SignatureWalk> {
+  const { algorithm, range, digest, pure } = context;
+  const keyTlv = image.tlvs.some(({ type }) => type === TLV.KEYHASH) ? TLV.KEYHASH : TLV.PUBKEY;
+  const signatures: SignatureResult[] = [];
+  const warnings: string[] = [];
+  const found = (valid: boolean, refused?: string) => ({
+    valid,
+    signatures,
+    warnings,
+    ...(refused !== undefined && { refused }),
+  });
+  let key: Key | undefined;
+  let valid = false;
+  for (const tlv of image.tlvs) {
+    if (tlv.type === keyTlv) {
+      if (keyTlv === TLV.KEYHASH && tlv.value.length > context.hash.length)
+        return found(
+          false,
+          `The key hash at ${tlv.offset} has ${tlv.value.length} bytes; at most ${context.hash.length} are taken.`,
+        );
+      key = findKey(tlv, context);
+      if (key && keyTlv === TLV.KEYHASH && tlv.value.length < context.hash.length)
+        warnings.push(
+          `The key hash at ${tlv.offset} has only ${tlv.value.length} bytes. MCUboot compares just these and takes the first key that fits.`,
+        );
+    } else if (tlv.type === algorithm.tlv) {
+      if (!key) {
+        signatures.push({ offset: tlv.offset, result: "ignored" });
+        continue;
+      }
+      const { min, max } = algorithm.signatureLength;
+      // ECDSA: MCUboot leaves the length to the decoder, which stops at the sequence's end.
+      if (min === max && tlv.value.length !== min)
+        return found(
+          false,
+          `The signature at ${tlv.offset} has ${tlv.value.length} bytes instead of ${min}.`,
+        );
+      valid = await algorithm.verify(publicRawOf(key), { range, digest, pure }, tlv.value);
+      signatures.push({ offset: tlv.offset, result: valid ? "good" : "bad", key });
+      key = undefined;
+    }
+  }
+  return found(valid);
+}
+
+/** In words, for a verdict: which key each key hash of the image names. */
+export function describeKeyHashes(image: Image): string {
+  return image.keyHashes.map((hash) => toHex(hash)).join(", ");
+}
+
+/** Keys grouped by what a bootloader could be built with: one signature type each. */
+export function keysByType(keys: readonly Key[]): Map<SigningKeyType, Key[]> {
+  const groups = new Map<SigningKeyType, Key[]>();
+  for (const key of keys) {
+    if (key.type === "x25519") continue;
+    groups.set(key.type, [...(groups.get(key.type) ?? []), key]);
+  }
+  return groups;
+}
+
+function findKey({ type, value }: Tlv, { keys, hash }: SignatureContext): Key | undefined {
+  if (type === TLV.PUBKEY) return keys.find((key) => equal(key.publicDer, value));
+  return keys.find((key) => equal(key.keyHashBy(hash.name).subarray(0, value.length), value));
+}
