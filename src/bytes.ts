@@ -98,7 +98,7 @@ export function isFilledWith(bytes: Uint8Array, value: number): boolean {
 
 /** Lower-case hex without separators. */
 export function toHex(bytes: Uint8Array): string {
-  return asBuffer(bytes).toString("hex");
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Hex digits of either case, nothing else. Throws `bad-text`. */
@@ -107,27 +107,57 @@ export function fromHex(text: string): Uint8Array {
   if (bad >= 0) throw new BytesError("bad-text", bad, `Not a hex digit at position ${bad}.`);
   if (text.length % 2 !== 0)
     throw new BytesError("bad-text", text.length, `Odd number of hex digits: ${text.length}.`);
-  return new Uint8Array(Buffer.from(text, "hex"));
+  return Uint8Array.from({ length: text.length / 2 }, (_, index) =>
+    Number.parseInt(text.slice(2 * index, 2 * index + 2), 16),
+  );
 }
 
-/** Standard alphabet with padding. */
+const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const BASE64_CODES = Uint8Array.from(BASE64, (character) => character.charCodeAt(0));
+const BASE64_VALUES = new Uint8Array(256);
+for (const [value, code] of BASE64_CODES.entries()) BASE64_VALUES[code] = value;
+const PAD = "=".charCodeAt(0);
+
+/** Standard alphabet with padding. RFC 4648, section 4. */
 export function toBase64(bytes: Uint8Array): string {
-  return asBuffer(bytes).toString("base64");
+  const codes = new Uint8Array(Math.ceil(bytes.length / 3) * 4).fill(PAD);
+  for (let from = 0, to = 0; from < bytes.length; from += 3, to += 4) {
+    const group = (bytes[from]! << 16) | ((bytes[from + 1] ?? 0) << 8) | (bytes[from + 2] ?? 0);
+    // A group of n bytes has n+1 characters; padding stands in the rest.
+    const characters = Math.min(bytes.length - from, 3) + 1;
+    for (let index = 0; index < characters; index++)
+      codes[to + index] = BASE64_CODES[(group >> (18 - 6 * index)) & 63]!;
+  }
+  return new TextDecoder().decode(codes);
 }
 
 /**
  * Strict: standard alphabet, whole groups of four, padding only at the end and only when needed. Throws `bad-text`.
- * Node's own decoder skips what it does not know, which would turn a damaged line into wrong bytes.
+ * Decoders that skip what they do not know would turn a damaged line into wrong bytes.
  */
 export function fromBase64(text: string): Uint8Array {
+  const end = endOfBase64(text);
+  const bytes = new Uint8Array(Math.floor((end * 3) / 4));
+  for (let from = 0, to = 0; from < end; from += 4, to += 3) {
+    let group = 0;
+    for (let index = 0; index < 4; index++)
+      group = (group << 6) | (from + index < end ? BASE64_VALUES[text.charCodeAt(from + index)]! : 0);
+    for (let index = 0; index < 3 && to + index < bytes.length; index++)
+      bytes[to + index] = (group >> (16 - 8 * index)) & 0xff;
+  }
+  return bytes;
+}
+
+/** Where the padding begins. */
+function endOfBase64(text: string): number {
   const bad = text.search(/[^A-Za-z0-9+/]/);
   const end = bad < 0 ? text.length : bad;
   const padding = text.length - end;
   if (padding > 2 || text.slice(end) !== "=".repeat(padding))
     throw new BytesError("bad-text", end, `Not base64 at position ${end}.`);
   if (text.length % 4 !== 0)
-    throw new BytesError("bad-text", text.length, `Base64 ends inside a group of four.`);
-  return new Uint8Array(Buffer.from(text, "base64"));
+    throw new BytesError("bad-text", text.length, "Base64 ends inside a group of four.");
+  return end;
 }
 
 function read(bytes: Uint8Array, offset: number, width: number, littleEndian: boolean): number {
@@ -160,9 +190,4 @@ function mustHold(bytes: Uint8Array, offset: number, length: number): void {
       `Wanted ${wanted}, but there are only ${bytes.length} bytes.`,
     );
   }
-}
-
-/** The same memory as a Buffer, whose hex and base64 are native. */
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

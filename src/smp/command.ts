@@ -24,8 +24,7 @@ export interface Command<Req, Res> {
 /** Any command, for code that works on all of them. Its requests are checked at run time only. */
 export type AnyCommand = Command<unknown, unknown>;
 export type RequestOf<C> = C extends Command<infer Req, unknown> ? Req : never;
-export type ResponseOf<C> =
-  C extends Command<never, infer Res> ? Res : C extends Command<unknown, infer Res> ? Res : never;
+export type ResponseOf<C> = C extends Command<unknown, infer Res> ? Res : never;
 
 interface Declaration<Req extends Fields, Res> {
   name: string;

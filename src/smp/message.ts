@@ -131,10 +131,14 @@ function groupErrorIn(value: unknown): { group: number; rc: number } | undefined
   return typeof group === "number" && typeof rc === "number" ? { group, rc } : undefined;
 }
 
-/** Servers with the legacy option, and MCUboot, add `rc: 0` to a success; it is no part of any response. */
+/**
+ * Servers with the legacy option, and MCUboot, add `rc: 0` to a success; it is no part of any response, and neither is an
+ * `err` that says 0.
+ */
 function withoutSuccess(fields: Record<string, unknown>, command: AnyCommand): Record<string, unknown> {
   const ownsRc = command.resultBeside !== undefined;
-  return Object.fromEntries(Object.entries(fields).filter(([key]) => key !== "rc" || ownsRc));
+  const isProtocols = (key: string) => key === "err" || (key === "rc" && !ownsRc);
+  return Object.fromEntries(Object.entries(fields).filter(([key]) => !isProtocols(key)));
 }
 
 function isMap(value: unknown): value is Record<string, unknown> {

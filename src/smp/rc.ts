@@ -220,7 +220,7 @@ export const GROUP_ERRORS: Readonly<Record<number, readonly ErrorRow[]>> = {
   // settings_mgmt.h, SETTINGS_MGMT_ERR_*
   3: [
     ...COMMON,
-    row(2, "KEY_TOO_LONG", "The setting's name is too long for the device.", "32 bytes is the usual limit."),
+    row(2, "KEY_TOO_LONG", "The setting's name is too long for the device.", "The usual limit is 32 bytes."),
     row(
       3,
       "KEY_NOT_FOUND",

@@ -32,6 +32,9 @@ const LONGEST_MESSAGE = 0xffff - CRC_SIZE;
 /** Longest line kept while waiting for its end. Frame lines have 127 bytes, 512 in one build we know. */
 const LINE_LIMIT = 4096;
 
+/** What is no UTF-8 becomes a replacement character: log text stays readable, and base64 has none. A BOM is kept as it is. */
+const asText = new TextDecoder("utf-8", { ignoreBOM: true });
+
 export function consoleFraming(options: ConsoleOptions = {}): Framing {
   const perLine = Math.floor(((options.lineLength ?? LINE_LENGTH) - LINE_OVERHEAD) / 4) * 4;
   if (!(perLine >= 4))
@@ -55,7 +58,7 @@ function encodeFrame(message: Uint8Array, perLine: number): Uint8Array {
     const marker = at === 0 ? START : CONTINUATION;
     lines.push(`${String.fromCharCode(...marker)}${base64.slice(at, at + perLine)}\n`);
   }
-  return new Uint8Array(Buffer.from(lines.join(""), "latin1"));
+  return new TextEncoder().encode(lines.join(""));
 }
 
 /** Collects lines; hands each to {@link FrameAssembly} or out as text. Every byte is copied once. */
@@ -106,18 +109,15 @@ class ConsoleDecoder implements Decoder {
 
   /** The line is full and its end has not come: text is handed on in pieces, a frame line cannot be. */
   private overflow(heard: Heard[]): void {
-    const [first] = markersIn(this.line);
-    if (first === undefined) {
-      pushText(this.line.subarray(0, LINE_LIMIT - 1), heard);
-      // Kept, because it may be the first half of a marker.
-      this.line[0] = this.line[LINE_LIMIT - 1]!;
-      this.length = 1;
-    } else {
-      pushText(this.line.subarray(0, first), heard);
-      this.frame.lineTooLong(heard);
-      this.length = 0;
-      this.swallowing = true;
-    }
+    // Without a marker the last byte is kept, because it may be the first half of one.
+    const textEnd = markersIn(this.line)[0] ?? LINE_LIMIT - 1;
+    pushText(this.line.subarray(0, textEnd), heard);
+    this.line.copyWithin(0, textEnd);
+    this.length = LINE_LIMIT - textEnd;
+    if (textEnd > 0) return;
+    this.frame.lineTooLong(heard);
+    this.length = 0;
+    this.swallowing = true;
   }
 
   /**
@@ -131,7 +131,7 @@ class ConsoleDecoder implements Decoder {
     const cuts = markersIn(line);
     pushText(line.subarray(0, cuts[0] ?? line.length), heard);
     for (const [index, cut] of cuts.entries()) {
-      const base64 = asLatin1(line.subarray(cut + 2, cuts[index + 1] ?? line.length));
+      const base64 = asText.decode(line.subarray(cut + 2, cuts[index + 1] ?? line.length));
       if (line[cut] === START[0]) this.frame.start(base64, heard);
       else this.frame.continue(base64, heard);
     }
@@ -252,7 +252,7 @@ function markersIn(line: Uint8Array): number[] {
 }
 
 function pushText(line: Uint8Array, heard: Heard[]): void {
-  const text = Buffer.from(line).toString("utf8");
+  const text = asText.decode(line);
   if (text !== "") heard.push({ kind: "text", text });
 }
 
@@ -260,10 +260,6 @@ function withoutCr(line: Uint8Array): Uint8Array {
   let end = line.length;
   while (end > 0 && line[end - 1] === CR) end--;
   return line.subarray(0, end);
-}
-
-function asLatin1(line: Uint8Array): string {
-  return Buffer.from(line).toString("latin1");
 }
 
 function hex16(value: number): string {
