@@ -1,0 +1,408 @@
+/** Runs a recorded scenario on our bootloader and says where it behaves otherwise. */
+import type { CutKind } from "../../src/board/flash.js";
+import { slotOffset } from "../../src/board/layout.js";
+import type { Provision } from "../../src/board/provision.js";
+import { HarnessBoard, offsetOf } from "./mcuboot-board.js";
+import {
+  type BootOutcome,
+  type Counter,
+  type CutSweep,
+  imageBytes,
+  imageNames,
+  type Recording,
+  type Scenario,
+  type SlotName,
+  type Slots,
+  type Step,
+  sha256,
+  type TraceEntry,
+} from "./mcuboot-recordings.js";
+
+export interface Difference {
+  /** Which quantity: `image`, `counter`, `ops`, ... */
+  what: string;
+  /** Where in the scenario: step number and what it did. */
+  where: string;
+  expected: unknown;
+  got: unknown;
+}
+
+/** What was compared, for the summary. */
+export interface Tally {
+  scenarios: number;
+  boots: number;
+  sweeps: number;
+  cuts: number;
+  secondCuts: number;
+  tracedOperations: number;
+  replayedStates: number;
+}
+
+/** A device boots again until a boot changes nothing; the recordings stop at the same number. */
+const MOST_BOOTS = 6;
+const TRAILER_MAGICS = [null, "77c295f360d2ef7f3552500f2cb67980", "10002de15d29410b8d77679c110f1f8a"];
+const TRAILER_FLAGS = [null, "01", "05"];
+const AREAS: Record<number, SlotName> = { 1: "primary", 2: "secondary", 4: "primary_1", 5: "secondary_1" };
+
+export class Replay {
+  readonly differences: Difference[] = [];
+  readonly #recording: Recording;
+  readonly #provision: Provision;
+  readonly #tally: Tally;
+  #board: HarnessBoard;
+  #where = "";
+
+  constructor(recording: Recording, provision: Provision, tally: Tally) {
+    this.#recording = recording;
+    this.#provision = provision;
+    this.#tally = tally;
+    this.#board = HarnessBoard.make(provision);
+  }
+
+  run(scenario: Scenario): Difference[] {
+    this.#tally.scenarios++;
+    if (scenario.counter !== undefined) this.#setCounter(scenario.counter);
+    scenario.steps.forEach((step, index) => {
+      this.#where = `step ${index} (${step.do})`;
+      this.#step(step);
+    });
+    return this.differences;
+  }
+
+  #step(step: Step): void {
+    switch (step.do) {
+      case "write":
+        return this.#program(step.slot, step.off, imageBytes(step.image).subarray(0, step.cut_to));
+      case "write_bytes":
+        return this.#program(step.slot, step.off, Buffer.from(step.hex, "hex"));
+      case "fill":
+        return this.#program(step.slot, step.off, new Uint8Array(step.len).fill(step.byte));
+      case "erase":
+        return this.#program(step.slot, step.off ?? 0, new Uint8Array(step.len ?? 0x20000).fill(0xff));
+      case "set_counter":
+        return this.#setCounter(step.value);
+      case "set_pending":
+        return this.#request(step.image_index ?? 0, "secondary", false, step.permanent, step);
+      case "set_confirmed":
+        return this.#request(step.image_index ?? 0, "primary", true, true, step);
+      case "set_next": {
+        this.#request(0, step.slot, step.active, step.confirm, step);
+        const tail = Buffer.from(this.#board.slot(step.slot).subarray(-64)).toString("hex");
+        return this.#compare("tail", step.tail_after, /^f*$/.test(tail) ? "" : tail);
+      }
+      case "set_pending_cut":
+        return this.#requestCut(step);
+      case "boot":
+        return this.#bootStep(step);
+      case "cut_sweep":
+        return this.#sweep(step);
+      case "trailer_matrix":
+        return this.#matrix(step);
+    }
+  }
+
+  // --- the bench
+
+  #program(slot: SlotName, offset: number, bytes: Uint8Array): void {
+    const start = offsetOf(slot) + (offset < 0 ? 0x20000 + offset : offset);
+    const room = offsetOf(slot) + 0x20000 - start;
+    this.#board.flash.program(start, bytes.subarray(0, room));
+  }
+
+  #setCounter(value: Counter): void {
+    const values = Array.isArray(value) ? value : [value];
+    while (values.length < this.#provision.images) values.push(values[0]!);
+    this.#board.setCounters(values);
+  }
+
+  #request(
+    image: number,
+    slot: SlotName,
+    active: boolean,
+    confirm: boolean,
+    expected: { rc: number; state?: unknown },
+  ): void {
+    const name = (image === 1 ? `${slot}_1` : slot) as SlotName;
+    this.#compare("rc", expected.rc, this.#board.setNext(name, active, confirm));
+    if (expected.state !== undefined) this.#compare("state", expected.state, this.#board.state(image));
+  }
+
+  #requestCut(step: Extract<Step, { do: "set_pending_cut" }>): void {
+    const uncut = this.#board.copy();
+    const before = uncut.flash.operations;
+    uncut.setNext("secondary", false, step.permanent);
+    this.#compare("ops", step.operations, uncut.flash.operations - before);
+    for (const { cut_before, state, boots } of step.results) {
+      const board = this.#board.copy();
+      board.setNext("secondary", false, step.permanent, cut_before);
+      this.#compare("state", state, board.state());
+      this.#compareChain(boots, this.#chain(board), `cut before ${cut_before}`);
+    }
+  }
+
+  // --- boots
+
+  #bootStep(step: Extract<Step, { do: "boot" }>): void {
+    const watch = step.trace && this.#watchTrace(step.trace);
+    const board = watch ? this.#board.copy(watch.sink) : this.#board;
+    this.#board = board;
+    const got = this.#bootOnce(board, step);
+    this.#compareOutcome(step, got, "");
+    this.#compare("ops", step.ops, got.ops);
+    if (step.state !== undefined) this.#compare("state", step.state, board.state());
+    if (watch) this.#compare("trace", undefined, watch.firstDifference());
+  }
+
+  /** One whole boot, told in the recording's words; `expected` only helps to name the image. */
+  #bootOnce(board: HarnessBoard, expected?: BootOutcome): BootOutcome {
+    this.#tally.boots++;
+    const before = board.flash.operations;
+    const end = board.boot();
+    const isStarted = end.kind === "start";
+    const outcome: BootOutcome = { result: isStarted ? "boots" : "fails", ops: board.flash.operations - before };
+    if (isStarted) {
+      const header = board.slot("primary");
+      if (end.offset !== slotOffset(0, 0) + header[8]! + header[9]! * 256)
+        throw new Error(`Started at flash offset ${end.offset}.`);
+      outcome.image = imageIn(board, "primary", expected?.image);
+      if (this.#provision.images === 2) outcome.image_1 = imageIn(board, "primary_1", expected?.image_1);
+    }
+    if (!this.#provision.policy.includes("no-counter"))
+      outcome.counter =
+        this.#provision.images === 2 ? [board.counter(0), board.counter(1)] : board.counter(0);
+    return outcome;
+  }
+
+  /** Boots until a boot makes no operation. The content of the slots after each is kept as hashes. */
+  #chain(board: HarnessBoard, confirmIf?: string, expected?: BootOutcome[]): Observed[] {
+    const chain: Observed[] = [];
+    while (chain.length < MOST_BOOTS) {
+      const outcome: Observed = { ...this.#bootOnce(board, expected?.[chain.length]), hashes: hashes(board, this.#provision) };
+      chain.push(outcome);
+      if (chain.length === 1 && confirmIf !== undefined && outcome.image === confirmIf) {
+        board.setNext("primary", true, true);
+        outcome.then = "confirmed";
+        continue;
+      }
+      if (outcome.ops === 0) break;
+    }
+    return chain;
+  }
+
+  // --- power cuts
+
+  #sweep(sweep: CutSweep): void {
+    this.#tally.sweeps++;
+    const where = this.#where;
+    const start = this.#board;
+    const watch = sweep.trace && this.#watchTrace(sweep.trace);
+    const uncut = start.copy(watch?.sink);
+    const first = this.#bootOnce(uncut);
+    const operations = first.ops!;
+    const confirm = sweep.confirm_after_first_boot_of;
+    this.#compare("ops", sweep.operations, operations);
+    this.#compareChain(sweep.outcomes[sweep.uncut]!, this.#chain(start.copy(), confirm), "uncut");
+    const differs = watch?.firstDifference();
+    if (watch) this.#compare("trace", undefined, differs);
+    const kind: CutKind = sweep.half_done ? "half-done" : "before";
+    for (let n = 1; n <= operations; n++) {
+      this.#where = `${where}, cut at ${n}`;
+      const board = start.copy();
+      board.boot({ at: n, kind });
+      this.#tally.cuts++;
+      this.#compareToRuns(sweep, sweep.runs, operations === sweep.operations ? n : undefined, board, "cut");
+    }
+    if (sweep.trace && differs !== undefined) this.#resumeRecorded(sweep, sweep.trace, where);
+    for (const second of sweep.second_cut ?? []) this.#secondCut(sweep, second, operations, where);
+    this.#where = where;
+  }
+
+  #secondCut(
+    sweep: CutSweep,
+    second: NonNullable<CutSweep["second_cut"]>[number],
+    operations: number,
+    where: string,
+  ): void {
+    const half = this.#board.copy();
+    half.boot({ at: second.first_cut });
+    const recovery = this.#bootOnce(half.copy()).ops!;
+    const alike = operations === sweep.operations && recovery === second.recovery_ops;
+    if (operations === sweep.operations) this.#compare("recovery ops", second.recovery_ops, recovery);
+    for (let n = 1; n <= recovery; n++) {
+      this.#where = `${where}, cuts at ${second.first_cut} and ${n}`;
+      const board = half.copy();
+      board.boot({ at: n });
+      this.#tally.secondCuts++;
+      this.#compareToRuns(sweep, second.runs, alike ? n : undefined, board, "second cut");
+    }
+  }
+
+  /** Hands our bootloader every half-done state MCUboot would have left. */
+  #resumeRecorded(sweep: CutSweep, trace: TraceEntry[], where: string): void {
+    const before = this.#board.copy();
+    trace.forEach((entry, index) => {
+      this.#where = `${where}, MCUboot's own state at ${index + 1}`;
+      this.#tally.replayedStates++;
+      this.#compareToRuns(sweep, sweep.runs, index + 1, before.copy(), "resume");
+      apply(before, entry);
+    });
+  }
+
+  /** With the same operations the n-th cut must end alike; otherwise in one of the recorded ways. */
+  #compareToRuns(
+    sweep: CutSweep,
+    runs: CutSweep["runs"],
+    n: number | undefined,
+    board: HarnessBoard,
+    what: string,
+  ): void {
+    const index = n === undefined ? undefined : runs.find(([from, to]) => from <= n && n <= to)?.[2];
+    const candidates = index === undefined ? sweep.outcomes : [sweep.outcomes[index]!];
+    const chain = this.#chain(board, sweep.confirm_after_first_boot_of, candidates[0]);
+    if (candidates.some((candidate) => this.#chainDifference(candidate, chain) === undefined)) return;
+    const nearest = candidates.length === 1 ? this.#chainDifference(candidates[0]!, chain)!.what : "outcome";
+    this.#differ(`${what}: ${nearest}`, candidates.map((one) => one.map(brief)), chain.map(brief));
+  }
+
+  // --- the trailer matrix
+
+  #matrix(step: Extract<Step, { do: "trailer_matrix" }>): void {
+    const expected = step.boots.flatMap(([outcome, repeat]) => Array<number>(repeat).fill(outcome));
+    const before = this.#board.copy();
+    before.flash.program(offsetOf("primary"), imageBytes("A.ed25519"));
+    before.flash.program(offsetOf("secondary"), imageBytes("B.ed25519"));
+    for (let row = 0; row < 729; row++) {
+      this.#where = `row ${row}`;
+      const board = before.copy();
+      const digits = [...row.toString(3).padStart(6, "0")].map(Number);
+      putTrailer(board, "secondary", digits.slice(0, 3));
+      putTrailer(board, "primary", digits.slice(3));
+      this.#compare("swap type", step.swap_type[row], board.state()[0][0]);
+      const want = step.outcomes[expected[row]!]!;
+      const got = this.#bootOnce(board, { result: "boots", ...want });
+      this.#compare("image", want.image, got.image);
+      if (got.counter !== undefined) this.#compare("counter", want.counter, got.counter);
+      this.#compare("state", want.state, board.state());
+      const kept = want.in_secondary?.replace(/@0x0$/, "");
+      this.#compare("in secondary", kept, imageIn(board, "secondary", kept));
+    }
+  }
+
+  // --- comparing
+
+  #watchTrace(trace: TraceEntry[]): { sink: (offset: number, bytes: Uint8Array) => void; firstDifference(): string | undefined } {
+    const expected = this.#board.copy();
+    let done = 0;
+    let difference: string | undefined;
+    const sink = (offset: number, bytes: Uint8Array) => {
+      const entry = trace[done++];
+      if (difference !== undefined) return;
+      this.#tally.tracedOperations++;
+      const told = entry && apply(expected, entry);
+      if (!told) difference = `operation ${done} is not in the recording`;
+      else if (told === "counter" ? offset < 0xa0000 : told.offset !== offset || !told.bytes.every((byte, at) => byte === bytes[at]) || told.bytes.length !== bytes.length)
+        difference = `operation ${done}: ${JSON.stringify(entry).slice(0, 60)} expected, offset ${offset}, ${bytes.length} bytes done`;
+    };
+    return {
+      sink,
+      firstDifference: () =>
+        difference ?? (done === trace.length ? undefined : `${done} operations of ${trace.length}`),
+    };
+  }
+
+  #compareOutcome(expected: BootOutcome, got: BootOutcome, note: string): void {
+    const said = this.#outcomeDifference(expected, { ...got, hashes: hashes(this.#board, this.#provision) });
+    for (const { what, want, have } of said) this.#differ(note + what, want, have);
+  }
+
+  #outcomeDifference(expected: BootOutcome, got: Observed): { what: string; want: unknown; have: unknown }[] {
+    const pairs: [string, unknown, unknown][] = [
+      ["result", expected.result, got.result],
+      ["image", expected.image, got.image],
+      ["image_1", expected.image_1, got.image_1],
+      ["counter", expected.counter, got.counter],
+      ["then", expected.then, got.then],
+    ];
+    for (const [slot, content] of Object.entries(expected.slots ?? {}))
+      pairs.push([slot, this.#recording.contents[content], got.hashes[slot as SlotName]]);
+    return pairs
+      .filter(([, want, have]) => JSON.stringify(want) !== JSON.stringify(have))
+      .map(([what, want, have]) => ({ what, want, have }));
+  }
+
+  #chainDifference(expected: BootOutcome[], got: Observed[]): { what: string } | undefined {
+    for (let boot = 0; boot < Math.min(expected.length, got.length); boot++) {
+      const [difference] = this.#outcomeDifference(expected[boot]!, got[boot]!);
+      if (difference) return { what: difference.what };
+    }
+    return expected.length === got.length ? undefined : { what: "number of boots" };
+  }
+
+  #compareChain(expected: BootOutcome[], got: Observed[], note: string): void {
+    const difference = this.#chainDifference(expected, got);
+    if (difference) this.#differ(`${note}: ${difference.what}`, expected.map(brief), got.map(brief));
+  }
+
+  #compare(what: string, expected: unknown, got: unknown): void {
+    if (JSON.stringify(expected) !== JSON.stringify(got)) this.#differ(what, expected, got);
+  }
+
+  #differ(what: string, expected: unknown, got: unknown): void {
+    this.differences.push({ what, where: this.#where, expected, got });
+  }
+}
+
+type Observed = BootOutcome & { hashes: Partial<Record<SlotName, string>> };
+
+function hashes(board: HarnessBoard, provision: Provision): Partial<Record<SlotName, string>> {
+  const slots: SlotName[] = ["primary", "secondary"];
+  if (provision.images === 2) slots.push("primary_1", "secondary_1");
+  return Object.fromEntries(slots.map((slot) => [slot, sha256(board.slot(slot))]));
+}
+
+/** The expected image if all its bytes are there, else the longest known one that is. */
+function imageIn(board: HarnessBoard, slot: SlotName, expected?: string): string | undefined {
+  const bytes = board.slot(slot);
+  const isThere = (name: string) => {
+    const image = imageBytes(name);
+    return image.length <= bytes.length && Buffer.compare(bytes.subarray(0, image.length), image) === 0;
+  };
+  if (expected !== undefined && isThere(expected)) return expected;
+  return imageNames()
+    .filter(isThere)
+    .sort((a, b) => imageBytes(b).length - imageBytes(a).length)[0];
+}
+
+/** Repeats one recorded operation. What it changed, or "counter" for a raise, whose place in flash is ours. */
+function apply(board: HarnessBoard, entry: TraceEntry): { offset: number; bytes: Uint8Array } | "counter" {
+  const { flash } = board;
+  if (entry[0] === "n") {
+    board.setCounters([entry[1]]);
+    return "counter";
+  }
+  const offset = offsetOf(AREAS[entry[1]]!) + entry[2];
+  const length = entry[0] === "w" ? entry[3].length / 2 : entry[3];
+  if (entry[0] === "e") flash.erase(offset, length);
+  else if (entry[0] === "w") flash.write(offset, Buffer.from(entry[3], "hex"));
+  else flash.write(offset, flash.bytes.slice(offsetOf(AREAS[entry[4]]!) + entry[5]).subarray(0, length));
+  return { offset, bytes: flash.bytes.subarray(offset, offset + length) };
+}
+
+function putTrailer(board: HarnessBoard, slot: SlotName, digits: number[]): void {
+  const end = offsetOf(slot) + 0x20000;
+  const fields = [
+    [16, TRAILER_MAGICS[digits[0]!]],
+    [24, TRAILER_FLAGS[digits[1]!]],
+    [32, TRAILER_FLAGS[digits[2]!]],
+  ] as const;
+  for (const [below, hex] of fields) if (hex) board.flash.program(end - below, Buffer.from(hex, "hex"));
+}
+
+/** For messages. */
+function brief({ result, image, image_1, counter, then }: BootOutcome & { slots?: Slots }): string {
+  return [result, image, image_1, counter, then].filter((one) => one !== undefined).join(" ");
+}
+
+export function newTally(): Tally {
+  return { scenarios: 0, boots: 0, sweeps: 0, cuts: 0, secondCuts: 0, tracedOperations: 0, replayedStates: 0 };
+}
