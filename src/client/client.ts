@@ -72,7 +72,7 @@ export class RequestTimeout extends BootproofError {
     const asked = attempts === 1 ? "one request" : `${attempts} requests`;
     const { says, hint } = SILENCES[ear.heard];
     const quote = ear.heard === "text" && ear.quote !== "" ? ` ("${ear.quote}")` : "";
-    const message = `${command}: ${pipe} did not answer ${asked} of ${timeoutMs} ms each; heard ${says}${quote}`;
+    const message = `${command}: ${pipe} did not answer ${asked} of ${timeoutMs} ms each; heard ${says}${quote}.`;
     super("timeout", message, { hint });
     this.command = command;
     this.attempts = attempts;
@@ -148,7 +148,7 @@ export class Client {
       text: (line) => options.onText?.(line),
       fault: () => void this.counts.faults++,
       ended: (error) =>
-        this.#end(error ?? new TransportError("failed", stream.name, `${stream.name} is closed`)),
+        this.#end(error ?? new TransportError("failed", stream.name, `${stream.name} is closed.`)),
     });
   }
 
@@ -197,7 +197,7 @@ export class Client {
 
   /** Closes the pipe; a request under way fails. Closing twice is harmless. */
   async close(): Promise<void> {
-    this.#end(new TransportError("failed", this.name, `${this.name} is closed`));
+    this.#end(new TransportError("failed", this.name, `${this.name} is closed.`));
     await this.#link.close();
   }
 

@@ -53,7 +53,7 @@ export async function identify(client: Client, options: ConnectOptions = {}): Pr
 
 async function findServer(client: Client, options: ConnectOptions): Promise<ServerFacts> {
   const { signal, probeTimeoutMs: timeoutMs = 1000, probes = 5 } = options;
-  await letBoot(client, signal);
+  await letBoot(client, { signal });
   await client.endLine();
   const asking = { signal, timeoutMs };
   let buffers = await askBuffers(client, { ...asking, versions: [2, 1], retries: probes - 1 });
@@ -74,11 +74,20 @@ async function findServer(client: Client, options: ConnectOptions): Promise<Serv
 /** A board that talks at once is booting; it is left to finish, in bounds. */
 const BOOT = { noticeMs: 20, quietMs: 100, atMostMs: 2000 } as const;
 
-/** Bytes that reach a UART while its driver sets it up are lost, and on some targets wedge it until the next reset. */
-async function letBoot(client: Client, signal: AbortSignal | undefined): Promise<void> {
+/**
+ * Listens, without saying a byte, until a board that boots has finished its log. Bytes that reach a UART while its driver
+ * sets it up are lost, and on some targets they wedge it until the next reset: an emulated nRF51 that is asked for a sign
+ * of life during its boot never answers again. After a reset command give `noticeMs` the time until the restart is over
+ * on boards that log elsewhere: Zephyr waits 250 ms before it restarts (`CONFIG_MCUMGR_GRP_OS_RESET_MS`).
+ */
+export async function letBoot(
+  client: Client,
+  options: { signal?: AbortSignal | undefined; noticeMs?: number | undefined } = {},
+): Promise<void> {
+  const { signal, noticeMs = BOOT.noticeMs } = options;
   signal?.throwIfAborted();
-  await delay(BOOT.noticeMs, undefined, { signal }).catch(() => signal?.throwIfAborted());
-  await client.quiet({ ...BOOT, signal });
+  await delay(noticeMs, undefined, { signal }).catch(() => signal?.throwIfAborted());
+  await client.quiet({ quietMs: BOOT.quietMs, atMostMs: BOOT.atMostMs, signal });
 }
 
 interface Buffers {

@@ -190,5 +190,5 @@ function splitOnce(text: string, separator: string): [string, string | undefined
 }
 
 function bad(text: string, why: string, hint?: string): TransportError {
-  return new TransportError("bad-address", text, `"${text}" is not an address: ${why}`, { hint });
+  return new TransportError("bad-address", text, `"${text}" is not an address: ${why}.`, { hint });
 }

@@ -58,19 +58,19 @@ export function busyProblem(path: string, holders: readonly PortHolder[]): PortP
   if (!first) {
     const hint =
       "Close the other program: a terminal, a logger, ModemManager. `sudo fuser -v PATH` names it.";
-    return { code: "busy", message: `${path} is held by another program`, hint: hint.replace("PATH", path) };
+    return { code: "busy", message: `${path} is held by another program.`, hint: hint.replace("PATH", path) };
   }
   if (first.pid === process.pid) {
     return {
       code: "busy",
-      message: `${path} is already open in this program`,
+      message: `${path} is already open in this program.`,
       hint: "Close it there first.",
     };
   }
   const names = holders.map(({ program, pid }) => `${program} (process ${pid})`).join(", ");
   return {
     code: "busy",
-    message: `${path} is held by ${names}`,
+    message: `${path} is held by ${names}.`,
     hint: `Close ${first.program}, then try again.`,
   };
 }
@@ -83,7 +83,7 @@ export function accessProblem(path: string, roots: LinuxRoots = LINUX_ROOTS): Po
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT")
-      return { code: "not-found", message: `there is no ${path}`, hint: "Is the board plugged in?" };
+      return { code: "not-found", message: `There is no ${path}.`, hint: "Is the board plugged in?" };
     return permissionProblem(path, permissionFacts(path, roots));
   }
 }
@@ -101,19 +101,23 @@ export interface PermissionFacts {
 
 /** The way out when the user may not open `path`: join the group, log in again, or a udev rule. */
 export function permissionProblem(path: string, facts: PermissionFacts | undefined): PortProblem {
-  const message = `you may not open ${path}`;
+  const message = `You may not open ${path}`;
   if (!facts)
-    return { code: "permission", message, hint: "Ask the administrator for read and write access to it." };
+    return {
+      code: "permission",
+      message: `${message}.`,
+      hint: "Ask the administrator for read and write access to it.",
+    };
   const { user, group, groupMayUse, userInGroup } = facts;
   if (!groupMayUse) {
     const rule = `SUBSYSTEM=="tty", KERNEL=="${path.slice(path.lastIndexOf("/") + 1)}", GROUP="dialout", MODE="0660"`;
     return {
       code: "permission",
-      message: `${message}: its group "${group}" may not either`,
+      message: `${message}: its group "${group}" may not either.`,
       hint: `Put this udev rule into /etc/udev/rules.d/60-serial-access.rules and plug the board in again: ${rule}`,
     };
   }
-  const because = `${message}: it belongs to group "${group}"`;
+  const because = `${message}: it belongs to group "${group}".`;
   if (userInGroup) {
     return {
       code: "permission",

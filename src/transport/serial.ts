@@ -68,13 +68,13 @@ export async function openError(path: string, cause: Error): Promise<TransportEr
 function problemFor(code: PortProblem["code"], path: string, cause: Error): PortProblem {
   switch (code) {
     case "not-found":
-      return { code, message: `there is no ${path}`, hint: "Is the board plugged in?" };
+      return { code, message: `There is no ${path}.`, hint: "Is the board plugged in?" };
     case "busy":
       return busyProblem(path, process.platform === "linux" ? portHolders(path) : []);
     case "permission":
-      return { code, message: `you may not open ${path}`, hint: "Ask the administrator for access to it." };
+      return { code, message: `You may not open ${path}.`, hint: "Ask the administrator for access to it." };
     case "failed":
-      return { code, message: `cannot open ${path}: ${cause.message}`, hint: "Is it a serial port?" };
+      return { code, message: `Cannot open ${path}: ${cause.message}.`, hint: "Is it a serial port?" };
   }
 }
 
@@ -107,7 +107,7 @@ async function setLines(
     throw new TransportError(
       "failed",
       wanted.path,
-      `the driver of ${wanted.path} cannot switch DTR and RTS`,
+      `The driver of ${wanted.path} cannot switch DTR and RTS.`,
       { hint, cause },
     );
   }
@@ -152,7 +152,7 @@ class SerialStream implements ByteStream {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    if (this.#closed) throw new TransportError("failed", this.name, `${this.name} is already closed`);
+    if (this.#closed) throw new TransportError("failed", this.name, `${this.name} is already closed.`);
     if (this.#lost) throw this.#lost;
     try {
       await done((callback) => this.#port.write(bytes, callback));
@@ -186,7 +186,7 @@ class SerialStream implements ByteStream {
 
   #lose(cause?: Error): TransportError {
     const hint = "Was the cable pulled, or did the board restart? Its port may come back under another name.";
-    this.#lost ??= new TransportError("lost", this.name, `${this.name} went away`, { hint, cause });
+    this.#lost ??= new TransportError("lost", this.name, `${this.name} went away.`, { hint, cause });
     this.#watcher?.close();
     this.chunks.fail(this.#lost);
     return this.#lost;

@@ -87,8 +87,8 @@ function connectError(name: string, cause: Error): TransportError {
   const errno = (cause as NodeJS.ErrnoException).code ?? "";
   const known = CONNECT_FAILURES[errno];
   if (!known)
-    return new TransportError("failed", name, `cannot connect to ${name}: ${cause.message}`, { cause });
-  return new TransportError(known.code, name, `cannot connect to ${name}: ${known.says}`, {
+    return new TransportError("failed", name, `Cannot connect to ${name}: ${cause.message}.`, { cause });
+  return new TransportError(known.code, name, `Cannot connect to ${name}: ${known.says}.`, {
     hint: known.hint,
     cause,
   });
@@ -111,7 +111,7 @@ class TcpStream implements ByteStream {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    if (this.#closed) throw new TransportError("failed", this.name, `${this.name} is already closed`);
+    if (this.#closed) throw new TransportError("failed", this.name, `${this.name} is already closed.`);
     if (this.#lost) throw this.#lost;
     await new Promise<void>((resolve, reject) => {
       this.#socket.write(bytes, (error) => (error ? reject(this.#lose(error)) : resolve()));
@@ -128,7 +128,7 @@ class TcpStream implements ByteStream {
 
   #lose(cause?: Error): TransportError {
     const hint = "The emulator or serial server ended the connection.";
-    this.#lost ??= new TransportError("lost", this.name, `${this.name} closed the connection`, {
+    this.#lost ??= new TransportError("lost", this.name, `${this.name} closed the connection.`, {
       hint,
       cause,
     });

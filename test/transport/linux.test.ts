@@ -43,7 +43,7 @@ test("a busy port names every holder that can be seen", () => {
     { pid: 10, program: "minicom" },
     { pid: 11, program: "cat" },
   ]);
-  expect(problem.message).toBe("/dev/ttyACM0 is held by minicom (process 10), cat (process 11)");
+  expect(problem.message).toBe("/dev/ttyACM0 is held by minicom (process 10), cat (process 11).");
 });
 
 test("a busy port whose holder cannot be seen says how to find out", () => {
