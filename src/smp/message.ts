@@ -118,6 +118,9 @@ function failureIn(fields: Record<string, unknown>, resultBeside: string | undef
   const reason = typeof fields.rsn === "string" ? { reason: fields.rsn } : {};
   const groupError = groupErrorIn(fields.err) ?? groupErrorIn(fields.ret);
   if (groupError !== undefined) return groupError.rc === 0 ? undefined : { ...groupError, ...reason };
+  // An error that cannot be read must not pass as a success.
+  if (Object.hasOwn(fields, "err"))
+    throw new ShapeError("wrong-kind", "err", "map with group, rc", describe(fields.err));
   if (resultBeside !== undefined && Object.hasOwn(fields, resultBeside)) return undefined;
   const rc = Object.hasOwn(fields, "rc") ? fields.rc : 0;
   if (typeof rc !== "number") throw new ShapeError("wrong-kind", "rc", "int", describe(rc));

@@ -179,6 +179,15 @@ describe("a failure the device reports", () => {
     );
   });
 
+  test.each([[5], [null], [{}], [{ rc: 3 }], [{ group: 1, rc: "3" }]])(
+    "that cannot be read (%#) is no success",
+    (err) => {
+      expect(() => decodeResponse(osReset, answer(osReset, { err }))).toThrow(
+        expect.objectContaining({ name: "ShapeError", path: "err" }),
+      );
+    },
+  );
+
   test("in version 1 form to a version 2 request", () => {
     const error = failure(() => decodeResponse(osReset, answer(osReset, { rc: 10 }, { version: 1 })));
     expect(error.rcName).toBe("EBUSY");
