@@ -1,15 +1,18 @@
 import {
   accessSync,
   constants,
+  existsSync,
+  type FSWatcher,
   readdirSync,
   readFileSync,
   readlinkSync,
   realpathSync,
   type Stats,
   statSync,
+  watch,
 } from "node:fs";
 import { userInfo } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { TransportErrorCode } from "./transport.js";
 
 /** Where the kernel's trees are mounted; tests put their own in a temporary folder. */
@@ -162,6 +165,28 @@ export function realPath(path: string): string {
     // It is gone, which whoever asked will find out in a moment.
     return path;
   }
+}
+
+/**
+ * Calls `gone` once when the device file behind `path` is removed, or is not there to begin with. Keeps no process alive.
+ * Returns how to stop watching.
+ */
+export function watchForRemoval(path: string, gone: () => void): () => void {
+  const file = realPath(path);
+  let watcher: FSWatcher | undefined;
+  const stop = () => watcher?.close();
+  const check = () => {
+    if (existsSync(file)) return;
+    stop();
+    gone();
+  };
+  try {
+    watcher = watch(dirname(file), { persistent: false }, check).on("error", stop);
+  } catch {
+    // No watch to be had (inotify's limit is reached): the other ways of noticing have to do.
+  }
+  check();
+  return stop;
 }
 
 /** Names in a folder, sorted; none when it cannot be read (it is absent, another user's, or just vanished). */

@@ -1,9 +1,14 @@
-import { existsSync, type FSWatcher, watch } from "node:fs";
-import { dirname } from "node:path";
 import { SerialPort } from "serialport";
 import type { SerialAddress } from "./address.js";
 import { ChunkQueue } from "./chunk-queue.js";
-import { accessProblem, busyProblem, type PortProblem, portHolders, realPath } from "./linux.js";
+import {
+  accessProblem,
+  busyProblem,
+  type PortProblem,
+  portHolders,
+  realPath,
+  watchForRemoval,
+} from "./linux.js";
 import { describePort, listSerialPorts } from "./list.js";
 import { type ByteStream, TransportError } from "./transport.js";
 
@@ -117,7 +122,7 @@ class SerialStream implements ByteStream {
   readonly name: string;
   readonly chunks: ChunkQueue;
   readonly #port: SerialPort;
-  #watcher: FSWatcher | undefined;
+  #stopWatching = () => {};
   #lost: TransportError | undefined;
   #closed = false;
   #releasing: Promise<void> | undefined;
@@ -138,17 +143,10 @@ class SerialStream implements ByteStream {
    */
   watch(): void {
     if (process.platform !== "linux") return;
-    const file = realPath(this.name);
-    const check = () => {
-      if (!existsSync(file)) this.#vanished();
-    };
-    try {
-      this.#watcher = watch(dirname(file), { persistent: false }, check);
-      this.#watcher.on("error", () => this.#watcher?.close());
-    } catch {
-      // No watch to be had (inotify's limit): what serialport notices has to do.
-    }
-    check();
+    this.#stopWatching = watchForRemoval(this.name, () => {
+      this.#lose();
+      void this.#release();
+    });
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -167,18 +165,13 @@ class SerialStream implements ByteStream {
     return this.#release();
   }
 
-  #vanished(): void {
-    this.#lose();
-    void this.#release();
-  }
-
   #release(): Promise<void> {
     this.#releasing ??= this.#closePort();
     return this.#releasing;
   }
 
   async #closePort(): Promise<void> {
-    this.#watcher?.close();
+    this.#stopWatching();
     if (!this.#port.isOpen) return;
     // Closing a port that is gone reports that it is gone.
     await done((callback) => this.#port.close(callback)).catch(() => {});
@@ -187,7 +180,7 @@ class SerialStream implements ByteStream {
   #lose(cause?: Error): TransportError {
     const hint = "Was the cable pulled, or did the board restart? Its port may come back under another name.";
     this.#lost ??= new TransportError("lost", this.name, `${this.name} went away.`, { hint, cause });
-    this.#watcher?.close();
+    this.#stopWatching();
     this.chunks.fail(this.#lost);
     return this.#lost;
   }

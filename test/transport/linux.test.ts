@@ -9,6 +9,7 @@ import {
   type PermissionFacts,
   permissionFacts,
   permissionProblem,
+  watchForRemoval,
 } from "../../src/transport/linux.js";
 
 const FACTS: PermissionFacts = { user: "ada", group: "dialout", groupMayUse: true, userInGroup: false };
@@ -83,4 +84,30 @@ describe("what decides about access is read from the file and the group list", (
       expect(facts).toMatchObject({ user: userInfo().username, ...expected });
     });
   }
+});
+
+describe("the removal of a device file", () => {
+  test("is noticed, once", async () => {
+    const home = mkdtempSync(join(tmpdir(), "removal-"));
+    const port = join(home, "ttyACM0");
+    writeFileSync(port, "");
+    let times = 0;
+    const noticed = new Promise<void>((resolve) => {
+      watchForRemoval(port, () => {
+        times++;
+        resolve();
+      });
+    });
+    writeFileSync(join(home, "ttyACM1"), "");
+    rmSync(port);
+    await noticed;
+    rmSync(home, { recursive: true });
+    expect(times).toBe(1);
+  });
+
+  test("is noticed when it happened before", () => {
+    let times = 0;
+    watchForRemoval(join(tmpdir(), "no-such-port"), () => times++)();
+    expect(times).toBe(1);
+  });
 });
