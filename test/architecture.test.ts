@@ -26,7 +26,7 @@ const doors: Record<string, readonly string[]> = {
   "@noble/hashes": ["image/algorithms.ts"],
   serialport: ["transport/serial.ts", "transport/list.ts"],
   commander: ["cli/"],
-  "node:fs": ["cli/", "board/", "transport/list.ts", "transport/holder.ts"],
+  "node:fs": ["cli/", "board/", "transport/linux.ts"],
   "node:child_process": ["cli/", "board/"],
   "node:net": ["transport/tcp.ts", "board/", "cli/"],
 };

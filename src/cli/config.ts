@@ -22,7 +22,7 @@ export class ConfigError extends BootproofError {
 
 const fileNames = () => [
   join(process.cwd(), ".bootproof.json"),
-  join(process.env["XDG_CONFIG_HOME"] ?? join(homedir(), ".config"), "bootproof", "config.json"),
+  join(process.env.XDG_CONFIG_HOME ?? join(homedir(), ".config"), "bootproof", "config.json"),
 ];
 
 /**
@@ -39,7 +39,11 @@ export function loadConfig(): Config {
     } catch (cause) {
       // No file there is the ordinary case; anything else is worth a word.
       if ((cause as NodeJS.ErrnoException).code === "ENOENT") continue;
-      throw new ConfigError("bad-config", `cannot read the config file ${path}: ${(cause as Error).message}`, { cause });
+      throw new ConfigError(
+        "bad-config",
+        `cannot read the config file ${path}: ${(cause as Error).message}`,
+        { cause },
+      );
     }
     return parseConfig(path, text);
   }
@@ -59,18 +63,24 @@ export function parseConfig(path: string, text: string): Config {
   } catch (cause) {
     throw wrong(`this is not JSON (${(cause as Error).message})`, cause);
   }
-  if (typeof data !== "object" || data === null || Array.isArray(data)) throw wrong("the top level is not an object");
+  if (typeof data !== "object" || data === null || Array.isArray(data))
+    throw wrong("the top level is not an object");
   const fields = new Map(Object.entries(data));
   for (const name of fields.keys()) {
     if (!["device", "boards", "keys", "known"].includes(name)) throw wrong(`unknown field "${name}"`);
   }
   const files = (name: string): string[] => {
     const list = fields.get(name) ?? [];
-    if (!Array.isArray(list) || !list.every((item) => typeof item === "string")) throw wrong(`"${name}" is not a list of file names`);
+    if (!Array.isArray(list) || !list.every((item) => typeof item === "string"))
+      throw wrong(`"${name}" is not a list of file names`);
     return list.map((file) => (isAbsolute(file) ? file : resolve(dirname(path), file)));
   };
   const boards = fields.get("boards") ?? {};
-  if (typeof boards !== "object" || boards === null || !Object.values(boards).every((value) => typeof value === "string")) {
+  if (
+    typeof boards !== "object" ||
+    boards === null ||
+    !Object.values(boards).every((value) => typeof value === "string")
+  ) {
     throw wrong('"boards" is not an object of name and address');
   }
   const device = fields.get("device");

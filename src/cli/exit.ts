@@ -9,6 +9,8 @@ export const exitStatuses = {
   4: "the board refused the image or went back to the old one",
   5: "the image runs but failed its health check and was not confirmed",
   6: "the image did not pass verification",
+  7: "the new image runs but could not be confirmed",
+  8: "the board accepted a request and did something else",
   10: "no such port, host or board",
   11: "more than one board could be meant",
   12: "the port is held by another program",

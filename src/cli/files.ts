@@ -1,4 +1,14 @@
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { BootproofError } from "../errors.js";
 
 export type FileErrorCode =
@@ -13,7 +23,12 @@ export class FileError extends BootproofError {
   declare readonly code: FileErrorCode;
   readonly path: string;
 
-  constructor(code: FileErrorCode, path: string, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(
+    code: FileErrorCode,
+    path: string,
+    message: string,
+    options: { hint?: string; cause?: unknown } = {},
+  ) {
     super(code, message, options);
     this.path = path;
   }
@@ -27,16 +42,24 @@ export function readInput(path: string): Uint8Array {
   try {
     const { size } = statSync(path);
     if (size > largestInput) {
-      throw new FileError("file-unreadable", path, `${path} has ${size} bytes, more than any firmware image (${largestInput})`);
+      throw new FileError(
+        "file-unreadable",
+        path,
+        `${path} has ${size} bytes, more than any firmware image (${largestInput})`,
+      );
     }
     return new Uint8Array(readFileSync(path));
   } catch (cause) {
     if (cause instanceof FileError) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code === "ENOENT") {
-      throw new FileError("file-missing", path, `there is no file ${path}`, { cause, hint: `look at the spelling, and at the folder: ${process.cwd()}` });
+      throw new FileError("file-missing", path, `there is no file ${path}`, {
+        cause,
+        hint: `look at the spelling, and at the folder: ${process.cwd()}`,
+      });
     }
-    if (code === "EISDIR") throw new FileError("file-unreadable", path, `${path} is a folder, not a file`, { cause });
+    if (code === "EISDIR")
+      throw new FileError("file-unreadable", path, `${path} is a folder, not a file`, { cause });
     throw new FileError("file-unreadable", path, `cannot read ${path}: ${message}`, { cause });
   }
 }
@@ -75,7 +98,10 @@ export function writeOutput(path: string, content: Uint8Array | string, options:
     rmSync(neighbour, { force: true });
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code === "EEXIST") {
-      throw new FileError("file-exists", path, `${path} is already there and was left as it is`, { cause, hint: "choose another name, or add --force" });
+      throw new FileError("file-exists", path, `${path} is already there and was left as it is`, {
+        cause,
+        hint: "choose another name, or add --force",
+      });
     }
     throw new FileError("file-unreadable", path, `cannot write ${path}: ${message}`, { cause });
   }

@@ -14,7 +14,11 @@ export interface CommandModule {
 const commands: readonly (readonly [name: string, summary: string, load: () => Promise<CommandModule>])[] = [
   ["devices", "show the boards and ports that are there", () => import("./commands/devices.js")],
   ["info", "show a board: slots, versions, hashes, security counters", () => import("./commands/info.js")],
-  ["flash", "check an image, send it, try it, judge the result, confirm it", () => import("./commands/flash.js")],
+  [
+    "flash",
+    "check an image, send it, try it, judge the result, confirm it",
+    () => import("./commands/flash.js"),
+  ],
   ["image", "single steps: list, upload, test, confirm, erase", () => import("./commands/image.js")],
   ["reset", "restart a board, into serial recovery if asked", () => import("./commands/reset.js")],
   ["sign", "sign a firmware body as an MCUboot image", () => import("./commands/sign.js")],

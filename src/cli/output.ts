@@ -1,4 +1,4 @@
-import { styleText } from "node:util";
+import { stripVTControlCharacters, styleText } from "node:util";
 
 /** How a command speaks: results on stdout (text or JSON), everything else on stderr. */
 export interface Output {
@@ -19,7 +19,7 @@ const styles = { good: "green", bad: "red", warn: "yellow", dim: "dim", strong: 
 
 /** Colours text when stdout is a terminal that wants colour. */
 export function tone(kind: Tone, text: string): string {
-  const wanted = process.stdout.isTTY && process.env["NO_COLOR"] === undefined;
+  const wanted = process.stdout.isTTY && process.env.NO_COLOR === undefined;
   return wanted ? styleText(styles[kind], text) : text;
 }
 
@@ -37,7 +37,8 @@ export function printable(text: string): string {
 /** Values JSON has no word for: bytes become lower-case hex, bigints become numbers when exact, else text. */
 function plain(_key: string, value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
-  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
+  if (typeof value === "bigint")
+    return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
   return value;
 }
 
@@ -88,14 +89,18 @@ function bar(share: number): string {
 
 /** Columns aligned by their widest cell; the header row comes first. Cells may carry colour. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => width(row[column] ?? ""))));
+  const widths = header.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => width(row[column] ?? ""))),
+  );
   const line = (cells: readonly string[]) =>
-    cells.map((cell, column) => cell + " ".repeat(widths[column]! - width(cell))).join("  ").trimEnd();
+    cells
+      .map((cell, column) => cell + " ".repeat(widths[column]! - width(cell)))
+      .join("  ")
+      .trimEnd();
   return [tone("dim", line(header)), ...rows.map(line)].join("\n");
 }
 
 /** What a cell takes on the screen: colour codes take nothing. */
 function width(cell: string): number {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what a colour code begins with
-  return cell.replace(/\u001b\[[0-9;]*m/g, "").length;
+  return stripVTControlCharacters(cell).length;
 }

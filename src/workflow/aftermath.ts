@@ -28,14 +28,18 @@ export function explainOldImage(
 ): { says: string; hint: string } {
   const now = state(after, imageNumber);
   const told = after.events && explainEvents(newEvents(before.events ?? [], after.events), imageNumber);
-  if (told !== undefined) return { says: `${now} ${told}`, hint: "bootproof info shows the board's own list of events." };
+  if (told !== undefined)
+    return { says: `${now} ${told}`, hint: "bootproof info shows the board's own list of events." };
   return { ...suggest(after, hash, imageNumber, now) };
 }
 
 function state(after: BoardFacts, imageNumber: number): string {
-  if (after.server === "recovery") return "The board is in serial recovery: it found no image that it may start.";
+  if (after.server === "recovery")
+    return "The board is in serial recovery: it found no image that it may start.";
   const running = runningSlot(after, imageNumber)?.content;
-  return running ? `The board runs version ${running.version}, not the image that was sent.` : "The board does not say which image it runs.";
+  return running
+    ? `The board runs version ${running.version}, not the image that was sent.`
+    : "The board does not say which image it runs.";
 }
 
 function explainEvents(events: readonly BootEvent[], imageNumber: number): string | undefined {
@@ -57,7 +61,8 @@ function explainEvents(events: readonly BootEvent[], imageNumber: number): strin
 
 /** The list is a ring: what was there before may have moved out at the front. */
 function newEvents(before: readonly BootEvent[], after: readonly BootEvent[]): readonly BootEvent[] {
-  const same = (a: BootEvent | undefined, b: BootEvent | undefined) => JSON.stringify(a) === JSON.stringify(b);
+  const same = (a: BootEvent | undefined, b: BootEvent | undefined) =>
+    JSON.stringify(a) === JSON.stringify(b);
   for (let moved = 0; moved <= before.length; moved++) {
     const kept = before.slice(moved);
     if (kept.every((event, index) => same(event, after[index]))) return after.slice(kept.length);
@@ -65,17 +70,31 @@ function newEvents(before: readonly BootEvent[], after: readonly BootEvent[]): r
   return after;
 }
 
-function suggest(after: BoardFacts, hash: Uint8Array, imageNumber: number, now: string): { says: string; hint: string } {
+function suggest(
+  after: BoardFacts,
+  hash: Uint8Array,
+  imageNumber: number,
+  now: string,
+): { says: string; hint: string } {
   if (after.server === "recovery") {
-    return { says: now, hint: "Flash a good image with --recovery; check key, hash and security counter of this one." };
+    return {
+      says: now,
+      hint: "Flash a good image with --recovery; check key, hash and security counter of this one.",
+    };
   }
   const slots = after.images.find((entry) => entry.image === imageNumber)?.slots ?? [];
   const sent = slots.find((slot) => slot.content?.hash && equal(slot.content.hash, hash))?.content;
   if (sent?.pending) {
-    return { says: `${now} The new one still waits for the next boot: the board has not restarted, or holds the update back.`, hint: "Reset the board; if nothing changes, look at the bootloader's log." };
+    return {
+      says: `${now} The new one still waits for the next boot: the board has not restarted, or holds the update back.`,
+      hint: "Reset the board; if nothing changes, look at the bootloader's log.",
+    };
   }
   if (sent !== undefined) {
-    return { says: `${now} The new one is back in the other slot: it was started and reverted, or the bootloader picks by version.`, hint: "Look at the log of its first boot: it crashed, hung, or was reset before it was confirmed." };
+    return {
+      says: `${now} The new one is back in the other slot: it was started and reverted, or the bootloader picks by version.`,
+      hint: "Look at the log of its first boot: it crashed, hung, or was reset before it was confirmed.",
+    };
   }
   return {
     says: `${now} The new one is gone: the bootloader refused and erased it.`,

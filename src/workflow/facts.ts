@@ -1,5 +1,5 @@
-import type { SendOptions } from "../client/client.js";
 import { toHex } from "../bytes.js";
+import type { SendOptions } from "../client/client.js";
 import { type Image, parseImage } from "../image/image.js";
 import { formatVersion } from "../image/version.js";
 import type { Command, ResponseOf } from "../smp/command.js";
@@ -150,7 +150,8 @@ export async function readFacts(session: Session, options: FactsOptions = {}): P
             mode,
             modeName: mode === undefined ? undefined : (BOOTLOADER_MODES[mode] ?? `mode ${mode}`),
             noDowngrade: moded === undefined ? undefined : (moded["no-downgrade"] ?? false),
-            modeFrom: mode === undefined ? undefined : boot ? ("bootloader" as const) : ("application" as const),
+            modeFrom:
+              mode === undefined ? undefined : boot ? ("bootloader" as const) : ("application" as const),
           }),
     images: arrange(state.images, sizes?.images ?? [], counters?.images ?? [], known),
     trustedKeys: keys?.keys,
@@ -164,7 +165,9 @@ export async function readFacts(session: Session, options: FactsOptions = {}): P
 export async function restartFingerprint(session: Session, signal: AbortSignal | undefined): Promise<string> {
   const { client } = session;
   const boot = await askMaybe((how) => client.send(trustBoot, {}, how), signal);
-  const state = await client.send(imageList, {}, { signal, timeoutMs: 1000, retries: 0 }).catch(withoutImages);
+  const state = await client
+    .send(imageList, {}, { signal, timeoutMs: 1000, retries: 0 })
+    .catch(withoutImages);
   const images = state.images.map(({ hash, ...flags }) => ({ ...flags, hash: hash && toHex(hash) }));
   return JSON.stringify([client.server.mode, boot?.boots, images]);
 }
@@ -186,29 +189,35 @@ function arrange(
   counters: readonly CounterEntry[],
   known: readonly KnownImage[],
 ): ImageFacts[] {
-  const numbers = new Set([...state.map((entry) => entry.image ?? 0), ...sizes.map((entry) => entry.image), ...counters.map((entry) => entry.image)]);
-  return [...numbers].sort((a, b) => a - b).map((image) => {
-    const sizesOf = sizes.find((entry) => entry.image === image);
-    const counterOf = counters.find((entry) => entry.image === image);
-    const stored = counterOf?.counter;
-    return defined({
-      image,
-      storedCounter: stored === undefined ? undefined : { value: stored, source: "device" as const },
-      slots: slotNumbers(image, state, sizesOf).map((slot) =>
-        defined({
-          image,
-          slot,
-          size: sizesOf?.slots.find((entry) => entry.slot === slot)?.size,
-          maxImageSize: sizesOf?.max_image_size,
-          content: contentOf(
-            state.find((entry) => (entry.image ?? 0) === image && entry.slot === slot),
-            counterOf?.slots.find((entry) => entry.slot === slot)?.counter,
-            known,
-          ),
-        }),
-      ),
-    }) as ImageFacts;
-  });
+  const numbers = new Set([
+    ...state.map((entry) => entry.image ?? 0),
+    ...sizes.map((entry) => entry.image),
+    ...counters.map((entry) => entry.image),
+  ]);
+  return [...numbers]
+    .sort((a, b) => a - b)
+    .map((image) => {
+      const sizesOf = sizes.find((entry) => entry.image === image);
+      const counterOf = counters.find((entry) => entry.image === image);
+      const stored = counterOf?.counter;
+      return defined({
+        image,
+        storedCounter: stored === undefined ? undefined : { value: stored, source: "device" as const },
+        slots: slotNumbers(image, state, sizesOf).map((slot) =>
+          defined({
+            image,
+            slot,
+            size: sizesOf?.slots.find((entry) => entry.slot === slot)?.size,
+            maxImageSize: sizesOf?.max_image_size,
+            content: contentOf(
+              state.find((entry) => (entry.image ?? 0) === image && entry.slot === slot),
+              counterOf?.slots.find((entry) => entry.slot === slot)?.counter,
+              known,
+            ),
+          }),
+        ),
+      }) as ImageFacts;
+    });
 }
 
 function slotNumbers(image: number, state: readonly StateEntry[], sizes: SizeEntry | undefined): number[] {

@@ -13,7 +13,7 @@ import { TransportError } from "../transport/transport.js";
 import { explainOldImage } from "./aftermath.js";
 import { type BoardFacts, type KnownImage, readFacts, restartFingerprint, runningSlot } from "./facts.js";
 import { checkAgainstBoard, checkFile, type GateCheck, type GateCheckName } from "./gate.js";
-import { untilRestarted, type WatchEvent } from "./reconnect.js";
+import { staysUp, untilRestarted, type WatchEvent } from "./reconnect.js";
 import type { Session } from "./session.js";
 import { type UploadEvent, upload } from "./upload.js";
 
@@ -40,7 +40,9 @@ export interface FlashOptions {
   dryRun?: boolean | undefined;
   /** Confirm when the image runs and is well. Default true. */
   confirm?: boolean | undefined;
-  /** After the echo, in this order. */
+  /** How long the new image must keep answering without a restart before it may be confirmed. Default 1000. */
+  soakMs?: number | undefined;
+  /** After that and an echo, in this order. */
   health?: readonly HealthCheck[] | undefined;
   /** How long the board may stay away after a reset. Default 60000. */
   withinMs?: number | undefined;
@@ -56,6 +58,8 @@ export type FlashEvent =
   | { step: "marked"; as: "test" | "impossible" }
   | { step: "reset" }
   | WatchEvent
+  /** By itself, while it was watched. */
+  | { step: "restarted" }
   | { step: "judged"; runsNewImage: boolean; says: string }
   | { step: "health"; name: string; ok: boolean; says: string }
   | { step: "confirmed" };
@@ -95,6 +99,9 @@ export interface FlashResult {
   reverted?: boolean;
 }
 
+/** A board that restarts this often by itself is judged as it stands: it will not calm down. */
+const MOST_RESTARTS = 5;
+
 /** A health check found the board unwell. */
 export class HealthError extends BootproofError {
   declare readonly code: "unhealthy";
@@ -128,24 +135,33 @@ export async function* flash(
   const hash = image.imageHash.value;
   const running = runningSlot(before, imageNumber)?.content;
   if (running?.active && running.confirmed && running.hash && equal(running.hash, hash)) {
-    return { ...result, outcome: "already-running", says: `Version ${running.version} with this very hash runs already and is confirmed.` };
+    return {
+      ...result,
+      outcome: "already-running",
+      says: `Version ${running.version} with this very hash runs already and is confirmed.`,
+    };
   }
   yield { step: "plan", says: plan(before, image, options) };
   if (options.dryRun) return { ...result, outcome: "dry-run", says: "The gate is open; nothing was sent." };
 
-  const sent = yield* upload(session, file, { signal, ...(options.imageNumber === undefined ? {} : { image: imageNumber }) });
+  const sent = yield* upload(session, file, {
+    signal,
+    ...(options.imageNumber === undefined ? {} : { image: imageNumber }),
+  });
   yield { step: "uploaded", bytes: sent.sentBytes, elapsedMs: sent.elapsedMs };
   const uploaded = { ...result, uploadedBytes: sent.sentBytes, uploadMs: sent.elapsedMs };
 
   const trial = before.server !== "recovery" && (yield* mark(session, hash, signal));
   yield* restart(session, options);
-  const after = await readFacts(session, options);
+  const after = yield* observe(session, options);
   const verdict = judge(before, after, hash, imageNumber);
   yield { step: "judged", runsNewImage: verdict.runs, says: verdict.says };
-  if (!verdict.runs) return { ...uploaded, after, outcome: "not-running", says: verdict.says, hint: verdict.hint };
+  if (!verdict.runs)
+    return { ...uploaded, after, outcome: "not-running", says: verdict.says, hint: verdict.hint };
 
   const unwell = yield* checkHealth(session, options);
-  if (unwell !== undefined) return { ...uploaded, ...(yield* giveUp(session, unwell, { trial, hash, imageNumber }, options)) };
+  if (unwell !== undefined)
+    return { ...uploaded, ...(yield* giveUp(session, unwell, { trial, hash, imageNumber }, options)) };
   return { ...uploaded, ...(yield* keep(session, after, { trial, hash, imageNumber }, options)) };
 }
 
@@ -154,7 +170,10 @@ async function gate(
   facts: BoardFacts,
   options: FlashOptions,
 ): Promise<{ checks: GateCheck[]; image: Image | undefined }> {
-  const verdict = await verifyImage(file, { ...(options.keys?.length ? { keys: options.keys } : {}), toBoot: true });
+  const verdict = await verifyImage(file, {
+    ...(options.keys?.length ? { keys: options.keys } : {}),
+    toBoot: true,
+  });
   const { image } = verdict;
   const checks = checkFile(verdict);
   if (image !== undefined) {
@@ -172,12 +191,20 @@ function isSkipped(name: GateCheckName, { skip }: FlashOptions): boolean {
 function refusal(result: Omit<FlashResult, "outcome" | "says">, refused: readonly GateCheck[]): FlashResult {
   const [first] = refused;
   const says = first?.says ?? "The image carries no hash by which the board could be asked for it.";
-  return { ...result, outcome: "refused-by-gate", says, ...(first?.hint === undefined ? {} : { hint: first.hint }) };
+  return {
+    ...result,
+    outcome: "refused-by-gate",
+    says,
+    ...(first?.hint === undefined ? {} : { hint: first.hint }),
+  };
 }
 
 function named(image: Image | undefined): { imageHash?: Uint8Array; version?: string } {
   if (image === undefined) return {};
-  return { version: formatVersion(image.version), ...(image.imageHash && { imageHash: image.imageHash.value }) };
+  return {
+    version: formatVersion(image.version),
+    ...(image.imageHash && { imageHash: image.imageHash.value }),
+  };
 }
 
 /** What will happen, in words, before it happens. */
@@ -185,13 +212,17 @@ function plan(facts: BoardFacts, image: Image, options: FlashOptions): string[] 
   const { imageNumber = 0, confirm = true } = options;
   const running = runningSlot(facts, imageNumber)?.content;
   const next = formatVersion(image.version);
-  const short = (hash: Uint8Array | undefined) => (hash === undefined ? "" : ` (${toHex(hash).slice(0, 12)})`);
+  const short = (hash: Uint8Array | undefined) =>
+    hash === undefined ? "" : ` (${toHex(hash).slice(0, 12)})`;
   const change = `${facts.name}: ${running ? `${running.version}${short(running.hash)}` : "no image"} -> ${next}${short(image.imageHash?.value)}`;
   if (facts.server === "recovery") {
     return [change, `Write ${image.size} bytes straight over the primary slot, reset, see whether it runs.`];
   }
   const end = confirm ? "confirm it if it is well" : "leave it on trial";
-  return [change, `Send ${image.size} bytes to the free slot, mark them for a test boot, reset, see whether it runs, ${end}.`];
+  return [
+    change,
+    `Send ${image.size} bytes to the free slot, mark them for a test boot, reset, see whether it runs, ${end}.`,
+  ];
 }
 
 /** Marks for a test boot and reads back that it took. False: this board has no such thing. */
@@ -218,9 +249,13 @@ export class MarkError extends BootproofError {
   declare readonly code: "mark-lost";
 
   constructor() {
-    super("mark-lost", "The board accepted the request for a test boot, but its image list does not show it.", {
-      hint: "Its slot may hold a damaged trailer: erase it with bootproof image erase and flash again.",
-    });
+    super(
+      "mark-lost",
+      "The board accepted the request for a test boot, but its image list does not show it.",
+      {
+        hint: "Its slot may hold a damaged trailer: erase it with bootproof image erase and flash again.",
+      },
+    );
   }
 }
 
@@ -235,7 +270,10 @@ export interface RestartPlan {
  * Resets the board, waits until it is back and finds out who answers. Returns false when nothing shows that it restarted.
  * A lost answer to the reset is no failure: boards often restart before they have sent it.
  */
-export async function* restart(session: Session, options: RestartPlan = {}): AsyncGenerator<{ step: "reset" } | WatchEvent, boolean, void> {
+export async function* restart(
+  session: Session,
+  options: RestartPlan = {},
+): AsyncGenerator<{ step: "reset" } | WatchEvent, boolean, void> {
   const { signal, withinMs, bootMode } = options;
   const fingerprint = (how: AbortSignal | undefined) => restartFingerprint(session, how);
   const before = await fingerprint(signal);
@@ -248,6 +286,22 @@ export async function* restart(session: Session, options: RestartPlan = {}): Asy
   const restarted = yield* untilRestarted(session, { signal, withinMs, fingerprint, before });
   await identify(session.client, { signal });
   return restarted;
+}
+
+/** What the board runs once it has run without a restart for a while. */
+async function* observe(
+  session: Session,
+  options: FlashOptions,
+): AsyncGenerator<FlashEvent, BoardFacts, void> {
+  const { signal, withinMs, soakMs: forMs = 1000 } = options;
+  const fingerprint = (how: AbortSignal | undefined) => restartFingerprint(session, how);
+  for (let watches = 0; watches < MOST_RESTARTS; watches++) {
+    if (session.client.server.mode === "recovery") break;
+    if (yield* staysUp(session, { signal, withinMs, forMs, fingerprint })) break;
+    yield { step: "restarted" };
+    await identify(session.client, { signal });
+  }
+  return readFacts(session, options);
 }
 
 function judge(
@@ -274,7 +328,10 @@ const ECHO: HealthCheck = {
 };
 
 /** Why the board is not well; undefined when it is. */
-async function* checkHealth(session: Session, options: FlashOptions): AsyncGenerator<FlashEvent, string | undefined, void> {
+async function* checkHealth(
+  session: Session,
+  options: FlashOptions,
+): AsyncGenerator<FlashEvent, string | undefined, void> {
   for (const health of [ECHO, ...(options.health ?? [])]) {
     try {
       const says = await health.check(session, options.signal);
@@ -312,7 +369,9 @@ async function* giveUp(
   const after = await readFacts(session, options);
   const running = runningSlot(after, imageNumber)?.content;
   const reverted = after.server !== "recovery" && running?.hash !== undefined && !equal(running.hash, hash);
-  const says = reverted ? `${why} The board was reset and went back to version ${running?.version}.` : `${why} The board was reset but did not go back to the old image.`;
+  const says = reverted
+    ? `${why} The board was reset and went back to version ${running?.version}.`
+    : `${why} The board was reset but did not go back to the old image.`;
   return { ...unwell, reverted, says, after };
 }
 
@@ -326,23 +385,43 @@ async function* keep(
   const running = runningSlot(after, imageNumber)?.content;
   const version = running?.version ?? "";
   if (running?.confirmed) {
-    const says = trial ? `Version ${version} runs and has confirmed itself, before any health check.` : `Version ${version} runs.`;
+    const says = trial
+      ? `Version ${version} runs and has confirmed itself, before any health check.`
+      : `Version ${version} runs.`;
     return { outcome: trial ? "confirmed" : "running", says, after };
   }
   if (options.confirm === false) {
-    return { outcome: "on-trial", says: `Version ${version} runs on trial: the next reset reverts it unless it is confirmed.`, hint: "Keep it with bootproof image confirm.", after };
+    return {
+      outcome: "on-trial",
+      says: `Version ${version} runs on trial: the next reset reverts it unless it is confirmed.`,
+      hint: "Keep it with bootproof image confirm.",
+      after,
+    };
   }
   try {
     // Without a hash the running image is meant; further image numbers are only told apart by theirs.
-    await session.client.send(imageMark, imageNumber === 0 ? { confirm: true } : { hash, confirm: true }, { signal: options.signal });
+    await session.client.send(imageMark, imageNumber === 0 ? { confirm: true } : { hash, confirm: true }, {
+      signal: options.signal,
+    });
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error;
-    if (error.rcName === "ENOTSUP" && !trial) return { outcome: "running", says: `Version ${version} runs; this board has no confirmation.`, after };
-    return { outcome: "not-confirmed", says: `Version ${version} runs but does not let itself be confirmed: ${error.message}`, hint: "The next reset reverts it.", after };
+    if (error.rcName === "ENOTSUP" && !trial)
+      return { outcome: "running", says: `Version ${version} runs; this board has no confirmation.`, after };
+    return {
+      outcome: "not-confirmed",
+      says: `Version ${version} runs but does not let itself be confirmed: ${error.message}`,
+      hint: "The next reset reverts it.",
+      after,
+    };
   }
   const confirmed = await readFacts(session, options);
   if (!runningSlot(confirmed, imageNumber)?.content?.confirmed) {
-    return { outcome: "not-confirmed", says: `The board accepted the confirmation of version ${version}, but does not show it.`, hint: "The next reset may revert it.", after: confirmed };
+    return {
+      outcome: "not-confirmed",
+      says: `The board accepted the confirmation of version ${version}, but does not show it.`,
+      hint: "The next reset may revert it.",
+      after: confirmed,
+    };
   }
   yield { step: "confirmed" };
   return { outcome: "confirmed", says: `Version ${version} runs and is confirmed.`, after: confirmed };

@@ -1,8 +1,14 @@
 import { equal, toHex } from "../bytes.js";
 import type { Image } from "../image/image.js";
-import type { CheckName, Verdict } from "../image/verify.js";
 import { type BootMode, largestImage } from "../image/largest-image.js";
-import { compareVersions, formatVersion, parseVersion, type Version, VersionError } from "../image/version.js";
+import type { CheckName, Verdict } from "../image/verify.js";
+import {
+  compareVersions,
+  formatVersion,
+  parseVersion,
+  type Version,
+  VersionError,
+} from "../image/version.js";
 import { type BoardFacts, runningSlot, type SlotContent, type SlotFacts } from "./facts.js";
 
 /**
@@ -13,12 +19,7 @@ export type GateResult = "pass" | "fail" | "warn" | "unknown";
 
 export type GateCheckName =
   /** What can be said of the file alone; see {@link CheckName}. */
-  | Exclude<CheckName, "size">
-  | "trusted-key"
-  | "fits-slot"
-  | "version"
-  | "slot-free"
-  | "way-back";
+  Exclude<CheckName, "size"> | "trusted-key" | "fits-slot" | "version" | "slot-free" | "way-back";
 
 /** All names, in the order in which the checks are made. */
 export const GATE_CHECKS: readonly GateCheckName[] = [
@@ -85,20 +86,43 @@ const BOARD_CHECKS: readonly BoardCheck[] = [
 ];
 
 /** What the file alone must be; its size and counter are held against the board instead. */
-const FILE_CHECKS: readonly CheckName[] = ["structure", "flags", "bootable", "tlv-types", "hash", "signature"];
+const FILE_CHECKS: readonly CheckName[] = [
+  "structure",
+  "flags",
+  "bootable",
+  "tlv-types",
+  "hash",
+  "signature",
+];
 
 /** The checks of the file. A signature that nobody could check stops the flash like a wrong one. */
 export function checkFile(verdict: Verdict): GateCheck[] {
   return verdict.checks
     .filter(({ name }) => FILE_CHECKS.includes(name))
-    .map(({ name, result, sentence }) => ({ name: name as GateCheckName, ...fileJudgement(name, result, sentence) }));
+    .map(({ name, result, sentence }) => ({
+      name: name as GateCheckName,
+      ...fileJudgement(name, result, sentence),
+    }));
 }
 
-function fileJudgement(name: CheckName, result: Verdict["checks"][number]["result"], says: string): Judgement {
+function fileJudgement(
+  name: CheckName,
+  result: Verdict["checks"][number]["result"],
+  says: string,
+): Judgement {
   if (name === "signature" && result === "not-checked") {
-    return { result: "fail", says, hint: "Give the public key with --key FILE, or send it unchecked with --skip signature." };
+    return {
+      result: "fail",
+      says,
+      hint: "Give the public key with --key FILE, or send it unchecked with --skip signature.",
+    };
   }
-  if (result === "fail") return { result, says, hint: "Nothing was sent. Build and sign the image again, or look whether it is the right file." };
+  if (result === "fail")
+    return {
+      result,
+      says,
+      hint: "Nothing was sent. Build and sign the image again, or look whether it is the right file.",
+    };
   return { result: result === "pass" ? "pass" : "unknown", says };
 }
 
@@ -108,11 +132,13 @@ export function checkAgainstBoard(input: GateInput): GateCheck[] {
 }
 
 function trustedKey({ image, facts }: GateInput): Judgement {
-  if (facts.trustedKeys === undefined) return { result: "unknown", says: "The board does not report which keys it trusts." };
+  if (facts.trustedKeys === undefined)
+    return { result: "unknown", says: "The board does not report which keys it trusts." };
   const trusted = facts.trustedKeys;
   const match = image.keyHashes.some((hash) => trusted.some((key) => equal(key.hash, hash)));
   if (match) return { result: "pass", says: "The image names a key that the board trusts." };
-  if (trusted.length === 0) return { result: "warn", says: "The board trusts no key: it cannot tell whose image this is." };
+  if (trusted.length === 0)
+    return { result: "warn", says: "The board trusts no key: it cannot tell whose image this is." };
   const named = image.keyHashes.map((hash) => toHex(hash).slice(0, 12)).join(", ") || "none";
   const known = trusted.map((key) => toHex(key.hash).slice(0, 12)).join(", ");
   return {
@@ -135,9 +161,14 @@ function fitsSlot({ image, facts, imageNumber }: GateInput): Judgement {
     }
   }
   const limit = sizeLimit(facts, target);
-  if (limit === undefined) return { result: "unknown", says: `The image has ${image.size} bytes; the board does not report its slot sizes.` };
+  if (limit === undefined)
+    return {
+      result: "unknown",
+      says: `The image has ${image.size} bytes; the board does not report its slot sizes.`,
+    };
   const { bytes, sure, why } = limit;
-  if (image.size <= bytes) return { result: "pass", says: `${image.size} bytes fit the ${bytes} that ${why}.` };
+  if (image.size <= bytes)
+    return { result: "pass", says: `${image.size} bytes fit the ${bytes} that ${why}.` };
   return {
     result: sure ? "fail" : "warn",
     says: `${image.size} bytes are ${image.size - bytes} more than the ${bytes} that ${why}.`,
@@ -146,15 +177,24 @@ function fitsSlot({ image, facts, imageNumber }: GateInput): Judgement {
 }
 
 /** The largest image the board can take, as far as it tells. */
-function sizeLimit(facts: BoardFacts, target: SlotFacts | undefined): { bytes: number; sure: boolean; why: string } | undefined {
-  if (target?.maxImageSize !== undefined) return { bytes: target.maxImageSize, sure: true, why: "the bootloader allows" };
+function sizeLimit(
+  facts: BoardFacts,
+  target: SlotFacts | undefined,
+): { bytes: number; sure: boolean; why: string } | undefined {
+  if (target?.maxImageSize !== undefined)
+    return { bytes: target.maxImageSize, sure: true, why: "the bootloader allows" };
   if (target?.size === undefined) return undefined;
   const mode = MODES[facts.bootloader?.mode ?? -1];
   const room = largestImage(mode ?? "overwrite-only", { primarySize: target.size, sectorSize: 4096 });
-  if (mode === undefined) return { bytes: room, sure: true, why: `a slot of ${target.size} bytes has room for` };
+  if (mode === undefined)
+    return { bytes: room, sure: true, why: `a slot of ${target.size} bytes has room for` };
   // Sector size and sector count are the usual ones, not the board's own, in the modes where they matter.
   const guessed = mode.startsWith("swap");
-  return { bytes: room, sure: !guessed, why: `a slot of ${target.size} bytes usually has room for in this mode` };
+  return {
+    bytes: room,
+    sure: !guessed,
+    why: `a slot of ${target.size} bytes usually has room for in this mode`,
+  };
 }
 
 function securityCounter({ image, facts, imageNumber }: GateInput): Judgement {
@@ -169,7 +209,11 @@ function securityCounter({ image, facts, imageNumber }: GateInput): Judgement {
         hint: `Sign it with a security counter of at least ${stored}.`,
       };
     }
-    if (mine >= stored) return { result: "pass", says: `Security counter ${mine} is not below the ${stored} that the board has stored.` };
+    if (mine >= stored)
+      return {
+        result: "pass",
+        says: `Security counter ${mine} is not below the ${stored} that the board has stored.`,
+      };
     return {
       result: "fail",
       says: `Security counter ${mine} is below the ${stored} that the board has stored: anti-rollback will refuse it.`,
@@ -178,14 +222,25 @@ function securityCounter({ image, facts, imageNumber }: GateInput): Judgement {
   }
   const running = runningSlot(facts, imageNumber)?.content?.securityCounter;
   if (running === undefined || mine === undefined) {
-    return { result: "unknown", says: `The image's security counter is ${mine ?? "absent"}; the board does not report a stored one.` };
+    return {
+      result: "unknown",
+      says: `The image's security counter is ${mine ?? "absent"}; the board does not report a stored one.`,
+    };
   }
   const from = running.source === "known-file" ? "by a known file" : "by the device";
-  if (mine >= running.value) return { result: "pass", says: `Security counter ${mine} is not below the running image's ${running.value} (${from}).` };
+  if (mine >= running.value)
+    return {
+      result: "pass",
+      says: `Security counter ${mine} is not below the running image's ${running.value} (${from}).`,
+    };
   return {
     result: facts.reportsTrust ? "warn" : "fail",
     says: `Security counter ${mine} is below the running image's ${running.value} (${from}).`,
-    ...(facts.reportsTrust ? {} : { hint: "If this board keeps security counters it will refuse the image; send it anyway with --skip security-counter." }),
+    ...(facts.reportsTrust
+      ? {}
+      : {
+          hint: "If this board keeps security counters it will refuse the image; send it anyway with --skip security-counter.",
+        }),
   };
 }
 
@@ -193,9 +248,14 @@ function version({ image, facts, imageNumber }: GateInput): Judgement {
   const running = runningSlot(facts, imageNumber)?.content;
   const mine = formatVersion(image.version);
   const theirs = running && readVersion(running.version);
-  if (running === undefined || theirs === undefined) return { result: "unknown", says: `The image is version ${mine}; the board does not report a running version.` };
+  if (running === undefined || theirs === undefined)
+    return {
+      result: "unknown",
+      says: `The image is version ${mine}; the board does not report a running version.`,
+    };
   const order = compareVersions(image.version, theirs);
-  if (order > 0) return { result: "pass", says: `Version ${mine} is newer than the running ${running.version}.` };
+  if (order > 0)
+    return { result: "pass", says: `Version ${mine} is newer than the running ${running.version}.` };
   if (order === 0) return { result: "pass", says: `Version ${mine} is the running version too.` };
   if (facts.bootloader?.noDowngrade && facts.images.every((entry) => entry.storedCounter === undefined)) {
     return {
@@ -208,7 +268,8 @@ function version({ image, facts, imageNumber }: GateInput): Judgement {
 }
 
 function slotFree({ facts, imageNumber }: GateInput): Judgement {
-  if (facts.server === "recovery") return { result: "pass", says: "Serial recovery writes over the primary slot." };
+  if (facts.server === "recovery")
+    return { result: "pass", says: "Serial recovery writes over the primary slot." };
   const running = runningSlot(facts, imageNumber)?.content;
   if (running?.active && !running.confirmed) {
     return {
@@ -230,14 +291,27 @@ function slotFree({ facts, imageNumber }: GateInput): Judgement {
 
 function wayBack({ facts, throughRecovery }: GateInput): Judgement {
   if (facts.server === "recovery") {
-    const says = "The board is in serial recovery: the image is written straight over the primary slot, without a trial boot.";
+    const says =
+      "The board is in serial recovery: the image is written straight over the primary slot, without a trial boot.";
     if (throughRecovery) return { result: "warn", says };
-    return { result: "fail", says, hint: "Add --recovery to do that, or reset the board into its application first." };
+    return {
+      result: "fail",
+      says,
+      hint: "Add --recovery to do that, or reset the board into its application first.",
+    };
   }
   const { mode, modeName } = facts.bootloader ?? {};
-  if (mode === undefined) return { result: "unknown", says: "The board does not report its upgrade mode: whether it can revert shows after the reset." };
-  if (MODES_WITH_REVERT.includes(mode)) return { result: "pass", says: `Mode ${modeName}: an image that is not confirmed is reverted.` };
-  return { result: "warn", says: `Mode ${modeName}: there is no trial boot and no way back to the old image.` };
+  if (mode === undefined)
+    return {
+      result: "unknown",
+      says: "The board does not report its upgrade mode: whether it can revert shows after the reset.",
+    };
+  if (MODES_WITH_REVERT.includes(mode))
+    return { result: "pass", says: `Mode ${modeName}: an image that is not confirmed is reverted.` };
+  return {
+    result: "warn",
+    says: `Mode ${modeName}: there is no trial boot and no way back to the old image.`,
+  };
 }
 
 /** The slot that an upload goes to. */

@@ -115,6 +115,32 @@ export async function* untilRestarted(
   return false;
 }
 
+export interface StayOptions extends WatchOptions {
+  fingerprint: Fingerprint;
+  /** How long to watch. */
+  forMs: number;
+}
+
+/**
+ * Watches a board that should keep running: an image that crashes or hangs a moment after it has started must not pass
+ * for a good one. Returns false when the board restarted meanwhile, then with the board back.
+ *
+ * @throws AwayError when it went away and stayed away
+ */
+export async function* staysUp(
+  session: Session,
+  options: StayOptions,
+): AsyncGenerator<WatchEvent, boolean, void> {
+  const { signal, fingerprint, forMs, withinMs } = options;
+  const before = await fingerprint(signal);
+  const start = performance.now();
+  while (performance.now() - start < forMs) {
+    await delay(REST_MS, undefined, { signal });
+    if ((await probe(session, signal)) !== undefined) yield* untilAnswering(session, { signal, withinMs });
+  }
+  return (await fingerprint(signal)) === before;
+}
+
 /** One sign of life, or the error that says there was none. Any answer is one, a refusal too. */
 async function probe(session: Session, signal: AbortSignal | undefined): Promise<Error | undefined> {
   try {

@@ -1,0 +1,142 @@
+import { createServer, type Socket } from "node:net";
+import type { Command } from "commander";
+import type { Board, Machine } from "../../board/board.js";
+import { boardVariants } from "../../board/catalog.js";
+import { startBoard } from "../../board/start.js";
+import { type ByteStream, TransportError } from "../../transport/transport.js";
+import {
+  type CommonOptions,
+  type Context,
+  commonOptions,
+  followLog,
+  inContext,
+  wholeNumber,
+} from "../context.js";
+import { UsageError } from "../exit.js";
+import { table, tone } from "../output.js";
+
+interface BoardCommandOptions extends CommonOptions {
+  list?: boolean;
+  flash?: string;
+  port: number;
+  pty?: boolean;
+}
+
+export function define(command: Command): void {
+  commonOptions(command.argument("[board]", "wasm:VARIANT or qemu:VARIANT", "wasm:good"))
+    .option("--list", "show the variants")
+    .option("--flash <file>", "keep the flash in this file")
+    .option(
+      "--port <number>",
+      "TCP port on 127.0.0.1; 0 takes a free one",
+      wholeNumber("--port", { max: 65535 }),
+      0,
+    )
+    .option("--pty", "a serial device instead of a TCP port (QEMU only)")
+    .addHelpText(
+      "after",
+      "\nThe board runs until Ctrl-C. Its log goes to stderr. Other programs reach it under the address that is printed.",
+    )
+    .action((name: string, options: BoardCommandOptions) =>
+      inContext(options, (context) => (options.list ? listVariants(context) : serve(name, options, context))),
+    );
+}
+
+async function listVariants({ out }: Context): Promise<void> {
+  const variants = boardVariants();
+  const rows = variants.map((variant) => [
+    variant.broken.length > 0 ? tone("warn", variant.id) : variant.id,
+    variant.says,
+    variant.claims.join(" "),
+    tone("bad", variant.broken.join(" ")),
+  ]);
+  out.result(variants, table(["VARIANT", "WHAT IT IS", "CLAIMS", "WEAK ON PURPOSE"], rows));
+}
+
+async function serve(name: string, options: BoardCommandOptions, { out, signal }: Context): Promise<void> {
+  const { machine, variant } = readName(name);
+  if (options.pty && machine !== "qemu")
+    throw new UsageError(
+      "Only the QEMU board can offer a serial device.",
+      "Leave --pty away, or name qemu:VARIANT.",
+    );
+  const board = await startBoard({ machine, variant, flashFile: options.flash, pty: options.pty });
+  try {
+    followLog(board, out);
+    const shop = options.pty ? undefined : await offer(board, options.port);
+    const address = shop === undefined ? `serial:${board.tty}` : `tcp:127.0.0.1:${shop.port}`;
+    out.result({ board: name, address }, address);
+    out.note(`In another terminal: bootproof info -d ${address}`);
+    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    await shop?.close();
+  } finally {
+    await board.close();
+  }
+}
+
+function readName(name: string): { machine: Machine; variant: string } {
+  const [machine, variant = "", ...rest] = name.split(":");
+  if ((machine !== "wasm" && machine !== "qemu") || variant === "" || rest.length > 0) {
+    throw new UsageError(
+      `"${name}" names no emulated board.`,
+      "Write wasm:VARIANT or qemu:VARIANT; bootproof board --list shows the variants.",
+    );
+  }
+  return { machine, variant };
+}
+
+/** Offers the board's UART on a TCP port of this machine only, to one client at a time, as a serial cable would. */
+async function offer(board: Board, wanted: number): Promise<{ port: number; close(): Promise<void> }> {
+  let client: Socket | undefined;
+  const server = createServer({ noDelay: true }, (socket) => {
+    if (client) return void socket.destroy();
+    client = socket;
+    void join(socket, board).finally(() => {
+      client = undefined;
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(wanted, "127.0.0.1", resolve);
+  }).catch((cause: NodeJS.ErrnoException) => {
+    throw new TransportError(
+      cause.code === "EADDRINUSE" ? "busy" : "failed",
+      `127.0.0.1:${wanted}`,
+      `Cannot listen on port ${wanted}: ${cause.message}.`,
+      { cause, hint: "Choose another --port, or 0 for a free one." },
+    );
+  });
+  const { port } = server.address() as { port: number };
+  return {
+    port,
+    close: () =>
+      new Promise((resolve) => {
+        client?.destroy();
+        server.close(() => resolve());
+      }),
+  };
+}
+
+async function join(socket: Socket, board: Board): Promise<void> {
+  const uart: ByteStream = await board.connect();
+  socket.on("error", () => socket.destroy());
+  socket.on("close", () => void uart.close());
+  const outgoing = (async () => {
+    for await (const chunk of socket) await uart.write(chunk as Uint8Array);
+  })();
+  const incoming = (async () => {
+    for await (const chunk of uart.chunks) if (!socket.write(chunk)) await drained(socket);
+  })();
+  // Whichever side ends first ends both; that it did is no error here.
+  await Promise.race([outgoing, incoming]).catch(() => undefined);
+  socket.destroy();
+  await uart.close();
+  await Promise.allSettled([outgoing, incoming]);
+}
+
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once("drain", resolve);
+    socket.once("close", () => resolve());
+  });
+}

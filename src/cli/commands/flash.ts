@@ -1,0 +1,236 @@
+import { spawn } from "node:child_process";
+import type { Command } from "commander";
+import { shellExec } from "../../smp/groups/shell.js";
+import {
+  type FlashEvent,
+  type FlashOptions,
+  type FlashOutcome,
+  type FlashResult,
+  flash,
+  type HealthCheck,
+  HealthError,
+} from "../../workflow/flash.js";
+import { GATE_CHECKS, type GateCheck, type GateCheckName } from "../../workflow/gate.js";
+import { run } from "../../workflow/run.js";
+import {
+  type BoardOptions,
+  boardOptions,
+  readKeys,
+  readKnown,
+  several,
+  wholeNumber,
+  withBoard,
+} from "../context.js";
+import { type ExitStatus, UsageError } from "../exit.js";
+import { readInput } from "../files.js";
+import { type Output, printable, tone } from "../output.js";
+import { drawUpload } from "../progress.js";
+
+interface FlashCommandOptions extends BoardOptions {
+  key?: string[];
+  known?: string[];
+  image?: number;
+  confirm: boolean;
+  gate: boolean;
+  skip?: string[];
+  dryRun?: boolean;
+  recovery?: boolean;
+  health?: string[];
+  healthShell?: string[];
+  wait?: number;
+  soak?: number;
+}
+
+const STATUS: Readonly<Record<FlashOutcome, ExitStatus>> = {
+  confirmed: 0,
+  "on-trial": 0,
+  running: 0,
+  "already-running": 0,
+  "dry-run": 0,
+  "refused-by-gate": 3,
+  "not-running": 4,
+  unhealthy: 5,
+  "not-confirmed": 7,
+};
+
+export function define(command: Command): void {
+  boardOptions(command.argument("<image>", "a signed MCUboot image"))
+    .option(
+      "--key <file>",
+      "a public key that may have signed the image (repeatable; default: the config file's)",
+      several,
+    )
+    .option(
+      "--known <image>",
+      "an image file that may be on the board, to name its security counter (repeatable)",
+      several,
+    )
+    .option("--image <number>", "which pair of slots", wholeNumber("--image", { max: 255 }))
+    .option("--no-confirm", "leave the image on trial: the next reset reverts it")
+    .option("--dry-run", "stop after the gate; nothing is sent")
+    .option("--skip <check>", `let a check of the gate fail (repeatable): ${GATE_CHECKS.join(", ")}`, several)
+    .option("--no-gate", "let every check fail; the board is then the only judge")
+    .option("--recovery", "if the board is in serial recovery, write its primary slot directly")
+    .option(
+      "--health <command>",
+      "a command on this machine that must succeed before confirming (repeatable)",
+      several,
+    )
+    .option(
+      "--health-shell <command>",
+      "a command in the board's shell that must return 0 (repeatable)",
+      several,
+    )
+    .option(
+      "--wait <ms>",
+      "how long the board may stay away after a reset (default 60000)",
+      wholeNumber("--wait", { min: 1000, max: 3_600_000 }),
+    )
+    .option(
+      "--soak <ms>",
+      "how long the image must run without a restart before it is confirmed (default 1000)",
+      wholeNumber("--soak", { max: 3_600_000 }),
+    )
+    .action((file: string, options: FlashCommandOptions) =>
+      withBoard(options, async (session, { out, config, signal }) => {
+        const image = readInput(file);
+        const keys = await readKeys([...(options.key ?? []), ...config.keys]);
+        const known = await readKnown([file, ...(options.known ?? []), ...config.known], out);
+        const result = await run(
+          flash(session, image, { ...workflowOptions(options), keys, known, signal }),
+          drawFlash(out),
+        );
+        finish(result, out);
+      }),
+    );
+}
+
+function workflowOptions(options: FlashCommandOptions): FlashOptions {
+  return {
+    imageNumber: options.image,
+    skip: options.gate ? checkNames(options.skip ?? []) : "all",
+    throughRecovery: options.recovery,
+    dryRun: options.dryRun,
+    confirm: options.confirm,
+    withinMs: options.wait,
+    soakMs: options.soak,
+    health: [...(options.health ?? []).map(hostHealth), ...(options.healthShell ?? []).map(shellHealth)],
+  };
+}
+
+function checkNames(texts: readonly string[]): GateCheckName[] {
+  return texts
+    .flatMap((text) => text.split(","))
+    .map((name) => {
+      const known = GATE_CHECKS.find((check) => check === name);
+      if (known === undefined)
+        throw new UsageError(`The gate has no check "${name}".`, `Its checks: ${GATE_CHECKS.join(", ")}.`);
+      return known;
+    });
+}
+
+/** Most of a health command's output that is worth repeating. */
+const QUOTE_LENGTH = 200;
+
+/** A command on this machine: healthy when it exits with 0. */
+function hostHealth(line: string): HealthCheck {
+  return {
+    name: line,
+    check: (_session, signal) =>
+      new Promise((resolve, reject) => {
+        const child = spawn(line, {
+          shell: true,
+          stdio: ["ignore", "pipe", "pipe"],
+          ...(signal ? { signal } : {}),
+        });
+        let tail = "";
+        const keep = (chunk: Buffer) => {
+          tail = (tail + chunk.toString("utf8")).slice(-QUOTE_LENGTH);
+        };
+        child.stdout.on("data", keep);
+        child.stderr.on("data", keep);
+        child.on("error", reject);
+        child.on("close", (code, killedBy) => {
+          if (code === 0) return resolve("The command succeeded.");
+          const how = code === null ? `was ended by ${killedBy}` : `ended with ${code}`;
+          reject(
+            new HealthError(`The command ${how}.${tail.trim() === "" ? "" : ` It said: ${tail.trim()}`}`),
+          );
+        });
+      }),
+  };
+}
+
+/** A command in the board's own shell: healthy when it returns 0. */
+function shellHealth(line: string): HealthCheck {
+  return {
+    name: `shell ${line}`,
+    async check(session, signal) {
+      const { o, ret } = await session.client.send(shellExec, { argv: [line] }, { signal });
+      if (ret !== 0)
+        throw new HealthError(
+          `The board's shell returned ${ret}: ${printable(o.trim()).slice(0, QUOTE_LENGTH)}`,
+        );
+      return "The board's shell returned 0.";
+    },
+  };
+}
+
+const MARKS: Readonly<Record<GateCheck["result"], string>> = {
+  pass: tone("good", "pass"),
+  fail: tone("bad", "FAIL"),
+  warn: tone("warn", "note"),
+  unknown: tone("dim", " -  "),
+};
+
+/** Tells the story on stderr as it happens. */
+export function drawFlash(out: Output): (event: FlashEvent) => void {
+  const drawSending = drawUpload(out);
+  return (event) => {
+    switch (event.step) {
+      case "board":
+        return out.note(`Board ${event.facts.name}: ${event.facts.server} answers.`);
+      case "gate":
+        for (const check of event.checks)
+          out.note(`  ${MARKS[check.result]}  ${check.name.padEnd(16)} ${printable(check.says)}`);
+        return;
+      case "plan":
+        for (const line of event.says) out.note(printable(line));
+        return;
+      case "uploaded":
+        return out.note(`Sent ${event.bytes} bytes in ${(event.elapsedMs / 1000).toFixed(1)} s.`);
+      case "marked":
+        return out.note(
+          event.as === "test"
+            ? "Marked for a test boot; the board shows it as pending."
+            : "This board has no test boot: it picks the image by version.",
+        );
+      case "reset":
+        return out.note("Reset. Waiting for the board...");
+      case "away":
+        return;
+      case "back":
+        return out.note(`The board is back after ${(event.afterMs / 1000).toFixed(1)} s.`);
+      case "restarted":
+        return out.note("The board restarted by itself.");
+      case "judged":
+        return out.note(printable(event.says));
+      case "health":
+        return out.note(
+          `  ${event.ok ? MARKS.pass : MARKS.fail}  health: ${printable(event.name)}: ${printable(event.says)}`,
+        );
+      case "confirmed":
+        return out.note("Confirmed, and read back.");
+      default:
+        return drawSending(event);
+    }
+  };
+}
+
+function finish(result: FlashResult, out: Output): void {
+  const status = STATUS[result.outcome];
+  const verdict = status === 0 ? tone("good", result.outcome) : tone("bad", result.outcome);
+  const lines = [`${verdict}: ${printable(result.says)}`, ...(result.hint ? [`  try: ${result.hint}`] : [])];
+  out.result(result, lines.join("\n"));
+  process.exitCode = status;
+}

@@ -1,0 +1,24 @@
+import type { Command } from "commander";
+import { readFacts } from "../../workflow/facts.js";
+import { type BoardOptions, boardOptions, readKnown, several, withBoard } from "../context.js";
+import { drawFacts } from "../draw-facts.js";
+
+interface InfoOptions extends BoardOptions {
+  known?: string[];
+}
+
+export function define(command: Command): void {
+  boardOptions(command)
+    .option(
+      "--known <image>",
+      "an image file that may be on the board, to name its security counter (repeatable)",
+      several,
+    )
+    .action((options: InfoOptions) =>
+      withBoard(options, async (session, { out, config, signal }) => {
+        const known = await readKnown([...(options.known ?? []), ...config.known], out);
+        const facts = await readFacts(session, { signal, known });
+        out.result(facts, drawFacts(facts));
+      }),
+    );
+}

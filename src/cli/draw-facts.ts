@@ -1,0 +1,109 @@
+import { toHex } from "../bytes.js";
+import type { BoardFacts, BootEvent, ImageFacts, SlotContent, Sourced } from "../workflow/facts.js";
+import { printable, table, tone } from "./output.js";
+
+const NOT_REPORTED = "not reported";
+const SOURCES = { device: "device", "known-file": "known file" } as const;
+
+/** A board as a page for people. Every figure says where it comes from, or that nobody reports it. */
+export function drawFacts(facts: BoardFacts): string {
+  const { bootloader, boot } = facts;
+  const buffers = `${facts.bufSize} bytes${facts.bufCount === undefined ? "" : ` x ${facts.bufCount}`}${facts.bufSizeFrom === "assumed" ? " (assumed)" : ""}`;
+  const mode =
+    bootloader?.modeName === undefined
+      ? `mode ${NOT_REPORTED}`
+      : `${bootloader.modeName} (${bootloader.modeFrom === "bootloader" ? "says the bootloader" : "says the application"})`;
+  const lines = [
+    pair("board", printable(facts.name)),
+    pair(
+      "answers",
+      facts.server === "recovery" ? tone("warn", "serial recovery (the bootloader)") : facts.server,
+    ),
+    pair("buffers", buffers),
+    pair("system", printable(facts.info ?? NOT_REPORTED)),
+    pair(
+      "bootloader",
+      [printable(bootloader?.name ?? ""), mode, downgrade(facts)].filter(Boolean).join(", "),
+    ),
+    pair(
+      "last reset",
+      boot === undefined
+        ? NOT_REPORTED
+        : `${printable(boot.cause)}; ${boot.boots} ${boot.boots === 1 ? "boot" : "boots"} since power on`,
+    ),
+    pair(
+      "trusted keys",
+      facts.trustedKeys?.map((key) => `${printable(key.type)} ${toHex(key.hash)}`).join("\n") ?? NOT_REPORTED,
+    ),
+    "",
+    drawSlots(facts.images),
+    "",
+    ...facts.images.map((image) => pair(`counter ${image.image}`, storedCounter(image))),
+  ];
+  const events = facts.events ?? [];
+  if (events.length > 0)
+    lines.push(
+      "",
+      tone("dim", "what the bootloader did since power on, oldest first"),
+      ...events.map((event) => `  ${drawEvent(event)}`),
+    );
+  return lines.join("\n");
+}
+
+/** One row per slot. */
+export function drawSlots(images: readonly ImageFacts[]): string {
+  const slots = images.flatMap((image) => image.slots);
+  if (slots.length === 0) return "no image in any slot";
+  return table(
+    ["IMAGE", "SLOT", "VERSION", "FLAGS", "SECURITY COUNTER", "SIZE", "HASH"],
+    slots.map(({ image, slot, size, content }) => [
+      `${image}`,
+      `${slot}`,
+      content ? printable(content.version) : tone("dim", "empty"),
+      content ? drawFlags(content) : "",
+      content ? sourced(content.securityCounter) : "",
+      size === undefined ? "" : `${size}`,
+      content?.hash ? toHex(content.hash).slice(0, 16) : "",
+    ]),
+  );
+}
+
+export function drawFlags(content: SlotContent): string {
+  const flags = (["active", "confirmed", "pending", "permanent", "bootable"] as const).filter(
+    (flag) => content[flag],
+  );
+  const words = flags.filter((flag) => flag !== "bootable").join(" ");
+  if (content.active && !content.confirmed) return tone("warn", `${words} on-trial`);
+  return words;
+}
+
+export function drawEvent({ type, image, slot, reason, value }: BootEvent): string {
+  const details = [
+    `image ${image}`,
+    `slot ${slot}`,
+    reason && printable(reason),
+    value !== undefined && `value ${value}`,
+  ];
+  return `${printable(type)}: ${details.filter(Boolean).join(", ")}`;
+}
+
+function storedCounter({ image, storedCounter: stored }: ImageFacts): string {
+  return `stored security counter of image ${image}: ${sourced(stored)}`;
+}
+
+function sourced(figure: Sourced<number> | undefined): string {
+  return figure === undefined ? NOT_REPORTED : `${figure.value} (${SOURCES[figure.source]})`;
+}
+
+function downgrade(facts: BoardFacts): string | undefined {
+  const flag = facts.bootloader?.noDowngrade;
+  if (flag === undefined) return undefined;
+  return flag ? "refuses older images" : "no downgrade prevention stated";
+}
+
+function pair(name: string, value: string): string {
+  return value
+    .split("\n")
+    .map((line, index) => `${tone("dim", (index === 0 ? name : "").padEnd(13))}${line}`)
+    .join("\n");
+}

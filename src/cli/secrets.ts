@@ -1,0 +1,76 @@
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { Writable } from "node:stream";
+import { KeyError } from "../image/key-error.js";
+import { type Key, parseKey } from "../image/keys.js";
+import { UsageError } from "./exit.js";
+import { FileError, readInput } from "./files.js";
+
+/** Where a passphrase may come from. Never the command line: other users can read that. */
+export interface PassphraseOptions {
+  passphraseFile?: string;
+}
+
+export const PASSPHRASE_VARIABLE = "BOOTPROOF_PASSPHRASE";
+export const passphraseHelp = `a file whose first line is the key's passphrase (else ${PASSPHRASE_VARIABLE}, else asked for)`;
+
+/** A key that can sign. Asks for its passphrase when it is encrypted. Throws `KeyError`. */
+export async function readPrivateKey(path: string, options: PassphraseOptions): Promise<Key> {
+  const file = readInput(path);
+  const key = await parseKey(file).catch(async (error: unknown) => {
+    if (!(error instanceof KeyError) || error.code !== "passphrase-needed") throw error;
+    return parseKey(file, { passphrase: await passphrase(`Passphrase of ${path}: `, options) });
+  });
+  if (key.isPrivate) return key;
+  throw new KeyError("no-private-part", `${path} holds only the public part of a key; it cannot sign.`, {
+    hint: "Name the private key file; public keys are for verify and flash.",
+  });
+}
+
+/** A passphrase from a file, the environment, or a person. */
+export async function passphrase(prompt: string, options: PassphraseOptions): Promise<string> {
+  if (options.passphraseFile !== undefined) return firstLine(options.passphraseFile);
+  const fromEnvironment = process.env[PASSPHRASE_VARIABLE];
+  if (fromEnvironment !== undefined) return fromEnvironment;
+  if (process.stdin.isTTY) return ask(prompt);
+  throw new UsageError(
+    "The key is encrypted and there is nobody to ask for its passphrase.",
+    `Set ${PASSPHRASE_VARIABLE} or name a file with --passphrase-file.`,
+  );
+}
+
+/** Asked twice, so that a slip does not lock a new key for ever. */
+export async function newPassphrase(options: PassphraseOptions): Promise<string> {
+  const first = await passphrase("New passphrase: ", options);
+  const asked = options.passphraseFile === undefined && process.env[PASSPHRASE_VARIABLE] === undefined;
+  if (asked && (await ask("The same again: ")) !== first)
+    throw new UsageError("The two passphrases differ; no key was written.");
+  if (first === "") throw new UsageError("An empty passphrase protects nothing; no key was written.");
+  return first;
+}
+
+function firstLine(path: string): string {
+  try {
+    return readFileSync(path, "utf8").split(/\r?\n/)[0] ?? "";
+  } catch (cause) {
+    throw new FileError("file-unreadable", path, `Cannot read the passphrase file ${path}.`, { cause });
+  }
+}
+
+function ask(prompt: string): Promise<string> {
+  process.stderr.write(prompt);
+  // readline echoes what is typed to its output: there is none.
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output: silent, terminal: true });
+  return new Promise((resolve, reject) => {
+    lines.once("SIGINT", () => {
+      lines.close();
+      reject(new DOMException("interrupted", "AbortError"));
+    });
+    lines.question("", (answer) => {
+      lines.close();
+      process.stderr.write("\n");
+      resolve(answer);
+    });
+  });
+}
