@@ -53,7 +53,7 @@ static int write_trailer(const struct provision *p, unsigned image, enum swap_ty
 
 	trailer_read(image, 1, &secondary);
 	if (rc == FLASH_OK && type != SWAP_NONE)
-		rc = trailer_write_swap_info(p, image, 0, image, type);
+		rc = trailer_write_swap_info(p, image, 0, type);
 	if (rc == FLASH_OK && secondary.image_ok == FLAG_SET)
 		rc = trailer_write_image_ok(p, image, 0);
 	if (rc == FLASH_OK)

@@ -114,7 +114,7 @@ static int request(const struct provision *p, unsigned image, unsigned slot, boo
 	if (rc == FLASH_OK && permanent)
 		rc = trailer_write_image_ok(p, image, slot);
 	if (rc == FLASH_OK)
-		rc = trailer_write_swap_info(p, image, slot, 0, permanent ? SWAP_PERM : SWAP_TEST);
+		rc = trailer_write_swap_info(p, image, slot, permanent ? SWAP_PERM : SWAP_TEST);
 	return rc == FLASH_OK ? BOOT_OK : BOOT_EFLASH;
 }
 
@@ -218,10 +218,9 @@ int trailer_write_copy_done(const struct provision *p, unsigned image, unsigned 
 	return write_field(p, image, slot, COPY_DONE_OFF, &(uint8_t){0x01}, 1);
 }
 
-int trailer_write_swap_info(const struct provision *p, unsigned image, unsigned slot, unsigned number,
-			    enum swap_type type)
+int trailer_write_swap_info(const struct provision *p, unsigned image, unsigned slot, enum swap_type type)
 {
-	return write_field(p, image, slot, SWAP_INFO_OFF, &(uint8_t){(uint8_t)(number << 4 | type)}, 1);
+	return write_field(p, image, slot, SWAP_INFO_OFF, &(uint8_t){(uint8_t)(image << 4 | type)}, 1);
 }
 
 int trailer_write_swap_size(const struct provision *p, unsigned image, unsigned slot, uint32_t size)

@@ -53,8 +53,7 @@ uint32_t trailer_sectors_off(const struct provision *p); /* first sector that ho
 int trailer_write_magic(unsigned image, unsigned slot);
 int trailer_write_image_ok(const struct provision *p, unsigned image, unsigned slot);
 int trailer_write_copy_done(const struct provision *p, unsigned image, unsigned slot);
-int trailer_write_swap_info(const struct provision *p, unsigned image, unsigned slot, unsigned number,
-			    enum swap_type type); /* `number`: the image number that goes into it */
+int trailer_write_swap_info(const struct provision *p, unsigned image, unsigned slot, enum swap_type type);
 int trailer_write_swap_size(const struct provision *p, unsigned image, unsigned slot, uint32_t size);
 uint32_t trailer_read_swap_size(unsigned image, unsigned slot);
 
