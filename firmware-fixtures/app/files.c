@@ -93,8 +93,10 @@ static enum files_result file_name(struct span path, uint8_t name[FILE_NAME_MAX]
 	size_t mount = strlen(FILES_MOUNT);
 	uint32_t len;
 
+	if (path.len == 0 || path.data[0] != '/')
+		return FILES_BAD_NAME;
 	if (path.len < mount || memcmp(path.data, FILES_MOUNT, mount) != 0)
-		return FILES_NO_MOUNT;
+		return FILES_NOT_FOUND;
 	len = path.len - (uint32_t)mount;
 	if (len == 0 || len > FILE_NAME_MAX)
 		return FILES_BAD_NAME;

@@ -14,9 +14,8 @@
 
 enum files_result {
 	FILES_OK,
-	FILES_NO_MOUNT, /* not below FILES_MOUNT */
-	FILES_BAD_NAME, /* empty, too long, or with a slash */
-	FILES_NOT_FOUND,
+	FILES_BAD_NAME,  /* not absolute, nothing behind the mount point, too long, or with a further slash */
+	FILES_NOT_FOUND, /* no such file, or not below FILES_MOUNT */
 	FILES_FULL,
 	FILES_WRONG_OFFSET,
 	FILES_FLASH,

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CBOR_DEPTH 8u /* deepest nesting that cbor_skip follows; deeper is an error */
+#define CBOR_DEPTH 32u /* deepest nesting that cbor_skip follows; deeper is an error */
 
 struct span {
 	const uint8_t *data;

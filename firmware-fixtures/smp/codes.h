@@ -82,13 +82,12 @@ enum fs_error {
 	FS_OFFSET_NOT_VALID = 11,
 	FS_OFFSET_LARGER_THAN_FILE = 12,
 	FS_HASH_NOT_FOUND = 13,
-	FS_MOUNT_POINT_NOT_FOUND = 14,
 	FS_EMPTY = 16,
 };
 
 enum shell_error { SHELL_COMMAND_TOO_LONG = 2, SHELL_EMPTY_COMMAND = 3 };
 
-enum enum_error { ENUM_TOO_MANY_ENTRIES = 2, ENUM_INDEX_TOO_LARGE = 4 };
+enum enum_error { ENUM_INDEX_TOO_LARGE = 4 };
 
 enum zephyr_error { ZEPHYR_FLASH_ERASE_FAILED = 4 };
 

@@ -144,8 +144,8 @@ size_t smp_serve(struct smp_server *s, const uint8_t *message, size_t len, uint8
 	return SMP_HEADER + body;
 }
 
-/* Group codes that v1 clients get as something better than "unknown". Source: each group's translation in Zephyr;
- * stat, fs and image rows agree with the recordings. */
+/* Group codes that v1 clients get as something better than "unknown". Source: each group's translation in Zephyr,
+ * as running servers show it. */
 struct translation {
 	uint16_t group;
 	uint8_t error, rc;
@@ -170,14 +170,10 @@ static const struct translation v1_codes[] = {
 	{GROUP_SETTINGS, SETTINGS_KEY_NOT_FOUND, RC_NO_ENTRY},
 	{GROUP_FS, FS_INVALID_NAME, RC_INVALID},
 	{GROUP_FS, FS_NOT_FOUND, RC_NO_ENTRY},
-	{GROUP_FS, FS_OFFSET_NOT_VALID, RC_INVALID},
 	{GROUP_FS, FS_OFFSET_LARGER_THAN_FILE, RC_INVALID},
 	{GROUP_FS, FS_HASH_NOT_FOUND, RC_INVALID},
-	{GROUP_FS, FS_MOUNT_POINT_NOT_FOUND, RC_NO_ENTRY},
 	{GROUP_SHELL, SHELL_COMMAND_TOO_LONG, RC_INVALID},
 	{GROUP_SHELL, SHELL_EMPTY_COMMAND, RC_INVALID},
-	{GROUP_ENUM, ENUM_TOO_MANY_ENTRIES, RC_INVALID},
-	{GROUP_ENUM, ENUM_INDEX_TOO_LARGE, RC_INVALID},
 };
 
 int smp_v1_code(uint16_t group, uint16_t error)

@@ -105,7 +105,6 @@ const differences: Record<string, Record<string, Difference>> = {
       },
     },
     stat_list: { why: "other statistics", ours: { stat_list: ["smp", "flash", "app"] } },
-    fs_status_missing: { why: "our mount point is /lfs, not /lfs1", ours: { err: { group: 8, rc: 14 } } },
     shell_exec: {
       why: "another system",
       ours: { o: "bootproof-fixture good-a 1.0.0 ballast 2\r\n", ret: 0 },

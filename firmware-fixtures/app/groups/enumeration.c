@@ -54,20 +54,23 @@ static void put_details(struct cbor_out *out, const struct group_name *g)
 	put_end(out);
 }
 
-/* Each time from the list's start: it is short, and nothing need be kept. False when the list is broken. */
+/* Each time from the list's start: it is short, and nothing need be kept. An empty list asks for all. False when
+ * the list is broken. */
 static bool is_wanted(struct cbor_in list, uint16_t group, bool *wanted)
 {
 	struct cbor_group g;
 	uint32_t candidate;
+	size_t count = 0;
 
 	*wanted = false;
 	if (!cbor_open_list(&list, &g))
 		return false;
-	while (cbor_more(&list, &g)) {
+	for (; cbor_more(&list, &g); count++) {
 		if (!cbor_uint(&list, &candidate))
 			return false;
 		*wanted = *wanted || candidate == group;
 	}
+	*wanted = *wanted || count == 0;
 	return !list.failed;
 }
 

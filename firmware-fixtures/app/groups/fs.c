@@ -13,9 +13,9 @@
 static int answer(struct smp_exchange *x, enum files_result result)
 {
 	static const uint8_t errors[] = {
-		[FILES_NO_MOUNT] = FS_MOUNT_POINT_NOT_FOUND, [FILES_BAD_NAME] = FS_INVALID_NAME,
-		[FILES_NOT_FOUND] = FS_NOT_FOUND,	     [FILES_FULL] = FS_WRITE_FAILED,
-		[FILES_WRONG_OFFSET] = FS_OFFSET_NOT_VALID,  [FILES_FLASH] = FS_WRITE_FAILED,
+		[FILES_BAD_NAME] = FS_INVALID_NAME, [FILES_NOT_FOUND] = FS_NOT_FOUND,
+		[FILES_FULL] = FS_WRITE_FAILED,	    [FILES_WRONG_OFFSET] = FS_OFFSET_NOT_VALID,
+		[FILES_FLASH] = FS_WRITE_FAILED,
 	};
 
 	return result == FILES_OK ? RC_OK : smp_fail(x, GROUP_FS, errors[result], NULL);
@@ -192,7 +192,7 @@ int fs_hash(struct smp_exchange *x)
 	enum files_result result;
 	struct file file;
 
-	if (!cbor_fields(&x->in, fields, 4) || !is_path(&fields[0]))
+	if (!cbor_fields(&x->in, fields, 4) || !is_path(&fields[0]) || len == 0)
 		return RC_INVALID;
 	type = find_type(name);
 	if (type == NULL)

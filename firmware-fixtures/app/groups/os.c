@@ -198,12 +198,14 @@ static void put_info(struct smp_exchange *x, uint32_t wanted)
 
 int os_info(struct smp_exchange *x)
 {
-	struct span format = {(const uint8_t *)"s", 1};
+	struct span format = {0};
 	struct field fields[] = {{"format", FIELD_TEXT, &format, false}};
 	uint32_t wanted = 0;
 
 	if (!cbor_fields(&x->in, fields, 1))
 		return RC_INVALID;
+	if (format.len == 0)
+		format = (struct span){(const uint8_t *)"s", 1};
 	for (uint32_t i = 0; i < format.len; i++) {
 		if (!info_letter(format.data[i], &wanted))
 			return smp_fail(x, GROUP_OS, OS_INVALID_FORMAT, NULL);
