@@ -172,9 +172,11 @@ export class QemuBoard implements Board {
       if (end.exitCode === CUT_EXIT_CODE) this.#lose("cut");
       else this.#lose(run.isUnplugged ? "asked" : "emulator-ended");
     });
-    await this.#greet(qmp).catch((error) => {
-      // With a cut close to the start QEMU may be gone before it has answered: the event has said so.
-      if (this.#run === run) throw error;
+    await this.#greet(qmp).catch(async (error) => {
+      if (!qmp.isClosed) throw error;
+      // With a cut close to the start QEMU is gone before it has answered; the event says so.
+      const end = await process.ended;
+      if (end.exitCode !== CUT_EXIT_CODE && !run.isUnplugged) throw startFailure(end);
     });
   }
 

@@ -26,6 +26,10 @@ export class Qmp {
     socket.on("close", () => this.#fail(new BoardError("qemu-failed", "QEMU ended the control connection.")));
   }
 
+  get isClosed(): boolean {
+    return this.#socket.destroyed;
+  }
+
   /** What the command returns. Throws {@link BoardError} `qemu-failed`. */
   execute(command: string): Promise<unknown> {
     const id = this.#next++;

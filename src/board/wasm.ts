@@ -216,7 +216,7 @@ export class WasmBoard implements Board {
         this.#state = "hung";
         break;
       case "crash":
-        this.#say(`fault: ${end.why}`);
+        this.#say(Buffer.from(`fault: ${end.why}\n`));
         setResetCause(this.#retained, RESET_FAULT);
         this.#reset();
         break;
@@ -254,7 +254,7 @@ export class WasmBoard implements Board {
         return taken;
       },
       uartWrite: (bytes) => this.#uart.write(bytes),
-      log: (bytes) => this.log.push(bytes),
+      log: (bytes) => this.#say(bytes),
       millis: () => Math.floor(performance.now() - this.#resetAt),
       watchdogStart: (timeoutMs) => this.#startWatchdog(timeoutMs),
       watchdogFeed: () => this.#watchdog && this.#startWatchdog(this.#watchdog.timeoutMs),
@@ -278,11 +278,14 @@ export class WasmBoard implements Board {
     this.#reset();
   }
 
-  #say(text: string): void {
-    this.log.push(Buffer.from(`${text}\n`));
+  #say(bytes: Uint8Array): void {
+    queueMicrotask(() => this.log.push(bytes));
   }
 
+  /** Later, as log lines are: a listener may switch this board, and a program must not be in the middle of a step. */
   #emit(event: BoardEvent): void {
-    for (const listener of this.#listeners) listener(event);
+    queueMicrotask(() => {
+      for (const listener of this.#listeners) listener(event);
+    });
   }
 }

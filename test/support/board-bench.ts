@@ -118,9 +118,13 @@ export async function factoryBench(variant = "good"): Promise<Bench> {
 /** Puts a signed fixture image into the secondary, as an upload would. Its hash. */
 export async function upload(bench: Bench, id: string, variant = "good"): Promise<Uint8Array> {
   const signed = await signedFixture(id, "wasm", boardVariant(variant));
-  bench.flash.program(slotOffset(0, 1), new Uint8Array(LAYOUT.slotSize).fill(0xff));
-  bench.flash.program(slotOffset(0, 1), signed);
+  uploadBytes(bench, signed);
   return hashOf(signed);
+}
+
+export function uploadBytes(bench: Bench, image: Uint8Array): void {
+  bench.flash.program(slotOffset(0, 1), new Uint8Array(LAYOUT.slotSize).fill(0xff));
+  bench.flash.program(slotOffset(0, 1), image);
 }
 
 const MAGIC = Uint8Array.from(Buffer.from("77c295f360d2ef7f3552500f2cb67980", "hex"));
