@@ -7,7 +7,7 @@ export interface Output {
   result(value: unknown, text: string): void;
   /** A sentence about what is happening, on stderr. Nothing with `--quiet`. */
   note(text: string): void;
-  /** Progress of something countable; one line that redraws itself on a terminal, a line each tenth elsewhere. */
+  /** Progress of something countable; one line that redraws itself on a terminal, a line each quarter elsewhere. */
   progress(label: string, done: number, total: number): void;
   /** Ends a progress line, if one is open. */
   settle(): void;
@@ -45,12 +45,12 @@ function plain(_key: string, value: unknown): unknown {
 export function createOutput(options: { json: boolean; quiet: boolean }): Output {
   const live = process.stderr.isTTY === true;
   let open = false;
-  let lastTenth = -1;
+  let lastQuarter = -1;
 
   const settle = () => {
     if (open) process.stderr.write("\n");
     open = false;
-    lastTenth = -1;
+    lastQuarter = -1;
   };
 
   return {
@@ -67,14 +67,14 @@ export function createOutput(options: { json: boolean; quiet: boolean }): Output
     },
     progress(label, done, total) {
       if (options.quiet || total === 0) return;
-      const tenth = Math.floor((done * 10) / total);
-      if (!live && tenth === lastTenth) return;
+      const quarter = Math.floor((done * 4) / total);
+      if (!live && quarter === lastQuarter) return;
       const percent = `${Math.floor((done * 100) / total)}`.padStart(3);
       const line = `${label} ${bar(done / total)} ${percent} %  ${done} of ${total} bytes`;
       if (live) process.stderr.write(`\r${line}`);
       else process.stderr.write(`${line}\n`);
       open = live;
-      lastTenth = tenth;
+      lastQuarter = quarter;
       if (done >= total) settle();
     },
     settle,

@@ -1,5 +1,7 @@
 import { ed25519, x25519 } from "@noble/curves/ed25519.js";
 import { p256, p384 } from "@noble/curves/nist.js";
+import { hkdf as nobleHkdf } from "@noble/hashes/hkdf.js";
+import { hmac as nobleHmac } from "@noble/hashes/hmac.js";
 import { sha1 as nobleSha1 } from "@noble/hashes/legacy.js";
 import { sha256, sha384, sha512 } from "@noble/hashes/sha2.js";
 import { concat } from "../bytes.js";
@@ -38,6 +40,18 @@ export function hashOfTlv(type: number): HashAlgorithm | undefined {
 /** Only for name-based UUIDs, which are defined with it. */
 export function sha1(bytes: Uint8Array): Uint8Array {
   return nobleSha1(bytes);
+}
+
+const NOBLE_HASHES = { sha256, sha384, sha512 } as const;
+
+/** Keyed hash of `bytes`. */
+export function hmac(hash: HashName, key: Uint8Array, bytes: Uint8Array): Uint8Array {
+  return nobleHmac(NOBLE_HASHES[hash], key, bytes);
+}
+
+/** RFC 5869, extract and expand, without salt. */
+export function hkdf(hash: HashName, secret: Uint8Array, info: Uint8Array, length: number): Uint8Array {
+  return nobleHkdf(NOBLE_HASHES[hash], secret, undefined, info, length);
 }
 
 export type KeyType = "rsa-2048" | "rsa-3072" | "ecdsa-p256" | "ecdsa-p384" | "ed25519" | "x25519";

@@ -2,10 +2,11 @@ import { concat, isFilledWith } from "../bytes.js";
 import { BootproofError } from "../errors.js";
 import { HASHES, type HashAlgorithm, type HashName, type SignatureAlgorithm } from "./algorithms.js";
 import { encodeBootRecord, MAX_SOFTWARE_TYPE } from "./boot-record.js";
+import { cryptBody, generateContentKey, wrapContentKey } from "./encryption.js";
 import { type Endian, ORDER, u32Bytes } from "./endian.js";
 import { encodeHeader, IMAGE_F, IMAGE_HEADER_SIZE } from "./header.js";
 import type { Dependency } from "./image.js";
-import { type Key, secretOf, signatureAlgorithmOf } from "./keys.js";
+import { type Key, publicRawOf, secretOf, signatureAlgorithmOf } from "./keys.js";
 import {
   buildTlvArea,
   CUSTOM_TLV_RANGE,
@@ -36,6 +37,17 @@ export type SignErrorCode =
 /** An image that cannot be made as asked. */
 export class SignError extends BootproofError {
   declare readonly code: SignErrorCode;
+  /** What was compared, bytes: with `too-large` image, trailer and slot. */
+  readonly sizes?: { readonly image: number; readonly trailer: number; readonly slot: number };
+
+  constructor(
+    code: SignErrorCode,
+    message: string,
+    options: { hint?: string; sizes?: NonNullable<SignError["sizes"]> } = {},
+  ) {
+    super(code, message, options);
+    if (options.sizes) this.sizes = options.sizes;
+  }
 }
 
 /** Something that signs: a key at hand ({@link keySigner}), or a device or service far away. */
@@ -100,9 +112,28 @@ export interface SignOptions {
   /** Flash address; sets ROM_FIXED. */
   readonly romFixed?: number;
   readonly nonBootable?: boolean;
+  /** Encrypt the body for the owner of a key. */
+  readonly encrypt?: EncryptOptions;
   /** What erased flash reads as. Default 0xff. */
   readonly erasedValue?: 0 | 0xff;
   readonly endian?: Endian;
+}
+
+/** How to encrypt. */
+export interface EncryptOptions {
+  /** Of the bootloader; a private part is not looked at. */
+  readonly key: Key;
+  /** AES key length, bits. Default 128. */
+  readonly keyLength?: 128 | 256;
+  /** With an X25519 key. Default SHA-256. */
+  readonly hash?: "sha256" | "sha512";
+  /**
+   * Flag and content key, but the body in clear: for programming straight into the primary, so that a later swap can
+   * encrypt it on its way out.
+   */
+  readonly clear?: boolean;
+  /** The bootloader saves whole TLVs in the trailer (MCUBOOT_SWAP_SAVE_ENCTLV): more is reserved for it. */
+  readonly saveTlv?: boolean;
 }
 
 /** A finished image. */
@@ -117,6 +148,8 @@ export interface SignedImage {
 
 /** An image up to the point where it is signed. */
 export interface PreparedImage {
+  /** Bytes of the body in `range`, with padding for encryption. */
+  readonly bodySize: number;
   readonly range: Uint8Array;
   readonly digest: Uint8Array;
   readonly hash: HashAlgorithm;
@@ -147,9 +180,10 @@ export async function signImage(body: Uint8Array, options: SignOptions): Promise
 /** Header, body and protected TLVs with their hash: all that a signature covers. */
 export function prepareImage(input: Uint8Array, options: SignOptions, publicKey?: Key): PreparedImage {
   checkOptions(options);
+  checkKeyPair(publicKey, options.encrypt?.key);
   const hash = chooseHash(options, publicKey);
   const body = bodyOf(input, options);
-  const version = versionOf(options);
+  const version = checkedVersion(options.version);
   const endian = options.endian ?? "little";
   const entries = protectedTlvs(options, version, hash, publicKey);
   if (tlvAreaLength(entries) > 0xffff) throw bad("The protected TLVs are longer than 65535 bytes together.");
@@ -171,22 +205,28 @@ export function prepareImage(input: Uint8Array, options: SignOptions, publicKey?
     body,
     buildTlvArea(TLV_PROT_INFO_MAGIC, entries, endian),
   );
-  return { range, digest: hash.digest(range), hash, pure: options.pure ?? false };
+  return { range, bodySize: body.length, digest: hash.digest(range), hash, pure: options.pure ?? false };
 }
 
-/** Adds the unprotected TLVs with a signature, however it was made, then padding and trailer. */
-export function finishImage(
+/**
+ * Adds the unprotected TLVs with a signature, wherever it was made, then padding and trailer. Throws {@link SignError}
+ * `bad-signature` for one that does not verify: it never gets into an image.
+ */
+export async function finishImage(
   prepared: PreparedImage,
   options: SignOptions,
   signed?: { publicKey: Key; signature: Uint8Array },
-): SignedImage {
+): Promise<SignedImage> {
+  if (signed) await mustVerify(prepared, signed);
   const entries: TlvEntry[] = [{ type: prepared.hash.tlv, value: prepared.digest }];
   if (prepared.pure) entries.push({ type: TLV.SIG_PURE, value: Uint8Array.of(1) });
   const signature = signed && padded(signed, options);
   // The bootloader takes TLVs in order: the key must be known before its signature comes.
   if (signed && signature) entries.push(keyTlv(signed.publicKey, prepared.hash, options), signature);
-  const image = concat(prepared.range, buildTlvArea(TLV_INFO_MAGIC, entries, options.endian ?? "little"));
-  checkFits(image.length, options);
+  const { range, tlv } = await encrypted(prepared, options);
+  if (tlv) entries.push(tlv);
+  const image = concat(range, buildTlvArea(TLV_INFO_MAGIC, entries, options.endian ?? "little"));
+  checkFits(image.length, options, tlv?.value.length);
   return {
     bytes: options.trailer ? withTrailer(image, options) : image,
     image,
@@ -200,13 +240,16 @@ export function finishImage(
  * (see `largestImage`).
  */
 export function reservedTrailerSize(
-  options: Pick<SignOptions, "align" | "maxAlign" | "maxSectors" | "overwriteOnly">,
+  options: Pick<SignOptions, "align" | "maxAlign" | "maxSectors" | "overwriteOnly" | "encrypt">,
+  encryptionTlvLength = 0,
 ): number {
   const maxAlign = maxAlignOf(options);
   const magic = alignUp(BOOT_MAGIC_SIZE, maxAlign);
   if (options.overwriteOnly) return 2 * maxAlign + magic;
   const status = (options.maxSectors ?? 128) * 3 * (options.align ?? 1);
-  return status + 4 * maxAlign + magic;
+  // imgtool counts 16 bytes for a saved key also with AES-256.
+  const saved = options.encrypt ? alignUp(options.encrypt.saveTlv ? encryptionTlvLength : 16, maxAlign) : 0;
+  return status + 2 * saved + 4 * maxAlign + magic;
 }
 
 function signerOf({ key, signer }: SignOptions): Signer | undefined {
@@ -234,6 +277,17 @@ function checkOptions(options: SignOptions): void {
     );
 }
 
+/** As imgtool has it: a bootloader that checks ECDSA or RSA brings only that curve or RSA for decryption too. */
+function checkKeyPair(signing: Key | undefined, encryption: Key | undefined): void {
+  if (!signing || !encryption || signing.type === "ed25519") return;
+  const family = ({ type }: Key) => (type.startsWith("rsa") ? "rsa" : type);
+  if (family(signing) === family(encryption)) return;
+  throw new SignError(
+    "key-mismatch",
+    `An image signed with ${signing.type} cannot be encrypted for a ${encryption.type} key: bootloaders support one family.`,
+  );
+}
+
 function chooseHash({ hash, pure }: SignOptions, publicKey: Key | undefined): HashAlgorithm {
   if (!publicKey) {
     if (pure) throw new SignError("key-mismatch", "A pure signature needs an Ed25519 key.");
@@ -255,7 +309,14 @@ function chooseHash({ hash, pure }: SignOptions, publicKey: Key | undefined): Ha
   return HASHES[hash ?? hashes[0]!];
 }
 
-function bodyOf(input: Uint8Array, { headerSize, padHeader }: SignOptions): Uint8Array {
+function bodyOf(input: Uint8Array, options: SignOptions): Uint8Array {
+  const body = withoutHeaderSpace(input, options);
+  if (!options.encrypt) return body;
+  // AES blocks are counted from the body's start, but imgtool pads header and body together to whole ones.
+  return concat(body, new Uint8Array(-(options.headerSize + body.length) & 15));
+}
+
+function withoutHeaderSpace(input: Uint8Array, { headerSize, padHeader }: SignOptions): Uint8Array {
   if (padHeader) return input;
   if (input.length < headerSize || !isFilledWith(input.subarray(0, headerSize), 0))
     throw new SignError(
@@ -272,12 +333,15 @@ function headerPadding({ headerSize, padHeader, erasedValue }: SignOptions): Uin
   return new Uint8Array(headerSize - IMAGE_HEADER_SIZE).fill(padHeader ? (erasedValue ?? 0xff) : 0);
 }
 
-function versionOf({ version }: SignOptions): Version {
-  return typeof version === "string" ? parseVersion(version) : parseVersion(formatVersion(version));
+/** Through its text, which checks that each part fits its field. */
+function checkedVersion(version: Version | string): Version {
+  return parseVersion(typeof version === "string" ? version : formatVersion(version));
 }
 
-function flagsOf({ loadAddress, romFixed, nonBootable }: SignOptions): number {
+function flagsOf({ loadAddress, romFixed, nonBootable, encrypt }: SignOptions): number {
+  const aes = encrypt?.keyLength === 256 ? IMAGE_F.ENCRYPTED_AES256 : IMAGE_F.ENCRYPTED_AES128;
   return (
+    (encrypt ? aes : 0) |
     (loadAddress ? IMAGE_F.RAM_LOAD : 0) |
     (romFixed ? IMAGE_F.ROM_FIXED : 0) |
     (nonBootable ? IMAGE_F.NON_BOOTABLE : 0)
@@ -318,7 +382,9 @@ function counterOf(counter: number | "auto", version: Version): number {
   return value;
 }
 
-function encodeDependency({ image, version }: Dependency, endian: Endian): Uint8Array {
+function encodeDependency(dependency: Dependency, endian: Endian): Uint8Array {
+  const { image } = dependency;
+  const version = checkedVersion(dependency.version);
   if (!isU(image, 8)) throw bad(`Dependency on image ${image}: image numbers are 0 to 255.`);
   const value = new Uint8Array(12);
   value[0] = image;
@@ -344,6 +410,32 @@ function checkedCustomTlvs(tlvs: readonly TlvEntry[]): readonly TlvEntry[] {
   return tlvs;
 }
 
+async function mustVerify(prepared: PreparedImage, signed: { publicKey: Key; signature: Uint8Array }) {
+  const { publicKey, signature } = signed;
+  if (await signatureAlgorithmOf(publicKey).verify(publicRawOf(publicKey), prepared, signature)) return;
+  throw new SignError(
+    "bad-signature",
+    `The signature is not one of this ${publicKey.type} key over this image.`,
+    {
+      hint: "It was made over other bytes, with another key, or another option was used when they were exported.",
+    },
+  );
+}
+
+/** The range with its body encrypted, and the TLV that says how; unchanged when no encryption is asked for. */
+async function encrypted(
+  { range, bodySize }: PreparedImage,
+  { encrypt, headerSize }: SignOptions,
+): Promise<{ range: Uint8Array; tlv?: TlvEntry }> {
+  if (!encrypt) return { range };
+  const contentKey = generateContentKey(encrypt.keyLength ?? 128);
+  const tlv = await wrapContentKey(contentKey, encrypt.key, encrypt.hash);
+  if (encrypt.clear) return { range, tlv };
+  const bodyEnd = headerSize + bodySize;
+  const body = await cryptBody(contentKey, range.subarray(headerSize, bodyEnd));
+  return { range: concat(range.subarray(0, headerSize), body, range.subarray(bodyEnd)), tlv };
+}
+
 function keyTlv(publicKey: Key, hash: HashAlgorithm, { publicKeyFormat }: SignOptions): TlvEntry {
   return publicKeyFormat === "full"
     ? { type: TLV.PUBKEY, value: publicKey.publicDer }
@@ -356,13 +448,14 @@ function padded(signed: { publicKey: Key; signature: Uint8Array }, { padSignatur
   return { type: tlv, value: concat(signed.signature, new Uint8Array(missing)) };
 }
 
-function checkFits(size: number, options: SignOptions): void {
+function checkFits(size: number, options: SignOptions, encryptionTlvLength: number | undefined): void {
   const { slotSize } = options;
-  const trailer = reservedTrailerSize(options);
+  const trailer = reservedTrailerSize(options, encryptionTlvLength);
   if (slotSize === 0 || size + trailer <= slotSize) return;
   throw new SignError(
     "too-large",
     `The image has ${size} bytes and the trailer needs ${trailer}: ${size + trailer - slotSize} more than the slot's ${slotSize}.`,
+    { sizes: { image: size, trailer, slot: slotSize } },
   );
 }
 

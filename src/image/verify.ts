@@ -7,6 +7,7 @@ import {
   isSignatureTlv,
   SIGNATURE_ALGORITHMS,
 } from "./algorithms.js";
+import { decryptRange, EncryptionError } from "./encryption.js";
 import { ORDER } from "./endian.js";
 import { flagNames, IMAGE_F, ImageError } from "./header.js";
 import { hashAlgorithmOf, type Image, parseImage } from "./image.js";
@@ -72,6 +73,8 @@ export interface VerifyOptions {
   readonly storedCounter?: number;
   /** MCUBOOT_USE_TLV_ALLOW_LIST, on unless switched off. Default true. */
   readonly allowList?: boolean;
+  /** Private key for the content key of an encrypted image, whose hash and signature are over plaintext. */
+  readonly decryptionKey?: Key;
   /** It can decrypt, or decompress. Left out: unknown. */
   readonly supports?: { readonly encryption?: boolean; readonly compression?: boolean };
   /** The image shall run: NON_BOOTABLE is a failure. */
@@ -82,11 +85,11 @@ export interface VerifyOptions {
 export async function verifyImage(bytes: Uint8Array, options: VerifyOptions = {}): Promise<Verdict> {
   const image = tryParse(bytes);
   if (image instanceof ImageError) return brokenStructure(image);
-  const range = image.encrypted ? undefined : image.hashedRange;
+  const range = await plainRange(image, options);
   const signature = await checkSignature(image, range, options);
   const checks = [
     check("structure", "pass", "Header and TLVs are complete."),
-    checkFlags(image, options),
+    checkFlags(image, range, options),
     checkBootable(image, options),
     checkSize(image, options),
     checkTlvTypes(image, options),
@@ -145,7 +148,26 @@ function check(name: CheckName, result: Check["result"], sentence: string): Chec
 
 const COMPRESSED = IMAGE_F.COMPRESSED_LZMA1 | IMAGE_F.COMPRESSED_LZMA2 | IMAGE_F.COMPRESSED_ARM_THUMB_FLT;
 
-function checkFlags({ header: { flags }, encrypted }: Image, { supports }: VerifyOptions): Check {
+/** What the hash is over; undefined when that is encrypted and there is no key, or not the right one. */
+async function plainRange(image: Image, { decryptionKey }: VerifyOptions): Promise<Uint8Array | undefined> {
+  const hash = hashAlgorithmOf(image);
+  const isPlain = () => image.imageHash && equal(hash.digest(image.hashedRange), image.imageHash.value);
+  // imgtool's --clear: flagged and with a content key, for the primary slot, but not encrypted yet.
+  if (!image.encrypted || isPlain()) return image.hashedRange;
+  if (!decryptionKey) return undefined;
+  try {
+    return await decryptRange(image, decryptionKey);
+  } catch (error) {
+    if (error instanceof EncryptionError) return undefined;
+    throw error;
+  }
+}
+
+function checkFlags(
+  { header: { flags }, encrypted }: Image,
+  range: Uint8Array | undefined,
+  { supports, decryptionKey }: VerifyOptions,
+): Check {
   const has = (bits: number) => (flags & bits) === bits;
   if (has(IMAGE_F.ENCRYPTED_AES128 | IMAGE_F.ENCRYPTED_AES256))
     return check(
@@ -159,8 +181,11 @@ function checkFlags({ header: { flags }, encrypted }: Image, { supports }: Verif
       "fail",
       "Two kinds of compression are flagged at once; every bootloader refuses that.",
     );
+  const decrypted = decryptionKey ? range !== undefined : undefined;
+  if (encrypted && decrypted === false)
+    return check("flags", "fail", "The image is encrypted, and not for the given key.");
   const asked = [
-    { what: "encrypted", needed: encrypted, supported: supports?.encryption },
+    { what: "encrypted", needed: encrypted, supported: supports?.encryption ?? decrypted },
     { what: "compressed", needed: (flags & COMPRESSED) !== 0, supported: supports?.compression },
   ].filter(({ needed }) => needed);
   const refused = asked.find(({ supported }) => supported === false);

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { RequestTimeout } from "../client/client.js";
+import { letBoot } from "../client/connect.js";
 import { BootproofError } from "../errors.js";
 import { osEcho } from "../smp/groups/os.js";
 import { DeviceError } from "../smp/message.js";
@@ -92,6 +93,7 @@ export async function* untilRestarted(
   const { signal, fingerprint, before, unchangedMs = 5000, withinMs = 60_000 } = options;
   const start = performance.now();
   const elapsed = () => performance.now() - start;
+  await listen(session, signal);
   while (elapsed() < unchangedMs) {
     const asked = elapsed();
     const silence = await probe(session, signal);
@@ -113,6 +115,22 @@ export async function* untilRestarted(
     await delay(REST_MS, undefined, { signal });
   }
   return false;
+}
+
+/**
+ * Zephyr answers a reset and restarts 250 ms later; bytes that reach a UART while its driver sets it up can wedge it until
+ * the next reset (seen on the emulated nRF51). So the first question waits until the restart is surely under way and its
+ * boot log is over.
+ */
+const LISTEN_MS = 500;
+
+/** Hears the board out without a word. A port that goes away meanwhile is found out by the next question. */
+async function listen(session: Session, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await letBoot(session.client, { signal, noticeMs: LISTEN_MS });
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+  }
 }
 
 export interface StayOptions extends WatchOptions {

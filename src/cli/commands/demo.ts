@@ -1,5 +1,192 @@
 import type { Command } from "commander";
-import { type CommonOptions, commonOptions } from "../context.js";
+import type { Board, Machine } from "../../board/board.js";
+import { boardVariant, fixtureKey, type SignFixtureOptions, signedFixture } from "../../board/catalog.js";
+import { startBoard } from "../../board/start.js";
+import { connect } from "../../client/connect.js";
+import { readFacts, runningSlot } from "../../workflow/facts.js";
+import { type FlashOptions, type FlashOutcome, flash, restart } from "../../workflow/flash.js";
+import { run } from "../../workflow/run.js";
+import { Session } from "../../workflow/session.js";
+import { type CommonOptions, type Context, commonOptions, inContext } from "../context.js";
+import { UsageError } from "../exit.js";
+import { type Output, printable, tone } from "../output.js";
+import { drawFlash } from "./flash.js";
+
+interface DemoOptions extends CommonOptions {
+  machine: string;
+}
+
 export function define(command: Command): void {
-  commonOptions(command).action((_o: CommonOptions) => {});
+  commonOptions(command)
+    .option("--machine <name>", "wasm (in this process) or qemu", "wasm")
+    .addHelpText(
+      "after",
+      "\nEverything it prints was observed on the board. Exit status 0: all came out as a careful board's should.",
+    )
+    .action((options: DemoOptions) => inContext(options, (context) => demo(options.machine, context)));
+}
+
+/** What the board shows at one moment. */
+interface Observed {
+  version: string | undefined;
+  confirmed: boolean | undefined;
+  storedCounter: number | undefined;
+}
+
+/** One scene: what is tried, what a careful board does, what this one did. */
+interface SceneReport {
+  scene: string;
+  expected: string;
+  outcome: FlashOutcome;
+  says: string;
+  before: Observed;
+  after: Observed;
+  asExpected: boolean;
+}
+
+interface Scene {
+  name: string;
+  /** What comes out on a board that keeps its promises. */
+  expected: string;
+  outcome: FlashOutcome;
+  image: SignFixtureOptions & { body: string };
+  /** Done to the signed file before it is sent. */
+  spoil?: (file: Uint8Array) => Uint8Array;
+  options?: FlashOptions;
+  /** Resets the board once more at the end: an unconfirmed image is reverted, a confirmed one burns its counter. */
+  resetAfter?: boolean;
+  /** How the board must stand at the end. */
+  end: Observed;
+}
+
+const SCENES: readonly Scene[] = [
+  {
+    name: "a good update",
+    expected: "it runs, is confirmed, and the next reset raises the stored security counter",
+    outcome: "confirmed",
+    image: { body: "good-b", version: "2.0.0", counter: 2 },
+    resetAfter: true,
+    end: { version: "2.0.0", confirmed: true, storedCounter: 2 },
+  },
+  {
+    name: "an update nobody confirms",
+    expected: "it runs on trial and the next reset reverts it; its counter is not burnt (rollback)",
+    outcome: "on-trial",
+    image: { body: "good-a", version: "3.0.0", counter: 3 },
+    options: { confirm: false },
+    resetAfter: true,
+    end: { version: "2.0.0", confirmed: true, storedCounter: 2 },
+  },
+  {
+    name: "a tampered image",
+    expected: "the gate refuses it before a byte is sent",
+    outcome: "refused-by-gate",
+    image: { body: "good-a", version: "3.0.0", counter: 3 },
+    spoil: flipBodyBit,
+    end: { version: "2.0.0", confirmed: true, storedCounter: 2 },
+  },
+  {
+    name: "the tampered image with the gate off",
+    expected: "the board itself refuses it",
+    outcome: "not-running",
+    image: { body: "good-a", version: "3.0.0", counter: 3 },
+    spoil: flipBodyBit,
+    options: { skip: "all" },
+    end: { version: "2.0.0", confirmed: true, storedCounter: 2 },
+  },
+  {
+    name: "an older build, validly signed",
+    expected: "the gate refuses it: its security counter is too low (anti-rollback)",
+    outcome: "refused-by-gate",
+    image: { body: "good-a", version: "4.0.0", counter: 1 },
+    end: { version: "2.0.0", confirmed: true, storedCounter: 2 },
+  },
+  {
+    name: "the older build with the gate off",
+    expected: "the board itself refuses it (anti-rollback)",
+    outcome: "not-running",
+    image: { body: "good-a", version: "4.0.0", counter: 1 },
+    options: { skip: "all" },
+    end: { version: "2.0.0", confirmed: true, storedCounter: 2 },
+  },
+];
+
+async function demo(machine: string, { out, signal }: Context): Promise<void> {
+  if (machine !== "wasm" && machine !== "qemu")
+    throw new UsageError(`There is no machine "${machine}".`, "There are wasm and qemu.");
+  const board = await startBoard({ machine, variant: "good" });
+  try {
+    const session = await Session.open(
+      async (how) => connect(await board.connect(), { signal: how }),
+      signal,
+    );
+    const reports: SceneReport[] = [];
+    for (const [index, scene] of SCENES.entries()) {
+      out.note(tone("strong", `\n${index + 1}. ${scene.name}`));
+      const report = await play(scene, board, session, out, signal);
+      reports.push(report);
+      const verdict = report.asExpected
+        ? tone("good", "as it should be")
+        : tone("bad", "NOT as it should be");
+      out.note(
+        `expected: ${scene.expected}\nobserved: ${report.outcome}: ${printable(report.says)}\n${drawChange(report)}\n=> ${verdict}`,
+      );
+    }
+    await session.close();
+    const good = reports.filter((report) => report.asExpected).length;
+    out.result(
+      { machine, scenes: reports },
+      `\n${good} of ${reports.length} scenes as they should be, on the ${machine} board.`,
+    );
+    if (good < reports.length) process.exitCode = 1;
+  } finally {
+    await board.close();
+  }
+}
+
+async function play(
+  scene: Scene,
+  board: Board,
+  session: Session,
+  out: Output,
+  signal: AbortSignal,
+): Promise<SceneReport> {
+  const { body, ...signing } = scene.image;
+  const file = await signedFixture(body, board.machine as Machine, boardVariant(board.id), signing);
+  const key = await fixtureKey("ed25519-1");
+  const options = { ...scene.options, keys: [key.publicKey], signal };
+  const before = await observe(session, signal);
+  const result = await run(flash(session, scene.spoil?.(file) ?? file, options), drawFlash(out));
+  if (scene.resetAfter) {
+    out.note("One more reset.");
+    await run(restart(session, { signal }));
+  }
+  const after = await observe(session, signal);
+  const asExpected = result.outcome === scene.outcome && JSON.stringify(after) === JSON.stringify(scene.end);
+  const { name, expected } = scene;
+  return { scene: name, expected, outcome: result.outcome, says: result.says, before, after, asExpected };
+}
+
+async function observe(session: Session, signal: AbortSignal): Promise<Observed> {
+  const facts = await readFacts(session, { signal });
+  const content = runningSlot(facts)?.content;
+  return {
+    version: content?.version,
+    confirmed: content?.confirmed,
+    storedCounter: facts.images[0]?.storedCounter?.value,
+  };
+}
+
+function drawChange({ before, after }: SceneReport): string {
+  const draw = ({ version, confirmed, storedCounter }: Observed) =>
+    `runs ${version ?? "nothing"}${confirmed ? "" : " (not confirmed)"}, stored security counter ${storedCounter ?? "not reported"}`;
+  return `before:   ${draw(before)}\nafter:    ${draw(after)}`;
+}
+
+/** The smallest change there is: one bit in the middle of what the hash covers. */
+function flipBodyBit(file: Uint8Array): Uint8Array {
+  const spoilt = Uint8Array.from(file);
+  const middle = Math.floor(spoilt.length / 2);
+  spoilt[middle] = spoilt[middle]! ^ 0x01;
+  return spoilt;
 }

@@ -1,0 +1,114 @@
+/**
+ * The library: what the command line is built on. Rooms in the order of a byte's way from a file to a board's flash.
+ */
+
+// Emulated boards.
+export { type Board, BoardError, type BoardEvent, type Cut, type Machine } from "./board/board.js";
+export {
+  boardVariant,
+  boardVariants,
+  fixtureBody,
+  fixtureImages,
+  fixtureKey,
+  fixtureKeyPath,
+  signedFixture,
+} from "./board/catalog.js";
+export { LAYOUT } from "./board/layout.js";
+export { type StartOptions, startBoard } from "./board/start.js";
+// One verb: send.
+export {
+  Client,
+  type ClientOptions,
+  RequestTimeout,
+  type SendOptions,
+  type ServerFacts,
+} from "./client/client.js";
+export { type ConnectOptions, connect, identify } from "./client/connect.js";
+export type { TraceRecord, TraceSink } from "./client/trace.js";
+export { BootproofError } from "./errors.js";
+// The cargo: images and keys. Pure; works in a browser too.
+export type { HashName, KeyType } from "./image/algorithms.js";
+export { IMAGE_F, ImageError, type ImageErrorCode, type ImageHeader, parseHeader } from "./image/header.js";
+export { type Dependency, type Image, parseImage } from "./image/image.js";
+export { KeyError } from "./image/key-error.js";
+export { generateKey, Key, parseKey, toPem } from "./image/keys.js";
+export { type BootMode, largestImage, type SlotGeometry, trailerSize } from "./image/largest-image.js";
+export { publishedKeyName } from "./image/published-keys.js";
+export {
+  keySigner,
+  SignError,
+  type SignedImage,
+  type Signer,
+  type SigningRequest,
+  type SignOptions,
+  signImage,
+} from "./image/sign.js";
+export { parseSlot, type Slot } from "./image/slot.js";
+export { decideSwapType, type SwapMode, type SwapType } from "./image/swap-type.js";
+export { TLV, type Tlv, type TlvEntry, tlvKind, tlvName } from "./image/tlv.js";
+export { parseTrailer, type Trailer, type TrailerState } from "./image/trailer.js";
+export { type Check, type Verdict, type VerifyOptions, verifyImage } from "./image/verify.js";
+export {
+  compareVersions,
+  formatVersion,
+  parseVersion,
+  securityCounterOf,
+  type Version,
+  VersionError,
+} from "./image/version.js";
+// The language: SMP. Pure.
+export { CborError } from "./smp/cbor.js";
+export { type AnyCommand, type Command, command, type RequestOf, type ResponseOf } from "./smp/command.js";
+export { consoleFraming } from "./smp/framing/console.js";
+export type { Decoder, Framing, Heard } from "./smp/framing/framing.js";
+export { rawFraming } from "./smp/framing/raw.js";
+export { allCommands } from "./smp/groups/all.js";
+export * from "./smp/groups/enum.js";
+export * from "./smp/groups/fs.js";
+export * from "./smp/groups/image.js";
+export * from "./smp/groups/os.js";
+export * from "./smp/groups/settings.js";
+export * from "./smp/groups/shell.js";
+export * from "./smp/groups/stat.js";
+export * from "./smp/groups/trust.js";
+export * from "./smp/groups/zephyr.js";
+export { type Header, MessageError, type SmpVersion } from "./smp/header.js";
+export { DeviceError, decodeResponse, encodeRequest } from "./smp/message.js";
+export { ShapeError } from "./smp/schema.js";
+// The pipes.
+export { type Address, formatAddress, openStream, parseAddress } from "./transport/address.js";
+export { describePort, listSerialPorts, type SerialPortInfo } from "./transport/list.js";
+export { type ByteStream, TransportError, type TransportErrorCode } from "./transport/transport.js";
+// The stories.
+export {
+  type BoardFacts,
+  type BootEvent,
+  type ImageFacts,
+  type KnownImage,
+  knownImage,
+  readFacts,
+  runningSlot,
+  type SlotFacts,
+  type Sourced,
+} from "./workflow/facts.js";
+export {
+  type FlashEvent,
+  type FlashOptions,
+  type FlashOutcome,
+  type FlashResult,
+  flash,
+  type HealthCheck,
+  HealthError,
+  restart,
+} from "./workflow/flash.js";
+export { GATE_CHECKS, type GateCheck, type GateCheckName } from "./workflow/gate.js";
+export { AwayError, staysUp, untilAnswering, type WatchEvent } from "./workflow/reconnect.js";
+export { run } from "./workflow/run.js";
+export { type OpenClient, Session } from "./workflow/session.js";
+export {
+  UploadError,
+  type UploadEvent,
+  type UploadOptions,
+  type UploadResult,
+  upload,
+} from "./workflow/upload.js";
