@@ -93,7 +93,7 @@ static int fill_tail(struct nor_stream *s, const uint8_t **data, uint32_t *len)
 {
 	uint32_t held = s->len % s->unit, take;
 
-	if (held == 0)
+	if (held == 0 || *len == 0)
 		return FLASH_OK;
 	take = smaller(s->unit - held, *len);
 	memcpy(s->tail + held, *data, take);
