@@ -31,7 +31,8 @@ export interface WasmBoardOptions {
 
 /**
  * The board as WebAssembly in this process. Its programs run in small steps between other work; whatever an image
- * body in the slot holds is what runs.
+ * body in the slot holds is what runs. A step that never returns would hold this process up: images by strangers
+ * belong on the QEMU board.
  */
 export class WasmBoard implements Board {
   readonly machine = "wasm";
