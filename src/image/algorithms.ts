@@ -141,12 +141,17 @@ export const CURVES: Readonly<Record<CurveKeyType, Curve>> = {
   x25519: {
     secretLength: 32,
     isSecret: (secret) => secret.length === 32,
-    isPublic: (publicRaw) => publicRaw.length === 32,
+    // Points of small order agree on zero whatever the secret; noble throws for them.
+    isPublic: (publicRaw) =>
+      publicRaw.length === 32 && didVerify(() => x25519.getSharedSecret(ANY_SECRET, publicRaw).length === 32),
     publicOf: (secret) => x25519.getPublicKey(secret),
     generate: () => x25519.utils.randomSecretKey(),
     agree: (secret, publicRaw) => x25519.getSharedSecret(secret, publicRaw),
   },
 };
+
+/** To try a point out with; not a key. */
+const ANY_SECRET = new Uint8Array(32).fill(1);
 
 const PSS = { name: "RSA-PSS", hash: "SHA-256" } as const;
 /** Salt as long as the hash: what MCUboot expects. */

@@ -8,7 +8,14 @@ import { type KeyType, SIGNATURE_ALGORITHMS } from "../../src/image/algorithms.j
 import { parseEcdsaSignature } from "../../src/image/ecdsa-signature.js";
 import { parseImage } from "../../src/image/image.js";
 import { keyFromSecret, toPem } from "../../src/image/keys.js";
-import { finishImage, prepareImage, type SignOptions, signImage } from "../../src/image/sign.js";
+import {
+  finishImage,
+  keySigner,
+  prepareImage,
+  type Signer,
+  type SignOptions,
+  signImage,
+} from "../../src/image/sign.js";
 import { TLV } from "../../src/image/tlv.js";
 import { verifyImage } from "../../src/image/verify.js";
 import { payload, vectorFile } from "../support/image-imgtool-args.js";
@@ -75,25 +82,33 @@ describe("images signed here", () => {
     const whole = await signImage(payload("p64"), { ...options, key: keys.ed25519 });
     const prepared = prepareImage(payload("p64"), options, keys.ed25519.publicKey);
     const elsewhere = parseImage(whole.bytes).signatures[0]!.value;
-    const finished = finishImage(prepared, options, {
-      publicKey: keys.ed25519.publicKey,
-      signature: elsewhere,
-    });
+    const { publicKey } = keys.ed25519;
+    const finished = await finishImage(prepared, options, { publicKey, signature: elsewhere });
     expect(toHex(finished.bytes)).toBe(toHex(whole.bytes));
+    // Over other options it is another image, and the signature never gets into it.
+    const other = prepareImage(payload("p64"), { ...options, securityCounter: 8 }, publicKey);
+    await expect(finishImage(other, options, { publicKey, signature: elsewhere })).rejects.toMatchObject({
+      name: "SignError",
+      code: "bad-signature",
+    });
   });
 
   it("a signer far away is asked for exactly what its algorithm signs", async () => {
+    const here = keySigner(keys.ed25519);
     const asked: unknown[] = [];
-    const signer = {
+    const signer: Signer = {
       publicKey: keys.ed25519.publicKey,
-      async sign(request: { digest: Uint8Array; hash: string; pure: boolean }) {
+      sign(request) {
         asked.push([toHex(request.digest), request.hash, request.pure]);
-        return new Uint8Array(64);
+        return here.sign(request);
       },
     };
-    const { imageHash, signature } = await signImage(payload("p64"), { ...COMMON, signer });
+    const { imageHash } = await signImage(payload("p64"), { ...COMMON, signer });
     expect(asked).toEqual([[toHex(imageHash), "sha256", false]]);
-    expect(signature).toEqual(new Uint8Array(64));
+    const liar: Signer = { publicKey: keys.ed25519.publicKey, sign: async () => new Uint8Array(64) };
+    await expect(signImage(payload("p64"), { ...COMMON, signer: liar })).rejects.toMatchObject({
+      code: "bad-signature",
+    });
   });
 });
 

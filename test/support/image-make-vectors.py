@@ -223,6 +223,20 @@ def signatures():
     dump("imgtool-signatures.json", {"made_by": made_by(), "images": rows})
 
 
+def encrypted():
+    """Encrypted images, whole: [options, key to decrypt with, the content key's TLV type, hex]."""
+    rows = []
+    head = ["-H", "32", "--pad-header", "-S", "0x2000", "-v", "1.2.3+4"]
+    for kind, more in (("rsa-2048", []), ("ecdsa-p256", []), ("x25519", []), ("x25519", ["--hmac-sha", "512"])):
+        for extra in ([], ["--encrypt-keylen", "256"], ["-k", "ed25519", "-s", "5"], ["--clear"]):
+            for source in ("p64", "p1000"):
+                options = [*more, *extra]
+                image = sign(source, [*head, "-E", kind, *options])
+                rows.append([source, kind, options, image.hex()])
+    dump("imgtool-encrypted.json", {"made_by": made_by(), "images": rows})
+
+
 make_keys()
 matrix()
+encrypted()
 signatures()
