@@ -33,6 +33,7 @@ let tested: Bench;
 let confirmed: Bench;
 let newHash: Uint8Array;
 let newImage: Uint8Array;
+let turning: Awaited<ReturnType<typeof counterAboutToTurn>>;
 
 beforeAll(async () => {
   fresh = await factoryBench();
@@ -46,6 +47,7 @@ beforeAll(async () => {
   confirmed = trial.copy();
   boots(confirmed, "2.0.0");
   confirmed.ask(CONFIRM);
+  turning = await counterAboutToTurn();
 });
 
 describe.each(["before", "half-done"] as const)("power fails (%s) at every flash operation", (kind) => {
@@ -96,6 +98,21 @@ describe.each(["before", "half-done"] as const)("power fails (%s) at every flash
       check: (bench) => {
         boots(bench, "2.0.0");
         expect(storedCounter(bench)).toBe(2);
+      },
+    });
+  });
+
+  it("of an advance that moves the counter to its other sector: an image below the old value stays refused", () => {
+    const { start, counter, older } = turning;
+    sweep(kind, {
+      start,
+      act: (bench) => bench.powerCycle(),
+      check: (bench) => {
+        const other = bench.copy();
+        other.flash.program(slotOffset(0, 0), older);
+        expect(other.powerCycle().kind, other.log).toBe("idle");
+        boots(bench, "1.0.0");
+        expect(storedCounter(bench)).toBe(counter);
       },
     });
   });
@@ -151,6 +168,25 @@ describe.each(["before", "half-done"] as const)("power fails (%s) at every flash
     });
   });
 });
+
+/**
+ * A board whose next boot advances the counter and has no room left in the sector: an image with each counter in turn
+ * has been programmed and booted. `older` is an image two below.
+ */
+async function counterAboutToTurn(): Promise<{ start: Bench; counter: number; older: Uint8Array }> {
+  const bench = await factoryBench();
+  const recent: Uint8Array[] = [];
+  for (let counter = 1; counter < 1000; counter++) {
+    recent.push(await signedFixture("good-a", "wasm", boardVariant("good"), { counter }));
+    bench.flash.program(slotOffset(0, 0), recent.at(-1)!);
+    const start = bench.copy();
+    const before = bench.flash.operations;
+    bench.powerCycle();
+    // One operation is a record more in the same sector.
+    if (bench.flash.operations > before + 1) return { start, counter, older: recent.at(-3)! };
+  }
+  throw new Error("the counter's sector never fills");
+}
 
 /** Uploads over SMP from the start; stops when power fails. */
 function send(bench: Bench, image: Uint8Array): void {

@@ -8,7 +8,7 @@ import { LAYOUT, slotOffset } from "../../src/board/layout.js";
 import { type StartOptions, startBoard } from "../../src/board/start.js";
 import { signImage } from "../../src/image/sign.js";
 import { BoardConsole } from "./board-console.js";
-import { BOOT, COUNTERS, ECHO, ECHO_ANSWER, RESET } from "./board-frames.js";
+import { BOOT, COUNTERS, ECHO, ECHO_ANSWER, KEYS, RESET } from "./board-frames.js";
 
 /** What a board of either machine does: the same cases, so that the machines cannot drift apart. */
 export function describeBoard(machine: Machine): void {
@@ -180,6 +180,19 @@ export function describeBoard(machine: Machine): void {
       await board.log.waitFor(/good-b 2\.0\.0 started/, { from: 0 });
       expect(() => board.readFlash(LAYOUT.flashSize - 1, 2)).toThrow();
     });
+  });
+
+  it("trusts nothing when its provisioning is damaged, and stays in recovery", async () => {
+    const board = await start({ off: true });
+    const at = LAYOUT.provision.offset + 100;
+    board.writeFlash(
+      at,
+      board.readFlash(at, 1).map((byte) => byte ^ 1),
+    );
+    await board.powerOn();
+    await board.log.waitFor(/recovery/, { from: 0 });
+    const typed = await BoardConsole.on(board);
+    expect((await typed.ask(KEYS)).body).toEqual({ keys: [] });
   });
 
   describe("the UART", () => {

@@ -52,6 +52,7 @@ export const IMAGE_STATE = "08 00 00 01 00 01 06 00 | a0";
 export const CONFIRM = "0a 00 00 0a 00 01 08 00 | a167636f6e6669726df5";
 /** Group 200 of firmware-fixtures/README.md. */
 export const COUNTERS = "08 00 00 01 00 c8 09 00 | a0";
+export const KEYS = "08 00 00 01 00 c8 0d 01 | a0";
 export const BOOT = "08 00 00 01 00 c8 0a 02 | a0";
 export const RESET = "0a 00 00 01 00 00 0b 05 | a0";
 
