@@ -1,54 +1,26 @@
 import { concat, isFilledWith } from "../bytes.js";
-import { BootproofError } from "../errors.js";
 import { HASHES, type HashAlgorithm, type HashName, type SignatureAlgorithm } from "./algorithms.js";
-import { encodeBootRecord, MAX_SOFTWARE_TYPE } from "./boot-record.js";
+import { MAX_SOFTWARE_TYPE } from "./boot-record.js";
 import { cryptBody, generateContentKey, wrapContentKey } from "./encryption.js";
-import { type Endian, ORDER, u32Bytes } from "./endian.js";
+import type { Endian } from "./endian.js";
 import { encodeHeader, IMAGE_F, IMAGE_HEADER_SIZE } from "./header.js";
 import type { Dependency } from "./image.js";
 import { type Key, publicRawOf, secretOf, signatureAlgorithmOf } from "./keys.js";
+import { checkedVersion, isU, protectedTlvs } from "./protected-tlvs.js";
+import { badOption, SignError } from "./sign-error.js";
+import { checkFits, maxAlignOf, withTrailer } from "./slot-padding.js";
 import {
   buildTlvArea,
-  CUSTOM_TLV_RANGE,
   TLV,
   TLV_INFO_MAGIC,
   TLV_PROT_INFO_MAGIC,
   type TlvEntry,
   tlvAreaLength,
-  tlvKind,
-  tlvName,
 } from "./tlv.js";
-import { alignUp, BOOT_MAGIC_SIZE, bootMagic, type MaxAlign, trailerLayout } from "./trailer.js";
-import { classId, vendorId } from "./uuid.js";
-import { formatVersion, parseVersion, securityCounterOf, type Version } from "./version.js";
+import type { MaxAlign } from "./trailer.js";
+import type { Version } from "./version.js";
 
-export type SignErrorCode =
-  /** An option whose value cannot be, or two that exclude each other. */
-  | "bad-option"
-  /** The input does not begin with room for a header. */
-  | "no-header-space"
-  /** Image and trailer do not fit the slot. */
-  | "too-large"
-  /** Key and hash or key and option do not go together. */
-  | "key-mismatch"
-  /** A signature made elsewhere that does not verify. */
-  | "bad-signature";
-
-/** An image that cannot be made as asked. */
-export class SignError extends BootproofError {
-  declare readonly code: SignErrorCode;
-  /** What was compared, bytes: with `too-large` image, trailer and slot. */
-  readonly sizes?: { readonly image: number; readonly trailer: number; readonly slot: number };
-
-  constructor(
-    code: SignErrorCode,
-    message: string,
-    options: { hint?: string; sizes?: NonNullable<SignError["sizes"]> } = {},
-  ) {
-    super(code, message, options);
-    if (options.sizes) this.sizes = options.sizes;
-  }
-}
+export { SignError, type SignErrorCode } from "./sign-error.js";
 
 /** Something that signs: a key at hand ({@link keySigner}), or a device or service far away. */
 export interface Signer {
@@ -186,7 +158,8 @@ export function prepareImage(input: Uint8Array, options: SignOptions, publicKey?
   const version = checkedVersion(options.version);
   const endian = options.endian ?? "little";
   const entries = protectedTlvs(options, version, hash, publicKey);
-  if (tlvAreaLength(entries) > 0xffff) throw bad("The protected TLVs are longer than 65535 bytes together.");
+  if (tlvAreaLength(entries) > 0xffff)
+    throw badOption("The protected TLVs are longer than 65535 bytes together.");
   const header = encodeHeader(
     {
       loadAddress: options.romFixed ?? options.loadAddress ?? 0,
@@ -235,44 +208,27 @@ export async function finishImage(
   };
 }
 
-/**
- * Bytes that imgtool reserves for the trailer. Necessary, not sufficient: swap-move and swap-offset need a sector more
- * (see `largestImage`).
- */
-export function reservedTrailerSize(
-  options: Pick<SignOptions, "align" | "maxAlign" | "maxSectors" | "overwriteOnly" | "encrypt">,
-  encryptionTlvLength = 0,
-): number {
-  const maxAlign = maxAlignOf(options);
-  const magic = alignUp(BOOT_MAGIC_SIZE, maxAlign);
-  if (options.overwriteOnly) return 2 * maxAlign + magic;
-  const status = (options.maxSectors ?? 128) * 3 * (options.align ?? 1);
-  // imgtool counts 16 bytes for a saved key also with AES-256.
-  const saved = options.encrypt ? alignUp(options.encrypt.saveTlv ? encryptionTlvLength : 16, maxAlign) : 0;
-  return status + 2 * saved + 4 * maxAlign + magic;
-}
-
 function signerOf({ key, signer }: SignOptions): Signer | undefined {
-  if (key && signer) throw bad("Give a key or a signer, not both.");
+  if (key && signer) throw badOption("Give a key or a signer, not both.");
   return key ? keySigner(key) : signer;
 }
 
 function checkOptions(options: SignOptions): void {
   const { headerSize, slotSize, loadAddress, romFixed, bootRecord } = options;
   if (!isU(headerSize, 16) || headerSize < IMAGE_HEADER_SIZE)
-    throw bad(`Header size ${headerSize}: it must be between 32 and 65535.`);
-  if (!isU(slotSize, 32)) throw bad(`Slot size ${slotSize} is not a size.`);
+    throw badOption(`Header size ${headerSize}: it must be between 32 and 65535.`);
+  if (!isU(slotSize, 32)) throw badOption(`Slot size ${slotSize} is not a size.`);
   if (loadAddress && romFixed !== undefined)
-    throw bad(
+    throw badOption(
       "A load address and a fixed ROM address exclude each other: the header has one field for both.",
     );
-  if (!isU(loadAddress ?? 0, 32) || !isU(romFixed ?? 0, 32)) throw bad("An address must fit 32 bits.");
+  if (!isU(loadAddress ?? 0, 32) || !isU(romFixed ?? 0, 32)) throw badOption("An address must fit 32 bits.");
   if (options.trailer && slotSize === 0)
-    throw bad("A trailer stands at the end of the slot: give the slot's size.");
+    throw badOption("A trailer stands at the end of the slot: give the slot's size.");
   if (bootRecord !== undefined && bootRecord.length > MAX_SOFTWARE_TYPE)
-    throw bad(`Boot record "${bootRecord}": a software type has at most 12 characters.`);
+    throw badOption(`Boot record "${bootRecord}": a software type has at most 12 characters.`);
   if (options.align !== undefined && options.align > maxAlignOf(options))
-    throw bad(
+    throw badOption(
       `A write size of ${options.align} does not go with a maximum alignment of ${maxAlignOf(options)}.`,
     );
 }
@@ -333,11 +289,6 @@ function headerPadding({ headerSize, padHeader, erasedValue }: SignOptions): Uin
   return new Uint8Array(headerSize - IMAGE_HEADER_SIZE).fill(padHeader ? (erasedValue ?? 0xff) : 0);
 }
 
-/** Through its text, which checks that each part fits its field. */
-function checkedVersion(version: Version | string): Version {
-  return parseVersion(typeof version === "string" ? version : formatVersion(version));
-}
-
 function flagsOf({ loadAddress, romFixed, nonBootable, encrypt }: SignOptions): number {
   const aes = encrypt?.keyLength === 256 ? IMAGE_F.ENCRYPTED_AES256 : IMAGE_F.ENCRYPTED_AES128;
   return (
@@ -346,68 +297,6 @@ function flagsOf({ loadAddress, romFixed, nonBootable, encrypt }: SignOptions): 
     (romFixed ? IMAGE_F.ROM_FIXED : 0) |
     (nonBootable ? IMAGE_F.NON_BOOTABLE : 0)
   );
-}
-
-/** In imgtool's order, which makes images comparable. */
-function protectedTlvs(
-  options: SignOptions,
-  version: Version,
-  hash: HashAlgorithm,
-  publicKey: Key | undefined,
-): TlvEntry[] {
-  const endian = options.endian ?? "little";
-  const entries: TlvEntry[] = [];
-  const add = (type: number, value: Uint8Array) => entries.push({ type, value });
-  if (options.securityCounter !== undefined)
-    add(TLV.SEC_CNT, u32Bytes(counterOf(options.securityCounter, version), endian));
-  if (options.bootRecord !== undefined) {
-    const signer = publicKey ? publicKey.keyHashBy(hash.name) : new Uint8Array(32);
-    add(TLV.BOOT_RECORD, encodeBootRecord(options.bootRecord, version, signer, hash));
-  }
-  for (const dependency of options.dependencies ?? [])
-    add(TLV.DEPENDENCY, encodeDependency(dependency, endian));
-  const vendor = options.vendorId === undefined ? undefined : vendorId(options.vendorId);
-  if (vendor) add(TLV.UUID_VID, vendor);
-  if (options.classId !== undefined) {
-    const id = classId(options.classId, vendor);
-    if (!id) throw bad("A class id that is a name needs a vendor id.");
-    add(TLV.UUID_CID, id);
-  }
-  return [...entries, ...checkedCustomTlvs(options.customTlvs ?? [])];
-}
-
-function counterOf(counter: number | "auto", version: Version): number {
-  const value = counter === "auto" ? securityCounterOf(version) : counter;
-  if (!isU(value, 32)) throw bad(`Security counter ${value}: it must fit 32 bits.`);
-  return value;
-}
-
-function encodeDependency(dependency: Dependency, endian: Endian): Uint8Array {
-  const { image } = dependency;
-  const version = checkedVersion(dependency.version);
-  if (!isU(image, 8)) throw bad(`Dependency on image ${image}: image numbers are 0 to 255.`);
-  const value = new Uint8Array(12);
-  value[0] = image;
-  value[4] = version.major;
-  value[5] = version.minor;
-  ORDER[endian].putU16(value, 6, version.revision);
-  ORDER[endian].putU32(value, 8, version.build);
-  return value;
-}
-
-function checkedCustomTlvs(tlvs: readonly TlvEntry[]): readonly TlvEntry[] {
-  const seen = new Set<number>();
-  for (const { type } of tlvs) {
-    const { min, max } = CUSTOM_TLV_RANGE;
-    if (tlvKind(type)) throw bad(`Custom TLV 0x${type.toString(16)} is MCUboot's ${tlvName(type)}.`);
-    if (!isU(type, 16) || type < min || type > max)
-      throw bad(
-        `Custom TLV 0x${type.toString(16)}: types are 0x${min.toString(16)} to 0x${max.toString(16)}.`,
-      );
-    if (seen.has(type)) throw bad(`Custom TLV 0x${type.toString(16)} is given twice.`);
-    seen.add(type);
-  }
-  return tlvs;
 }
 
 async function mustVerify(prepared: PreparedImage, signed: { publicKey: Key; signature: Uint8Array }) {
@@ -446,37 +335,4 @@ function padded(signed: { publicKey: Key; signature: Uint8Array }, { padSignatur
   const { tlv, padTo } = signatureAlgorithmOf(signed.publicKey);
   const missing = padSignature && padTo ? Math.max(0, padTo - signed.signature.length) : 0;
   return { type: tlv, value: concat(signed.signature, new Uint8Array(missing)) };
-}
-
-function checkFits(size: number, options: SignOptions, encryptionTlvLength: number | undefined): void {
-  const { slotSize } = options;
-  const trailer = reservedTrailerSize(options, encryptionTlvLength);
-  if (slotSize === 0 || size + trailer <= slotSize) return;
-  throw new SignError(
-    "too-large",
-    `The image has ${size} bytes and the trailer needs ${trailer}: ${size + trailer - slotSize} more than the slot's ${slotSize}.`,
-    { sizes: { image: size, trailer, slot: slotSize } },
-  );
-}
-
-function withTrailer(image: Uint8Array, options: SignOptions): Uint8Array {
-  const { slotSize, trailer, overwriteOnly } = options;
-  const maxAlign = maxAlignOf(options);
-  const bytes = new Uint8Array(slotSize).fill(options.erasedValue ?? 0xff);
-  bytes.set(image);
-  bytes.set(bootMagic(maxAlign, options.endian), slotSize - BOOT_MAGIC_SIZE);
-  if (trailer === "confirmed" && !overwriteOnly) bytes[slotSize - trailerLayout(maxAlign).imageOk] = 1;
-  return bytes;
-}
-
-function maxAlignOf({ align, maxAlign }: Pick<SignOptions, "align" | "maxAlign">): MaxAlign {
-  return maxAlign ?? (align === 16 || align === 32 ? align : 8);
-}
-
-function isU(value: number, bits: 8 | 16 | 32): boolean {
-  return Number.isInteger(value) && value >= 0 && value < 2 ** bits;
-}
-
-function bad(message: string): SignError {
-  return new SignError("bad-option", message);
 }

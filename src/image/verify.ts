@@ -1,21 +1,24 @@
-import { equal, toHex } from "../bytes.js";
+import { equal } from "../bytes.js";
+import { HASHES, type HashAlgorithm, type HashName, SIGNATURE_ALGORITHMS } from "./algorithms.js";
 import {
-  HASHES,
-  type HashAlgorithm,
-  type HashName,
-  hashOfTlv,
-  isSignatureTlv,
-  SIGNATURE_ALGORITHMS,
-} from "./algorithms.js";
+  check,
+  checkBootable,
+  checkCounter,
+  checkFlags,
+  checkHash,
+  checkSize,
+  checkTlvTypes,
+  isPure,
+  short,
+  warningsAbout,
+} from "./checks.js";
 import { decryptRange, EncryptionError } from "./encryption.js";
-import { ORDER } from "./endian.js";
-import { flagNames, IMAGE_F, ImageError } from "./header.js";
+import { ImageError } from "./header.js";
 import { hashAlgorithmOf, type Image, parseImage } from "./image.js";
 import type { Key } from "./keys.js";
-import { type BootMode, largestImage, type SlotGeometry } from "./largest-image.js";
-import { publishedKeyName } from "./published-keys.js";
+import type { BootMode, SlotGeometry } from "./largest-image.js";
 import { describeKeyHashes, keysByType, type SignatureResult, walkSignatures } from "./signatures.js";
-import { CUSTOM_TLV_RANGE, TLV, type Tlv, tlvKind, tlvName } from "./tlv.js";
+import { tlvName } from "./tlv.js";
 
 /** What is looked at, in this order. */
 export type CheckName =
@@ -142,12 +145,6 @@ function resultOf(checks: readonly Check[]): Verdict["result"] {
   return signature?.result === "pass" ? "good" : "signature-not-checked";
 }
 
-function check(name: CheckName, result: Check["result"], sentence: string): Check {
-  return { name, result, sentence };
-}
-
-const COMPRESSED = IMAGE_F.COMPRESSED_LZMA1 | IMAGE_F.COMPRESSED_LZMA2 | IMAGE_F.COMPRESSED_ARM_THUMB_FLT;
-
 /** What the hash is over; undefined when that is encrypted and there is no key, or not the right one. */
 async function plainRange(image: Image, { decryptionKey }: VerifyOptions): Promise<Uint8Array | undefined> {
   const hash = hashAlgorithmOf(image);
@@ -161,137 +158,6 @@ async function plainRange(image: Image, { decryptionKey }: VerifyOptions): Promi
     if (error instanceof EncryptionError) return undefined;
     throw error;
   }
-}
-
-function checkFlags(
-  { header: { flags }, encrypted }: Image,
-  range: Uint8Array | undefined,
-  { supports, decryptionKey }: VerifyOptions,
-): Check {
-  const has = (bits: number) => (flags & bits) === bits;
-  if (has(IMAGE_F.ENCRYPTED_AES128 | IMAGE_F.ENCRYPTED_AES256))
-    return check(
-      "flags",
-      "fail",
-      "Two kinds of encryption are flagged at once; every bootloader refuses that.",
-    );
-  if (has(IMAGE_F.COMPRESSED_LZMA1 | IMAGE_F.COMPRESSED_LZMA2))
-    return check(
-      "flags",
-      "fail",
-      "Two kinds of compression are flagged at once; every bootloader refuses that.",
-    );
-  const decrypted = decryptionKey ? range !== undefined : undefined;
-  if (encrypted && decrypted === false)
-    return check("flags", "fail", "The image is encrypted, and not for the given key.");
-  const asked = [
-    { what: "encrypted", needed: encrypted, supported: supports?.encryption ?? decrypted },
-    { what: "compressed", needed: (flags & COMPRESSED) !== 0, supported: supports?.compression },
-  ].filter(({ needed }) => needed);
-  const refused = asked.find(({ supported }) => supported === false);
-  if (refused)
-    return check("flags", "fail", `The image is ${refused.what}; this bootloader was built without that.`);
-  const unknown = asked.find(({ supported }) => supported === undefined);
-  if (unknown)
-    return check(
-      "flags",
-      "not-checked",
-      `The image is ${unknown.what}: only a bootloader built for that takes it.`,
-    );
-  return check("flags", "pass", "The bootloader can handle what the flags ask for.");
-}
-
-function checkBootable({ header: { flags } }: Image, { toBoot }: VerifyOptions): Check {
-  if ((flags & IMAGE_F.NON_BOOTABLE) === 0) return check("bootable", "pass", "The image may be booted.");
-  const sentence = "The image is flagged NON_BOOTABLE: a bootloader validates it, but never starts it.";
-  return check("bootable", toBoot ? "fail" : "not-checked", sentence);
-}
-
-const ALL_MODES: readonly BootMode[] = ["overwrite-only", "swap-scratch", "swap-move", "swap-offset"];
-
-function checkSize(image: Image, { slotSize, geometry, mode }: VerifyOptions): Check {
-  const slot = geometry?.primarySize ?? slotSize;
-  if (slot === undefined) return check("size", "not-checked", "The slot's size is not known.");
-  const covered = image.hashedRange.length;
-  if (covered >= slot || image.size > slot)
-    return check("size", "fail", `The image has ${image.size} bytes, the slot ${slot}.`);
-  if (!geometry)
-    return check(
-      "size",
-      "pass",
-      `The image has ${image.size} bytes, the slot ${slot}; what the trailer needs is not known.`,
-    );
-  const limits = (mode ? [mode] : ALL_MODES).map((name) => ({ name, limit: largestImage(name, geometry) }));
-  const tooSmall = limits.filter(({ limit }) => image.size > limit);
-  const listed = tooSmall.map(({ name, limit }) => `${name} takes at most ${limit}`).join(", ");
-  if (tooSmall.length === 0)
-    return check(
-      "size",
-      "pass",
-      `The image has ${image.size} bytes; at most ${Math.min(...limits.map(({ limit }) => limit))} fit.`,
-    );
-  const result = tooSmall.length === limits.length ? "fail" : "not-checked";
-  return check("size", result, `The image has ${image.size} bytes: ${listed}.`);
-}
-
-function checkTlvTypes(image: Image, { allowList = true }: VerifyOptions): Check {
-  if (!allowList) return check("tlv-types", "not-checked", "The bootloader lets all TLV types pass.");
-  const pure = isPure(image);
-  const refused = image.tlvs.find((tlv) => countsAsUnprotected(image, tlv) && !isAllowed(tlv, image, pure));
-  if (refused)
-    return check(
-      "tlv-types",
-      "fail",
-      `The TLV ${tlvName(refused.type)} at ${refused.offset} is not allowed outside the protected area.`,
-    );
-  return check("tlv-types", "pass", "All unprotected TLVs are of types that may stand there.");
-}
-
-/** MCUboot goes by where a value starts: an empty one at the very end of the protected area is outside for it. */
-function countsAsUnprotected({ protectedArea }: Image, tlv: Tlv): boolean {
-  if (!tlv.protected || !protectedArea) return true;
-  return tlv.value.length === 0 && tlv.offset + 4 === protectedArea.offset + protectedArea.length;
-}
-
-function isAllowed({ type, value }: Tlv, image: Image, pure: boolean): boolean {
-  switch (tlvKind(type)?.allowList) {
-    case "yes":
-      return true;
-    case "pure":
-      return pure && value.length === 1 && value[0] === 1;
-    case "x25519-sha512":
-      return image.encrypted;
-    default:
-      return false;
-  }
-}
-
-function checkHash(image: Image, range: Uint8Array | undefined, wanted: HashAlgorithm): Check {
-  const hashes = image.tlvs.filter(({ type }) => type === wanted.tlv);
-  const others = image.tlvs
-    .filter(({ type }) => type !== wanted.tlv && hashOfTlv(type))
-    .map(({ type }) => tlvName(type));
-  if (hashes.length === 0) {
-    const instead = others.length > 0 ? `, only ${others.join(", ")}` : "";
-    return check("hash", "fail", `The image carries no ${wanted.label} hash${instead}.`);
-  }
-  if (!range)
-    return check("hash", "not-checked", "The image is encrypted: its hash is over what it decrypts to.");
-  const digest = wanted.digest(range);
-  const wrong = hashes.find(({ value }) => !equal(value, digest));
-  if (wrong && wrong.value.length !== wanted.length)
-    return check(
-      "hash",
-      "fail",
-      `The hash at ${wrong.offset} has ${wrong.value.length} bytes instead of ${wanted.length}.`,
-    );
-  if (wrong)
-    return check(
-      "hash",
-      "fail",
-      `The image was changed: its ${wanted.label} is ${short(digest)}, it states ${short(wrong.value)}.`,
-    );
-  return check("hash", "pass", `${wanted.label} ${short(digest)} is what the image states.`);
 }
 
 interface SignatureOutcome {
@@ -366,64 +232,6 @@ async function checkWithType(
   return outcome("fail", `The image is signed by a key that is not trusted. ${named}`);
 }
 
-function checkCounter(image: Image, { storedCounter }: VerifyOptions): Check {
-  const name = "security-counter";
-  if (storedCounter === undefined)
-    return check(name, "not-checked", "The device's security counter is not known.");
-  const counters = image.tlvs.filter(({ type }) => type === TLV.SEC_CNT);
-  if (counters.length === 0)
-    return check(
-      name,
-      "fail",
-      `The image carries no security counter; the device asks for at least ${storedCounter}.`,
-    );
-  const values = counters.map(({ value }) => (value.length === 4 ? ORDER[image.endian].u32(value, 0) : -1));
-  const lowest = Math.min(...values);
-  if (lowest < 0) return check(name, "fail", "The image's security counter does not have 4 bytes.");
-  if (lowest < storedCounter)
-    return check(
-      name,
-      "fail",
-      `The image's security counter is ${lowest}, the device's ${storedCounter}: too old.`,
-    );
-  return check(name, "pass", `The image's security counter is ${lowest}, the device's ${storedCounter}.`);
-}
-
-function warningsAbout(image: Image, bytes: Uint8Array): string[] {
-  const warnings: string[] = [];
-  for (const hash of image.keyHashes) {
-    const published = publishedKeyName(hash);
-    if (published)
-      warnings.push(
-        `Signed with MCUboot's published development key ${published}: everybody can sign like this.`,
-      );
-  }
-  const { unknown } = flagNames(image.header.flags);
-  if (unknown !== 0)
-    warnings.push(`Header flags 0x${unknown.toString(16)} have no meaning; MCUboot ignores them.`);
-  if (image.header.pad !== 0)
-    warnings.push("The header's last four bytes are not zero; MCUboot ignores them.");
-  for (const { type, offset } of image.tlvs) {
-    if (tlvKind(type) || (type & 0xff) >= CUSTOM_TLV_RANGE.min) continue;
-    warnings.push(`The TLV ${tlvName(type)} at ${offset} is of a type that MCUboot keeps for itself.`);
-  }
-  if (image.tlvs.some((tlv) => tlv.protected && isSignatureTlv(tlv.type)))
-    warnings.push("There is a signature in the protected area; it signs nothing there.");
-  if (bytes.length > image.size)
-    warnings.push(
-      `${bytes.length - image.size} bytes follow the image; neither hash nor signature covers them.`,
-    );
-  return warnings;
-}
-
-function isPure(image: Image): boolean {
-  return image.tlvs.some((tlv) => !tlv.protected && tlv.type === TLV.SIG_PURE);
-}
-
 function signatureTypes(image: Image): string {
   return [...new Set(image.signatures.map(({ type }) => tlvName(type)))].join(", ");
-}
-
-function short(bytes: Uint8Array): string {
-  return toHex(bytes.subarray(0, 8));
 }
