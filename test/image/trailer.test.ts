@@ -172,6 +172,17 @@ describe("the largest image", () => {
     expect(trailerSize("swap-scratch", { ...geometry, encryptionKeySize: 113 })).toBe(without + 240);
   });
 
+  // Status (states x sectors x write size), then the fields of the layout table and 16 bytes of magic.
+  it.each([
+    ["swap-move", 3 * 32 * 4 + 48],
+    ["swap-scratch", 3 * 32 * 4 + 48],
+    ["swap-offset", 2 * 32 * 4 + 56],
+    ["overwrite-only", 48],
+    ["single-slot", 48],
+  ] as const)("the trailer of %s has %i bytes", (mode, size) => {
+    expect(trailerSize(mode, { primarySize: 0x20000, sectorSize: 4096, maxSectors: 32 })).toBe(size);
+  });
+
   it("is never negative", () => {
     expect(largestImage("swap-move", { primarySize: 4096, sectorSize: 4096 })).toBe(0);
   });
