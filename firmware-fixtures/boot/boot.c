@@ -51,6 +51,19 @@ static bool validate(unsigned image, struct image_header *h)
 	return reason == VERIFY_OK;
 }
 
+/* Without validation the image in the primary may turn out too old, or to have no counter, only now. */
+static bool store_counter_of(unsigned image)
+{
+	struct image_info info;
+
+	if (update_counter(&provision, image))
+		return true;
+	image_read(image, PRIMARY, &info);
+	event_record(EVENT_VERIFY_FAILED, image, PRIMARY, info.has_counter ? VERIFY_COUNTER_LOW : VERIFY_COUNTER_MISSING,
+		     info.has_counter ? info.counter : 0);
+	return false;
+}
+
 /* Every image must be good, and its counter stored if it is here to stay; the first one's header is what is started. */
 static bool choose(struct image_header *first)
 {
@@ -60,10 +73,8 @@ static bool choose(struct image_header *first)
 
 		if (!validate(image, &h))
 			return false;
-		if (!update_counter(&provision, image)) {
-			event_record(EVENT_VERIFY_FAILED, image, PRIMARY, VERIFY_COUNTER_LOW, counter_read(image));
+		if (!store_counter_of(image))
 			return false;
-		}
 		if (image == 0)
 			*first = h;
 	}

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Each sector is a row of records, written one after the other. The counter of an image is the highest value of any
+/* Each sector is a row of records, written one after the other. Each number is the highest value of any
  * whole record in either sector: so nothing but the disappearance of the highest record could lower it. A sector is
- * erased only when the other one holds every current value, and it takes 255 advances to fill one. */
+ * erased only when the other one holds every current value, and it takes some 250 advances to fill one. */
 #include "counter.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "../port/crc32.h"
 #include "../flash/flash.h"
 #include "../port/layout.h"
 
+/* Numbers that only rise: a counter for each image, then a mark for each, set while it is odd. */
+#define NUMBERS (2u * MAX_IMAGES)
+
 struct record {
 	uint32_t sequence; /* the highest one tells the sector in use */
 	uint32_t value;
-	uint32_t image;
+	uint32_t number; /* which of them */
 	uint32_t crc;
 };
 _Static_assert(sizeof(struct record) == 16, "whole write units");
@@ -26,7 +28,7 @@ _Static_assert(SECTORS == 2, "twins");
 struct sector {
 	uint32_t used;		     /* records up to the last that is not erased */
 	uint32_t sequence;	     /* highest of any whole record */
-	uint32_t values[MAX_IMAGES]; /* highest of any whole record */
+	uint32_t values[NUMBERS]; /* highest of any whole record */
 };
 
 static uint32_t record_off(unsigned sector, uint32_t index)
@@ -36,20 +38,20 @@ static uint32_t record_off(unsigned sector, uint32_t index)
 
 static bool is_whole(const struct record *r)
 {
-	return r->image < MAX_IMAGES && r->crc == crc32(0, r, offsetof(struct record, crc));
+	return r->number < NUMBERS && r->crc == crc32(0, r, offsetof(struct record, crc));
 }
 
 static bool is_erased(const struct record *r)
 {
-	return (r->sequence & r->value & r->image & r->crc) == 0xffffffffu;
+	return (r->sequence & r->value & r->number & r->crc) == 0xffffffffu;
 }
 
 static void take_in(struct sector *s, const struct record *r)
 {
 	if (r->sequence > s->sequence)
 		s->sequence = r->sequence;
-	if (r->value > s->values[r->image])
-		s->values[r->image] = r->value;
+	if (r->value > s->values[r->number])
+		s->values[r->number] = r->value;
 }
 
 static void scan(unsigned sector, struct sector *s)
@@ -70,52 +72,50 @@ static void scan(unsigned sector, struct sector *s)
 	}
 }
 
-static uint32_t highest(const struct sector sectors[SECTORS], unsigned image)
+static uint32_t highest(const struct sector sectors[SECTORS], unsigned number)
 {
-	uint32_t a = sectors[0].values[image], b = sectors[1].values[image];
+	uint32_t a = sectors[0].values[number], b = sectors[1].values[number];
 
 	return a > b ? a : b;
 }
 
-uint32_t counter_read(unsigned image)
+static uint32_t read_number(unsigned number)
 {
 	struct sector sectors[SECTORS];
 
-	if (image >= MAX_IMAGES)
-		return 0;
 	scan(0, &sectors[0]);
 	scan(1, &sectors[1]);
-	return highest(sectors, image);
+	return highest(sectors, number);
 }
 
-static int append(unsigned sector, struct sector *s, uint32_t sequence, unsigned image, uint32_t value)
+static int append(unsigned sector, struct sector *s, uint32_t sequence, unsigned number, uint32_t value)
 {
-	struct record r = {.sequence = sequence, .value = value, .image = image};
+	struct record r = {.sequence = sequence, .value = value, .number = number};
 
 	r.crc = crc32(0, &r, offsetof(struct record, crc));
-	s->values[image] = value;
+	s->values[number] = value;
 	return flash_write(record_off(sector, s->used++), &r, sizeof(r));
 }
 
-/* Makes sector `to` hold the current value of every image on its own, so that the other may be erased one day. A cut
+/* Makes sector `to` hold every current value on its own, so that the other may be erased one day. A cut
  * in here leaves a sector that is in use and lacks some; the next advance completes it before it adds anything. */
 static int complete(unsigned to, struct sector sectors[SECTORS], uint32_t *sequence)
 {
 	int rc = FLASH_OK;
 
-	for (unsigned image = 0; rc == FLASH_OK && image < MAX_IMAGES; image++) {
-		uint32_t value = highest(sectors, image);
+	for (unsigned number = 0; rc == FLASH_OK && number < NUMBERS; number++) {
+		uint32_t value = highest(sectors, number);
 
-		if (sectors[to].values[image] < value)
-			rc = append(to, &sectors[to], (*sequence)++, image, value);
+		if (sectors[to].values[number] < value)
+			rc = append(to, &sectors[to], (*sequence)++, number, value);
 	}
 	return rc;
 }
 
 static bool is_complete(const struct sector *s, const struct sector sectors[SECTORS])
 {
-	for (unsigned image = 0; image < MAX_IMAGES; image++) {
-		if (s->values[image] < highest(sectors, image))
+	for (unsigned number = 0; number < NUMBERS; number++) {
+		if (s->values[number] < highest(sectors, number))
 			return false;
 	}
 	return true;
@@ -128,27 +128,47 @@ static unsigned choose_victim(unsigned current, const struct sector sectors[SECT
 	return is_complete(&sectors[current], sectors) ? 1 - current : current;
 }
 
-int counter_advance(unsigned image, uint32_t value)
+static int raise_number(unsigned number, uint32_t value)
 {
 	struct sector sectors[SECTORS];
 	uint32_t sequence;
 	unsigned current;
 	int rc = FLASH_OK;
 
-	if (image >= MAX_IMAGES)
-		return FLASH_ERR_RANGE;
 	scan(0, &sectors[0]);
 	scan(1, &sectors[1]);
-	if (value <= highest(sectors, image))
-		return value == highest(sectors, image) ? FLASH_OK : FLASH_ERR_RANGE;
+	if (value <= highest(sectors, number))
+		return value == highest(sectors, number) ? FLASH_OK : FLASH_ERR_RANGE;
 	current = sectors[1].sequence > sectors[0].sequence ? 1 : 0;
 	sequence = sectors[current].sequence + 1;
-	if (sectors[current].used + MAX_IMAGES + 1 > RECORDS) {
+	if (sectors[current].used + NUMBERS + 1 > RECORDS) {
 		current = choose_victim(current, sectors);
 		memset(&sectors[current], 0, sizeof(sectors[current]));
 		rc = flash_erase(record_off(current, 0), FLASH_SECTOR);
 	}
 	if (rc == FLASH_OK)
 		rc = complete(current, sectors, &sequence);
-	return rc == FLASH_OK ? append(current, &sectors[current], sequence, image, value) : rc;
+	return rc == FLASH_OK ? append(current, &sectors[current], sequence, number, value) : rc;
+}
+
+uint32_t counter_read(unsigned image)
+{
+	return image < MAX_IMAGES ? read_number(image) : 0;
+}
+
+int counter_advance(unsigned image, uint32_t value)
+{
+	return image < MAX_IMAGES ? raise_number(image, value) : FLASH_ERR_RANGE;
+}
+
+bool revert_is_marked(unsigned image)
+{
+	return read_number(MAX_IMAGES + image) % 2u != 0;
+}
+
+int revert_mark(unsigned image, bool set)
+{
+	uint32_t value = read_number(MAX_IMAGES + image);
+
+	return (value % 2u != 0) == set ? FLASH_OK : raise_number(MAX_IMAGES + image, value + 1);
 }

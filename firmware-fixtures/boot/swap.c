@@ -67,13 +67,8 @@ static int write_trailer(const struct provision *p, unsigned image, enum swap_ty
  * whole again, the next boot finds that request and swaps just the same. */
 static int request_revert(const struct provision *p, unsigned image, uint32_t size)
 {
-	struct trailer secondary;
-	int rc;
+	int rc = trailer_erase(p, image, 1);
 
-	trailer_read(image, 1, &secondary);
-	if (secondary.magic != MAGIC_UNSET)
-		return FLASH_OK;
-	rc = trailer_erase(p, image, 1);
 	if (rc == FLASH_OK)
 		rc = trailer_write_image_ok(p, image, 1);
 	if (rc == FLASH_OK)

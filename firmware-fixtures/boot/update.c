@@ -210,12 +210,18 @@ static void install(const struct provision *p, unsigned image, const struct plan
 	event_record(event, image, PRIMARY, VERIFY_OK, plan->type);
 }
 
-/* Software downgrade prevention in swap modes; a revert may go back. */
+static bool prevents_downgrade(const struct provision *p)
+{
+	return !overwrites(p) && (p->policy & (POLICY_DOWNGRADE_VERSION | POLICY_DOWNGRADE_COUNTER));
+}
+
+/* Software downgrade prevention in swap modes. A revert may go back; one that lost power is resumed as a permanent
+ * request for the older image, which the mark tells from any other. MCUboot refuses it and erases the backup. */
 static enum verify_reason downgrades(const struct provision *p, unsigned image)
 {
 	struct image_info primary, secondary;
 
-	if (overwrites(p))
+	if (!prevents_downgrade(p) || revert_is_marked(image))
 		return VERIFY_OK;
 	image_read(image, PRIMARY, &primary);
 	image_read(image, SECONDARY, &secondary);
@@ -226,6 +232,16 @@ static enum verify_reason downgrades(const struct provision *p, unsigned image)
 	    (!secondary.has_counter || secondary.counter < primary.counter))
 		return VERIFY_COUNTER_LOW;
 	return VERIFY_OK;
+}
+
+/* A swap had begun and its image turned out bad: the old one never moved, and stays. */
+static void keep_primary(const struct provision *p, unsigned image)
+{
+	struct trailer t;
+
+	trailer_read(image, PRIMARY, &t);
+	if (t.image_ok == FLAG_UNSET)
+		trailer_write_image_ok(p, image, PRIMARY);
 }
 
 static void act(const struct provision *p, unsigned image, const struct plan *plan)
@@ -242,10 +258,11 @@ static void act(const struct provision *p, unsigned image, const struct plan *pl
 			install(p, image, plan);
 		return;
 	case SWAP_REVERT:
-		install(p, image, plan);
+		if (!prevents_downgrade(p) || revert_mark(image, true) == FLASH_OK)
+			install(p, image, plan);
 		return;
-	case SWAP_FAIL: /* a swap had begun and its image turned out bad: keep the old one, which never moved */
-		trailer_write_image_ok(p, image, PRIMARY);
+	case SWAP_FAIL:
+		keep_primary(p, image);
 		return;
 	default:
 		return;
@@ -402,4 +419,7 @@ void update_all(const struct provision *p)
 		check_dependencies(p, plans);
 	for (unsigned image = 0; image < p->images; image++)
 		act(p, image, &plans[image]);
+	/* before anything else may write to a slot */
+	for (unsigned image = 0; prevents_downgrade(p) && image < p->images; image++)
+		revert_mark(image, false);
 }

@@ -16,15 +16,15 @@ export type Counter = number | number[];
 export interface BootOutcome {
   /** `fails`: nothing is started. `assert`: MCUboot stopped at a failed assertion. */
   result: "boots" | "fails" | "assert";
-  image?: string;
+  image?: string | undefined;
   /** What the second image's primary holds. */
-  image_1?: string;
+  image_1?: string | undefined;
   counter?: Counter;
   ops?: number;
   slots?: Slots;
   state?: TrailerState;
   /** The application confirmed after this boot. */
-  then?: "confirmed";
+  afterwards?: "confirmed";
 }
 
 /** One operation: erase, write, copy within the flash, raise of the counter. Areas by MCUboot's numbers. */

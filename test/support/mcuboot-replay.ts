@@ -1,7 +1,9 @@
 /** Runs a recorded scenario on our bootloader and says where it behaves otherwise. */
+
 import type { CutKind } from "../../src/board/flash.js";
 import { LAYOUT, slotOffset } from "../../src/board/layout.js";
 import type { Provision } from "../../src/board/provision.js";
+import { toHex } from "../../src/bytes.js";
 import { HarnessBoard, offsetOf } from "./mcuboot-board.js";
 import {
   type BootOutcome,
@@ -72,40 +74,50 @@ export class Replay {
   #step(step: Step): void {
     switch (step.do) {
       case "write":
-        return this.#program(step.slot, step.off, imageBytes(step.image).subarray(0, step.cut_to));
+        this.#program(step.slot, step.off, imageBytes(step.image).subarray(0, step.cut_to));
+        break;
       case "write_bytes":
-        return this.#program(step.slot, step.off, Buffer.from(step.hex, "hex"));
+        this.#program(step.slot, step.off, Buffer.from(step.hex, "hex"));
+        break;
       case "fill":
-        return this.#program(step.slot, step.off, new Uint8Array(step.len).fill(step.byte));
+        this.#program(step.slot, step.off, new Uint8Array(step.len).fill(step.byte));
+        break;
       case "erase":
-        return this.#program(step.slot, step.off ?? 0, new Uint8Array(step.len ?? 0x20000).fill(0xff));
+        this.#program(step.slot, step.off ?? 0, new Uint8Array(step.len ?? LAYOUT.slotSize).fill(0xff));
+        break;
       case "set_counter":
-        return this.#setCounter(step.value);
+        this.#setCounter(step.value);
+        break;
       case "set_pending":
-        return this.#request(step.image_index ?? 0, "secondary", false, step.permanent, step);
+        this.#request(step.image_index ?? 0, "secondary", false, step.permanent, step);
+        break;
       case "set_confirmed":
-        return this.#request(step.image_index ?? 0, "primary", true, true, step);
-      case "set_next": {
+        this.#request(step.image_index ?? 0, "primary", true, true, step);
+        break;
+      case "set_next":
         this.#request(0, step.slot, step.active, step.confirm, step);
-        const tail = Buffer.from(this.#board.slot(step.slot).subarray(-64)).toString("hex");
-        return this.#compare("tail", step.tail_after, tail);
-      }
+        this.#compare("tail", step.tail_after, toHex(this.#board.slot(step.slot).subarray(-64)));
+        break;
       case "set_pending_cut":
-        return this.#requestCut(step);
+        this.#requestCut(step);
+        break;
       case "boot":
-        return this.#bootStep(step);
+        this.#bootStep(step);
+        break;
       case "cut_sweep":
-        return this.#sweep(step);
+        this.#sweep(step);
+        break;
       case "trailer_matrix":
-        return this.#matrix(step);
+        this.#matrix(step);
+        break;
     }
   }
 
   // --- the bench
 
   #program(slot: SlotName, offset: number, bytes: Uint8Array): void {
-    const start = offsetOf(slot) + (offset < 0 ? 0x20000 + offset : offset);
-    const room = offsetOf(slot) + 0x20000 - start;
+    const start = offsetOf(slot) + (offset < 0 ? LAYOUT.slotSize + offset : offset);
+    const room = offsetOf(slot) + LAYOUT.slotSize - start;
     this.#board.flash.program(start, bytes.subarray(0, room));
   }
 
@@ -187,7 +199,7 @@ export class Replay {
       chain.push(outcome);
       if (chain.length === 1 && confirmIf !== undefined && outcome.image === confirmIf) {
         board.setNext("primary", true, true);
-        outcome.then = "confirmed";
+        outcome.afterwards = "confirmed";
         continue;
       }
       if (outcome.ops === 0) break;
@@ -333,7 +345,7 @@ export class Replay {
       ["image", expected.image, got.image],
       ["image_1", expected.image_1, got.image_1],
       ["counter", expected.counter, got.counter],
-      ["then", expected.then, got.then],
+      ["afterwards", expected.afterwards, got.afterwards],
     ];
     for (const [slot, content] of Object.entries(expected.slots ?? {}))
       pairs.push([slot, this.#recording.contents[content], got.hashes[slot as SlotName]]);
@@ -421,7 +433,7 @@ function isSameChange(change: Change, offset: number, bytes: Uint8Array): boolea
 }
 
 function putTrailer(board: HarnessBoard, slot: SlotName, digits: number[]): void {
-  const end = offsetOf(slot) + 0x20000;
+  const end = offsetOf(slot) + LAYOUT.slotSize;
   const fields = [
     [16, TRAILER_MAGICS[digits[0]!]],
     [24, TRAILER_FLAGS[digits[1]!]],
@@ -431,8 +443,8 @@ function putTrailer(board: HarnessBoard, slot: SlotName, digits: number[]): void
 }
 
 /** For messages. */
-function brief({ result, image, image_1, counter, then }: BootOutcome & { slots?: Slots }): string {
-  return [result, image, image_1, counter, then].filter((one) => one !== undefined).join(" ");
+function brief({ result, image, image_1, counter, afterwards }: BootOutcome & { slots?: Slots }): string {
+  return [result, image, image_1, counter, afterwards].filter((one) => one !== undefined).join(" ");
 }
 
 export function newTally(): Tally {
