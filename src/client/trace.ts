@@ -1,9 +1,9 @@
 import { toHex } from "../bytes.js";
 import { type Header, readMessage } from "../smp/header.js";
+import { type Json, toJson } from "../smp/json.js";
 import { decodePayload } from "../smp/message.js";
 
-/** A value of JSON. Bytes appear as `{ "hex": "…" }`, integers beyond 2^53 as text. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+export { type Json, toJson } from "../smp/json.js";
 
 /** One message, as it went over the wire. `hex` and `payload` together make a test vector. */
 export interface TraceRecord {
@@ -46,16 +46,4 @@ function contents(message: Uint8Array): Pick<TraceRecord, "header" | "payload"> 
     // Broken messages are what traces are read for; `hex` has it.
     return {};
   }
-}
-
-/** A decoded payload as JSON. */
-export function toJson(value: unknown): Json {
-  if (value === null || typeof value === "boolean" || typeof value === "string") return value;
-  if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
-  if (value instanceof Uint8Array) return { hex: toHex(value) };
-  if (Array.isArray(value)) return value.map(toJson);
-  if (typeof value === "object") {
-    return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, toJson(entry)]));
-  }
-  return String(value);
 }

@@ -1,5 +1,6 @@
+import type { ErrorRow } from "./rc.js";
 import type { Fields, Kind, ObjectOf, TypeOf } from "./schema.js";
-import { object } from "./schema.js";
+import { bytes, object } from "./schema.js";
 
 /** One command, declared once. Everything else (types, checks, encoding, the raw command) is derived from it. */
 export interface Command<Req, Res> {
@@ -19,6 +20,10 @@ export interface Command<Req, Res> {
    * are not. Say so on writes that set a state or carry their own offset, never on those that run, append or reset.
    */
   readonly repeatable?: boolean;
+  /** What the group's own error numbers mean, where `rc.ts` does not know the group: a user's. */
+  readonly errors?: readonly ErrorRow[];
+  /** `bytes`: request and response are whole payloads, CBOR or not. Left out: CBOR maps. */
+  readonly payload?: "bytes";
 }
 
 /** Any command, for code that works on all of them. Its requests are checked at run time only. */
@@ -36,6 +41,7 @@ interface Declaration<Req extends Fields, Res> {
   response: Res;
   resultBeside?: string;
   repeatable?: boolean;
+  errors?: readonly ErrorRow[];
 }
 
 /**
@@ -50,6 +56,27 @@ export function command<const Req extends Fields, const Res extends Fields | Kin
 > {
   const response = isKind(declared.response) ? declared.response : object(declared.response as Fields);
   return { ...declared, request: object(declared.request), response } as never;
+}
+
+/**
+ * Any command by its numbers, declared or not. Request and response are the payload's bytes, since groups of users need
+ * not speak CBOR; an answer that is a CBOR map with an error in it is still an error.
+ */
+export function commandByNumber(
+  numbers: Pick<AnyCommand, "group" | "id" | "op"> & { resultBeside?: string | undefined },
+): Command<Uint8Array, Uint8Array> {
+  const { group, id, op, resultBeside } = numbers;
+  return {
+    name: `group ${group} command ${id} ${op}`,
+    does: "whatever the device makes of it",
+    group,
+    id,
+    op,
+    request: { ...bytes(), fields: {} },
+    response: bytes(),
+    payload: "bytes",
+    ...(resultBeside === undefined ? {} : { resultBeside }),
+  };
 }
 
 function isKind(value: Fields | Kind<unknown>): value is Kind<unknown> {

@@ -1,5 +1,5 @@
 import { BootproofError } from "../errors.js";
-import { decodeCbor, encodeCbor } from "./cbor.js";
+import { CborError, decodeCbor, encodeCbor } from "./cbor.js";
 import type { AnyCommand, Command, ResponseOf } from "./command.js";
 import type { Header, SmpVersion } from "./header.js";
 import { joinMessage, MessageError, OPS, readMessage } from "./header.js";
@@ -29,9 +29,14 @@ export class DeviceError extends BootproofError {
   /** What else the answer said, such as `len` beside a refused file offset. */
   readonly fields: Readonly<Record<string, unknown>>;
 
-  constructor(command: string, failure: Failure, fields: Readonly<Record<string, unknown>>) {
+  constructor(
+    { name: command, group: asked, errors }: Pick<AnyCommand, "name" | "group" | "errors">,
+    failure: Failure,
+    fields: Readonly<Record<string, unknown>>,
+  ) {
     const { group, rc, reason } = failure;
-    const known = group === undefined ? explainReturnCode(rc) : explainGroupError(group, rc);
+    const own = group === asked ? errors : undefined;
+    const known = group === undefined ? explainReturnCode(rc) : explainGroupError(group, rc, own);
     const words = reason === undefined ? "" : ` The device says: "${reason}".`;
     super(group === undefined ? "smp-error" : "group-error", `${command}: ${known.says}${words}`, {
       hint: known.hint,
@@ -67,10 +72,8 @@ export function encodeRequest<Req>(
   envelope: Envelope,
 ): Uint8Array {
   const fields = command.request.check(request, "", "say");
-  return joinMessage(
-    { ...envelope, op: command.op, group: command.group, id: command.id },
-    encodeCbor(fields),
-  );
+  const payload = command.payload === "bytes" ? (fields as Uint8Array) : encodeCbor(fields);
+  return joinMessage({ ...envelope, op: command.op, group: command.group, id: command.id }, payload);
 }
 
 /**
@@ -81,10 +84,26 @@ export function encodeRequest<Req>(
 export function decodeResponse<C extends AnyCommand>(command: C, message: Uint8Array): ResponseOf<C> {
   const { header, payload } = readMessage(message);
   mustAnswer(command, header);
+  if (command.payload === "bytes") return wholePayload(command, payload) as ResponseOf<C>;
   const fields = decodePayload(payload);
   const failure = failureIn(fields, command.resultBeside);
-  if (failure !== undefined) throw new DeviceError(command.name, failure, fields);
+  if (failure !== undefined) throw new DeviceError(command, failure, fields);
   return command.response.check(withoutSuccess(fields, command), "", "hear") as ResponseOf<C>;
+}
+
+/** A payload as it is, unless it is a CBOR map that reports a failure. */
+function wholePayload(command: AnyCommand, payload: Uint8Array): Uint8Array {
+  let fields: Record<string, unknown>;
+  try {
+    fields = decodePayload(payload);
+  } catch (error) {
+    // Not CBOR, then: a user group's own format, in which only its user can find errors.
+    if (error instanceof CborError || error instanceof ShapeError) return payload.slice();
+    throw error;
+  }
+  const failure = failureIn(fields, command.resultBeside);
+  if (failure !== undefined) throw new DeviceError(command, failure, fields);
+  return payload.slice();
 }
 
 /** The map in a payload, of a request or a response. No bytes at all count as an empty map. Throws `CborError`, `ShapeError`. */

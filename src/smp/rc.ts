@@ -322,11 +322,13 @@ export function explainReturnCode(rc: number): ErrorRow {
   return find(RETURN_CODES, rc) ?? row(rc, String(rc), says, "Ask whoever wrote its firmware.");
 }
 
-/** The row for a group's error; for one no table has, a row that says so. */
-export function explainGroupError(group: number, rc: number): ErrorRow {
+/** The row for a group's error, `own` rows first; for one no table has, a row that says so. */
+export function explainGroupError(group: number, rc: number, own: readonly ErrorRow[] = []): ErrorRow {
   const says = `The device answered with error ${rc} of group ${group}, which is not a known one.`;
   return (
-    find(GROUP_ERRORS[group] ?? COMMON, rc) ?? row(rc, String(rc), says, "Ask whoever wrote its firmware.")
+    find(own, rc) ??
+    find(GROUP_ERRORS[group] ?? COMMON, rc) ??
+    row(rc, String(rc), says, "Ask whoever wrote its firmware.")
   );
 }
 

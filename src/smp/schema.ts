@@ -7,9 +7,15 @@ import { BootproofError } from "../errors.js";
 export interface Kind<T> {
   /** For people: `uint`, `bytes(32)`, `list of text`. */
   readonly name: string;
+  readonly form: Form;
+  /** Of a list: the kind of its entries. */
+  readonly item?: Kind<unknown>;
   /** The value itself when it is of this kind. Throws {@link ShapeError} naming `path`. */
   check(value: unknown, path: string, mode: CheckMode): T;
 }
+
+/** What a value is made of, for code that reads values written elsewhere, such as the words of a command line. */
+export type Form = "uint" | "int" | "text" | "bool" | "bytes" | "list" | "map" | "anything";
 
 /**
  * `hear`: what a device said; keys nobody declared are kept, since servers, hooks and vendor trees add some. `say`: what
@@ -71,28 +77,30 @@ const SHAPE_SENTENCES = {
 } as const;
 
 /** A whole number from 0 up to 2^53-1, the largest a JavaScript number holds exactly. */
-export const uint: Kind<number> = kind("uint", (value) => isInteger(value) && value >= 0);
+export const uint: Kind<number> = kind("uint", "uint", (value) => isInteger(value) && value >= 0);
 
 /** A whole number, negative allowed, exact in a JavaScript number. */
-export const int: Kind<number> = kind("int", isInteger);
+export const int: Kind<number> = kind("int", "int", isInteger);
 
 /** A whole number of up to 64 bits: a number while that is exact, a bigint beyond. For counters that may be that wide. */
 export const uint64: Kind<number | bigint> = kind(
   "uint64",
+  "uint",
   (value) => (isInteger(value) || typeof value === "bigint") && value >= 0 && value <= 0xffff_ffff_ffff_ffffn,
 );
 
-export const text: Kind<string> = kind("text", (value) => typeof value === "string");
-export const bool: Kind<boolean> = kind("bool", (value) => typeof value === "boolean");
+export const text: Kind<string> = kind("text", "text", (value) => typeof value === "string");
+export const bool: Kind<boolean> = kind("bool", "bool", (value) => typeof value === "boolean");
 
 /** Anything a payload can hold, unchecked. */
-export const anything: Kind<unknown> = kind("anything", () => true);
+export const anything: Kind<unknown> = kind("anything", "anything", () => true);
 
 /** A byte string; of exactly `length` bytes when given. */
 export function bytes(length?: number): Kind<Uint8Array> {
   const name = length === undefined ? "bytes" : `bytes(${length})`;
   return kind(
     name,
+    "bytes",
     (value) => value instanceof Uint8Array && (length === undefined || value.length === length),
   );
 }
@@ -107,6 +115,8 @@ export function list<T>(item: Kind<T>): Kind<readonly T[]> {
   const name = `list of ${item.name}`;
   return {
     name,
+    form: "list",
+    item,
     check(value, path, mode) {
       if (!Array.isArray(value)) throw new ShapeError("wrong-kind", path, name, describe(value));
       return value.map((entry: unknown, index) => item.check(entry, `${path}[${index}]`, mode));
@@ -119,6 +129,7 @@ export function record<T>(item: Kind<T>): Kind<Readonly<Record<string, T>>> {
   const name = `map of ${item.name}`;
   return {
     name,
+    form: "map",
     check: (value, path, mode) =>
       fromEntries(
         entriesOf(value, path, name).map(([key, entry]) => [key, item.check(entry, under(path, key), mode)]),
@@ -131,6 +142,7 @@ export function object<const F extends Fields>(fields: F): ObjectKind<F> {
   const name = `map with ${Object.keys(fields).join(", ") || "no keys"}`;
   return {
     name,
+    form: "map",
     fields,
     check(value, path, mode) {
       const entries = entriesOf(value, path, name).filter(
@@ -166,9 +178,10 @@ function checkField(fields: Fields, key: string, entry: unknown, path: string, m
   return entry;
 }
 
-function kind<T>(name: string, holds: (value: unknown) => boolean): Kind<T> {
+function kind<T>(name: string, form: Form, holds: (value: unknown) => boolean): Kind<T> {
   return {
     name,
+    form,
     check(value, path) {
       if (!holds(value)) throw new ShapeError("wrong-kind", path, name, describe(value));
       return value as T;

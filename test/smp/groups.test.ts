@@ -10,7 +10,7 @@ test("no two commands share a name, or a group, id and op", () => {
   expect(new Set(numbers).size).toBe(numbers.length);
 });
 
-/** Ids per group as the facts of Zephyr's documents list them (and our README for group 200). */
+/** Ids per group as the facts of Zephyr's documents list them (Mynewt's client for groups 4 and 5, our README for 200). */
 test.each([
   [0, "write", [0, 1, 4, 5]],
   [0, "read", [2, 3, 4, 6, 7, 8]],
@@ -19,6 +19,9 @@ test.each([
   [2, "read", [0, 1]],
   [3, "read", [0, 3]],
   [3, "write", [0, 1, 2, 3]],
+  [4, "read", [0, 3, 4, 5]],
+  [4, "write", [1]],
+  [5, "write", [0]],
   [8, "read", [0, 1, 2, 3]],
   [8, "write", [0, 4]],
   [9, "write", [0]],

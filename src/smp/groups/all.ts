@@ -1,9 +1,11 @@
 import type { AnyCommand } from "../command.js";
 import type { Header } from "../header.js";
 import { OPS } from "../header.js";
+import { crashCommands } from "./crash.js";
 import { enumCommands } from "./enum.js";
 import { fsCommands } from "./fs.js";
 import { imageCommands } from "./image.js";
+import { logCommands } from "./log.js";
 import { osCommands } from "./os.js";
 import { settingsCommands } from "./settings.js";
 import { shellCommands } from "./shell.js";
@@ -17,6 +19,8 @@ export const allCommands: readonly AnyCommand[] = [
   ...imageCommands,
   ...statCommands,
   ...settingsCommands,
+  ...logCommands,
+  ...crashCommands,
   ...fsCommands,
   ...shellCommands,
   ...enumCommands,
@@ -24,7 +28,7 @@ export const allCommands: readonly AnyCommand[] = [
   ...trustCommands,
 ];
 
-/** Group numbers with a name. The Mynewt ones (4 to 7) are known by name only: no Zephyr device has them. */
+/** Group numbers with a name. The Mynewt ones (4 to 7) no Zephyr device has; split and run are known by name only. */
 export const GROUP_NAMES: Readonly<Record<number, string>> = {
   0: "OS",
   1: "image",
