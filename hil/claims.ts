@@ -1,0 +1,93 @@
+/**
+ * What a board can promise. A case belongs to exactly one claim; the verdict on a claim is made of its cases'.
+ * The first six are the words of firmware-fixtures/manifest.json.
+ */
+export const CLAIMS = {
+  signature: {
+    title: "Only your firmware starts",
+    says: "An image starts only when it carries a valid signature by a key the board is meant to trust.",
+  },
+  integrity: {
+    title: "Damaged firmware does not start",
+    says: "An image that was changed, cut short or garbled on its way is found out and not started.",
+  },
+  "tlv-allow-list": {
+    title: "Nothing can be added outside the signature",
+    says: "Entries appended to the part of an image that the signature does not cover make it invalid.",
+  },
+  compatibility: {
+    title: "Firmware for something else does not start",
+    says: "An image that is encrypted for another key, compressed, not bootable, too large or for another image number is refused.",
+  },
+  "load-address": {
+    title: "Firmware linked for another place does not start",
+    says: "An image whose header states an address that this board does not have is refused.",
+  },
+  dependencies: {
+    title: "Firmware that needs another part waits for it",
+    says: "An image that depends on a version of another image that is not there is not installed.",
+  },
+  "vendor-id": {
+    title: "Another product's firmware does not start",
+    says: "An image with another vendor id or class id than the board's own is refused.",
+  },
+  "anti-rollback-counter": {
+    title: "Old firmware cannot come back (security counter)",
+    says: "An image whose security counter is lower than the stored one is refused, however it arrives.",
+  },
+  "anti-rollback-version": {
+    title: "Old firmware cannot come back (version)",
+    says: "An image with a lower version than the running one is refused.",
+  },
+  "upgrade-flag": {
+    title: "An upload can insist on being newer",
+    says: "The board's SMP server refuses an upload with the upgrade flag unless its version is higher.",
+  },
+  "counter-after-confirm": {
+    title: "Trying an update burns no bridge",
+    says: "The stored security counter rises only after an image was confirmed, never for a trial boot.",
+  },
+  rollback: {
+    title: "A bad update undoes itself",
+    says: "An image that nobody confirms is replaced by the old one at the next reset; a confirmed one stays.",
+  },
+  "host-confirms": {
+    title: "Nothing confirms itself",
+    says: "A new image stays on trial until it has been judged from outside.",
+  },
+  "recovery-entry": {
+    title: "There is a way back in",
+    says: "Serial recovery can be entered, used again after an interruption, and left.",
+  },
+  "recovery-checked": {
+    title: "Recovery is no back door",
+    says: "What serial recovery has written is checked like any other image before it starts.",
+  },
+  "power-loss": {
+    title: "Power can fail at any moment",
+    says: "After a power cut at any moment a valid image starts, and the stored security counter never goes back.",
+  },
+  link: {
+    title: "A bad cable does no harm",
+    says: "Lost, garbled and foreign bytes on the line, or a pulled cable, never leave a wrong image behind.",
+  },
+} as const;
+
+export type ClaimId = keyof typeof CLAIMS;
+
+export const CLAIM_IDS = Object.keys(CLAIMS) as readonly ClaimId[];
+
+/** What every emulated board of this project promises besides the claims of its manifest row. */
+export const IMPLIED_BY_EMULATED: readonly ClaimId[] = [
+  "integrity",
+  "tlv-allow-list",
+  "compatibility",
+  "upgrade-flag",
+  "recovery-entry",
+  "power-loss",
+  "link",
+];
+
+export function isClaim(text: string): text is ClaimId {
+  return Object.hasOwn(CLAIMS, text);
+}
