@@ -66,12 +66,18 @@ export class FirmwareSession {
   /** The next answer on the wire. */
   async answer(): Promise<Answer> {
     for (;;) {
-      const message = unframe(this.#heard);
-      if (message) return this.#take(message);
+      const answer = this.#take();
+      if (answer) return answer;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
+  }
+
+  /** Drops what has come so far: half an answer of a board that lost its power. */
+  forget(): void {
+    this.#heard = Buffer.alloc(0);
+    this.#wake = undefined;
   }
 
   async ask(question: Question): Promise<Body> {
@@ -92,14 +98,16 @@ export class FirmwareSession {
     return Buffer.concat([head, payload]).toString("hex");
   }
 
-  #take(message: { hex: string; body: Body }): Answer {
-    const sent = this.#heard.toString("latin1");
-    this.#heard = Buffer.alloc(0);
-    const lines = sent
-      .split("\n")
-      .map((line) => /\x06\x09(.*)$|^\x04\x14(.*)$/.exec(line))
-      .flatMap((found) => (found ? [found[1] ?? found[2]!] : []));
-    return { ...message, lines, sent };
+  /** The first whole message of what was heard, and only that: another may be behind it. */
+  #take(): Answer | undefined {
+    for (let end = this.#heard.indexOf("\n"); end >= 0; end = this.#heard.indexOf("\n", end + 1)) {
+      const message = unframe(this.#heard.subarray(0, end + 1));
+      if (!message) continue;
+      const sent = this.#heard.toString("latin1", 0, end + 1);
+      this.#heard = this.#heard.subarray(end + 1);
+      return { ...message, lines: linesOf(sent), sent };
+    }
+    return undefined;
   }
 
   async #listen(): Promise<void> {
@@ -115,6 +123,13 @@ export class FirmwareSession {
   }
 }
 
+function linesOf(sent: string): string[] {
+  return sent
+    .split("\n")
+    .map((line) => /\x06\x09(.*)$|^\x04\x14(.*)$/.exec(line))
+    .flatMap((found) => (found ? [found[1] ?? found[2]!] : []));
+}
+
 /** Console lines, with markers and line feeds, from their base64. */
 export function wire(lines: readonly string[]): string {
   return lines.map((line, index) => `${index === 0 ? "\x06\x09" : "\x04\x14"}${line}\n`).join("");
@@ -122,7 +137,9 @@ export function wire(lines: readonly string[]): string {
 
 /** The message in the lines of a recording, in hex. Recorded messages are whole: length and CRC are cut off. */
 export function recordedMessage(lines: readonly string[]): string {
-  return Buffer.concat(lines.map((line) => Buffer.from(line, "base64"))).toString("hex").slice(4, -4);
+  return Buffer.concat(lines.map((line) => Buffer.from(line, "base64")))
+    .toString("hex")
+    .slice(4, -4);
 }
 
 /** The body of a message in hex. */
