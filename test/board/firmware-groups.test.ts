@@ -69,31 +69,36 @@ describe("settings", () => {
     expect(await setting("app/name")).toBe("bootproof");
   });
 
-  test.each(["before", "half-done"] as const)("a power cut %s any flash operation of a save leaves the old or the new", async (kind) => {
-    const seen = new Set<string>();
-    let previous = "before";
-    await write(3, 0, { name: "app/name", val: text(previous) });
-    await write(3, 3);
-    for (let round = 1; ; round++) {
+  test.each(["before", "half-done"] as const)(
+    "a power cut %s any flash operation of a save leaves the old or the new",
+    async (kind) => {
+      const seen = new Set<string>();
+      let previous = "before";
+      await write(3, 0, { name: "app/name", val: text(previous) });
+      await write(3, 3);
+      for (let round = 1; ; round++) {
+        await session.board.powerOff();
+        await session.boot(() => session.board.powerOn({ cut: { operation: round, kind } }));
+        expect(await setting("app/name")).toBe(previous);
+        const next = `value${round}`;
+        await write(3, 0, { name: "app/name", val: text(next) });
+        const cut = new Promise<"cut">((resolve) =>
+          session.board.onEvent(
+            (event) => event.kind === "power" && !event.on && event.why === "cut" && resolve("cut"),
+          ),
+        );
+        if ((await Promise.race([cut, write(3, 3)])) !== "cut") break;
+        session.forget();
+        await session.boot(() => session.board.powerOn());
+        previous = await setting("app/name");
+        seen.add(previous === next ? "new" : "old");
+        if (previous !== next) expect(previous).not.toBe("bootproof");
+      }
       await session.board.powerOff();
-      await session.boot(() => session.board.powerOn({ cut: { operation: round, kind } }));
-      expect(await setting("app/name")).toBe(previous);
-      const next = `value${round}`;
-      await write(3, 0, { name: "app/name", val: text(next) });
-      const cut = new Promise<"cut">((resolve) =>
-        session.board.onEvent((event) => event.kind === "power" && !event.on && event.why === "cut" && resolve("cut")),
-      );
-      if ((await Promise.race([cut, write(3, 3)])) !== "cut") break;
-      session.forget();
       await session.boot(() => session.board.powerOn());
-      previous = await setting("app/name");
-      seen.add(previous === next ? "new" : "old");
-      if (previous !== next) expect(previous).not.toBe("bootproof");
-    }
-    await session.board.powerOff();
-    await session.boot(() => session.board.powerOn());
-    expect([...seen]).toContain("old");
-  });
+      expect([...seen]).toContain("old");
+    },
+  );
 });
 
 describe("files", () => {
@@ -101,7 +106,12 @@ describe("files", () => {
   const put = async (name: string, data: Uint8Array, chunk = 333) => {
     let answer: Body = {};
     for (let off = 0; off === 0 || off < data.length; off += chunk) {
-      const body = { name, off, data: data.subarray(off, off + chunk), ...(off === 0 && { len: data.length }) };
+      const body = {
+        name,
+        off,
+        data: data.subarray(off, off + chunk),
+        ...(off === 0 && { len: data.length }),
+      };
       answer = await write(8, 0, body);
       if (answer.off === undefined) return answer;
     }
@@ -158,11 +168,23 @@ describe("files", () => {
   });
 
   test.each<[what: string, body: Body, answer: Body]>([
-    ["a wrong offset tells the right one", { name: "/lfs/half", off: 7, data: text("x") }, { err: { group: 8, rc: 11 }, len: 501 }],
+    [
+      "a wrong offset tells the right one",
+      { name: "/lfs/half", off: 7, data: text("x") },
+      { err: { group: 8, rc: 11 }, len: 501 },
+    ],
     ["a directory", { name: "/lfs/d/x", off: 0, len: 1, data: text("x") }, { err: { group: 8, rc: 2 } }],
     ["no mount point", { name: "/mnt/x", off: 0, len: 1, data: text("x") }, { err: { group: 8, rc: 3 } }],
-    ["more than there is room for", { name: "/lfs/big", off: 0, len: 70000, data: text("x") }, { err: { group: 8, rc: 10 } }],
-    ["more than was announced", { name: "/lfs/b", off: 0, len: 1, data: text("xy") }, { err: { group: 8, rc: 10 } }],
+    [
+      "more than there is room for",
+      { name: "/lfs/big", off: 0, len: 70000, data: text("x") },
+      { err: { group: 8, rc: 10 } },
+    ],
+    [
+      "more than was announced",
+      { name: "/lfs/b", off: 0, len: 1, data: text("xy") },
+      { err: { group: 8, rc: 10 } },
+    ],
   ])("%s", async (_, body, answer) => {
     expect(await write(8, 0, body)).toEqual(answer);
   });
@@ -171,7 +193,12 @@ describe("files", () => {
     const fill = await FirmwareSession.open();
     let stored = 0;
     for (;;) {
-      const answer = await fill.ask({ group: 8, id: 0, op: "write", body: { name: `/lfs/${stored}`, off: 0, len: 1, data: text("x") } });
+      const answer = await fill.ask({
+        group: 8,
+        id: 0,
+        op: "write",
+        body: { name: `/lfs/${stored}`, off: 0, len: 1, data: text("x") },
+      });
       if (answer.off === undefined) break;
       stored++;
     }
@@ -184,7 +211,14 @@ describe("system", () => {
   test("the clock runs from what it was set to, over a leap day, and forgets at a reset", async () => {
     expect(await write(0, 4, { datetime: "2028-02-28T23:59:59.999" })).toEqual({});
     expect((await read(0, 4)).datetime).toMatch(/^2028-02-2[89]T/);
-    for (const wrong of ["2027-02-29T00:00:00", "2028-13-01T00:00:00", "2028-01-01 00:00:00", "28-01-01T00:00:00", "2028-01-01T24:00:00", "2028-01-0xT00:00:00"])
+    for (const wrong of [
+      "2027-02-29T00:00:00",
+      "2028-13-01T00:00:00",
+      "2028-01-01 00:00:00",
+      "28-01-01T00:00:00",
+      "2028-01-01T24:00:00",
+      "2028-01-0xT00:00:00",
+    ])
       expect(await write(0, 4, { datetime: wrong }), wrong).toEqual({ rc: 3 });
     await reboot();
     expect(await read(0, 4)).toEqual({ err: { group: 0, rc: 4 } });
@@ -195,7 +229,10 @@ describe("system", () => {
       session.ask({ group, id, body, op, version: 1 });
     expect(await v1(0, 4)).toEqual({ rc: 5 });
     expect(await v1(8, 1, { name: "/lfs/none" })).toEqual({ rc: 5 });
-    expect(await v1(1, 1, { off: 0, len: 64, data: new Uint8Array(64) }, "write")).toEqual({ rc: 1, rsn: "magic mismatch" });
+    expect(await v1(1, 1, { off: 0, len: 64, data: new Uint8Array(64) }, "write")).toEqual({
+      rc: 1,
+      rsn: "magic mismatch",
+    });
     expect(await v1(10, 2, { index: 99 })).toEqual({ rc: 1 });
   });
 

@@ -123,16 +123,20 @@ export class FirmwareSession {
   }
 }
 
+const START = "\x06\x09";
+const NEXT = "\x04\x14";
+
 function linesOf(sent: string): string[] {
-  return sent
-    .split("\n")
-    .map((line) => /\x06\x09(.*)$|^\x04\x14(.*)$/.exec(line))
-    .flatMap((found) => (found ? [found[1] ?? found[2]!] : []));
+  return sent.split("\n").flatMap((line) => {
+    if (line.startsWith(NEXT)) return [line.slice(NEXT.length)];
+    const start = line.indexOf(START);
+    return start < 0 ? [] : [line.slice(start + START.length)];
+  });
 }
 
 /** Console lines, with markers and line feeds, from their base64. */
 export function wire(lines: readonly string[]): string {
-  return lines.map((line, index) => `${index === 0 ? "\x06\x09" : "\x04\x14"}${line}\n`).join("");
+  return lines.map((line, index) => `${index === 0 ? START : NEXT}${line}\n`).join("");
 }
 
 /** The message in the lines of a recording, in hex. Recorded messages are whole: length and CRC are cut off. */
