@@ -13,6 +13,7 @@ import { type Config, loadConfig } from "./config.js";
 import { UsageError } from "./exit.js";
 import { readInput } from "./files.js";
 import { createOutput, type Output, printable } from "./output.js";
+import { traceTo } from "./trace-file.js";
 
 /** Options that every command understands. */
 export interface CommonOptions {
@@ -25,6 +26,7 @@ export interface BoardOptions extends CommonOptions {
   device?: string;
   timeout?: number;
   log?: boolean;
+  trace?: string;
 }
 
 /** Adds `--json` and `--quiet`. */
@@ -42,7 +44,11 @@ export function boardOptions(command: Command): Command {
       "the board: serial:PATH?baud=N, tcp:HOST:PORT, wasm:VARIANT, qemu:VARIANT, or a name from the config file",
     )
     .option("--timeout <ms>", "how long to wait for each answer", milliseconds)
-    .option("--log", "show the board's log lines on stderr");
+    .option("--log", "show the board's log lines on stderr")
+    .option(
+      "--trace <file>",
+      "keep every message, with times, in this file: bootproof trace shows and replays it",
+    );
 }
 
 /** Reads a whole number from the command line, in any notation C knows. */
@@ -185,6 +191,7 @@ async function reach(address: Address, options: BoardOptions, { out }: Context):
   const clientOptions = {
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout, probeTimeoutMs: options.timeout }),
     ...(options.log ? { onText: (line: string) => out.note(`log: ${printable(line)}`) } : {}),
+    ...(options.trace === undefined ? {} : { trace: traceTo(options.trace) }),
   };
   const client = (stream: ByteStream, how: AbortSignal | undefined) =>
     connect(stream, { ...clientOptions, signal: how });
@@ -199,7 +206,7 @@ async function reach(address: Address, options: BoardOptions, { out }: Context):
   return { open: async (how) => client(await board.connect(), how), close: () => board.close() };
 }
 
-async function startEmulated(
+export async function startEmulated(
   machine: Machine,
   variant: string,
   flashFile: string | undefined,

@@ -5,6 +5,8 @@ export interface Output {
   readonly json: boolean;
   /** The command's result: `value` with `--json`, else `text`. Call it once. */
   result(value: unknown, text: string): void;
+  /** One of many results of a command that goes on: `value` on one line of its own with `--json`, else `text`. */
+  line(value: unknown, text: string): void;
   /** A sentence about what is happening, on stderr. Nothing with `--quiet`. */
   note(text: string): void;
   /** Progress of something countable; one line that redraws itself on a terminal, a line each quarter elsewhere. */
@@ -34,6 +36,14 @@ export function printable(text: string): string {
   });
 }
 
+/** Several lines from a device, safe to print: {@link printable} for each, without colours; line ends are kept. */
+export function printableLines(text: string): string {
+  return stripVTControlCharacters(text)
+    .split(/\r*\n/)
+    .map((line) => printable(line.replaceAll("\t", "    ")))
+    .join("\n");
+}
+
 /** Values JSON has no word for: bytes become lower-case hex, bigints become numbers when exact, else text. */
 function plain(_key: string, value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
@@ -59,6 +69,10 @@ export function createOutput(options: { json: boolean; quiet: boolean }): Output
       settle();
       const out = options.json ? JSON.stringify(value, plain, 2) : text;
       if (out !== "") process.stdout.write(`${out}\n`);
+    },
+    line(value, text) {
+      settle();
+      process.stdout.write(`${options.json ? JSON.stringify(value, plain) : text}\n`);
     },
     note(text) {
       if (options.quiet) return;
