@@ -29,6 +29,7 @@ const doors: Record<string, readonly string[]> = {
   "node:fs": ["cli/", "board/", "transport/linux.ts"],
   "node:child_process": ["cli/", "board/"],
   "node:net": ["transport/tcp.ts", "board/", "cli/"],
+  "node:dgram": ["transport/udp.ts", "cli/"],
 };
 
 /** Rooms that run anywhere, a browser too: no builtin of Node at all. */

@@ -1,13 +1,16 @@
-import { BootproofError } from "../errors.js";
 import type { AnyCommand, Command } from "../smp/command.js";
 import { consoleFraming } from "../smp/framing/console.js";
+import { datagramFraming } from "../smp/framing/datagram.js";
 import type { Framing } from "../smp/framing/framing.js";
 import { answers, decodeHeader, type Header, MessageError, OPS, type SmpVersion } from "../smp/header.js";
 import { decodeResponse, encodeRequest } from "../smp/message.js";
 import { type ByteStream, TransportError } from "../transport/transport.js";
-import type { Ear, HeardInstead } from "./ear.js";
+import type { Ear } from "./ear.js";
 import { isBurst, Link } from "./link.js";
+import { RequestTimeout } from "./request-timeout.js";
 import { type TraceSink, traceRecord } from "./trace.js";
+import { Turns } from "./turns.js";
+import { untilAborted } from "./until-aborted.js";
 
 /** What is known of the server at the other end. `connect` finds it out; before, the values are assumed. */
 export interface ServerFacts {
@@ -23,8 +26,10 @@ export interface ServerFacts {
 }
 
 export interface ClientOptions {
-  /** Default: console framing. */
+  /** How messages are told apart on this pipe. Default: console framing, on a pipe of datagrams one message each. */
   framing?: Framing | undefined;
+  /** Framings to try when it is not known which the device speaks, the likeliest first; the first answer settles it. */
+  framings?: readonly [Framing, ...Framing[]] | undefined;
   /** How long to wait for an answer, each time. Default 2500. */
   timeoutMs?: number | undefined;
   /** How often a command that may be repeated is sent again. Default 3. */
@@ -42,6 +47,23 @@ export interface SendOptions {
   retries?: number | undefined;
   /** The SMP version of each try, over and over. Default: the server's. */
   versions?: readonly SmpVersion[] | undefined;
+  /** Tries each of the framings that are still possible in turn, `versions` counting rounds. */
+  everyFraming?: boolean | undefined;
+}
+
+export interface PostOptions {
+  signal?: AbortSignal | undefined;
+  timeoutMs?: number | undefined;
+  linePauseMs?: number | undefined;
+  /** Of an earlier try of the same request, so that a slow answer to that one still counts. */
+  seq?: number | undefined;
+}
+
+/** A request that was sent and is not waited for yet. */
+export interface Posted<Res> {
+  readonly seq: number;
+  /** As {@link Client.send}, after one try. */
+  readonly answer: Promise<Res>;
 }
 
 /** What happened on this link so far. */
@@ -56,59 +78,7 @@ export interface ClientCounts {
   faults: number;
 }
 
-/** A command was sent, as often as it may be, and no answer came. */
-export class RequestTimeout extends BootproofError {
-  declare readonly code: "timeout";
-  readonly command: string;
-  readonly attempts: number;
-  /** Waited for each attempt. */
-  readonly timeoutMs: number;
-  readonly heard: HeardInstead;
-  /** The end of the text that was heard, on one line. */
-  readonly text: string;
-
-  constructor(pipe: string, request: { command: string; attempts: number; timeoutMs: number }, ear: Ear) {
-    const { command, attempts, timeoutMs } = request;
-    const asked = attempts === 1 ? "one request" : `${attempts} requests`;
-    const { says, hint } = SILENCES[ear.heard];
-    const quote = ear.heard === "text" && ear.quote !== "" ? ` ("${ear.quote}")` : "";
-    const message = `${command}: ${pipe} did not answer ${asked} of ${timeoutMs} ms each; heard ${says}${quote}.`;
-    super("timeout", message, { hint });
-    this.command = command;
-    this.attempts = attempts;
-    this.timeoutMs = timeoutMs;
-    this.heard = ear.heard;
-    this.text = ear.quote;
-  }
-}
-
-/** What a silence sounds like, and what it usually means. */
-const SILENCES: Readonly<Record<HeardInstead, { says: string; hint: string }>> = {
-  nothing: {
-    says: "nothing at all",
-    hint: "Is the board on, is this its SMP port and not its log port, and does its firmware have an SMP server?",
-  },
-  text: {
-    says: "only log text",
-    hint: "This is the log or shell port, or the firmware has no SMP server on it. Try the board's other port, or enter serial recovery.",
-  },
-  noise: {
-    says: "bytes that are no text",
-    hint: "Usually a wrong baud rate: give the board's own with ?baud=, for instance ?baud=1000000.",
-  },
-  damaged: {
-    says: "damaged frames",
-    hint: "Bytes get lost on the way: try a lower baud rate, a shorter cable, or close other programs on this port.",
-  },
-  echo: {
-    says: "its own requests come back",
-    hint: "Something echoes: transmit and receive are bridged, or a terminal is in echo mode.",
-  },
-  "other-answers": {
-    says: "answers to other requests",
-    hint: "Another program speaks to this board, or it is slower than the time given: try a longer --timeout.",
-  },
-};
+export { RequestTimeout };
 
 interface Pending {
   readonly command: string;
@@ -133,18 +103,20 @@ export class Client {
   answeredIn: SmpVersion | undefined;
   readonly #link: Link;
   readonly #options: ClientOptions;
-  /** Random, so that a late answer to a program that ran before is not taken for ours. */
-  #seq = Math.floor(Math.random() * 256);
-  #pending: Pending | undefined;
+  /**
+   * Random, so that a late answer to a program that ran before is not taken for ours. From 128 on, so that a raw
+   * question, should it reach a shell, holds no key that means anything there.
+   */
+  #seq = 128 + Math.floor(Math.random() * 112);
+  readonly #pending = new Map<number, Pending>();
+  readonly #turns = new Turns();
   #ended: { error: unknown } | undefined;
-  /** Resolves when the request before is done: the server handles one at a time. */
-  #turn: Promise<void> = Promise.resolve();
   #rescues = 0;
 
   constructor(stream: ByteStream, options: ClientOptions = {}) {
     this.#options = options;
-    this.#link = new Link(stream, options.framing ?? consoleFraming(), {
-      message: (bytes) => this.#hear(bytes),
+    this.#link = new Link(stream, framingsFor(stream, options), {
+      message: (bytes, framing) => this.#hear(bytes, framing),
       text: (line) => options.onText?.(line),
       fault: () => void this.counts.faults++,
       ended: (error) =>
@@ -158,6 +130,21 @@ export class Client {
 
   get framing(): Framing {
     return this.#link.framing;
+  }
+
+  /** False while it is not known yet how the device tells messages apart. */
+  get isFramingKnown(): boolean {
+    return this.#link.isSettled;
+  }
+
+  /** How long an answer is waited for, when nothing else is said. */
+  get timeoutMs(): number {
+    return this.#options.timeoutMs ?? 2500;
+  }
+
+  /** How often a request is repeated on silence, when nothing else is said. */
+  get retries(): number {
+    return this.#options.retries ?? 3;
   }
 
   /** The longest message, header included, that the server can take. */
@@ -177,7 +164,7 @@ export class Client {
    * is gone, `ShapeError`, `CborError` or `MessageError` when an answer makes no sense. Abort throws the signal's reason.
    */
   async send<Req, Res>(command: Command<Req, Res>, request: Req, options: SendOptions = {}): Promise<Res> {
-    const done = await this.#takeTurn(options.signal);
+    const done = await this.#turns.alone(options.signal);
     try {
       return decodeResponse(command, await this.#ask(command, request, options)) as Res;
     } finally {
@@ -185,9 +172,35 @@ export class Client {
     }
   }
 
+  /**
+   * Sends a command once without waiting for answers to others that were posted: for transfers that keep several requests
+   * under way. `send` waits until all that was posted before it is answered, and the other way round.
+   */
+  async post<Req, Res>(command: Command<Req, Res>, request: Req, options: PostOptions): Promise<Posted<Res>> {
+    const { signal, timeoutMs = this.timeoutMs, linePauseMs = 0, seq = this.#freeSeq() } = options;
+    const done = await this.#turns.shared(signal);
+    const ear = this.#link.ear;
+    const message = encodeRequest(command, request, { seq, version: this.server.version });
+    const trying = this.#attempt(command.name, message, { ear, timeoutMs, linePauseMs, signal });
+    const answer = trying
+      .then((bytes) => {
+        if (bytes) return decodeResponse(command, bytes) as Res;
+        throw new RequestTimeout(this.name, { command: command.name, attempts: 1, timeoutMs }, ear);
+      })
+      .finally(done);
+    // Whoever posted may have given up waiting.
+    answer.catch(() => {});
+    return { seq, answer };
+  }
+
   /** Resolves when the device has fallen silent; see {@link Link.quiet}. */
   quiet(options: { quietMs: number; atMostMs: number; signal?: AbortSignal | undefined }): Promise<void> {
     return this.#link.quiet(options);
+  }
+
+  /** Gives up half a message whose rest did not come; see {@link Link.giveUpPartial}. */
+  giveUpPartial(): void {
+    this.#link.giveUpPartial();
   }
 
   /** Ends whatever half line the device may hold; see {@link Link.endLine}. */
@@ -201,59 +214,50 @@ export class Client {
     await this.#link.close();
   }
 
-  async #takeTurn(signal: AbortSignal | undefined): Promise<() => void> {
-    const before = this.#turn;
-    let done = () => {};
-    this.#turn = new Promise((resolve) => {
-      done = resolve;
-    });
-    try {
-      await untilAborted(before, signal);
-      return done;
-    } catch (error) {
-      void before.then(done);
-      throw error;
-    }
-  }
-
   async #ask<Req>(command: Command<Req, unknown>, request: Req, options: SendOptions): Promise<Uint8Array> {
-    const { timeoutMs = this.#options.timeoutMs ?? 2500, versions = [this.server.version] } = options;
-    const attempts = 1 + (mayRepeat(command) ? (options.retries ?? this.#options.retries ?? 3) : 0);
+    const plan = this.#triesOf(command, options);
     const seq = this.#nextSeq();
     const ear = this.#link.newEar();
-    for (let attempt = 0; attempt < attempts; attempt++) {
-      const version = versions[attempt % versions.length] ?? this.server.version;
+    for (const [index, { version, framing }] of plan.tries.entries()) {
       const message = encodeRequest(command, request, { seq, version });
-      if (attempt > 0) this.counts.repeated++;
-      const pause = (attempt > 0 || this.slowedDown) && isBurst(this.framing, message);
+      if (index > 0) this.counts.repeated++;
+      const pause = (index > 0 || this.slowedDown) && this.#link.isSettled && isBurst(framing, message);
       const linePauseMs = pause ? LINE_PAUSE_MS : 0;
-      const answer = await this.#attempt(command.name, message, {
-        ear,
-        timeoutMs,
-        linePauseMs,
-        signal: options.signal,
-      });
+      const { timeoutMs } = plan;
+      const attempt = { ear, timeoutMs, linePauseMs, framing, signal: options.signal };
+      const answer = await this.#attempt(command.name, message, attempt);
       if (answer) {
         if (pause) this.#rescues++;
         return answer;
       }
       this.#link.giveUpPartial();
     }
-    throw new RequestTimeout(this.name, { command: command.name, attempts, timeoutMs }, ear);
+    const attempts = plan.tries.length;
+    throw new RequestTimeout(this.name, { command: command.name, attempts, timeoutMs: plan.timeoutMs }, ear);
+  }
+
+  /** Every try of a request; while the framing is open, each of them in the time that one would have. */
+  #triesOf(command: Pick<AnyCommand, "op" | "repeatable">, options: SendOptions) {
+    const { timeoutMs = this.timeoutMs, versions = [this.server.version] } = options;
+    const rounds = 1 + (mayRepeat(command) ? (options.retries ?? this.retries) : 0);
+    const framings = options.everyFraming ? this.#link.framings : [this.#link.framing];
+    const tries = Array.from({ length: rounds }, (_, round) =>
+      framings.map((framing) => ({
+        framing,
+        version: versions[round % versions.length] ?? this.server.version,
+      })),
+    ).flat();
+    return { tries, timeoutMs: timeoutMs / framings.length };
   }
 
   /** One try: the answer, or undefined after the deadline. */
-  async #attempt(
-    command: string,
-    message: Uint8Array,
-    options: { ear: Ear; timeoutMs: number; linePauseMs: number; signal: AbortSignal | undefined },
-  ): Promise<Uint8Array | undefined> {
-    const { ear, timeoutMs, linePauseMs, signal } = options;
+  async #attempt(command: string, message: Uint8Array, options: Attempt): Promise<Uint8Array | undefined> {
+    const { timeoutMs, signal } = options;
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), timeoutMs);
     const stop = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal;
     try {
-      return await this.#exchange(command, message, { ear, linePauseMs, stop });
+      return await this.#exchange(command, message, { ...options, signal: stop });
     } catch (error) {
       if (stop.aborted && stop.reason === deadline.signal.reason && error === stop.reason) return undefined;
       throw error;
@@ -265,42 +269,47 @@ export class Client {
   #exchange(
     command: string,
     message: Uint8Array,
-    options: { ear: Ear; linePauseMs: number; stop: AbortSignal },
+    options: Attempt & { signal: AbortSignal },
   ): Promise<Uint8Array> {
-    const { ear, linePauseMs, stop } = options;
+    const { ear, signal: stop } = options;
     stop.throwIfAborted();
     if (this.#ended) throw this.#ended.error;
+    const header = decodeHeader(message);
     const answer = new Promise<Uint8Array>((resolve, reject) => {
-      this.#pending = { command, header: decodeHeader(message), ear, resolve, reject };
+      this.#pending.set(header.seq, { command, header, ear, resolve, reject });
       this.counts.sent++;
       this.#trace("sent", message, command);
-      this.#link.send(message, { signal: stop, linePauseMs }).catch(reject);
+      this.#link.send(message, options).catch(reject);
     });
+    const pending = this.#pending.get(header.seq);
     return untilAborted(answer, stop).finally(() => {
-      this.#pending = undefined;
+      if (this.#pending.get(header.seq) === pending) this.#pending.delete(header.seq);
     });
   }
 
-  #hear(bytes: Uint8Array): void {
-    const pending = this.#pending;
+  #hear(bytes: Uint8Array, framing: Framing): void {
     const header = headerOf(bytes);
+    const pending = header && this.#pending.get(header.seq);
     if (header && pending && answers(header, pending.header)) {
+      this.#link.settle(framing);
       this.#trace("received", bytes, pending.command);
       this.counts.answered++;
       this.answeredIn = header.version;
       pending.resolve(bytes);
       return;
     }
+    // By another framing than the one that is spoken, noise may look like a message.
+    if (framing !== this.#link.framing) return;
     this.#trace("received", bytes);
     this.counts.late++;
-    if (!pending) return;
-    if (header && OPS[header.op] % 2 === 0) pending.ear.echoes++;
-    else pending.ear.otherAnswers++;
+    if (this.#pending.size === 0) return;
+    if (header && OPS[header.op] % 2 === 0) this.#link.ear.echoes++;
+    else this.#link.ear.otherAnswers++;
   }
 
   #end(error: unknown): void {
     this.#ended ??= { error };
-    this.#pending?.reject(this.#ended.error);
+    for (const pending of this.#pending.values()) pending.reject(this.#ended.error);
   }
 
   #nextSeq(): number {
@@ -308,9 +317,31 @@ export class Client {
     return this.#seq;
   }
 
+  #freeSeq(): number {
+    for (let tries = 0; tries < 256; tries++) {
+      const seq = this.#nextSeq();
+      if (!this.#pending.has(seq)) return seq;
+    }
+    throw new RangeError("256 requests are under way; there is no number left for another.");
+  }
+
   #trace(direction: "sent" | "received", message: Uint8Array, command?: string): void {
     this.#options.trace?.(traceRecord(direction, message, command, Date.now()));
   }
+}
+
+interface Attempt {
+  readonly ear: Ear;
+  readonly timeoutMs: number;
+  readonly linePauseMs: number;
+  readonly framing?: Framing;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A pipe of datagrams has its own framing, whatever is asked for. */
+function framingsFor(stream: ByteStream, options: ClientOptions): readonly [Framing, ...Framing[]] {
+  if (stream.maxDatagram !== undefined) return [datagramFraming(stream.maxDatagram)];
+  return options.framing ? [options.framing] : (options.framings ?? [consoleFraming()]);
 }
 
 /** Reads are repeated unless declared otherwise, writes only when declared so. */
@@ -325,16 +356,4 @@ function headerOf(bytes: Uint8Array): Header | undefined {
     if (error instanceof MessageError) return undefined;
     throw error;
   }
-}
-
-/** The promise's outcome, or the signal's reason if that comes first. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise;
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    const settled = () => signal.removeEventListener("abort", onAbort);
-    promise.then(resolve, reject).finally(settled);
-  });
 }

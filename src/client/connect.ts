@@ -1,5 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { CborError } from "../smp/cbor.js";
+import { consoleFraming } from "../smp/framing/console.js";
+import type { Framing, FramingName } from "../smp/framing/framing.js";
+import { rawFraming } from "../smp/framing/raw.js";
 import { osConsoleEcho, osParams } from "../smp/groups/os.js";
 import type { SmpVersion } from "../smp/header.js";
 import { DeviceError } from "../smp/message.js";
@@ -13,6 +16,8 @@ export interface ConnectOptions extends ClientOptions {
   probeTimeoutMs?: number | undefined;
   /** How often the first question is asked before giving up. Default 5. */
   probes?: number | undefined;
+  /** The framing this board spoke the last time: it is tried first. */
+  likely?: FramingName | undefined;
 }
 
 /**
@@ -33,7 +38,8 @@ const BUF_SIZE_LIMITS = { min: 64, max: 0xffff } as const;
  * heard instead; `TransportError` when the pipe is gone; abort throws the signal's reason.
  */
 export async function connect(stream: ByteStream, options: ConnectOptions = {}): Promise<Client> {
-  const client = new Client(stream, options);
+  const framings = options.framing ? undefined : inOrder(options.likely);
+  const client = new Client(stream, { ...options, framings });
   try {
     client.server = await findServer(client, options);
     return client;
@@ -51,12 +57,22 @@ export async function identify(client: Client, options: ConnectOptions = {}): Pr
   client.server = await findServer(client, options);
 }
 
+/**
+ * Console first: most servers speak it, and a raw server drops our console question without a trace (see `Link`), while
+ * a raw question leaves half a line in a console server.
+ */
+function inOrder(likely: FramingName | undefined): readonly [Framing, ...Framing[]] {
+  const [console, raw] = [consoleFraming(), rawFraming];
+  return likely === "raw" ? [raw, console] : [console, raw];
+}
+
 async function findServer(client: Client, options: ConnectOptions): Promise<ServerFacts> {
   const { signal, probeTimeoutMs: timeoutMs = 1000, probes = 5 } = options;
   await letBoot(client, { signal });
   await client.endLine();
   const asking = { signal, timeoutMs };
-  let buffers = await askBuffers(client, { ...asking, versions: [2, 1], retries: probes - 1 });
+  const everyFraming = !client.isFramingKnown;
+  let buffers = await askBuffers(client, { ...asking, versions: [2, 1], retries: probes - 1, everyFraming });
   // A lost first request must not look like an old server, so version 1 has to stand up to a second question.
   const doubtful = client.answeredIn === 1;
   if (doubtful) buffers = (await answeredAgain(client, asking)) ?? buffers;

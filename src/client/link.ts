@@ -1,11 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { concat } from "../bytes.js";
 import type { Decoder, Framing, HeardFault } from "../smp/framing/framing.js";
 import type { ByteStream } from "../transport/transport.js";
 import { Ear } from "./ear.js";
 
 /** Who is told what a {@link Link} hears, in the order it was heard. */
 export interface LinkListener {
-  message(bytes: Uint8Array): void;
+  /** `framing`: by which of the link's framings it was understood. */
+  message(bytes: Uint8Array, framing: Framing): void;
   /** A line of the log that shares the wire. As the device sent it: clean it before it reaches a terminal. */
   text(line: string): void;
   fault(fault: HeardFault): void;
@@ -17,24 +19,38 @@ export interface LinkSendOptions {
   signal?: AbortSignal | undefined;
   /** Rest between two lines of one message, for a server that loses lines in a burst. Default 0: all at once. */
   linePauseMs?: number | undefined;
+  /** Default: the link's. */
+  framing?: Framing | undefined;
 }
 
 const LF = 0x0a;
 
-/** A framing on a pipe: whole messages go out and come in, console text is kept beside them. */
+/**
+ * What ends a half line, from noise or from another program, without harm to whoever may listen: a console server drops
+ * it as no SMP; for a shell it is a few DEL keys and Enter; a raw server reads a header with an op that does not exist
+ * and a length that fits no buffer, and drops all eight bytes. A lone LF would shift everything a raw server hears.
+ */
+const END_OF_LINE = Uint8Array.of(0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, LF);
+
+/**
+ * Framings on a pipe: whole messages go out and come in, console text is kept beside them. While it is not known which
+ * framing the device speaks there are several; all of them listen until one is settled.
+ */
 export class Link {
-  readonly framing: Framing;
   readonly #stream: ByteStream;
-  readonly #decoder: Decoder;
   readonly #listener: LinkListener;
+  #framing: Framing;
+  #decoders: readonly { readonly framing: Framing; readonly decoder: Decoder }[];
   #ear = new Ear();
   #lastHeardAt = Number.NEGATIVE_INFINITY;
+  /** Resolves when what was sent before is written: the lines of two messages must not mix. */
+  #written: Promise<void> = Promise.resolve();
 
-  /** Starts to listen at once. */
-  constructor(stream: ByteStream, framing: Framing, listener: LinkListener) {
+  /** Starts to listen at once. `framings`: at least one, the likeliest first. */
+  constructor(stream: ByteStream, framings: readonly [Framing, ...Framing[]], listener: LinkListener) {
     this.#stream = stream;
-    this.framing = framing;
-    this.#decoder = framing.decoder();
+    this.#framing = framings[0];
+    this.#decoders = framings.map((framing) => ({ framing, decoder: framing.decoder() }));
     this.#listener = listener;
     void this.#listen();
   }
@@ -44,6 +60,31 @@ export class Link {
     return this.#stream.name;
   }
 
+  /** The one that is spoken; while that is not settled, the likeliest. */
+  get framing(): Framing {
+    return this.#framing;
+  }
+
+  /** All that are listened for. */
+  get framings(): readonly Framing[] {
+    return this.#decoders.map(({ framing }) => framing);
+  }
+
+  get isSettled(): boolean {
+    return this.#decoders.length === 1;
+  }
+
+  /** From here on only this framing is spoken and listened for. */
+  settle(framing: Framing): void {
+    this.#framing = framing;
+    if (!this.isSettled) this.#decoders = this.#decoders.filter((one) => one.framing === framing);
+  }
+
+  /** What hears now. */
+  get ear(): Ear {
+    return this.#ear;
+  }
+
   /** A fresh ear, which hears from now until the next one is asked for. */
   newEar(): Ear {
     this.#ear = new Ear();
@@ -51,15 +92,18 @@ export class Link {
   }
 
   /** Sends one message. Throws `TransportError`; abort throws the signal's reason, even between two lines. */
-  async send(message: Uint8Array, options: LinkSendOptions = {}): Promise<void> {
-    const { signal, linePauseMs = 0 } = options;
-    signal?.throwIfAborted();
-    const bytes = this.framing.encode(message);
-    const pieces = linePauseMs > 0 && this.framing.name === "console" ? splitLines(bytes) : [bytes];
-    for (const [index, piece] of pieces.entries()) {
-      if (index > 0) await pause(linePauseMs, signal);
-      await this.#stream.write(piece);
-    }
+  send(message: Uint8Array, options: LinkSendOptions = {}): Promise<void> {
+    const { signal, linePauseMs = 0, framing = this.#framing } = options;
+    return this.#inTurn(async () => {
+      signal?.throwIfAborted();
+      const bytes = framing.encode(message);
+      const pieces = linePauseMs > 0 && framing.name === "console" ? splitLines(bytes) : [bytes];
+      if (!this.isSettled && framing.name === "console") pieces.splice(0, 1, END_OF_LINE, inEights(bytes));
+      for (const [index, piece] of pieces.entries()) {
+        if (index > 0) await pause(linePauseMs, signal);
+        await this.#stream.write(piece);
+      }
+    });
   }
 
   /** Resolves when nothing was heard for `quietMs`, or after `atMostMs` on a wire that never rests. */
@@ -80,19 +124,27 @@ export class Link {
 
   /**
    * Ends whatever half line the device may hold, from noise or from another program: bytes before a marker would cost
-   * the first message. Raw framing has no such thing.
+   * the first message. Only console framing has such a thing; while that is not settled, every question does this itself.
    */
   async endLine(): Promise<void> {
-    if (this.framing.name === "console") await this.#stream.write(Uint8Array.of(LF));
+    if (this.isSettled && this.#framing.name === "console")
+      await this.#inTurn(() => this.#stream.write(END_OF_LINE));
   }
 
   /** Gives up half a message or half a line of text whose rest did not come. */
   giveUpPartial(): void {
-    this.#hear(this.#decoder.flush());
+    for (const { framing, decoder } of this.#decoders) this.#hear(decoder.flush(), framing);
   }
 
   close(): Promise<void> {
     return this.#stream.close();
+  }
+
+  /** Pieces of different messages, and half lines, must not get between each other. */
+  #inTurn(act: () => Promise<void>): Promise<void> {
+    const done = this.#written.then(act);
+    this.#written = done.catch(() => {});
+    return done;
   }
 
   async #listen(): Promise<void> {
@@ -100,7 +152,7 @@ export class Link {
       for await (const chunk of this.#stream.chunks) {
         this.#lastHeardAt = performance.now();
         this.#ear.hearBytes(chunk);
-        this.#hear(this.#decoder.push(chunk));
+        for (const { framing, decoder } of this.#decoders) this.#hear(decoder.push(chunk), framing);
       }
       this.giveUpPartial();
       this.#listener.ended();
@@ -110,9 +162,11 @@ export class Link {
     }
   }
 
-  #hear(all: ReturnType<Decoder["push"]>): void {
+  #hear(all: ReturnType<Decoder["push"]>, framing: Framing): void {
     for (const heard of all) {
-      if (heard.kind === "message") this.#listener.message(heard.bytes);
+      if (heard.kind === "message") this.#listener.message(heard.bytes, framing);
+      // What is no message is judged by the likeliest framing: every byte of the others is a fault to it.
+      else if (framing !== this.#framing) continue;
       else if (heard.kind === "text") {
         this.#ear.hearText(heard.text);
         this.#listener.text(heard.text);
@@ -131,6 +185,15 @@ export function isBurst(framing: Framing, message: Uint8Array): boolean {
 
 /** `CONFIG_UART_MCUMGR_RX_BUF_COUNT` of Zephyr by default. */
 const LINES_EVERY_SERVER_HOLDS = 2;
+
+/**
+ * Console lines as a raw server may hear them unharmed: it takes eight bytes for a header, finds one that cannot be
+ * (base64 where the length stands), and drops them. Filled up with LF to a multiple of eight nothing stays behind that
+ * would spoil the raw question that comes next. Tried with Zephyr 4.4 and MCUboot's recovery.
+ */
+function inEights(lines: Uint8Array): Uint8Array {
+  return concat(lines, new Uint8Array(-lines.length & 7).fill(LF));
+}
 
 /** Rests; abort throws the signal's own reason, where node throws an AbortError around it. */
 async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {

@@ -1,16 +1,46 @@
 import { type ByteStream, TransportError } from "./transport.js";
 
-/** A serial port. `dtr` and `rts` are set when the port opens; left out, both are on. */
-export interface SerialAddress {
-  readonly kind: "serial";
-  readonly path: string;
+/** The framing the board behind the pipe is known to speak; left out, it is found out. */
+export interface FramingOption {
+  readonly framing?: "console" | "raw";
+}
+
+/** A line of a serial port. `dtr` and `rts` are set when the port opens; left out, both are on. */
+export interface LineOptions {
   readonly baudRate: number;
   readonly dtr?: boolean;
   readonly rts?: boolean;
 }
 
-export interface TcpAddress {
+export interface SerialAddress extends FramingOption, LineOptions {
+  readonly kind: "serial";
+  readonly path: string;
+}
+
+/** A serial port of this machine by what it is and not by its name of today; see `choosePort`. */
+export interface PortAddress extends FramingOption, LineOptions {
+  readonly kind: "port";
+  readonly selector: string;
+  /** USB interface number, to tell the ports of one board apart. */
+  readonly usbInterface?: number;
+}
+
+export interface TcpAddress extends FramingOption {
   readonly kind: "tcp";
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A serial port of another machine, by RFC 2217: baud and control lines are set over there. */
+export interface Rfc2217Address extends FramingOption, LineOptions {
+  readonly kind: "rfc2217";
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Datagrams. */
+export interface UdpAddress {
+  readonly kind: "udp";
   readonly host: string;
   readonly port: number;
 }
@@ -23,7 +53,7 @@ export interface BoardAddress {
 }
 
 /** What {@link openStream} can open; boards are started by their own room. */
-export type PipeAddress = SerialAddress | TcpAddress;
+export type PipeAddress = SerialAddress | PortAddress | TcpAddress | Rfc2217Address | UdpAddress;
 export type Address = PipeAddress | BoardAddress;
 
 /** Baud of most boards' consoles; USB serial ports ignore it. */
@@ -37,10 +67,48 @@ interface Scheme {
   read(body: string, options: ReadonlyMap<string, string>, text: string): Address;
 }
 
+const LINE_OPTIONS = ["baud", "dtr", "rts", "framing"] as const;
+
 /** The address schemes: a row each. To add one: a row here, and a case in {@link openStream} if it is a pipe. */
 const SCHEMES: Readonly<Record<string, Scheme>> = {
-  serial: { form: "serial:PATH?baud=115200", options: ["baud", "dtr", "rts"], read: readSerial },
-  tcp: { form: "tcp:HOST:PORT", options: [], read: readTcp },
+  serial: {
+    form: "serial:PATH?baud=115200",
+    options: LINE_OPTIONS,
+    read: (path, options, text) => ({ kind: "serial", path, ...readLine(options, text) }),
+  },
+  port: {
+    form: "port:SERIAL-NUMBER, port:VID:PID or port:NAME",
+    options: [...LINE_OPTIONS, "interface"],
+    read: (selector, options, text) => ({
+      kind: "port",
+      selector,
+      ...readLine(options, text),
+      ...given("usbInterface", readInterface(options, text)),
+    }),
+  },
+  tcp: {
+    form: "tcp:HOST:PORT",
+    options: ["framing"],
+    read: (body, options, text) => ({
+      kind: "tcp",
+      ...readHost("tcp", body, text),
+      ...readFraming(options, text),
+    }),
+  },
+  rfc2217: {
+    form: "rfc2217:HOST:PORT?baud=115200",
+    options: LINE_OPTIONS,
+    read: (body, options, text) => ({
+      kind: "rfc2217",
+      ...readHost("rfc2217", body, text),
+      ...readLine(options, text),
+    }),
+  },
+  udp: {
+    form: "udp:HOST:PORT",
+    options: [],
+    read: (body, _options, text) => ({ kind: "udp", ...readHost("udp", body, text) }),
+  },
   wasm: {
     form: "wasm:VARIANT?flash=FILE",
     options: ["flash"],
@@ -59,9 +127,10 @@ export const ADDRESS_FORMS: readonly string[] = Object.values(SCHEMES).map((sche
 const BARE_PORT = /^(\/dev\/|COM\d|\\\\\.\\)/i;
 
 /**
- * Reads an address: `serial:/dev/ttyACM0?baud=115200`, `tcp:127.0.0.1:5000`, `tcp:[::1]:5000`, `wasm:VARIANT`,
- * `qemu:VARIANT?flash=FILE`. A bare `/dev/...` or `COM3` is a serial port. Nothing is unescaped: a path is taken up to
- * the first `?`, an option up to the next `&`. Throws {@link TransportError} `bad-address`.
+ * Reads an address: `serial:/dev/ttyACM0?baud=115200`, `port:1366:1051?interface=2`, `tcp:127.0.0.1:5000`,
+ * `tcp:[::1]:5000`, `rfc2217:bench:2217?baud=1000000`, `udp:192.0.2.7:1337`, `wasm:VARIANT`, `qemu:VARIANT?flash=FILE`.
+ * A bare `/dev/...` or `COM3` is a serial port. Nothing is unescaped: a path is taken up to the first `?`, an option up
+ * to the next `&`. Throws {@link TransportError} `bad-address`.
  */
 export function parseAddress(text: string): Address {
   const full = BARE_PORT.test(text) ? `serial:${text}` : text;
@@ -76,15 +145,16 @@ export function parseAddress(text: string): Address {
 /** The address as {@link parseAddress} reads it; defaults are left out. */
 export function formatAddress(address: Address): string {
   switch (address.kind) {
-    case "serial": {
-      const options: string[] = [];
-      if (address.baudRate !== DEFAULT_BAUD_RATE) options.push(`baud=${address.baudRate}`);
-      if (address.dtr !== undefined) options.push(`dtr=${address.dtr ? "on" : "off"}`);
-      if (address.rts !== undefined) options.push(`rts=${address.rts ? "on" : "off"}`);
-      return `serial:${address.path}${options.length > 0 ? `?${options.join("&")}` : ""}`;
-    }
+    case "serial":
+      return `serial:${address.path}${lineQuery(address)}`;
+    case "port":
+      return `port:${address.selector}${lineQuery(address)}`;
     case "tcp":
-      return `tcp:${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
+      return `tcp:${formatHost(address)}${address.framing ? `?framing=${address.framing}` : ""}`;
+    case "rfc2217":
+      return `rfc2217:${formatHost(address)}${lineQuery(address)}`;
+    case "udp":
+      return `udp:${formatHost(address)}`;
     case "wasm":
     case "qemu":
       return `${address.kind}:${address.variant}${address.flash === undefined ? "" : `?flash=${address.flash}`}`;
@@ -93,7 +163,7 @@ export function formatAddress(address: Address): string {
 
 /** True for addresses {@link openStream} opens; false for boards that have to be started. */
 export function isPipe(address: Address): address is PipeAddress {
-  return address.kind === "serial" || address.kind === "tcp";
+  return address.kind !== "wasm" && address.kind !== "qemu";
 }
 
 /** Opens the pipe at `address`. Throws {@link TransportError}; abort throws the signal's reason. */
@@ -102,32 +172,72 @@ export async function openStream(
   options: { signal?: AbortSignal | undefined } = {},
 ): Promise<ByteStream> {
   switch (address.kind) {
+    // Imported late: loading it loads native code, which a TCP or emulated board does without.
     case "serial": {
-      // Imported late: loading it loads native code, which a TCP or emulated board does without.
       const { openSerial } = await import("./serial.js");
       return openSerial(address, options);
+    }
+    case "port": {
+      const { choosePort } = await import("./choose-port.js");
+      const { openSerial } = await import("./serial.js");
+      const { path } = await choosePort(address.selector, { usbInterface: address.usbInterface, ...options });
+      return openSerial({ ...address, path }, options);
     }
     case "tcp": {
       const { openTcp } = await import("./tcp.js");
       return openTcp(address.host, address.port, options);
     }
+    case "rfc2217": {
+      const { openRfc2217 } = await import("./rfc2217.js");
+      return openRfc2217(address, options);
+    }
+    case "udp": {
+      const { openUdp } = await import("./udp.js");
+      return openUdp(address.host, address.port, options);
+    }
   }
 }
 
-function readSerial(path: string, options: ReadonlyMap<string, string>, text: string): SerialAddress {
+function lineQuery(line: FramingOption & LineOptions & { readonly usbInterface?: number }): string {
+  const options: string[] = [];
+  if (line.baudRate !== DEFAULT_BAUD_RATE) options.push(`baud=${line.baudRate}`);
+  if (line.dtr !== undefined) options.push(`dtr=${line.dtr ? "on" : "off"}`);
+  if (line.rts !== undefined) options.push(`rts=${line.rts ? "on" : "off"}`);
+  if (line.usbInterface !== undefined) options.push(`interface=${line.usbInterface}`);
+  if (line.framing !== undefined) options.push(`framing=${line.framing}`);
+  return options.length > 0 ? `?${options.join("&")}` : "";
+}
+
+function formatHost({ host, port }: { host: string; port: number }): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+function readLine(options: ReadonlyMap<string, string>, text: string): LineOptions & FramingOption {
   const baud = options.get("baud");
-  const dtr = readSwitch("dtr", options, text);
-  const rts = readSwitch("rts", options, text);
   return {
-    kind: "serial",
-    path,
     baudRate: baud === undefined ? DEFAULT_BAUD_RATE : readNumber(baud, "baud", MAX_BAUD_RATE, text),
-    ...(dtr === undefined ? {} : { dtr }),
-    ...(rts === undefined ? {} : { rts }),
+    ...given("dtr", readSwitch("dtr", options, text)),
+    ...given("rts", readSwitch("rts", options, text)),
+    ...readFraming(options, text),
   };
 }
 
-function readTcp(body: string, _options: ReadonlyMap<string, string>, text: string): TcpAddress {
+function readFraming(options: ReadonlyMap<string, string>, text: string): FramingOption {
+  const framing = options.get("framing");
+  if (framing === undefined) return {};
+  if (framing === "console" || framing === "raw") return { framing };
+  throw bad(text, `framing is "console" or "raw", not "${framing}"`, "Left out, it is found out.");
+}
+
+function readInterface(options: ReadonlyMap<string, string>, text: string): number | undefined {
+  const value = options.get("interface");
+  if (value === undefined) return undefined;
+  if (!/^\d{1,3}$/.test(value) || Number(value) > 255)
+    throw bad(text, `interface "${value}" is not a number from 0 to 255`);
+  return Number(value);
+}
+
+function readHost(scheme: string, body: string, text: string): { host: string; port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):([^:]+)$/.exec(body);
   const host = match?.[1] ?? match?.[2];
   const port = match?.[3];
@@ -135,10 +245,10 @@ function readTcp(body: string, _options: ReadonlyMap<string, string>, text: stri
     throw bad(
       text,
       "host and port cannot be told apart",
-      "Write tcp:HOST:PORT, an IPv6 host in brackets: tcp:[::1]:5000.",
+      `Write ${scheme}:HOST:PORT, an IPv6 host in brackets: ${scheme}:[::1]:5000.`,
     );
   }
-  return { kind: "tcp", host, port: readNumber(port, "port", 65535, text) };
+  return { host, port: readNumber(port, "port", 65535, text) };
 }
 
 function readBoard(
@@ -146,8 +256,12 @@ function readBoard(
   variant: string,
   options: ReadonlyMap<string, string>,
 ): BoardAddress {
-  const flash = options.get("flash");
-  return { kind, variant, ...(flash === undefined ? {} : { flash }) };
+  return { kind, variant, ...given("flash", options.get("flash")) };
+}
+
+/** The field, or nothing at all when there is no value. */
+function given<K extends string, V>(name: K, value: V | undefined): { [key in K]?: V } {
+  return value === undefined ? {} : ({ [name]: value } as { [key in K]?: V });
 }
 
 function readOptions(query: string | undefined, scheme: Scheme, text: string): Map<string, string> {

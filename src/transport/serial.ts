@@ -35,7 +35,7 @@ export async function openSerial(
   options.signal?.throwIfAborted();
   await refuseWhatIsKnownToFail(path);
   const port = new SerialPort({ path, baudRate, autoOpen: false, lock: true, hupcl: false });
-  const stream = new SerialStream(path, port);
+  const stream = new SerialStream(path, baudRate, port);
   try {
     await done((callback) => port.open(callback)).catch(async (error: Error) => {
       throw await openError(path, error);
@@ -120,6 +120,7 @@ async function setLines(
 
 class SerialStream implements ByteStream {
   readonly name: string;
+  readonly baudRate: number;
   readonly chunks: ChunkQueue;
   readonly #port: SerialPort;
   #stopWatching = () => {};
@@ -127,8 +128,9 @@ class SerialStream implements ByteStream {
   #closed = false;
   #releasing: Promise<void> | undefined;
 
-  constructor(name: string, port: SerialPort) {
+  constructor(name: string, baudRate: number, port: SerialPort) {
     this.name = name;
+    this.baudRate = baudRate;
     this.#port = port;
     // Not throttled: an unplugged device is only noticed while somebody reads.
     this.chunks = new ChunkQueue();

@@ -7,6 +7,13 @@ import { BootproofError } from "../errors.js";
 export interface ByteStream {
   /** What a person would call this end, e.g. `/dev/ttyACM0` or `127.0.0.1:5000`. */
   readonly name: string;
+  /**
+   * Set on a pipe that keeps borders, as UDP does: each write is one datagram of at most so many bytes, each chunk one
+   * that came. On all others neither means anything.
+   */
+  readonly maxDatagram?: number;
+  /** Bits a second on the wire behind the pipe, where there is one and it is known; a USB port may have none. */
+  readonly baudRate?: number;
   /** Resolves when the bytes have been handed to the other side. Throws {@link TransportError}. */
   write(bytes: Uint8Array): Promise<void>;
   /**
@@ -29,6 +36,8 @@ export type TransportErrorCode =
   | "refused"
   /** It was open and went away: cable pulled, program ended. */
   | "lost"
+  /** More than one port is what was asked for. */
+  | "ambiguous"
   /** The address cannot be read as one. */
   | "bad-address"
   | "failed";

@@ -1,9 +1,12 @@
+/** Console lines, nothing but the header's length, or one message a datagram. */
+export type FramingName = "console" | "raw" | "datagram";
+
 /**
  * How messages are told apart on a stream of bytes. Pure: no port, no clock. A framing encodes whole messages and makes
  * decoders, which are fed whatever chunks a pipe gives.
  */
 export interface Framing {
-  readonly name: "console" | "raw";
+  readonly name: FramingName;
   /** The bytes to write for one message. Throws a `BytesError` `out-of-range` when the framing cannot carry its length. */
   encode(message: Uint8Array): Uint8Array;
   /** A decoder with nothing heard yet. One per stream. */

@@ -1,0 +1,108 @@
+import { basename, join } from "node:path";
+import { accessProblem, entries, type LinuxRoots, link, type PortProblem, readText } from "./linux.js";
+import type { UsbDeviceInfo, UsbInterfaceInfo } from "./usb-devices.js";
+
+/**
+ * USB on Linux, read from sysfs: it needs neither rights nor a running udevd, and disturbs no device. Nothing outside
+ * this file and its neighbours named `linux` may ask the kernel of Linux.
+ */
+
+/** A device's folder is named after where it is plugged in: `1-1.4`. Root hubs (`usb1`) and interfaces (`1-1:1.0`) are not. */
+const PLUGGED = /^\d+-\d+(?:\.\d+)*$/;
+const HUB_CLASS = 0x09;
+
+/** What is plugged in, hubs left out. A device that vanishes while it is read is left out as well. */
+export function listLinuxUsb(roots: LinuxRoots): UsbDeviceInfo[] {
+  return entries(usbFolder(roots))
+    .filter((name) => PLUGGED.test(name))
+    .flatMap((name) => readDevice(join(usbFolder(roots), name), roots) ?? []);
+}
+
+/**
+ * A short text that changes whenever something is plugged in, unplugged, or enumerates anew: the kernel counts devices
+ * up, so even a board that was away for less than one look shows.
+ */
+export function linuxUsbSignature(roots: LinuxRoots): string {
+  const plugged = entries(usbFolder(roots))
+    .filter((name) => PLUGGED.test(name))
+    .map((name) => `${name}=${readText(join(usbFolder(roots), name, "devnum")) ?? "?"}`);
+  const ports = entries(join(roots.sys, "class/tty")).filter((name) => !/^tty\d*$/.test(name));
+  return [...plugged, ...ports].join(" ");
+}
+
+function usbFolder(roots: LinuxRoots): string {
+  return join(roots.sys, "bus/usb/devices");
+}
+
+function readDevice(folder: string, roots: LinuxRoots): UsbDeviceInfo | undefined {
+  const text = (name: string) => readText(join(folder, name));
+  const vendorId = text("idVendor");
+  const productId = text("idProduct");
+  if (vendorId === undefined || productId === undefined) return undefined;
+  if (hexByte(text("bDeviceClass")) === HUB_CLASS) return undefined;
+  const node = deviceNode(folder, roots);
+  const problem = node === undefined ? undefined : usbProblem(node, roots);
+  return {
+    usbPort: basename(folder),
+    vendorId: vendorId.toLowerCase(),
+    productId: productId.toLowerCase(),
+    ...named("product", text("product")),
+    ...named("manufacturer", text("manufacturer")),
+    ...named("serialNumber", text("serial")),
+    interfaces: readInterfaces(folder),
+    ...(problem && { problem }),
+  };
+}
+
+/** The file through which a program speaks to the device itself: /dev/bus/usb/001/004. */
+function deviceNode(folder: string, roots: LinuxRoots): string | undefined {
+  const number = (name: string) => readText(join(folder, name))?.padStart(3, "0");
+  const bus = number("busnum");
+  const device = number("devnum");
+  return bus === undefined || device === undefined ? undefined : join(roots.dev, "bus/usb", bus, device);
+}
+
+function usbProblem(node: string, roots: LinuxRoots): PortProblem | undefined {
+  const denied = accessProblem(node, roots);
+  if (denied?.code !== "permission") return denied;
+  return {
+    ...denied,
+    hint: "Run bootproof setup-udev --install as root once, then plug the board in again.",
+  };
+}
+
+/** A configuration has at most 32 interfaces that this project could care for; the folders come from a hostile device. */
+const MOST_INTERFACES = 32;
+
+function readInterfaces(folder: string): UsbInterfaceInfo[] {
+  const prefix = `${basename(folder)}:`;
+  return entries(folder)
+    .filter((name) => name.startsWith(prefix))
+    .slice(0, MOST_INTERFACES)
+    .flatMap((name) => readInterface(join(folder, name)) ?? [])
+    .sort((a, b) => a.number - b.number);
+}
+
+function readInterface(folder: string): UsbInterfaceInfo | undefined {
+  const byte = (name: string) => hexByte(readText(join(folder, name)));
+  const number = byte("bInterfaceNumber");
+  const classCode = byte("bInterfaceClass");
+  if (number === undefined || classCode === undefined) return undefined;
+  const driver = link(join(folder, "driver"));
+  return {
+    number,
+    classCode,
+    subclass: byte("bInterfaceSubClass") ?? 0,
+    protocol: byte("bInterfaceProtocol") ?? 0,
+    ...named("name", readText(join(folder, "interface"))),
+    ...named("driver", driver && basename(driver)),
+  };
+}
+
+function hexByte(text: string | undefined): number | undefined {
+  return text !== undefined && /^[0-9a-f]{2}$/i.test(text) ? Number.parseInt(text, 16) : undefined;
+}
+
+function named<K extends string>(name: K, value: string | undefined): { [P in K]?: string } {
+  return (value === undefined ? {} : { [name]: value }) as { [P in K]?: string };
+}

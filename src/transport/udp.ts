@@ -1,0 +1,107 @@
+import { createSocket, type Socket } from "node:dgram";
+import { lookup } from "node:dns/promises";
+import { ChunkQueue } from "./chunk-queue.js";
+import { type ByteStream, TransportError } from "./transport.js";
+
+/** What an Ethernet frame of 1500 bytes leaves for data after the headers of IP and UDP; smpclient reckons the same. */
+const MAX_DATAGRAM = { 4: 1472, 6: 1452 } as const;
+
+export interface UdpOptions {
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Datagrams to and from one SMP server. Nothing is sent yet, so nobody being there shows only later. What others send to
+ * our port the kernel drops. Throws {@link TransportError} `not-found` for a host name that means nothing.
+ */
+export async function openUdp(host: string, port: number, options: UdpOptions = {}): Promise<ByteStream> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const name = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const address = await addressOf(host, name);
+  signal?.throwIfAborted();
+  const family = address.includes(":") ? 6 : 4;
+  const socket = createSocket({ type: family === 6 ? "udp6" : "udp4" });
+  try {
+    await connected(socket, port, address, name);
+    return new UdpStream(name, socket, MAX_DATAGRAM[family]);
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+}
+
+async function addressOf(host: string, name: string): Promise<string> {
+  try {
+    return (await lookup(host)).address;
+  } catch (cause) {
+    throw new TransportError("not-found", name, `Cannot reach ${name}: no such host.`, {
+      hint: "Check the host name.",
+      cause,
+    });
+  }
+}
+
+function connected(socket: Socket, port: number, address: string, name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once("error", (cause) =>
+      reject(
+        new TransportError("failed", name, `Cannot send to ${name}: ${cause.message}.`, {
+          hint: "Check the network and the address.",
+          cause,
+        }),
+      ),
+    );
+    socket.connect(port, address, () => {
+      socket.removeAllListeners("error");
+      resolve();
+    });
+  });
+}
+
+class UdpStream implements ByteStream {
+  readonly name: string;
+  readonly chunks = new ChunkQueue();
+  readonly maxDatagram: number;
+  readonly #socket: Socket;
+  #lost: TransportError | undefined;
+  #closed = false;
+
+  constructor(name: string, socket: Socket, maxDatagram: number) {
+    this.name = name;
+    this.maxDatagram = maxDatagram;
+    this.#socket = socket;
+    // Each datagram is a chunk of its own: chunks are never joined on the way.
+    socket.on("message", (datagram) => this.chunks.push(datagram));
+    socket.on("error", (error) => this.#lose(error));
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.#closed) throw new TransportError("failed", this.name, `${this.name} is already closed.`);
+    if (this.#lost) throw this.#lost;
+    await new Promise<void>((resolve, reject) => {
+      this.#socket.send(bytes, (error) => (error ? reject(this.#lose(error)) : resolve()));
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.chunks.end();
+    this.#socket.close();
+  }
+
+  /** The kernel reports on a later call that the machine over there said nobody listens. */
+  #lose(cause: Error): TransportError {
+    const refused = (cause as NodeJS.ErrnoException).code === "ECONNREFUSED";
+    const message = refused
+      ? `Nobody listens at ${this.name}.`
+      : `The way to ${this.name} is gone: ${cause.message}.`;
+    const hint = refused
+      ? "Is the board's network up, and is this its SMP port (1337 unless set otherwise)?"
+      : "Check the network and the address.";
+    this.#lost ??= new TransportError(refused ? "refused" : "lost", this.name, message, { hint, cause });
+    if (!this.#closed) this.chunks.fail(this.#lost);
+    return this.#lost;
+  }
+}
