@@ -80,6 +80,21 @@ uint32_t upload_size(void)
 	return session.open ? session.size : 0;
 }
 
+bool slot_is_held(unsigned image)
+{
+	struct image_info info;
+
+	switch (swap_type_of(image)) {
+	case SWAP_NONE:
+		return false;
+	case SWAP_TEST:
+	case SWAP_PERM:
+		return image_read(image, SECONDARY, &info) == VERIFY_OK;
+	default:
+		return true;
+	}
+}
+
 bool slot_holds(unsigned image, uint32_t size, struct span sha)
 {
 	uint8_t found[SHA256_SIZE];

@@ -28,6 +28,10 @@ uint32_t upload_size(void);
 /* All bytes have come. *match, if a sha was sent: the slot's content has it. */
 bool upload_is_complete(bool *has_sha, bool *match);
 
+/* The secondary of `image` must not be touched: what it holds is to be installed, or is the way back from a trial.
+ * A request for an image that is not there holds nothing. */
+bool slot_is_held(unsigned image);
+
 /* The secondary of `image` begins with `size` bytes of this SHA-256. */
 bool slot_holds(unsigned image, uint32_t size, struct span sha);
 

@@ -147,6 +147,19 @@ describe("upload", () => {
   });
 });
 
+test("overwrite-only: a request for an image that is gone does not hold the slot for ever", async () => {
+  session = await FirmwareSession.open({ variant: "overwrite" });
+  const image = await signedFixture("good-b", "wasm", boardVariant("overwrite"));
+  await uploadImage(session, image);
+  await request({ hash: await hashOfSlot(1) });
+  await session.board.powerOff();
+  session.board.writeFlash(0x20000, new Uint8Array(0x1000).fill(0xff));
+  await session.boot(() => session.board.powerOn());
+  expect(await shown()).toEqual(["0 1.0.0 active confirmed"]);
+  expect(await uploadImage(session, image)).toEqual({ off: image.length });
+  expect(await shown()).toEqual(["0 1.0.0 active confirmed", "1 2.0.0"]);
+});
+
 describe("state", () => {
   test("a request once made is not changed by another, and holds the slot", async () => {
     session = await FirmwareSession.open();

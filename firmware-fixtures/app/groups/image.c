@@ -179,7 +179,7 @@ int image_erase(struct smp_exchange *x)
 		return RC_INVALID;
 	if (slot >= board_provision()->images * SLOTS)
 		return smp_fail(x, GROUP_IMAGE, IMAGE_INVALID_SLOT, NULL);
-	if (slot % SLOTS == RUNNING || swap_type_of(slot / SLOTS) != SWAP_NONE)
+	if (slot % SLOTS == RUNNING || slot_is_held(slot / SLOTS))
 		return smp_fail(x, GROUP_IMAGE, IMAGE_NO_FREE_SLOT, NULL);
 	upload_end();
 	if (nor_erase(slot_offset(slot / SLOTS, OTHER), SLOT_SIZE) != 0)

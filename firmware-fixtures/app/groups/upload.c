@@ -107,7 +107,7 @@ static int inspect_first(struct smp_exchange *x, const struct upload_request *r)
 		return answer_offset(x, upload_offset());
 	if (r->image >= board_provision()->images)
 		return refuse(x, IMAGE_INVALID_SLOT, "no slot");
-	if (swap_type_of(r->image) != SWAP_NONE)
+	if (slot_is_held(r->image))
 		return refuse(x, IMAGE_NO_FREE_SLOT, "no slot");
 	if (r->len > image_max_size(board_provision()))
 		return refuse(x, IMAGE_TOO_LARGE, "img too large");
