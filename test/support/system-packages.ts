@@ -4,6 +4,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 const needed: readonly (readonly [program: string, debianPackage: string])[] = [
   ["qemu-system-arm", "qemu-system-arm"],
   ["socat", "socat"],
+  ["ser2net", "ser2net"],
 ];
 
 /** Judges that nobody here wrote, from PyPI: imgtool checks our images, smpclient speaks to our board. */
@@ -23,9 +24,10 @@ export default function setup(): void {
         `  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing.join(" ")}\n`,
     );
   }
-  if (process.env["CI"] === undefined) return;
+  if (process.env.CI === undefined) return;
   const missingPeers = peers.filter(([program]) => !isThere(program)).map(([, name]) => name);
-  if (missingPeers.length > 0) spawnSync("pip", ["install", "--quiet", ...missingPeers], { stdio: "inherit" });
+  if (missingPeers.length > 0)
+    spawnSync("pip", ["install", "--quiet", ...missingPeers], { stdio: "inherit" });
 }
 
 /** Only as root, or where sudo asks nothing: a test run never prompts. */

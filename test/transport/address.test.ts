@@ -31,6 +31,34 @@ const GOOD: { text: string; address: Address; written?: string }[] = [
   { text: "tcp:127.0.0.1:5000", address: { kind: "tcp", host: "127.0.0.1", port: 5000 } },
   { text: "tcp:rig.local:65535", address: { kind: "tcp", host: "rig.local", port: 65535 } },
   { text: "tcp:[::1]:5000", address: { kind: "tcp", host: "::1", port: 5000 } },
+  {
+    text: "tcp:127.0.0.1:5000?framing=raw",
+    address: { kind: "tcp", host: "127.0.0.1", port: 5000, framing: "raw" },
+  },
+  {
+    text: "serial:/dev/ttyACM0?baud=9600&framing=console",
+    address: { kind: "serial", path: "/dev/ttyACM0", baudRate: 9600, framing: "console" },
+  },
+  { text: "port:SN12345", address: { kind: "port", selector: "SN12345", baudRate: 115200 } },
+  {
+    text: "port:1366:1051?baud=1000000&interface=2",
+    address: { kind: "port", selector: "1366:1051", baudRate: 1_000_000, usbInterface: 2 },
+  },
+  {
+    text: "port:/dev/serial/by-id/usb-Lab_Board_1-if00?interface=0",
+    address: {
+      kind: "port",
+      selector: "/dev/serial/by-id/usb-Lab_Board_1-if00",
+      baudRate: 115200,
+      usbInterface: 0,
+    },
+  },
+  {
+    text: "rfc2217:bench:2217?baud=9600&dtr=off",
+    address: { kind: "rfc2217", host: "bench", port: 2217, baudRate: 9600, dtr: false },
+  },
+  { text: "udp:192.0.2.7:1337", address: { kind: "udp", host: "192.0.2.7", port: 1337 } },
+  { text: "udp:[2001:db8::7]:1337", address: { kind: "udp", host: "2001:db8::7", port: 1337 } },
   { text: "wasm:swap", address: { kind: "wasm", variant: "swap" } },
   {
     text: "qemu:swap?flash=/tmp/a+b %1.bin",
@@ -62,7 +90,12 @@ const BAD: { text: string; says: RegExp }[] = [
   { text: "tcp:::1:5000", says: /in brackets/ },
   { text: "tcp:localhost:0", says: /port "0" is not a number from 1 to 65535/ },
   { text: "tcp:localhost:65536", says: /port "65536"/ },
-  { text: "tcp:localhost:5000?nodelay=on", says: /takes no options/ },
+  { text: "tcp:localhost:5000?nodelay=on", says: /no option "nodelay".*Known here: framing/ },
+  { text: "tcp:localhost:5000?framing=slip", says: /framing is "console" or "raw", not "slip".*found out/ },
+  { text: "port:SN1?interface=x", says: /interface "x" is not a number from 0 to 255/ },
+  { text: "udp:192.0.2.7", says: /Write udp:HOST:PORT/ },
+  { text: "udp:192.0.2.7:1337?framing=raw", says: /takes no options/ },
+  { text: "rfc2217:bench", says: /Write rfc2217:HOST:PORT/ },
   { text: "wasm:swap?ram=1", says: /Known here: flash/ },
 ];
 
@@ -78,12 +111,11 @@ describe("an address that cannot be read is told what is known", () => {
 });
 
 test("ports and connections are pipes, boards are not", () => {
-  expect(["COM3", "tcp:h:1", "wasm:a", "qemu:a"].map((text) => isPipe(parseAddress(text)))).toEqual([
-    true,
-    true,
-    false,
-    false,
-  ]);
+  expect(
+    ["COM3", "port:a", "tcp:h:1", "rfc2217:h:1", "udp:h:1", "wasm:a", "qemu:a"].filter((text) =>
+      isPipe(parseAddress(text)),
+    ),
+  ).toEqual(["COM3", "port:a", "tcp:h:1", "rfc2217:h:1", "udp:h:1"]);
 });
 
 function failure(text: string): TransportError {

@@ -1,43 +1,23 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { LinuxRoots } from "../../src/transport/linux.js";
 import { describePort, fromSystemList, listSerialPorts } from "../../src/transport/list.js";
+import { LinuxTree } from "../support/linux-tree.js";
 
+let tree: LinuxTree;
 let home: string;
 let roots: LinuxRoots;
 
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), "ports-"));
-  roots = {
-    sys: join(home, "sys"),
-    dev: join(home, "dev"),
-    proc: join(home, "proc"),
-    etc: join(home, "etc"),
-  };
+  tree = new LinuxTree();
+  ({ home, roots } = tree);
 });
-afterEach(() => rmSync(home, { recursive: true }));
+afterEach(() => tree.remove());
 
-function file(path: string, content = ""): void {
-  mkdirSync(dirname(join(home, path)), { recursive: true });
-  writeFileSync(join(home, path), content);
-}
-
-function folderLink(path: string, target: string): void {
-  mkdirSync(dirname(join(home, path)), { recursive: true });
-  mkdirSync(join(home, target), { recursive: true });
-  symlinkSync(join(home, target), join(home, path));
-}
-
-/** As the kernel lays out a CDC-ACM interface: the tty's device is the interface folder, its parent the USB device. */
-function plugBoard(tty: string, usbPort: string, strings: Record<string, string>, usbInterface = "00"): void {
-  const device = `sys/devices/pci0000:00/0000:00:14.0/usb1/${usbPort}`;
-  folderLink(`sys/class/tty/${tty}/device`, `${device}/${usbPort}:1.${Number.parseInt(usbInterface, 16)}`);
-  file(`${device}/${usbPort}:1.${Number.parseInt(usbInterface, 16)}/bInterfaceNumber`, `${usbInterface}\n`);
-  for (const [name, value] of Object.entries(strings)) file(`${device}/${name}`, `${value}\n`);
-  file(`dev/${tty}`);
-}
+const file = (path: string, content?: string) => tree.file(path, content);
+const folderLink = (path: string, target: string) => tree.folderLink(path, target);
+const plugBoard = (...words: Parameters<LinuxTree["plugBoard"]>) => tree.plugBoard(...words);
 
 const STRINGS = {
   idVendor: "2fe3",
