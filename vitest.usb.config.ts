@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config";
+
+// Tests on real USB drivers, in a virtual machine of their own: minutes of an emulated processor, so not part of `npm test`.
+export default defineConfig({
+  test: {
+    include: ["test/usb/**/*.vm.ts"],
+    globalSetup: ["test/support/usb-vm/setup.ts"],
+    reporters: ["default", "./test/support/reporter.ts"],
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
+    // One machine at a time: two would share the processor and take as long.
+    fileParallelism: false,
+  },
+});
