@@ -12,11 +12,24 @@ const arrows: Record<string, readonly string[]> = {
   smp: ["bytes", "errors"],
   image: ["bytes", "errors"],
   transport: ["bytes", "errors"],
+  profiles: ["errors"],
+  devices: ["profiles", "transport", "errors"],
   client: ["smp", "transport", "bytes", "errors"],
   board: ["image", "transport", "bytes", "errors"],
-  workflow: ["client", "smp", "image", "transport", "bytes", "errors"],
-  cli: ["workflow", "client", "board", "smp", "image", "transport", "bytes", "errors"],
-  index: ["workflow", "client", "board", "smp", "image", "transport", "bytes", "errors"],
+  workflow: ["devices", "profiles", "client", "smp", "image", "transport", "bytes", "errors"],
+  cli: ["workflow", "devices", "profiles", "client", "board", "smp", "image", "transport", "bytes", "errors"],
+  index: [
+    "workflow",
+    "devices",
+    "profiles",
+    "client",
+    "board",
+    "smp",
+    "image",
+    "transport",
+    "bytes",
+    "errors",
+  ],
 };
 
 /** Package or builtin -> the files or rooms through which it enters. */
@@ -33,7 +46,7 @@ const doors: Record<string, readonly string[]> = {
 };
 
 /** Rooms that run anywhere, a browser too: no builtin of Node at all. */
-const pure = ["errors", "bytes", "smp", "image"];
+const pure = ["errors", "bytes", "smp", "image", "profiles"];
 
 const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
 

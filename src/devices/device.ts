@@ -1,0 +1,191 @@
+import {
+  type BoardProfile,
+  bestMatch,
+  matchProfiles,
+  type PortFact,
+  type PortRole,
+  type ProfileMatch,
+} from "../profiles/profile.js";
+import type { PortProblem } from "../transport/linux.js";
+import type { SerialPortInfo } from "../transport/list.js";
+import type { UsbDeviceInfo, UsbInterfaceInfo } from "../transport/usb-devices.js";
+
+/**
+ * What a device seems to be, by looking only. `unknown` is the honest answer for most: a probe does not show what the
+ * chip behind it runs.
+ */
+export type DeviceState =
+  | "application"
+  | "mcuboot-recovery"
+  | "usb-dfu"
+  | "st-rom-dfu"
+  | "vendor-bootloader"
+  | "unknown";
+
+/** What stays the same while a board resets, changes its tty, or turns into its bootloader. */
+export interface DeviceIdentity {
+  readonly serialNumber?: string;
+  /** Another device has the same serial number: it says nothing. */
+  readonly serialIsShared?: true;
+  /** Bus and ports it is plugged into. */
+  readonly usbPort?: string;
+  readonly vendorId?: string;
+  readonly productId?: string;
+  /** Of a port that is no USB device: all there is to know it by. */
+  readonly path?: string;
+}
+
+/** A serial port of a device. */
+export interface DevicePort {
+  readonly path: string;
+  readonly usbInterface?: number;
+  readonly role: PortRole | "unknown";
+  /** How the role is known. */
+  readonly roleFrom?: "profile" | "interface-name" | "only-port";
+  readonly wiredTo?: string;
+  readonly problem?: PortProblem;
+}
+
+/** One thing that is plugged in: a board with its own USB, a probe, a serial adapter, or a port of this machine. */
+export interface Device extends DeviceIdentity {
+  /** What it calls itself. Chosen by the device: clean it before it reaches a terminal. */
+  readonly product?: string;
+  readonly manufacturer?: string;
+  readonly state: DeviceState;
+  /** The board, when it shows itself or the user says which it is. */
+  readonly profile?: BoardProfile;
+  /** Names of the boards it may be. */
+  readonly maybe: readonly string[];
+  /** It is a debug probe or serial adapter in front of the board. */
+  readonly isProbe: boolean;
+  readonly ports: readonly DevicePort[];
+  readonly interfaces: readonly UsbInterfaceInfo[];
+  /** Why the USB device itself cannot be opened; matters for DFU. */
+  readonly problem?: PortProblem;
+}
+
+/**
+ * Joins serial ports and USB devices into devices, each once: by the USB port they are plugged into, else by ids and
+ * serial number.
+ */
+export function joinDevices(
+  ports: readonly SerialPortInfo[],
+  usb: readonly UsbDeviceInfo[],
+  profiles: readonly BoardProfile[],
+): Device[] {
+  const groups = new Map<string, { usb?: UsbDeviceInfo; ports: SerialPortInfo[] }>();
+  for (const device of usb) groups.set(device.usbPort, { usb: device, ports: [] });
+  for (const port of ports) {
+    const key = keyOf(port);
+    const group = groups.get(key) ?? { ports: [] };
+    group.ports.push(port);
+    groups.set(key, group);
+  }
+  return [...groups.values()].map((group) => toDevice(group, profiles)).sort(byPlace);
+}
+
+/** Without a USB port (macOS and Windows may not tell) ports are told apart by ids and serial number. */
+function keyOf(port: SerialPortInfo): string {
+  if (port.usbPort !== undefined) return port.usbPort;
+  if (port.vendorId !== undefined && port.serialNumber !== undefined)
+    return `${port.vendorId}:${port.productId}:${port.serialNumber}`;
+  return port.path;
+}
+
+function toDevice(
+  { usb, ports }: { usb?: UsbDeviceInfo; ports: SerialPortInfo[] },
+  profiles: readonly BoardProfile[],
+): Device {
+  const facts = defined({ ...identityFacts(usb ?? ports[0]!), path: usb ? undefined : portOnly(ports[0]!) });
+  const found = matchProfiles(facts, profiles);
+  const itself = found.filter(({ as }) => as === "target");
+  const interfaces = usb?.interfaces ?? [];
+  const device: Device = defined({
+    ...facts,
+    state: stateOf(facts, interfaces, itself[0]),
+    maybe: [...new Set(found.map(({ profile }) => profile.name))],
+    isProbe: found.length > 0 && itself.length === 0,
+    ports: [...ports].sort((a, b) => (a.usbInterface ?? 0) - (b.usbInterface ?? 0)).map(barePort),
+    interfaces,
+    problem: usb?.problem,
+  });
+  return withProfile(device, bestMatch(itself)?.profile);
+}
+
+/**
+ * The device as the board that it is, or that the user says it is: a probe does not tell which board it sits on, so only
+ * the user can. What comes out of each port follows from that.
+ */
+export function withProfile(device: Device, profile: BoardProfile | undefined): Device {
+  const only = device.ports.length === 1;
+  const ports = device.ports.map((port, index) => {
+    const { role: _role, roleFrom: _from, wiredTo: _to, ...bare } = port;
+    const { name } = device.interfaces.find(({ number }) => number === port.usbInterface) ?? {};
+    return { ...bare, ...roleOf(profile?.ports?.[index], name, only) };
+  });
+  return { ...device, ports, ...(profile && { profile }) };
+}
+
+function identityFacts(device: UsbDeviceInfo | SerialPortInfo) {
+  const { product, manufacturer, serialNumber, vendorId, productId, usbPort } = device;
+  return { product, manufacturer, serialNumber, vendorId, productId, usbPort };
+}
+
+function portOnly(port: SerialPortInfo): string | undefined {
+  return port.vendorId === undefined ? port.path : undefined;
+}
+
+/** MCUboot's recovery calls itself so by default; its product number says nothing, facts of USB ids change (PR 2849). */
+const RECOVERY_PRODUCT = /^MCUBOOT\b/i;
+const DFU_CLASS = 0xfe;
+const DFU_SUBCLASS = 1;
+const DFU_MODE = 2;
+
+function stateOf(
+  { product }: { product?: string | undefined },
+  interfaces: readonly UsbInterfaceInfo[],
+  itself: ProfileMatch | undefined,
+): DeviceState {
+  const known = itself?.match.state;
+  if (known !== undefined) return known;
+  if (product !== undefined && RECOVERY_PRODUCT.test(product)) return "mcuboot-recovery";
+  const dfu = interfaces.filter(
+    ({ classCode, subclass }) => classCode === DFU_CLASS && subclass === DFU_SUBCLASS,
+  );
+  if (dfu.some(({ protocol }) => protocol === DFU_MODE)) return "usb-dfu";
+  // DFU's run-time interface is offered by applications; so is what a profile knows as the board itself.
+  return dfu.length > 0 || itself !== undefined ? "application" : "unknown";
+}
+
+function barePort({ path, usbInterface, problem }: SerialPortInfo): DevicePort {
+  return defined({ path, usbInterface, role: "unknown" as const, problem });
+}
+
+type Role = Pick<DevicePort, "role" | "roleFrom" | "wiredTo">;
+
+/** Names that firmware gives its interfaces. */
+const NAMES: readonly (readonly [pattern: RegExp, role: PortRole])[] = [
+  [/smp|mcumgr/i, "smp"],
+  [/\blog|console|trace/i, "log"],
+];
+
+function roleOf(fact: PortFact | undefined, name: string | undefined, only: boolean): Role {
+  const named = NAMES.find(([pattern]) => pattern.test(name ?? ""));
+  if (named) return { role: named[1], roleFrom: "interface-name" };
+  if (fact) return { role: fact.role, roleFrom: "profile", wiredTo: fact.wiredTo };
+  return only ? { role: "smp", roleFrom: "only-port" } : { role: "unknown" };
+}
+
+type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+
+function defined<T extends object>(fields: T): Defined<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<T>;
+}
+
+function byPlace(a: Device, b: Device): number {
+  return place(a).localeCompare(place(b), "en", { numeric: true });
+}
+
+function place({ usbPort, ports, path }: Device): string {
+  return usbPort ?? path ?? ports[0]?.path ?? "";
+}

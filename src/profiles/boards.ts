@@ -1,0 +1,231 @@
+import type { BoardProfile, PortFact, SlotFact, UsbMatch } from "./profile.js";
+
+/**
+ * The boards that are known by name. Facts only, each with its source; what no source says is left out. Slots are
+ * Zephyr's defaults: nRF Connect SDK's partition manager and products of their own place them elsewhere.
+ */
+
+/** SEGGER gives its on-board probes many product numbers that do not tell the boards apart: the vendor has to do. */
+const JLINK: readonly UsbMatch[] = [{ vendorId: "1366" }];
+const JLINK_SOURCE = "usb.ids: 1366 is SEGGER; the on-board probes carry many product numbers";
+
+const NORDIC_DTR = {
+  says: "The debugger leaves its UART pins floating until the terminal raises DTR.",
+  dtr: true,
+  rts: true,
+} as const;
+const NORDIC_DTR_SOURCE = "docs.nordicsemi.com, nRF54L15 DK Hardware, Virtual serial ports";
+
+const zephyr = (path: string) => `zephyrproject-rtos/zephyr: ${path}`;
+const slots = (...[primary, secondary]: [number, number][]): readonly [SlotFact, SlotFact] => [
+  { address: primary![0], size: primary![1] },
+  { address: secondary![0], size: secondary![1] },
+];
+
+const BUTTON_1 =
+  "Hold Button 1 of the kit while you press and release its reset button, then let go (if MCUboot was built with CONFIG_BOOT_SERIAL_ENTRANCE_GPIO).";
+
+const STLINK: readonly UsbMatch[] = ["3748", "374b", "374d", "374e", "374f", "3753", "3754", "3757"].map(
+  (productId) => ({ vendorId: "0483", productId }),
+);
+const STLINK_SOURCE = "stlink-org/stlink: config/udev/rules.d, ids of ST-LINK/V2, V2-1 and V3";
+const ST_ROM_DFU: readonly UsbMatch[] = [{ vendorId: "0483", productId: "df11", state: "st-rom-dfu" }];
+const ST_PORT: readonly PortFact[] = [
+  { role: "smp-and-log", wiredTo: "the ST-LINK's virtual COM port: Zephyr's console UART" },
+];
+const ST_ROM_BY_HAND =
+  "Pull BOOT0 high (on Nucleo boards: a jumper from the BOOT0 pin of the Morpho connector to the 3.3 V pin), then press reset.";
+
+export const KNOWN_BOARDS: readonly BoardProfile[] = [
+  {
+    id: "nrf52840dk",
+    name: "nRF52840 DK",
+    probe: JLINK,
+    ports: [{ role: "smp-and-log", wiredTo: "UART0 (P0.06, P0.08)" }],
+    recoveryByHand: BUTTON_1,
+    slots: slots([0xc000, 0x76000], [0x82000, 0x76000]),
+    chip: { "probe-rs": "nRF52840_xxAA", pyocd: "nrf52840" },
+    sources: {
+      probe: JLINK_SOURCE,
+      ports: zephyr("boards/nordic/nrf52840dk/nrf52840dk_nrf52840.dts, uart-mcumgr = uart0"),
+      recoveryByHand: zephyr("boards/nordic/nrf52840dk/nrf52840dk_nrf52840.dts, mcuboot-button0 = button0"),
+      slots: zephyr("dts/vendor/nordic/nrf52840_partition.dtsi"),
+      chip: zephyr(
+        "boards/nordic/nrf52840dk/board.cmake, --device and --target; probe-rs takes the same name",
+      ),
+    },
+  },
+  {
+    id: "nrf52840dongle",
+    name: "nRF52840 Dongle",
+    target: [{ vendorId: "1915", productId: "521f", state: "vendor-bootloader" }],
+    recoveryByHand:
+      "Hold SW1 while you plug the dongle in. Not RESET: that starts Nordic's own bootloader, which is another one.",
+    rom: {
+      kind: "nordic-usb",
+      byHand: "Press RESET (push it towards the USB connector) until the red LED fades in and out.",
+    },
+    slots: slots([0x10000, 0x66000], [0x76000, 0x66000]),
+    chip: { "probe-rs": "nRF52840_xxAA", pyocd: "nrf52840" },
+    sources: {
+      target: "udev rules of the Knurling and Ferrous trainings: 1915:521f is the dongle's bootloader",
+      recoveryByHand: zephyr("boards/nordic/nrf52840dongle/doc/index.rst, option 2"),
+      rom: zephyr("boards/nordic/nrf52840dongle/doc/index.rst, option 1"),
+      slots: zephyr("boards/nordic/nrf52840dongle/fstab-stock.dtsi"),
+      chip: zephyr("boards/nordic/nrf52840dk/board.cmake: the same chip"),
+    },
+  },
+  {
+    id: "nrf5340dk",
+    name: "nRF5340 DK",
+    probe: JLINK,
+    ports: [
+      { role: "other", wiredTo: "UART1" },
+      { role: "smp-and-log", wiredTo: "UART0 of the application core" },
+    ],
+    slots: slots([0x10000, 0x70000], [0x80000, 0x70000]),
+    sources: {
+      probe: JLINK_SOURCE,
+      ports: "zephyrproject-rtos/zephyr discussion 72581: the first port is uart1, the second uart0",
+      slots: zephyr("dts/vendor/nordic/nrf5340_cpuapp_partition.dtsi"),
+    },
+  },
+  {
+    id: "nrf9160dk",
+    name: "nRF9160 DK",
+    probe: JLINK,
+    ports: [
+      { role: "smp-and-log", wiredTo: "UART0 of the nRF9160, as the board controller routes it (VCOM0)" },
+    ],
+    slots: slots([0x10000, 0x70000], [0x80000, 0x70000]),
+    sources: {
+      probe: JLINK_SOURCE,
+      ports: "docs.zephyrproject.org: CONFIG_BOARD_NRF9160DK_UART0_VCOM routes it to VCOM0",
+      slots: zephyr("dts/vendor/nordic/nrf91xx_partition.dtsi"),
+    },
+  },
+  {
+    id: "nrf9151dk",
+    name: "nRF9151 DK",
+    probe: JLINK,
+    slots: slots([0x10000, 0x70000], [0x80000, 0x70000]),
+    sources: {
+      probe: JLINK_SOURCE,
+      slots: zephyr("dts/vendor/nordic/nrf91xx_partition.dtsi"),
+    },
+  },
+  {
+    id: "nrf54l15dk",
+    name: "nRF54L15 DK",
+    probe: JLINK,
+    ports: [
+      { role: "other", wiredTo: "P0.00 to P0.03 (UART30)" },
+      { role: "smp-and-log", wiredTo: "P1.04 to P1.07 (UART20)" },
+    ],
+    lines: NORDIC_DTR,
+    recoveryByHand:
+      "Hold Button 0 of the kit while you press and release its reset button, then let go (if MCUboot was built with CONFIG_BOOT_SERIAL_ENTRANCE_GPIO).",
+    slots: slots([0x10000, 664 * 1024], [0xb6000, 664 * 1024]),
+    sources: {
+      probe: JLINK_SOURCE,
+      ports:
+        "docs.nordicsemi.com, nRF54L15 DK Hardware, Virtual serial ports; zephyr: nrf54l_05_10_15_cpuapp_common.dtsi, uart-mcumgr = uart20",
+      lines: NORDIC_DTR_SOURCE,
+      recoveryByHand: zephyr(
+        "boards/nordic/nrf54l15dk/nrf54l_05_10_15_cpuapp_common.dtsi, mcuboot-button0 = button0",
+      ),
+      slots: zephyr("dts/vendor/nordic/nrf54l15_cpuapp_partition.dtsi"),
+    },
+  },
+  {
+    id: "thingy53",
+    name: "Nordic Thingy:53",
+    target: [{ vendorId: "1915", serialPrefix: "THINGY53_" }],
+    sources: {
+      target:
+        "docs.nordicsemi.com, nRF Util, Programming application firmware using MCUboot serial recovery: the serial number begins with THINGY53_",
+    },
+  },
+  {
+    id: "thingy91",
+    name: "Nordic Thingy:91",
+    target: [
+      { vendorId: "1915", serialPrefix: "THINGY91_" },
+      { vendorId: "1915", productId: "9100" },
+    ],
+    recoveryByHand:
+      "Switch the Thingy off, hold the big black button SW3 while you switch it on, then let go: the LED stays dark.",
+    sources: {
+      target:
+        "docs.nordicsemi.com, nRF Util, Programming application firmware using MCUboot serial recovery; usb.ids 1915:9100",
+      recoveryByHand: "devzone.nordicsemi.com, questions 64057, 68006 and 69236",
+    },
+  },
+  {
+    id: "nucleo",
+    name: "ST Nucleo",
+    probe: STLINK,
+    target: ST_ROM_DFU,
+    ports: ST_PORT,
+    rom: { kind: "st", byHand: ST_ROM_BY_HAND, flashBase: 0x0800_0000 },
+    sources: {
+      probe: STLINK_SOURCE,
+      target: "AN2606: the ROM's USB DFU shows as 0483:df11",
+      ports: zephyr("boards/st/nucleo_f429zi/nucleo_f429zi.dts: one console UART, wired to the ST-LINK"),
+      rom: "AN2606, boot by BOOT0; RM0090, flash at 0x0800 0000",
+    },
+  },
+  {
+    id: "nucleo-f429zi",
+    name: "ST Nucleo-F429ZI",
+    ports: ST_PORT,
+    rom: { kind: "st", byHand: ST_ROM_BY_HAND, flashBase: 0x0800_0000 },
+    slots: slots([0x0802_0000, 256 * 1024], [0x0806_0000, 256 * 1024]),
+    sources: {
+      ports: zephyr("boards/st/nucleo_f429zi/nucleo_f429zi.dts, console = usart3"),
+      rom: "AN2606, STM32F42xxx; RM0090, flash at 0x0800 0000",
+      slots: zephyr("boards/st/nucleo_f429zi/nucleo_f429zi.dts, partitions, on the flash at 0x0800 0000"),
+    },
+  },
+  {
+    id: "discovery",
+    name: "ST Discovery",
+    probe: STLINK,
+    target: ST_ROM_DFU,
+    rom: {
+      kind: "st",
+      byHand:
+        "Pull BOOT0 high (the jumper or solder bridge named BOOT0 in the board's manual), then press reset.",
+      flashBase: 0x0800_0000,
+    },
+    sources: {
+      probe: STLINK_SOURCE,
+      target: "AN2606: the ROM's USB DFU shows as 0483:df11",
+      rom: "AN2606, boot by BOOT0",
+    },
+  },
+  {
+    id: "stm32-uart",
+    name: "STM32 behind a USB-serial adapter",
+    probe: [
+      ...["6001", "6010", "6011", "6014", "6015"].map((productId) => ({ vendorId: "0403", productId })),
+      ...["ea60", "ea70", "ea71"].map((productId) => ({ vendorId: "10c4", productId })),
+      ...["7523", "5523", "55d3", "55d4"].map((productId) => ({ vendorId: "1a86", productId })),
+    ],
+    lines: {
+      says: "Free wires: adapters may have DTR or RTS on NRST or BOOT0, so both stay off unless the config file says otherwise.",
+      dtr: false,
+      rts: false,
+    },
+    rom: {
+      kind: "st",
+      byHand: "Pull BOOT0 high, reset the chip, then connect its ROM UART (often USART1) to the adapter.",
+      flashBase: 0x0800_0000,
+    },
+    sources: {
+      probe: "usb.ids: FTDI 0403, Silicon Labs 10c4 and WCH 1a86 USB-serial converters",
+      lines: "stm32flash manual, option -i: DTR and RTS are wired as the maker of the adapter board pleased",
+      rom: "AN2606, boot by BOOT0; AN3155, USART protocol",
+    },
+  },
+];
