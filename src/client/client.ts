@@ -203,9 +203,9 @@ export class Client {
     this.#link.giveUpPartial();
   }
 
-  /** Ends whatever half line the device may hold; see {@link Link.endLine}. */
-  endLine(): Promise<void> {
-    return this.#link.endLine();
+  /** Ends whatever half line the device may hold; see {@link Link.endLine}. Other framings have no lines. */
+  async endLine(signal?: AbortSignal): Promise<void> {
+    if (this.framing.name === "console") await this.#link.endLine(signal);
   }
 
   /** Closes the pipe; a request under way fails. Closing twice is harmless. */
@@ -221,6 +221,8 @@ export class Client {
     for (const [index, { version, framing }] of plan.tries.entries()) {
       const message = encodeRequest(command, request, { seq, version });
       if (index > 0) this.counts.repeated++;
+      // The raw question before may be half a line to the device.
+      if (!this.#link.isSettled && framing.name === "console") await this.#link.endLine(options.signal);
       const pause = (index > 0 || this.slowedDown) && this.#link.isSettled && isBurst(framing, message);
       const linePauseMs = pause ? LINE_PAUSE_MS : 0;
       const { timeoutMs } = plan;

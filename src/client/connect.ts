@@ -69,9 +69,10 @@ function inOrder(likely: FramingName | undefined): readonly [Framing, ...Framing
 async function findServer(client: Client, options: ConnectOptions): Promise<ServerFacts> {
   const { signal, probeTimeoutMs: timeoutMs = 1000, probes = 5 } = options;
   await letBoot(client, { signal });
-  await client.endLine();
   const asking = { signal, timeoutMs };
   const everyFraming = !client.isFramingKnown;
+  // While the framing is open every question does this itself.
+  if (!everyFraming) await client.endLine(signal);
   let buffers = await askBuffers(client, { ...asking, versions: [2, 1], retries: probes - 1, everyFraming });
   // A lost first request must not look like an old server, so version 1 has to stand up to a second question.
   const doubtful = client.answeredIn === 1;

@@ -32,6 +32,9 @@ const LF = 0x0a;
  */
 const END_OF_LINE = Uint8Array.of(0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, LF);
 
+/** More than the 20 ms between two looks of an emulated UART at its pseudo-terminal. */
+const REST_AFTER_LINE_MS = 30;
+
 /**
  * Framings on a pipe: whole messages go out and come in, console text is kept beside them. While it is not known which
  * framing the device speaks there are several; all of them listen until one is settled.
@@ -97,8 +100,8 @@ export class Link {
     return this.#inTurn(async () => {
       signal?.throwIfAborted();
       const bytes = framing.encode(message);
+      if (!this.isSettled && framing.name === "console") return this.#stream.write(inEights(bytes));
       const pieces = linePauseMs > 0 && framing.name === "console" ? splitLines(bytes) : [bytes];
-      if (!this.isSettled && framing.name === "console") pieces.splice(0, 1, END_OF_LINE, inEights(bytes));
       for (const [index, piece] of pieces.entries()) {
         if (index > 0) await pause(linePauseMs, signal);
         await this.#stream.write(piece);
@@ -124,11 +127,14 @@ export class Link {
 
   /**
    * Ends whatever half line the device may hold, from noise or from another program: bytes before a marker would cost
-   * the first message. Only console framing has such a thing; while that is not settled, every question does this itself.
+   * the first message. Then rests a little: Zephyr's shell takes a frame for one only where a batch of received bytes
+   * begins. Only for a device that may speak console framing.
    */
-  async endLine(): Promise<void> {
-    if (this.isSettled && this.#framing.name === "console")
-      await this.#inTurn(() => this.#stream.write(END_OF_LINE));
+  endLine(signal?: AbortSignal): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#stream.write(END_OF_LINE);
+      await pause(REST_AFTER_LINE_MS, signal);
+    });
   }
 
   /** Gives up half a message or half a line of text whose rest did not come. */

@@ -27,6 +27,11 @@ export interface RealServer {
   readonly qemu_cmd: string | null;
   /** Line that starts it as a program of this machine. */
   readonly run: string | null;
+  readonly groups: readonly string[];
+  readonly mcuboot: boolean;
+  /** Where it listens, when its link is UDP. */
+  readonly udp_port: number | null;
+  readonly ip_family: "ipv4" | "ipv6" | null;
 }
 
 /** Why the tests with real servers are skipped, or undefined when they run. */
@@ -37,13 +42,11 @@ export const noRealServersReason: string | undefined = folder
 /** `native_sim.serial_buf256`: short enough for a test title. */
 export const serverName = (server: RealServer): string => `${server.target}.${server.config}`;
 
-/** The servers that are there, can be started here, and speak over a stream of bytes. */
+/** The servers that are there and can be started here. */
 export function realServers(): RealServer[] {
   if (!folder) return [];
   const rows = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as RealServer[];
-  return rows.filter(
-    (row) => row.transport !== "udp" && (row.run ?? row.qemu_cmd) && existsSync(join(folder, row.artifact)),
-  );
+  return rows.filter((row) => (row.run ?? row.qemu_cmd) && existsSync(join(folder, row.artifact)));
 }
 
 export interface RunningServer {
@@ -57,16 +60,22 @@ export interface RunningServer {
 export async function startServer(server: RealServer): Promise<RunningServer> {
   if (!folder) throw new Error(noRealServersReason);
   return server.run
-    ? startProgram(resolve(folder, server.run))
+    ? startProgram(resolve(folder, server.run), server)
     : startQemu(server.qemu_cmd!, resolve(folder));
 }
 
 /** native_sim programs name the pseudo-terminal of their UART, and keep their flash in a file where they are started. */
-async function startProgram(program: string): Promise<RunningServer> {
+async function startProgram(program: string, server: RealServer): Promise<RunningServer> {
   const home = mkdtempSync(join(tmpdir(), "native-sim-"));
   const child = spawn(program, [], { cwd: home, stdio: ["ignore", "pipe", "ignore"] });
+  const cleanUp = () => rmSync(home, { recursive: true });
+  if (server.udp_port !== null) {
+    await said(child, /smp_udp: (Started)/);
+    const host = server.ip_family === "ipv6" ? "::1" : "127.0.0.1";
+    return running(child, { kind: "udp", host, port: server.udp_port }, cleanUp);
+  }
   const path = await said(child, /connected to pseudotty: (\/dev\/pts\/\d+)/);
-  return running(child, { kind: "serial", path, baudRate: 115200 }, () => rmSync(home, { recursive: true }));
+  return running(child, { kind: "serial", path, baudRate: 115200 }, cleanUp);
 }
 
 async function startQemu(line: string, cwd: string): Promise<RunningServer> {
