@@ -165,16 +165,19 @@ export async function readFacts(session: Session, options: FactsOptions = {}): P
 export async function restartFingerprint(session: Session, signal: AbortSignal | undefined): Promise<string> {
   const { client } = session;
   const boot = await askMaybe((how) => client.send(trustBoot, {}, how), signal);
-  const state = await client
-    .send(imageList, {}, { signal, timeoutMs: 1000, retries: 0 })
-    .catch(withoutImages);
+  const state = await client.send(imageList, {}, { signal, timeoutMs: 1000 }).catch(withoutImages);
   const images = state.images.map(({ hash, ...flags }) => ({ ...flags, hash: hash && toHex(hash) }));
   return JSON.stringify([client.server.mode, boot?.boots, images]);
 }
 
+/** The slots of image 0 or of the number given. */
+export function slotsOf(facts: BoardFacts, image = 0): readonly SlotFacts[] {
+  return facts.images.find((candidate) => candidate.image === image)?.slots ?? [];
+}
+
 /** The slot that runs, of image 0 or of the number given. */
 export function runningSlot(facts: BoardFacts, image = 0): SlotFacts | undefined {
-  const slots = facts.images.find((candidate) => candidate.image === image)?.slots ?? [];
+  const slots = slotsOf(facts, image);
   // Serial recovery calls nothing active: there the primary slot is what would run.
   return slots.find((slot) => slot.content?.active) ?? slots.find((slot) => slot.slot === 0 && slot.content);
 }

@@ -1,19 +1,25 @@
 import { equal, toHex } from "../bytes.js";
-import { RequestTimeout } from "../client/client.js";
 import { identify } from "../client/connect.js";
 import { BootproofError } from "../errors.js";
 import type { Image } from "../image/image.js";
 import type { Key } from "../image/keys.js";
 import { verifyImage } from "../image/verify.js";
 import { formatVersion } from "../image/version.js";
-import { imageMark } from "../smp/groups/image.js";
+import { imageList, imageMark } from "../smp/groups/image.js";
 import { osEcho, osReset } from "../smp/groups/os.js";
 import { DeviceError } from "../smp/message.js";
-import { TransportError } from "../transport/transport.js";
 import { explainOldImage } from "./aftermath.js";
-import { type BoardFacts, type KnownImage, readFacts, restartFingerprint, runningSlot } from "./facts.js";
-import { checkAgainstBoard, checkFile, type GateCheck, type GateCheckName } from "./gate.js";
-import { staysUp, untilRestarted, type WatchEvent } from "./reconnect.js";
+import {
+  type BoardFacts,
+  type KnownImage,
+  readFacts,
+  restartFingerprint,
+  runningSlot,
+  type SlotContent,
+  slotsOf,
+} from "./facts.js";
+import { checkAgainstBoard, checkFile, type GateCheck, type GateCheckName, mayRevert } from "./gate.js";
+import { isAway, staysUp, untilAnswering, untilRestarted, type WatchEvent } from "./reconnect.js";
 import type { Session } from "./session.js";
 import { type UploadEvent, upload } from "./upload.js";
 
@@ -133,36 +139,32 @@ export async function* flash(
   if (refused.length > 0 || image?.imageHash === undefined) return refusal(result, refused);
 
   const hash = image.imageHash.value;
-  const running = runningSlot(before, imageNumber)?.content;
-  if (running?.active && running.confirmed && running.hash && equal(running.hash, hash)) {
-    return {
-      ...result,
-      outcome: "already-running",
-      says: `Version ${running.version} with this very hash runs already and is confirmed.`,
-    };
+  const target = { hash, imageNumber };
+  const stage = stageOf(before, target);
+  if (stage === "confirmed") {
+    const says = `Version ${result.version} with this very hash runs already and is confirmed.`;
+    return { ...result, outcome: "already-running", says };
   }
-  yield { step: "plan", says: plan(before, image, options) };
+  yield { step: "plan", says: plan(before, image, stage, options) };
   if (options.dryRun) return { ...result, outcome: "dry-run", says: "The gate is open; nothing was sent." };
 
-  const sent = yield* upload(session, file, {
-    signal,
-    ...(options.imageNumber === undefined ? {} : { image: imageNumber }),
-  });
-  yield { step: "uploaded", bytes: sent.sentBytes, elapsedMs: sent.elapsedMs };
-  const uploaded = { ...result, uploadedBytes: sent.sentBytes, uploadMs: sent.elapsedMs };
-
-  const trial = before.server !== "recovery" && (yield* mark(session, hash, signal));
-  yield* restart(session, options);
+  const sent = stage === "absent" ? yield* send(session, file, options) : {};
+  const told = { ...result, ...sent };
+  const trial =
+    stage === "absent"
+      ? before.server !== "recovery" && (yield* mark(session, hash, signal))
+      : mayRevert(before);
+  if (stage !== "on-trial") yield* restartIntoIt(session, target, options);
   const after = yield* observe(session, options);
-  const verdict = judge(before, after, hash, imageNumber);
+  const verdict = judge(before, after, target);
   yield { step: "judged", runsNewImage: verdict.runs, says: verdict.says };
   if (!verdict.runs)
-    return { ...uploaded, after, outcome: "not-running", says: verdict.says, hint: verdict.hint };
+    return { ...told, after, outcome: "not-running", says: verdict.says, hint: verdict.hint };
 
+  const candidate = { ...target, trial };
   const unwell = yield* checkHealth(session, options);
-  if (unwell !== undefined)
-    return { ...uploaded, ...(yield* giveUp(session, unwell, { trial, hash, imageNumber }, options)) };
-  return { ...uploaded, ...(yield* keep(session, after, { trial, hash, imageNumber }, options)) };
+  if (unwell !== undefined) return { ...told, ...(yield* giveUp(session, unwell, candidate, options)) };
+  return { ...told, ...(yield* keep(session, after, candidate, options)) };
 }
 
 async function gate(
@@ -181,6 +183,37 @@ async function gate(
     checks.push(...checkAgainstBoard({ image, facts, imageNumber, throughRecovery }));
   }
   return { checks, image };
+}
+
+/** Which image is meant, and for which pair of slots. */
+interface Target {
+  hash: Uint8Array;
+  imageNumber: number;
+}
+
+/**
+ * How far this very image has come on the board. An update that was cut short (a host that crashed, a power cut) is
+ * taken up where it stands: what is marked is not sent again, what runs on trial is not restarted.
+ */
+type Stage = "absent" | "marked" | "on-trial" | "confirmed";
+
+function stageOf(facts: BoardFacts, target: Target): Stage {
+  if (facts.server === "recovery") return "absent";
+  const running = runningSlot(facts, target.imageNumber)?.content;
+  if (running?.active && isTarget(running, target)) return running.confirmed ? "confirmed" : "on-trial";
+  return slotsOf(facts, target.imageNumber).some(
+    ({ content }) => content?.pending && isTarget(content, target),
+  )
+    ? "marked"
+    : "absent";
+}
+
+const isTarget = (content: SlotContent | undefined, { hash }: Target): boolean =>
+  content?.hash !== undefined && equal(content.hash, hash);
+
+/** True when the board says that it runs this image. The bootloader lists what lies in the primary slot unstarted. */
+function runs(facts: BoardFacts, target: Target): boolean {
+  return facts.server !== "recovery" && isTarget(runningSlot(facts, target.imageNumber)?.content, target);
 }
 
 function isSkipped(name: GateCheckName, { skip }: FlashOptions): boolean {
@@ -208,7 +241,7 @@ function named(image: Image | undefined): { imageHash?: Uint8Array; version?: st
 }
 
 /** What will happen, in words, before it happens. */
-function plan(facts: BoardFacts, image: Image, options: FlashOptions): string[] {
+function plan(facts: BoardFacts, image: Image, stage: Stage, options: FlashOptions): string[] {
   const { imageNumber = 0, confirm = true } = options;
   const running = runningSlot(facts, imageNumber)?.content;
   const next = formatVersion(image.version);
@@ -219,10 +252,22 @@ function plan(facts: BoardFacts, image: Image, options: FlashOptions): string[] 
     return [change, `Write ${image.size} bytes straight over the primary slot, reset, see whether it runs.`];
   }
   const end = confirm ? "confirm it if it is well" : "leave it on trial";
-  return [
-    change,
-    `Send ${image.size} bytes to the free slot, mark them for a test boot, reset, see whether it runs, ${end}.`,
-  ];
+  const begin: Readonly<Record<Exclude<Stage, "confirmed">, string>> = {
+    absent: `Send ${image.size} bytes to the free slot, mark them for a test boot, reset, see whether it runs`,
+    marked: "The board holds this image, marked for the next boot: reset, see whether it runs",
+    "on-trial": "The board runs this image already, on trial: see whether it keeps running",
+  };
+  return [change, `${begin[stage as Exclude<Stage, "confirmed">]}, ${end}.`];
+}
+
+async function* send(
+  session: Session,
+  file: Uint8Array,
+  { signal, imageNumber: image }: FlashOptions,
+): AsyncGenerator<FlashEvent, { uploadedBytes: number; uploadMs: number }, void> {
+  const { sentBytes, elapsedMs } = yield* upload(session, file, { signal, image });
+  yield { step: "uploaded", bytes: sentBytes, elapsedMs };
+  return { uploadedBytes: sentBytes, uploadMs: elapsedMs };
 }
 
 /** Marks for a test boot and reads back that it took. False: this board has no such thing. */
@@ -280,12 +325,27 @@ export async function* restart(
   try {
     await session.client.send(osReset, bootMode === undefined ? {} : { boot_mode: bootMode }, { signal });
   } catch (error) {
-    if (!(error instanceof RequestTimeout || error instanceof TransportError)) throw error;
+    if (!isAway(error)) throw error;
   }
   yield { step: "reset" };
   const restarted = yield* untilRestarted(session, { signal, withinMs, fingerprint, before });
   await identify(session.client, { signal });
   return restarted;
+}
+
+/**
+ * Restarts a board that holds a marked image. When nothing shows that it did and the mark still stands, the request was
+ * lost on the way, and only then it may be repeated: a second restart would revert an image on trial.
+ */
+async function* restartIntoIt(
+  session: Session,
+  target: Target,
+  options: FlashOptions,
+): AsyncGenerator<FlashEvent, void, void> {
+  if (yield* restart(session, options)) return;
+  const { images } = await session.client.send(imageList, {}, { signal: options.signal });
+  const stillMarked = images.some(({ hash, pending }) => pending && hash && equal(hash, target.hash));
+  if (stillMarked) yield* restart(session, options);
 }
 
 /** What the board runs once it has run without a restart for a while. */
@@ -301,20 +361,35 @@ async function* observe(
     yield { step: "restarted" };
     await identify(session.client, { signal });
   }
-  return readFacts(session, options);
+  return yield* readFactsOnceBack(session, options);
+}
+
+/** The facts; a board that goes away meanwhile, as one whose watchdog bites, is waited for and asked again. */
+async function* readFactsOnceBack(
+  session: Session,
+  options: FlashOptions,
+): AsyncGenerator<FlashEvent, BoardFacts, void> {
+  const { signal, withinMs } = options;
+  for (let tries = 1; ; tries++) {
+    try {
+      return await readFacts(session, options);
+    } catch (error) {
+      if (!isAway(error) || tries === MOST_RESTARTS) throw error;
+    }
+    yield* untilAnswering(session, { signal, withinMs });
+    await identify(session.client, { signal });
+  }
 }
 
 function judge(
   before: BoardFacts,
   after: BoardFacts,
-  hash: Uint8Array,
-  imageNumber: number,
+  target: Target,
 ): { runs: true; says: string } | { runs: false; says: string; hint: string } {
-  const running = runningSlot(after, imageNumber)?.content;
-  // The bootloader lists what lies in the primary slot without having started it.
-  const runs = after.server !== "recovery" && running?.hash !== undefined && equal(running.hash, hash);
-  if (runs) return { runs, says: `The board runs version ${running.version} with the hash that was sent.` };
-  return { runs: false, ...explainOldImage(before, after, hash, imageNumber) };
+  const { hash, imageNumber } = target;
+  if (!runs(after, target)) return { runs: false, ...explainOldImage(before, after, hash, imageNumber) };
+  const version = runningSlot(after, imageNumber)?.content?.version;
+  return { runs: true, says: `The board runs version ${version} with the hash that was sent.` };
 }
 
 const ECHO: HealthCheck = {
@@ -346,42 +421,45 @@ async function* checkHealth(
   return undefined;
 }
 
-interface Candidate {
+interface Candidate extends Target {
   /** The image is on trial: a reset reverts it. */
   trial: boolean;
-  hash: Uint8Array;
-  imageNumber: number;
 }
+
+type Ending = Pick<FlashResult, "outcome" | "says" | "hint" | "after" | "reverted">;
 
 /** The image is not well: lets the board revert it, where it can. */
 async function* giveUp(
   session: Session,
   why: string,
-  { trial, hash, imageNumber }: Candidate,
+  candidate: Candidate,
   options: FlashOptions,
-): AsyncGenerator<FlashEvent, Pick<FlashResult, "outcome" | "says" | "hint" | "after" | "reverted">, void> {
-  const unwell = { outcome: "unhealthy" as const, reverted: false };
-  if (!trial) {
+): AsyncGenerator<FlashEvent, Ending, void> {
+  const { signal, withinMs } = options;
+  if (!candidate.trial) {
     const says = `${why} This board has no trial boot, so the image stays.`;
-    return { ...unwell, says, hint: "Flash a working image, or use serial recovery." };
+    const hint = "Flash a working image, or use serial recovery.";
+    return { outcome: "unhealthy", reverted: false, says, hint };
   }
-  yield* restart(session, options);
-  const after = await readFacts(session, options);
-  const running = runningSlot(after, imageNumber)?.content;
-  const reverted = after.server !== "recovery" && running?.hash !== undefined && !equal(running.hash, hash);
+  yield* untilAnswering(session, { signal, withinMs });
+  if (runs(await readFacts(session, options), candidate)) yield* restart(session, options);
+  const after = yield* readFactsOnceBack(session, options);
+  const reverted = after.server !== "recovery" && !runs(after, candidate);
+  const version = runningSlot(after, candidate.imageNumber)?.content?.version;
   const says = reverted
-    ? `${why} The board was reset and went back to version ${running?.version}.`
+    ? `${why} The board was reset and went back to version ${version}.`
     : `${why} The board was reset but did not go back to the old image.`;
-  return { ...unwell, reverted, says, after };
+  return { outcome: "unhealthy", reverted, says, after };
 }
 
 /** The image is well: confirms it unless told otherwise, and reads back that it took. */
 async function* keep(
   session: Session,
   after: BoardFacts,
-  { trial, hash, imageNumber }: Candidate,
+  candidate: Candidate,
   options: FlashOptions,
-): AsyncGenerator<FlashEvent, Pick<FlashResult, "outcome" | "says" | "hint" | "after">, void> {
+): AsyncGenerator<FlashEvent, Ending, void> {
+  const { trial, imageNumber } = candidate;
   const running = runningSlot(after, imageNumber)?.content;
   const version = running?.version ?? "";
   if (running?.confirmed) {
@@ -398,31 +476,41 @@ async function* keep(
       after,
     };
   }
-  try {
-    // Without a hash the running image is meant; further image numbers are only told apart by theirs.
-    await session.client.send(imageMark, imageNumber === 0 ? { confirm: true } : { hash, confirm: true }, {
-      signal: options.signal,
-    });
-  } catch (error) {
-    if (!(error instanceof DeviceError)) throw error;
-    if (error.rcName === "ENOTSUP" && !trial)
-      return { outcome: "running", says: `Version ${version} runs; this board has no confirmation.`, after };
-    return {
-      outcome: "not-confirmed",
-      says: `Version ${version} runs but does not let itself be confirmed: ${error.message}`,
-      hint: "The next reset reverts it.",
-      after,
-    };
+  const refusal = yield* confirmRunning(session, candidate, options);
+  if (refusal?.rcName === "ENOTSUP" && !trial)
+    return { outcome: "running", says: `Version ${version} runs; this board has no confirmation.`, after };
+  const outcome = "not-confirmed";
+  if (refusal !== undefined) {
+    const says = `Version ${version} runs but does not let itself be confirmed: ${refusal.message}`;
+    return { outcome, says, hint: "The next reset reverts it.", after };
   }
-  const confirmed = await readFacts(session, options);
-  if (!runningSlot(confirmed, imageNumber)?.content?.confirmed) {
-    return {
-      outcome: "not-confirmed",
-      says: `The board accepted the confirmation of version ${version}, but does not show it.`,
-      hint: "The next reset may revert it.",
-      after: confirmed,
-    };
+  const end = yield* readFactsOnceBack(session, options);
+  if (!runs(end, candidate)) {
+    const says = `Version ${version} was lost while it was being confirmed. ${explainOldImage(after, end, candidate.hash, imageNumber).says}`;
+    return { outcome, says, hint: "Flash it again.", after: end };
+  }
+  if (!runningSlot(end, imageNumber)?.content?.confirmed) {
+    const says = `The board accepted the confirmation of version ${version}, but does not show it.`;
+    return { outcome, says, hint: "The next reset may revert it.", after: end };
   }
   yield { step: "confirmed" };
-  return { outcome: "confirmed", says: `Version ${version} runs and is confirmed.`, after: confirmed };
+  return { outcome: "confirmed", says: `Version ${version} runs and is confirmed.`, after: end };
+}
+
+/** Asks the running image to stay. Returns the board's refusal, when it refuses; a lost answer is left to the reading back. */
+async function* confirmRunning(
+  session: Session,
+  { hash, imageNumber }: Target,
+  { signal, withinMs }: FlashOptions,
+): AsyncGenerator<FlashEvent, DeviceError | undefined, void> {
+  // Without a hash the running image is meant; further image numbers are only told apart by theirs.
+  const request = imageNumber === 0 ? { confirm: true } : { hash, confirm: true };
+  try {
+    await session.client.send(imageMark, request, { signal });
+  } catch (error) {
+    if (error instanceof DeviceError) return error;
+    if (!isAway(error)) throw error;
+    yield* untilAnswering(session, { signal, withinMs });
+  }
+  return undefined;
 }

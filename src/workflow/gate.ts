@@ -9,7 +9,7 @@ import {
   type Version,
   VersionError,
 } from "../image/version.js";
-import { type BoardFacts, runningSlot, type SlotContent, type SlotFacts } from "./facts.js";
+import { type BoardFacts, runningSlot, type SlotContent, type SlotFacts, slotsOf } from "./facts.js";
 
 /**
  * `fail` stops the flash before a byte is sent. `warn`: allowed, but worth knowing. `unknown`: the board does not
@@ -267,10 +267,15 @@ function version({ image, facts, imageNumber }: GateInput): Judgement {
   return { result: "warn", says: `Version ${mine} is older than the running ${running.version}.` };
 }
 
-function slotFree({ facts, imageNumber }: GateInput): Judgement {
+function slotFree({ image, facts, imageNumber }: GateInput): Judgement {
   if (facts.server === "recovery")
     return { result: "pass", says: "Serial recovery writes over the primary slot." };
+  const hash = image.imageHash?.value;
+  const isThis = (content: SlotContent) =>
+    hash !== undefined && content.hash !== undefined && equal(content.hash, hash);
   const running = runningSlot(facts, imageNumber)?.content;
+  if (running?.active && !running.confirmed && isThis(running))
+    return { result: "pass", says: "This very image runs already, on trial: it need not be sent." };
   if (running?.active && !running.confirmed) {
     return {
       result: "fail",
@@ -279,6 +284,11 @@ function slotFree({ facts, imageNumber }: GateInput): Judgement {
     };
   }
   const pending = slotsOf(facts, imageNumber).find((slot) => slot.content?.pending && !slot.content.active);
+  if (pending?.content && isThis(pending.content))
+    return {
+      result: "pass",
+      says: "This very image is marked for the next boot already: it need not be sent.",
+    };
   if (pending?.content) {
     return {
       result: "fail",
@@ -314,6 +324,11 @@ function wayBack({ facts, throughRecovery }: GateInput): Judgement {
   };
 }
 
+/** False when the board says that it has no trial boot; a board that does not say may have one. */
+export function mayRevert({ bootloader }: BoardFacts): boolean {
+  return bootloader?.mode === undefined || MODES_WITH_REVERT.includes(bootloader.mode);
+}
+
 /** The slot that an upload goes to. */
 export function targetSlot(facts: BoardFacts, imageNumber: number): SlotFacts | undefined {
   const wanted = facts.server === "recovery" ? 0 : 1;
@@ -322,10 +337,6 @@ export function targetSlot(facts: BoardFacts, imageNumber: number): SlotFacts | 
   // direct-XIP may run from slot 1: uploads then go to slot 0.
   const other = running?.content?.active && running.slot === 1 ? 0 : wanted;
   return slots.find((slot) => slot.slot === other);
-}
-
-function slotsOf(facts: BoardFacts, imageNumber: number): readonly SlotFacts[] {
-  return facts.images.find((entry) => entry.image === imageNumber)?.slots ?? [];
 }
 
 /** `1.2.3` or `1.2.3.4`, as a board writes it; undefined for `<???>`. */

@@ -22,6 +22,11 @@ export class AwayError extends BootproofError {
   }
 }
 
+/** True when the board gave no answer, or the way to it is gone: worth waiting for. */
+export function isAway(error: unknown): error is RequestTimeout | TransportError {
+  return error instanceof RequestTimeout || error instanceof TransportError;
+}
+
 export type WatchEvent =
   /** The board stopped answering, or its port went away. */
   | { step: "away" }
@@ -112,7 +117,7 @@ export async function* untilRestarted(
       yield { step: "back", afterMs: elapsed() };
       return true;
     }
-    await delay(REST_MS, undefined, { signal });
+    await rest(REST_MS, signal);
   }
   return false;
 }
@@ -150,13 +155,15 @@ export async function* staysUp(
   options: StayOptions,
 ): AsyncGenerator<WatchEvent, boolean, void> {
   const { signal, fingerprint, forMs, withinMs } = options;
-  const before = await fingerprint(signal);
+  const before = await readThrough(fingerprint, signal);
   const start = performance.now();
   while (performance.now() - start < forMs) {
-    await delay(REST_MS, undefined, { signal });
+    await rest(REST_MS, signal);
     if ((await probe(session, signal)) !== undefined) yield* untilAnswering(session, { signal, withinMs });
   }
-  return (await fingerprint(signal)) === before;
+  const after = await readThrough(fingerprint, signal);
+  if (after === INTERRUPTED) yield* untilAnswering(session, { signal, withinMs });
+  return after === before && after !== INTERRUPTED;
 }
 
 /** One sign of life, or the error that says there was none. Any answer is one, a refusal too. */
@@ -166,17 +173,20 @@ async function probe(session: Session, signal: AbortSignal | undefined): Promise
     return undefined;
   } catch (error) {
     if (error instanceof DeviceError) return undefined;
-    if (error instanceof RequestTimeout || error instanceof TransportError) return error;
+    if (isAway(error)) return error;
     throw error;
   }
 }
 
-/** The fingerprint; a board that restarts in the middle of the question counts as changed. */
+/** What is read from a board that restarts in the middle of the question. */
+const INTERRUPTED = "interrupted";
+
+/** The fingerprint, or {@link INTERRUPTED}, which is like no other. */
 async function readThrough(fingerprint: Fingerprint, signal: AbortSignal | undefined): Promise<string> {
   try {
     return await fingerprint(signal);
   } catch (error) {
-    if (error instanceof RequestTimeout || error instanceof TransportError) return "interrupted";
+    if (isAway(error)) return INTERRUPTED;
     throw error;
   }
 }
@@ -193,8 +203,13 @@ async function reopenQuietly(session: Session, signal: AbortSignal | undefined):
   } catch (error) {
     const passing = ["not-found", "busy", "permission", "refused", "lost", "failed", "timeout"];
     if (!(error instanceof BootproofError) || !passing.includes(error.code)) throw error;
-    await delay(REST_MS * 2, undefined, { signal });
+    await rest(REST_MS * 2, signal);
   }
+}
+
+/** Rests; abort throws the signal's own reason, where node throws an AbortError around it. */
+async function rest(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  await delay(ms, undefined, { signal }).catch(() => signal?.throwIfAborted());
 }
 
 /** Runs an inner wait whose events would only repeat what has been said. */

@@ -1,10 +1,8 @@
-import { RequestTimeout } from "../client/client.js";
 import { BootproofError } from "../errors.js";
 import { HASHES } from "../image/algorithms.js";
 import { dataRoom } from "../smp/capacity.js";
 import { imageUpload } from "../smp/groups/image.js";
-import { TransportError } from "../transport/transport.js";
-import { untilAnswering, type WatchEvent } from "./reconnect.js";
+import { isAway, untilAnswering, type WatchEvent } from "./reconnect.js";
 import type { Session } from "./session.js";
 
 export type UploadErrorCode =
@@ -60,6 +58,8 @@ const FIRST_TIMEOUT_MS = 40_000;
 /** The device may repeat an offset after a lost line; this often is no accident. */
 const MOST_REPEATS = 8;
 const MOST_LOST_LINKS = 10;
+/** Times the file's length that may travel: a board that forgets everything with each lost link needs eleven. */
+const MOST_TIMES_SENT = 20;
 /** The first chunk must hold the image header, MCUboot's `struct image_header`. */
 const FIRST_CHUNK_MIN = 32;
 
@@ -95,10 +95,11 @@ export async function* upload(
       sentBytes += chunk.data.length;
       repeats = answer.off > offset ? 0 : repeats + 1;
       offset = acceptedOffset(file, answer.off, { offset, repeats });
+      if (sentBytes > MOST_TIMES_SENT * file.length) throw inCircles(offset, sentBytes);
       if (offset === file.length && answer.match === false) throw damaged(offset);
       yield { step: "sent", sent: offset, total: file.length };
     } catch (error) {
-      if (!(error instanceof RequestTimeout || error instanceof TransportError)) throw error;
+      if (!isAway(error)) throw error;
       if (++lostLinks > MOST_LOST_LINKS) throw error;
       yield { step: "link-lost", at: offset, why: error.message };
       yield* untilAnswering(session, { signal: options.signal, withinMs: options.reconnectWithinMs });
@@ -162,6 +163,15 @@ function acceptedOffset(file: Uint8Array, wanted: number, at: { offset: number; 
     );
   }
   return wanted;
+}
+
+function inCircles(offset: number, sentBytes: number): UploadError {
+  return new UploadError(
+    "stuck",
+    offset,
+    `The device keeps asking for bytes that it has had: ${sentBytes} have been sent so far.`,
+    "Another program may be uploading too; close it, erase the slot with bootproof image erase, and try again.",
+  );
 }
 
 function damaged(offset: number): UploadError {
