@@ -13,6 +13,8 @@ export interface Config {
   keys: string[];
   /** Image files whose versions and counters are known, to explain what a board holds. */
   known: string[];
+  /** Plug-in files, whose commands are there without --plugin. */
+  plugins: string[];
 }
 
 /** The config file cannot be read as one. */
@@ -47,7 +49,7 @@ export function loadConfig(): Config {
     }
     return parseConfig(path, text);
   }
-  return { boards: {}, keys: [], known: [] };
+  return { boards: {}, keys: [], known: [], plugins: [] };
 }
 
 /** @throws ConfigError naming the field that is wrong */
@@ -55,7 +57,7 @@ export function parseConfig(path: string, text: string): Config {
   const wrong = (what: string, cause?: unknown) =>
     new ConfigError("bad-config", `${path}: ${what}`, {
       cause,
-      hint: 'it is a JSON object with the optional fields "device", "boards", "keys" and "known"',
+      hint: 'it is a JSON object with the optional fields "device", "boards", "keys", "known" and "plugins"',
     });
   let data: unknown;
   try {
@@ -67,7 +69,7 @@ export function parseConfig(path: string, text: string): Config {
     throw wrong("the top level is not an object");
   const fields = new Map(Object.entries(data));
   for (const name of fields.keys()) {
-    if (!["device", "boards", "keys", "known"].includes(name)) throw wrong(`unknown field "${name}"`);
+    if (!["device", "boards", "keys", "known", "plugins"].includes(name)) throw wrong(`unknown field "${name}"`);
   }
   const files = (name: string): string[] => {
     const list = fields.get(name) ?? [];
@@ -90,5 +92,6 @@ export function parseConfig(path: string, text: string): Config {
     boards: boards as Record<string, string>,
     keys: files("keys"),
     known: files("known"),
+    plugins: files("plugins"),
   };
 }

@@ -225,12 +225,15 @@ export async function readKeys(files: readonly string[]): Promise<Key[]> {
   return Promise.all(files.map(async (file) => parseKey(readInput(file))));
 }
 
-/** Image files whose hashes may turn up in a slot. A file in the config that is no image is worth a word, not an end. */
+/**
+ * Images whose hashes may turn up in a slot, from image files and lists of what was released. A file that is neither is
+ * worth a word, not an end.
+ */
 export async function readKnown(files: readonly string[], out: Output): Promise<KnownImage[]> {
-  const { knownImage } = await import("../workflow/facts.js");
+  const { knownImages } = await import("../workflow/known-images.js");
   return files.flatMap((file) => {
     try {
-      return knownImage(file, readInput(file)) ?? [];
+      return knownImages(file, readInput(file));
     } catch (error) {
       if (!(error instanceof BootproofError)) throw error;
       out.note(`Left out of the known images: ${file}: ${error.message}`);

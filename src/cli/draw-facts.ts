@@ -1,9 +1,22 @@
 import { toHex } from "../bytes.js";
-import type { BoardFacts, BootEvent, ImageFacts, SlotContent, Sourced } from "../workflow/facts.js";
+import type {
+  BoardFacts,
+  BootEvent,
+  FactSource,
+  ImageFacts,
+  SlotContent,
+  Sourced,
+} from "../workflow/facts.js";
 import { printable, table, tone } from "./output.js";
 
 const NOT_REPORTED = "not reported";
-const SOURCES = { device: "device", "known-file": "known file" } as const;
+const SOURCES: Readonly<Record<FactSource, string>> = {
+  device: "device",
+  "bootloader-info": "device, bootloader info",
+  "image-list": "device, image list",
+  "slot-info": "device, slot info",
+  "known-file": "known file",
+};
 
 /** A board as a page for people. Every figure says where it comes from, or that nobody reports it. */
 export function drawFacts(facts: BoardFacts): string {
@@ -39,6 +52,7 @@ export function drawFacts(facts: BoardFacts): string {
     drawSlots(facts.images),
     "",
     ...facts.images.map((image) => pair(`counter ${image.image}`, storedCounter(image))),
+    ...facts.images.flatMap(drawSigners),
   ];
   const events = facts.events ?? [];
   if (events.length > 0)
@@ -85,6 +99,15 @@ export function drawEvent({ type, image, slot, reason, value }: BootEvent): stri
     value !== undefined && `value ${value}`,
   ];
   return `${printable(type)}: ${details.filter(Boolean).join(", ")}`;
+}
+
+/** Which key signed what lies in a slot: no board tells, but a known file may. */
+function drawSigners({ slots }: ImageFacts): string[] {
+  return slots.flatMap(({ image, slot, content }) =>
+    content?.signedBy === undefined
+      ? []
+      : [pair("signed by", `${content.signedBy.value}: image ${image} slot ${slot} (known file)`)],
+  );
 }
 
 function storedCounter({ image, storedCounter: stored }: ImageFacts): string {

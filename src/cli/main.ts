@@ -25,6 +25,19 @@ const commands: readonly (readonly [name: string, summary: string, load: () => P
   ["verify", "check an image file against keys", () => import("./commands/verify.js")],
   ["inspect", "show what is in an image file", () => import("./commands/inspect.js")],
   ["keys", "make signing keys, show their public halves and hashes", () => import("./commands/keys.js")],
+  ["fs", "files on a board: put, get, hash, size, list", () => import("./commands/fs.js")],
+  ["shell", "run commands of a board's shell", () => import("./commands/shell.js")],
+  ["settings", "read and change a board's settings", () => import("./commands/settings.js")],
+  ["stats", "a board's statistics, once or as a live table", () => import("./commands/stats.js")],
+  ["tasks", "a board's threads and their stacks", () => import("./commands/tasks.js")],
+  ["time", "show or set a board's clock", () => import("./commands/time.js")],
+  ["params", "the size and number of a board's buffers", () => import("./commands/params.js")],
+  ["groups", "which groups of commands a board has", () => import("./commands/groups.js")],
+  ["echo", "have a board repeat a text: the plainest sign of life", () => import("./commands/echo.js")],
+  ["storage", "erase a board's storage partition", () => import("./commands/storage.js")],
+  ["raw", "any command of any group by its numbers", () => import("./commands/raw.js")],
+  ["console", "a terminal on a board's wire, SMP beside it", () => import("./commands/console.js")],
+  ["trace", "show a trace, or answer from it as the board did", () => import("./commands/trace.js")],
   ["board", "start an emulated board and say how to reach it", () => import("./commands/board.js")],
   ["demo", "the main job on an emulated board, good and bad images", () => import("./commands/demo.js")],
 ];
@@ -40,12 +53,54 @@ async function build(argv: readonly string[]): Promise<Command> {
     .version(version(), "-V, --version", "print the version")
     .helpOption("-h, --help", "show help for a command")
     .showHelpAfterError("(bootproof --help lists the commands)")
+    .option("--plugin <file>", "add the commands of a plug-in file (repeatable)", several)
     .exitOverride();
   for (const [name, summary, load] of commands) {
     const command = program.command(name).description(summary).exitOverride();
     if (argv.includes(name)) (await load()).define(command);
   }
+  await addPlugins(program, argv);
   return program;
+}
+
+/** The verbs of plug-ins: those named on the command line, and the config file's unless a verb of ours was asked for. */
+async function addPlugins(program: Command, argv: readonly string[]): Promise<void> {
+  const { files, verb } = readPluginOptions(argv);
+  // The config file is read only when a verb of ours does not explain the command line, or all are to be listed.
+  const ours = commands.some(([name]) => name === verb) || argv.includes("--version") || argv.includes("-V");
+  const configured = ours ? [] : (await import("./config.js")).loadConfig().plugins;
+  const wanted = [...new Set([...files, ...configured])];
+  if (wanted.length === 0) return;
+  const [{ loadPlugin, PluginError }, { definePlugin }] = await Promise.all([
+    import("./plugins.js"),
+    import("./commands/plugin.js"),
+  ]);
+  for (const file of wanted) {
+    const plugin = await loadPlugin(file);
+    if (program.commands.some((command) => command.name() === plugin.name))
+      throw new PluginError(file, `there is a command "${plugin.name}" already`, {
+        hint: "choose another name for the plug-in",
+      });
+    definePlugin(program.command(plugin.name).description(plugin.does).exitOverride(), plugin);
+  }
+}
+
+/** What must be known before the commands are: the plug-in files, and the first word that is no option. */
+function readPluginOptions(argv: readonly string[]): { files: string[]; verb: string | undefined } {
+  const files: string[] = [];
+  let verb: string | undefined;
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at]!;
+    if (word === "--") break;
+    if (word.startsWith("--plugin=")) files.push(word.slice("--plugin=".length));
+    else if (word === "--plugin" && argv[at + 1] !== undefined) files.push(argv[++at]!);
+    else if (!word.startsWith("-")) verb ??= word;
+  }
+  return { files, verb };
+}
+
+function several(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
 }
 
 /** One error, said once: what happened and why, then what to try. */

@@ -1,22 +1,34 @@
 import { toHex } from "../bytes.js";
 import type { SendOptions } from "../client/client.js";
-import { type Image, parseImage } from "../image/image.js";
-import { formatVersion } from "../image/version.js";
 import type { Command, ResponseOf } from "../smp/command.js";
 import { imageList, imageSlotInfo } from "../smp/groups/image.js";
 import { BOOTLOADER_MODES, osBootloaderInfo, osInfo } from "../smp/groups/os.js";
 import { trustBoot, trustCounters, trustEvents, trustKeys } from "../smp/groups/trust.js";
 import { DeviceError } from "../smp/message.js";
 import { ShapeError } from "../smp/schema.js";
+import type { KnownImage } from "./known-images.js";
 import type { Session } from "./session.js";
+import { counterBeside, queryCounters } from "./vendor-counters.js";
 
-/**
- * A figure and where it was read: `device` = the board said so; `known-file` = an image file with the hash that the board
- * reports. What nobody reports is absent.
- */
+export { type KnownImage, knownImage } from "./known-images.js";
+
+/** Where a figure was read. */
+export type FactSource =
+  /** The board's trust group said so. */
+  | "device"
+  /** The board's answer to a vendor's bootloader-info query. */
+  | "bootloader-info"
+  /** A vendor's key beside the slot, in the board's image list. */
+  | "image-list"
+  /** A vendor's key beside the slot, in the board's slot information. */
+  | "slot-info"
+  /** An image file here, or a list of known images, with the hash that the board reports. */
+  | "known-file";
+
+/** A figure and where it was read. What nobody reports is absent. */
 export interface Sourced<T> {
   value: T;
-  source: "device" | "known-file";
+  source: FactSource;
 }
 
 export interface SlotFacts {
@@ -44,6 +56,8 @@ export interface SlotContent {
   bootable: boolean;
   /** TLV 0x50 of this image. */
   securityCounter?: Sourced<number>;
+  /** Hash of the key that signed it, hex. */
+  signedBy?: Sourced<string>;
 }
 
 export interface ImageFacts {
@@ -90,26 +104,6 @@ export interface BoardFacts {
   reportsTrust: boolean;
 }
 
-/** An image file at hand, to explain what a board holds. */
-export interface KnownImage {
-  file: string;
-  hash: string;
-  version: string;
-  securityCounter?: number;
-}
-
-/** What a file at hand says of the image in it. Throws `ImageError`. */
-export function knownImage(file: string, bytes: Uint8Array): KnownImage | undefined {
-  const image: Image = parseImage(bytes);
-  if (image.imageHash === undefined) return undefined;
-  return {
-    file,
-    hash: toHex(image.imageHash.value),
-    version: formatVersion(image.header.version),
-    ...(image.securityCounter === undefined ? {} : { securityCounter: image.securityCounter }),
-  };
-}
-
 export interface FactsOptions {
   signal?: AbortSignal | undefined;
   /** Image files whose hash may turn up in a slot. */
@@ -130,6 +124,7 @@ export async function readFacts(session: Session, options: FactsOptions = {}): P
   const sizes = await ask(imageSlotInfo, {});
   const boot = await ask(trustBoot, {});
   const counters = boot && (await ask(trustCounters, {}));
+  const queried = counters || !named ? new Map() : await queryCounters(client, { signal });
   const keys = boot && (await ask(trustKeys, {}));
   const events = boot && (await ask(trustEvents, {}));
 
@@ -153,9 +148,13 @@ export async function readFacts(session: Session, options: FactsOptions = {}): P
             modeFrom:
               mode === undefined ? undefined : boot ? ("bootloader" as const) : ("application" as const),
           }),
-    images: arrange(state.images, sizes?.images ?? [], counters?.images ?? [], known),
+    images: arrange(
+      state.images,
+      { sizes: sizes?.images ?? [], counters: counters?.images ?? [], queried },
+      known,
+    ),
     trustedKeys: keys?.keys,
-    boot: boot && { cause: boot.cause, boots: boot.boots },
+    boot: bootFacts(boot),
     events: events?.events.map((event) => defined({ ...event })) as BootEvent[] | undefined,
     reportsTrust: boot !== undefined,
   }) as BoardFacts;
@@ -186,41 +185,57 @@ type StateEntry = ResponseOf<typeof imageList>["images"][number];
 type SizeEntry = ResponseOf<typeof imageSlotInfo>["images"][number];
 type CounterEntry = ResponseOf<typeof trustCounters>["images"][number];
 
-function arrange(
-  state: readonly StateEntry[],
-  sizes: readonly SizeEntry[],
-  counters: readonly CounterEntry[],
-  known: readonly KnownImage[],
-): ImageFacts[] {
+/** What the board told beside its image list. */
+interface Told {
+  sizes: readonly SizeEntry[];
+  counters: readonly CounterEntry[];
+  /** Stored counters by image number, from a vendor's query. */
+  queried: ReadonlyMap<number, number>;
+}
+
+function arrange(state: readonly StateEntry[], told: Told, known: readonly KnownImage[]): ImageFacts[] {
   const numbers = new Set([
     ...state.map((entry) => entry.image ?? 0),
-    ...sizes.map((entry) => entry.image),
-    ...counters.map((entry) => entry.image),
+    ...told.sizes.map((entry) => entry.image),
+    ...told.counters.map((entry) => entry.image),
+    ...told.queried.keys(),
   ]);
-  return [...numbers]
-    .sort((a, b) => a - b)
-    .map((image) => {
-      const sizesOf = sizes.find((entry) => entry.image === image);
-      const counterOf = counters.find((entry) => entry.image === image);
-      const stored = counterOf?.counter;
+  return [...numbers].sort((a, b) => a - b).map((image) => imageFacts(image, state, told, known));
+}
+
+function imageFacts(
+  image: number,
+  state: readonly StateEntry[],
+  told: Told,
+  known: readonly KnownImage[],
+): ImageFacts {
+  const sizes = told.sizes.find((entry) => entry.image === image);
+  const counters = told.counters.find((entry) => entry.image === image);
+  return defined({
+    image,
+    storedCounter: firstTold<number>([
+      ["device", counters?.counter],
+      ["bootloader-info", told.queried.get(image)],
+    ]),
+    slots: slotNumbers(image, state, sizes).map((slot) => {
+      const entry = state.find((candidate) => (candidate.image ?? 0) === image && candidate.slot === slot);
+      const size = sizes?.slots.find((candidate) => candidate.slot === slot);
+      const counter = counters?.slots.find((candidate) => candidate.slot === slot)?.counter;
       return defined({
         image,
-        storedCounter: stored === undefined ? undefined : { value: stored, source: "device" as const },
-        slots: slotNumbers(image, state, sizesOf).map((slot) =>
-          defined({
-            image,
-            slot,
-            size: sizesOf?.slots.find((entry) => entry.slot === slot)?.size,
-            maxImageSize: sizesOf?.max_image_size,
-            content: contentOf(
-              state.find((entry) => (entry.image ?? 0) === image && entry.slot === slot),
-              counterOf?.slots.find((entry) => entry.slot === slot)?.counter,
-              known,
-            ),
-          }),
-        ),
-      }) as ImageFacts;
-    });
+        slot,
+        size: size?.size,
+        maxImageSize: sizes?.max_image_size,
+        content: entry && contentOf(entry, { counter, size }, known),
+      });
+    }),
+  }) as ImageFacts;
+}
+
+/** The first figure that is there, with its source. */
+function firstTold<T>(figures: readonly (readonly [FactSource, T | undefined])[]): Sourced<T> | undefined {
+  const told = figures.find(([, value]) => value !== undefined);
+  return told && { value: told[1]!, source: told[0] };
 }
 
 function slotNumbers(image: number, state: readonly StateEntry[], sizes: SizeEntry | undefined): number[] {
@@ -229,14 +244,12 @@ function slotNumbers(image: number, state: readonly StateEntry[], sizes: SizeEnt
 }
 
 function contentOf(
-  entry: StateEntry | undefined,
-  counter: number | undefined,
+  entry: StateEntry,
+  told: { counter: number | undefined; size: SizeEntry["slots"][number] | undefined },
   known: readonly KnownImage[],
-): SlotContent | undefined {
-  if (entry === undefined) return undefined;
+): SlotContent {
   const hash = entry.hash && toHex(entry.hash);
   const file = known.find((candidate) => candidate.hash === hash);
-  const fromFile = file?.securityCounter;
   return defined({
     version: entry.version,
     hash: entry.hash,
@@ -245,13 +258,20 @@ function contentOf(
     pending: entry.pending ?? false,
     permanent: entry.permanent ?? false,
     bootable: entry.bootable ?? false,
-    securityCounter:
-      counter !== undefined
-        ? { value: counter, source: "device" as const }
-        : fromFile === undefined
-          ? undefined
-          : { value: fromFile, source: "known-file" as const },
+    securityCounter: firstTold<number>([
+      ["device", told.counter],
+      ["image-list", counterBeside(entry)],
+      ["slot-info", told.size && counterBeside(told.size)],
+      ["known-file", file?.securityCounter],
+    ]),
+    signedBy: firstTold<string>([["known-file", file?.keyHash]]),
   }) as SlotContent;
+}
+
+/** Servers that read what the bootloader left know its mode, but not always what came before. */
+function bootFacts(boot: ResponseOf<typeof trustBoot> | undefined): BoardFacts["boot"] {
+  if (boot?.cause === undefined || boot.boots === undefined) return undefined;
+  return { cause: boot.cause, boots: boot.boots };
 }
 
 /** The answer, or undefined when the device does not know the question (any refusal) or answers with nonsense. */

@@ -1,11 +1,12 @@
 import { concat, equal } from "../bytes.js";
-import type { Client } from "../client/client.js";
+import { type Client, RequestTimeout } from "../client/client.js";
 import { BootproofError } from "../errors.js";
 import { dataRoom } from "../smp/capacity.js";
 import { fsClose, fsDownload, fsStatus, fsUpload } from "../smp/groups/fs.js";
 import { DeviceError } from "../smp/message.js";
+import { TransportError } from "../transport/transport.js";
 import { beginsWith, type FileProof } from "./file-hash.js";
-import { isAway, untilAnswering, type WatchEvent } from "./reconnect.js";
+import { untilAnswering, type WatchEvent } from "./reconnect.js";
 import type { Session } from "./session.js";
 
 export type FileTransferErrorCode =
@@ -225,7 +226,8 @@ class Transfer {
     try {
       return await step();
     } catch (error) {
-      if (!isAway(error) || ++this.#lostLinks > MOST_LOST_LINKS) throw error;
+      const isAway = error instanceof RequestTimeout || error instanceof TransportError;
+      if (!isAway || ++this.#lostLinks > MOST_LOST_LINKS) throw error;
       yield { step: "link-lost", at: offset, why: error.message };
       const { signal, reconnectWithinMs: withinMs } = this.#options;
       yield* untilAnswering(this.#session, { signal, withinMs });

@@ -10,8 +10,8 @@ interface InfoOptions extends BoardOptions {
 export function define(command: Command): void {
   boardOptions(command)
     .option(
-      "--known <image>",
-      "an image file that may be on the board, to name its security counter (repeatable)",
+      "--known <file>",
+      "an image that may be on the board, or a JSON list of released ones, to name its counter and key (repeatable)",
       several,
     )
     .action((options: InfoOptions) =>

@@ -62,8 +62,10 @@ export const trustBoot = command({
   response: {
     /** As `mode` of OS bootloader info, but from the bootloader itself. */ mode: int,
     /** `application` or `recovery`. */ state: text,
-    /** Of the last reset: `power-on`, `software`, `watchdog`, `fault`. */ cause: text,
-    /** Boots since power on. */ boots: uint,
+    /** Of the last reset: `power-on`, `software`, `watchdog`, `fault`. Absent when the server cannot know. */
+    cause: optional(text),
+    /** Boots since power on. Absent when nobody counts them. */ boots: optional(uint),
+    /** The slot that runs, when the bootloader says so. */ slot: optional(uint),
   },
 });
 

@@ -1,0 +1,223 @@
+import type { Command } from "commander";
+import { identify } from "../../client/connect.js";
+import { BootproofError } from "../../errors.js";
+import { imageList } from "../../smp/groups/image.js";
+import { osEcho, osReset } from "../../smp/groups/os.js";
+import { isPipe, openStream } from "../../transport/address.js";
+import {
+  type BoardOptions,
+  boardOptions,
+  type Context,
+  chooseDevice,
+  inContext,
+  startEmulated,
+} from "../context.js";
+import { drawValue } from "../draw-value.js";
+import { UsageError } from "../exit.js";
+import { LineStamper, logTo, type StampedLine } from "../log-file.js";
+import { NotDoneError } from "../not-done.js";
+import { printable } from "../output.js";
+import { Terminal } from "../terminal.js";
+import { TerminalFilter } from "../terminal-safe.js";
+import { traceTo } from "../trace-file.js";
+
+interface ConsoleOptions extends BoardOptions {
+  logFile?: string;
+  until?: string;
+  for?: number;
+}
+
+export function define(command: Command): void {
+  boardOptions(command)
+    .option("--log-file <file>", "keep what the board says in this file, each line with its time")
+    .option("--until <text>", "end when a line with this text arrives")
+    .option("--for <seconds>", "end after so long", readSeconds)
+    .addHelpText("after", `\n${HELP}\nWithout a terminal, what arrives on stdin is typed to the board.`)
+    .action((options: ConsoleOptions) => inContext(options, (context) => converse(options, context)));
+}
+
+const HELP = `Everything typed goes to the board. Ctrl-] ends it; Ctrl-T and a key is a question over SMP, on the same wire:
+  e  does it answer?   i  its images   r  restart it   t  Ctrl-T itself   h  this help`;
+
+/** Why a console ended on its own. */
+type Ending = "heard" | "time" | "asked";
+
+async function converse(options: ConsoleOptions, context: Context): Promise<void> {
+  const { out, signal } = context;
+  const way = await wayTo(options, context);
+  const ending = new AbortController();
+  let ended: Ending | undefined;
+  const end = (why: Ending) => {
+    ended ??= why;
+    ending.abort();
+  };
+  const timer = options.for === undefined ? undefined : setTimeout(() => end("time"), options.for * 1000);
+  const screen = new Screen(options, context, () => end("heard"));
+  const terminal = new Terminal({
+    open: way.open,
+    onText: (text) => screen.show(text),
+    onAway: (why) => screen.remark(`away: ${why}`),
+    onBack: () => screen.remark("back"),
+    client: {
+      ...(options.trace === undefined ? {} : { trace: traceTo(options.trace) }),
+      ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
+    },
+    signal: AbortSignal.any([signal, ending.signal]),
+  });
+  const quitTyping = readKeys(terminal, screen, () => end("asked"));
+  try {
+    await terminal.run();
+    screen.flush();
+  } finally {
+    clearTimeout(timer);
+    quitTyping();
+    await way.close();
+  }
+  if (ended === undefined) signal.throwIfAborted();
+  if (options.until !== undefined && ended === "time")
+    throw new NotDoneError(
+      `The board did not say "${options.until}" within ${options.for} s.`,
+      "Look at what it said instead; bootproof console without --until shows everything.",
+    );
+  if (ended === "asked") out.note("");
+}
+
+async function wayTo(options: ConsoleOptions, context: Context) {
+  const address = await chooseDevice(options.device, context);
+  if (isPipe(address))
+    return { open: (signal: AbortSignal) => openStream(address, { signal }), close: async () => {} };
+  const board = await startEmulated(address.kind, address.variant, address.flash);
+  return { open: () => board.connect(), close: () => board.close() };
+}
+
+/** Where the board's words go: the screen as they come, and files and `--json` line by line. */
+class Screen {
+  readonly #stamper = new LineStamper();
+  readonly #filter = new TerminalFilter();
+  readonly #log: ((line: StampedLine) => void) | undefined;
+  readonly #options: ConsoleOptions;
+  readonly #context: Context;
+  readonly #onFound: () => void;
+  /** The end of what was heard, because a text to wait for may arrive in pieces and without a line end. */
+  #tail = "";
+
+  constructor(options: ConsoleOptions, context: Context, onFound: () => void) {
+    this.#options = options;
+    this.#context = context;
+    this.#onFound = onFound;
+    this.#log = options.logFile === undefined ? undefined : logTo(options.logFile);
+  }
+
+  show(text: string): void {
+    if (!this.#options.json)
+      process.stdout.write(process.stdout.isTTY ? this.#filter.push(text) : printableText(text));
+    this.#keep(this.#stamper.push(text, new Date()));
+    const { until } = this.#options;
+    if (until === undefined) return;
+    this.#tail = (this.#tail + text).slice(-(until.length + text.length));
+    if (this.#tail.includes(until)) this.#onFound();
+  }
+
+  /** A remark of ours between the board's words. */
+  remark(text: string): void {
+    this.#context.out.note(
+      `--- ${text.replaceAll("\n", "\n--- ")}`.replaceAll("\n", process.stdin.isTTY ? "\r\n" : "\n"),
+    );
+    this.#log?.({ at: new Date(), text: `--- ${printable(text)}` });
+  }
+
+  flush(): void {
+    this.#keep(this.#stamper.flush());
+  }
+
+  #keep(lines: readonly StampedLine[]): void {
+    for (const line of lines) {
+      this.#log?.(line);
+      if (this.#options.json)
+        this.#context.out.line({ at: line.at.toISOString(), text: line.text }, line.text);
+    }
+  }
+}
+
+/** Into a file or a pipe goes text without what moves a cursor. */
+function printableText(text: string): string {
+  return text
+    .split("\n")
+    .map((line) => printable(line.replace(/\r+$/, "")))
+    .join("\n");
+}
+
+const CTRL_T = 0x14;
+const CTRL_RIGHT_BRACKET = 0x1d;
+
+/** Types what arrives on stdin; on a terminal key by key, with ours picked out. Returns how to stop. */
+function readKeys(terminal: Terminal, screen: Screen, quit: () => void): () => void {
+  const { stdin } = process;
+  const keys = stdin.isTTY === true;
+  let asking = false;
+  const onData = (chunk: Uint8Array) => {
+    if (!keys) return void terminal.type(chunk);
+    const typed: number[] = [];
+    for (const key of chunk) {
+      if (asking) {
+        asking = false;
+        if (key === "t".charCodeAt(0)) typed.push(CTRL_T);
+        else void question(String.fromCharCode(key), terminal, screen);
+      } else if (key === CTRL_T) asking = true;
+      else if (key === CTRL_RIGHT_BRACKET) return quit();
+      else typed.push(key);
+    }
+    if (typed.length > 0) void terminal.type(Uint8Array.from(typed));
+  };
+  if (keys) {
+    stdin.setRawMode(true);
+    screen.remark("Ctrl-] ends it, Ctrl-T h helps");
+  }
+  stdin.on("data", onData);
+  return () => {
+    stdin.off("data", onData);
+    if (keys) stdin.setRawMode(false);
+    stdin.pause();
+    // A pipe that its writer keeps open would keep this program alive.
+    if (!keys) stdin.unref?.();
+  };
+}
+
+/** Asks the board something over SMP, on the wire that carries its text. */
+async function question(key: string, terminal: Terminal, screen: Screen): Promise<void> {
+  const ask = QUESTIONS[key];
+  const { client } = terminal;
+  if (ask === undefined) return screen.remark(HELP);
+  if (client === undefined) return screen.remark("the board is away");
+  try {
+    screen.remark(await ask(client));
+  } catch (error) {
+    if (!(error instanceof BootproofError)) throw error;
+    screen.remark(printable(error.message));
+  }
+}
+
+type Question = (client: NonNullable<Terminal["client"]>) => Promise<string>;
+
+const QUESTIONS: Readonly<Record<string, Question>> = {
+  e: async (client) => {
+    await client.send(osEcho, { d: "" });
+    return "it answers";
+  },
+  i: async (client) => {
+    await identify(client);
+    const { images } = await client.send(imageList, {});
+    return drawValue(images);
+  },
+  r: async (client) => {
+    await client.send(osReset, {});
+    return "it restarts";
+  },
+};
+
+function readSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds > 0 && seconds <= 86_400))
+    throw new UsageError(`--for "${text}" is not a number of seconds up to 86400.`);
+  return seconds;
+}

@@ -1,0 +1,20 @@
+import type { Command } from "commander";
+import { listGroups } from "../../workflow/groups.js";
+import { type BoardOptions, boardOptions, withBoard } from "../context.js";
+import { printable, table } from "../output.js";
+
+export function define(command: Command): void {
+  boardOptions(command).action((options: BoardOptions) =>
+    withBoard(options, async (session, { out, signal }) => {
+      const found = await listGroups(session, { signal });
+      const rows = found.groups.map(({ group, name, handlers }) => [
+        `${group}`,
+        printable(name ?? ""),
+        handlers === undefined ? "" : `${handlers}`,
+      ]);
+      if (found.from === "tried")
+        out.note("The board cannot list its groups; the common ones were tried, others may be there.");
+      out.result(found, table(["GROUP", "NAME", "COMMAND IDS BELOW"], rows));
+    }),
+  );
+}
