@@ -2,13 +2,19 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { BootproofError } from "../errors.js";
+import type { BoardProfile } from "../profiles/profile.js";
+import { type BoardDetails, readBoards, readOwnProfiles } from "./board-config.js";
 
 /** What may stand in the config file; every field can also be given on the command line. */
 export interface Config {
   /** Default board address, or the name of one in `boards`. */
   device?: string;
-  /** Names for addresses: `{"bench-3": "serial:/dev/ttyACM0"}`. */
+  /** Names for addresses and devices: `{"bench-3": "serial:/dev/ttyACM0", "bench-4": "683001122"}`. */
   boards: Record<string, string>;
+  /** What else is said of the boards: profile, power switch. */
+  details: Record<string, BoardDetails>;
+  /** Profiles of boards that are not built in. */
+  profiles: BoardProfile[];
   /** Key files against which images are checked. */
   keys: string[];
   /** Image files whose versions and counters are known, to explain what a board holds. */
@@ -49,7 +55,7 @@ export function loadConfig(): Config {
     }
     return parseConfig(path, text);
   }
-  return { boards: {}, keys: [], known: [], plugins: [] };
+  return { boards: {}, details: {}, profiles: [], keys: [], known: [], plugins: [] };
 }
 
 /** @throws ConfigError naming the field that is wrong */
@@ -57,7 +63,7 @@ export function parseConfig(path: string, text: string): Config {
   const wrong = (what: string, cause?: unknown) =>
     new ConfigError("bad-config", `${path}: ${what}`, {
       cause,
-      hint: 'it is a JSON object with the optional fields "device", "boards", "keys", "known" and "plugins"',
+      hint: 'it is a JSON object with the optional fields "device", "boards", "profiles", "keys", "known" and "plugins"',
     });
   let data: unknown;
   try {
@@ -69,7 +75,8 @@ export function parseConfig(path: string, text: string): Config {
     throw wrong("the top level is not an object");
   const fields = new Map(Object.entries(data));
   for (const name of fields.keys()) {
-    if (!["device", "boards", "keys", "known", "plugins"].includes(name)) throw wrong(`unknown field "${name}"`);
+    if (!["device", "boards", "profiles", "keys", "known", "plugins"].includes(name))
+      throw wrong(`unknown field "${name}"`);
   }
   const files = (name: string): string[] => {
     const list = fields.get(name) ?? [];
@@ -77,19 +84,15 @@ export function parseConfig(path: string, text: string): Config {
       throw wrong(`"${name}" is not a list of file names`);
     return list.map((file) => (isAbsolute(file) ? file : resolve(dirname(path), file)));
   };
-  const boards = fields.get("boards") ?? {};
-  if (
-    typeof boards !== "object" ||
-    boards === null ||
-    !Object.values(boards).every((value) => typeof value === "string")
-  ) {
-    throw wrong('"boards" is not an object of name and address');
-  }
+  const { boards, details } = readBoards(fields.get("boards") ?? {}, wrong);
+  const profiles = readOwnProfiles(fields.get("profiles"));
   const device = fields.get("device");
   if (device !== undefined && typeof device !== "string") throw wrong('"device" is not text');
   return {
     ...(device === undefined ? {} : { device }),
-    boards: boards as Record<string, string>,
+    boards,
+    details,
+    profiles,
     keys: files("keys"),
     known: files("known"),
     plugins: files("plugins"),

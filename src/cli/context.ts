@@ -2,10 +2,10 @@ import type { Command } from "commander";
 import type { Board, Machine } from "../board/board.js";
 import type { Client } from "../client/client.js";
 import { connect } from "../client/connect.js";
+import { looksLikeDevice } from "../devices/select.js";
 import { BootproofError } from "../errors.js";
 import { type Key, parseKey } from "../image/keys.js";
 import { type Address, isPipe, openStream, parseAddress } from "../transport/address.js";
-import { describePort, listSerialPorts } from "../transport/list.js";
 import { type ByteStream, TransportError } from "../transport/transport.js";
 import type { KnownImage } from "../workflow/facts.js";
 import { Session } from "../workflow/session.js";
@@ -14,6 +14,7 @@ import { UsageError } from "./exit.js";
 import { readInput } from "./files.js";
 import { createOutput, type Output, printable } from "./output.js";
 import { traceTo } from "./trace-file.js";
+import { follow, namesDevice, onlyDevice } from "./which-device.js";
 
 /** Options that every command understands. */
 export interface CommonOptions {
@@ -41,7 +42,7 @@ export function boardOptions(command: Command): Command {
   return commonOptions(command)
     .option(
       "-d, --device <address>",
-      "the board: serial:PATH?baud=N, tcp:HOST:PORT, wasm:VARIANT, qemu:VARIANT, or a name from the config file",
+      "the board: serial number, USB port, VID:PID, name from the config file, or an address (serial:PATH, tcp:HOST:PORT, wasm:VARIANT, ...)",
     )
     .option("--timeout <ms>", "how long to wait for each answer", milliseconds)
     .option("--log", "show the board's log lines on stderr")
@@ -123,60 +124,37 @@ export async function withBoard(
   });
 }
 
-/** No board could be chosen. */
-export class ChoiceError extends BootproofError {
-  declare readonly code: "no-board" | "ambiguous";
-}
-
 /**
- * The board that is meant: `-d`, else BOOTPROOF_DEVICE, else the config file, else the only serial port there is.
+ * The board that is meant: `-d`, else BOOTPROOF_DEVICE, else the config file, else the only one that is plugged in. An
+ * address, a name of the config file, or what a device shows of itself: serial number, USB port, VID:PID, board name.
  *
- * @throws ChoiceError listing what there is
+ * @throws ChoiceError, SelectionError listing what there is
  */
 export async function chooseDevice(asked: string | undefined, { config, signal }: Context): Promise<Address> {
   const named = asked ?? process.env.BOOTPROOF_DEVICE ?? config.device;
   if (named !== undefined && named !== "") {
-    const address = Object.hasOwn(config.boards, named) ? config.boards[named]! : named;
-    return parseNamed(address, config);
+    const text = Object.hasOwn(config.boards, named) ? config.boards[named]! : named;
+    return readDevice(text, config, signal);
   }
-  const ports = await listSerialPorts({ signal });
-  const usable = ports.filter((port) => port.problem === undefined);
-  if (usable.length === 1) return parseAddress(`serial:${usable[0]!.path}`);
-  const lines = ports.map(
-    (port) =>
-      `\n  serial:${port.path}  ${printable(describePort(port))}${port.problem ? ` (${port.problem.message})` : ""}`,
-  );
-  if (usable.length > 1) {
-    throw new ChoiceError(
-      "ambiguous",
-      `There are ${usable.length} ports, and it is not said which board is meant.`,
-      {
-        hint: `Name one with -d:${lines.join("")}`,
-      },
-    );
-  }
-  throw new ChoiceError(
-    "no-board",
-    ports.length === 0
-      ? "There is no serial port on this machine."
-      : "There is no serial port that can be opened.",
-    {
-      hint: `Plug a board in, or name one with -d; -d wasm:good is an emulated one.${lines.join("")}`,
-    },
-  );
+  const { usbPort, ports } = await onlyDevice(config, signal);
+  return parseAddress(usbPort === undefined ? `serial:${ports[0]!.path}` : `port:${usbPort}`);
 }
 
-function parseNamed(text: string, config: Config): Address {
+async function readDevice(text: string, config: Config, signal: AbortSignal): Promise<Address> {
+  if (looksLikeDevice(text)) return parseAddress(`port:${text}`);
   try {
     return parseAddress(text);
   } catch (error) {
+    if (!(error instanceof TransportError) || text.includes(":")) throw error;
+    if (await namesDevice(text, config, signal)) return parseAddress(`port:${text}`);
     const names = Object.keys(config.boards);
-    if (!(error instanceof TransportError) || text.includes(":") || names.length === 0) throw error;
     throw new TransportError(
       "bad-address",
       text,
-      `"${text}" is neither an address nor a board of the config file.`,
-      { hint: `Boards there: ${names.join(", ")}.` },
+      `"${text}" is no address, no board of the config file and nothing that is plugged in.`,
+      {
+        hint: `${names.length > 0 ? `Boards of the config file: ${names.join(", ")}. ` : ""}bootproof devices shows what is plugged in.`,
+      },
     );
   }
 }
@@ -187,7 +165,11 @@ interface Reach {
 }
 
 /** How to open the way to an address, now and again later. An emulated board runs until `close`. */
-async function reach(address: Address, options: BoardOptions, { out }: Context): Promise<Reach> {
+async function reach(
+  address: Address,
+  options: BoardOptions,
+  { out, config, signal }: Context,
+): Promise<Reach> {
   const clientOptions = {
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout, probeTimeoutMs: options.timeout }),
     ...(options.log ? { onText: (line: string) => out.note(`log: ${printable(line)}`) } : {}),
@@ -196,8 +178,11 @@ async function reach(address: Address, options: BoardOptions, { out }: Context):
   const client = (stream: ByteStream, how: AbortSignal | undefined) =>
     connect(stream, { ...clientOptions, signal: how });
   if (isPipe(address)) {
+    const isPort = address.kind === "serial" || address.kind === "port";
+    const followed = isPort ? await follow(address, config, signal) : undefined;
     return {
-      open: async (how) => client(await openStream(address, { signal: how }), how),
+      open: async (how) =>
+        client(await openStream((await followed?.address(how)) ?? address, { signal: how }), how),
       close: async () => {},
     };
   }

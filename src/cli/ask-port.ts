@@ -1,0 +1,43 @@
+import { RequestTimeout } from "../client/client.js";
+import { connect } from "../client/connect.js";
+import { BootproofError } from "../errors.js";
+import { openStream } from "../transport/address.js";
+
+/** What came of asking a port. */
+export interface Asked {
+  readonly path: string;
+  /** Somebody speaks SMP there. */
+  readonly answers: boolean;
+  readonly server?: "application" | "recovery" | "unknown";
+  readonly says: string;
+}
+
+/** Twice, briefly: whoever asks every port of a bench does not want to wait for each. */
+const ASKING = { probes: 2, probeTimeoutMs: 600 } as const;
+
+/** Opens a port and asks who is there. Abort throws the signal's reason; every other failure is an answer. */
+export async function askPort(path: string, signal: AbortSignal): Promise<Asked> {
+  try {
+    const stream = await openStream({ kind: "serial", path, baudRate: 115200 }, { signal });
+    const client = await connect(stream, { ...ASKING, signal });
+    const { mode } = client.server;
+    await client.close();
+    const who =
+      mode === "recovery" ? "SMP: serial recovery" : `SMP: ${mode === "unknown" ? "somebody" : mode}`;
+    return { path, answers: true, server: mode, says: who };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof RequestTimeout) return { path, answers: false, says: HEARD[error.heard] };
+    if (error instanceof BootproofError) return { path, answers: false, says: error.message };
+    throw error;
+  }
+}
+
+const HEARD: Readonly<Record<RequestTimeout["heard"], string>> = {
+  nothing: "silent",
+  text: "log text only",
+  noise: "noise: another baud rate?",
+  damaged: "damaged frames",
+  echo: "an echo",
+  "other-answers": "SMP, for somebody else",
+};

@@ -1,0 +1,120 @@
+import type { Device } from "../devices/device.js";
+import { allProfiles, listDevices } from "../devices/list.js";
+import { fitting, type NamedDevice, type Selected, selectDevice, smpPort } from "../devices/select.js";
+import { Whereabouts } from "../devices/whereabouts.js";
+import { BootproofError } from "../errors.js";
+import type { PortAddress, SerialAddress } from "../transport/address.js";
+import type { Config } from "./config.js";
+
+/** The devices that the config file names, with the profiles it gives them. */
+export function namedDevices(config: Config): NamedDevice[] {
+  const profiles = allProfiles(config.profiles);
+  return Object.entries(config.boards).map(([name, device]) => ({
+    name,
+    device: device.replace(/^port:/, ""),
+    profile: profiles.find(({ id }) => id === config.details[name]?.profile),
+  }));
+}
+
+/** Everything that is plugged in, with what the config file says of it. */
+export function devicesHere(config: Config, signal?: AbortSignal): Promise<Device[]> {
+  return listDevices({ signal, profiles: config.profiles, named: namedDevices(config) });
+}
+
+/** A serial port that is followed wherever its board comes back. */
+export interface Followed {
+  readonly device: Device;
+  /** The device as it shows itself now; throws `not-found` while it is away. */
+  now(signal: AbortSignal | undefined): Promise<Device>;
+  /** Its address now, with DTR and RTS as its profile wants them. Throws `not-found` while it is away. */
+  address(signal: AbortSignal | undefined): Promise<SerialAddress>;
+}
+
+/**
+ * Ties an address to the board behind it: from here on the board is meant and not the name of its port, which the kernel
+ * gives to whoever comes first. Undefined for ports that no device here has (pseudo-terminals).
+ *
+ * @throws SelectionError when several devices are meant
+ */
+export async function follow(
+  address: SerialAddress | PortAddress,
+  config: Config,
+  signal: AbortSignal | undefined,
+): Promise<Followed | undefined> {
+  const among = await devicesHere(config, signal);
+  const selected = meant(address, among);
+  if (selected === undefined) return undefined;
+  const { device } = selected;
+  const usbInterface = selected.usbInterface ?? smpPort(device).usbInterface;
+  const list = (how: AbortSignal | undefined) => devicesHere(config, how);
+  const whereabouts = new Whereabouts(device, { usbInterface, among, list });
+  const { dtr, rts } = device.profile?.lines ?? {};
+  const { kind: _kind, ...line } = address;
+  return {
+    device,
+    now: (how) => whereabouts.device(how),
+    address: async (how) => ({
+      baudRate: line.baudRate,
+      ...(line.framing && { framing: line.framing }),
+      ...onOff("dtr", line.dtr ?? dtr),
+      ...onOff("rts", line.rts ?? rts),
+      kind: "serial",
+      path: await whereabouts.port(how),
+    }),
+  };
+}
+
+function onOff<K extends "dtr" | "rts">(name: K, value: boolean | undefined): { [P in K]?: boolean } {
+  return (value === undefined ? {} : { [name]: value }) as { [P in K]?: boolean };
+}
+
+function meant(address: SerialAddress | PortAddress, devices: readonly Device[]): Selected | undefined {
+  if (address.kind === "port") {
+    const selected = selectDevice(address.selector, devices);
+    const usbInterface = address.usbInterface ?? selected.usbInterface;
+    return { device: selected.device, ...(usbInterface === undefined ? {} : { usbInterface }) };
+  }
+  const device = devices.find(({ ports }) => ports.some(({ path }) => path === address.path));
+  const port = device?.ports.find(({ path }) => path === address.path);
+  if (device === undefined || device.vendorId === undefined) return undefined;
+  return { device, ...(port?.usbInterface === undefined ? {} : { usbInterface: port.usbInterface }) };
+}
+
+/** True when `text` is the serial number, place or name of something plugged in, so that it need not be an address. */
+export async function namesDevice(text: string, config: Config, signal?: AbortSignal): Promise<boolean> {
+  const wanted = text.replace(/#\d{1,2}$/, "");
+  return fitting(await devicesHere(config, signal), wanted).length > 0;
+}
+
+/** Nothing was named: the one device that can be spoken to. */
+export async function onlyDevice(config: Config, signal?: AbortSignal): Promise<Device> {
+  const devices = await devicesHere(config, signal);
+  const usable = devices.filter(({ ports }) => ports.some(({ problem }) => problem === undefined));
+  if (usable.length === 1) return usable[0]!;
+  throw new ChoiceError(usable.length, devices);
+}
+
+/** No board could be chosen. */
+export class ChoiceError extends BootproofError {
+  declare readonly code: "no-board" | "ambiguous";
+
+  constructor(usable: number, devices: readonly Device[]) {
+    const lines = devices.flatMap((device) =>
+      device.ports.map(
+        ({ path, problem }) =>
+          `\n  ${device.serialNumber ?? device.usbPort ?? path}  ${path}  ${(device.profile?.name ?? device.product ?? "serial port").replace(/\p{C}/gu, " ")}${problem ? ` (${problem.message})` : ""}`,
+      ),
+    );
+    if (usable > 1) {
+      super("ambiguous", `There are ${usable} boards, and it is not said which is meant.`, {
+        hint: `Name one with -d, by serial number, USB port or name:${lines.join("")}`,
+      });
+      return;
+    }
+    const none =
+      lines.length === 0 ? "There is no serial port on this machine." : "No port here can be opened.";
+    super("no-board", none, {
+      hint: `Plug a board in, or name one with -d; -d wasm:good is an emulated one.${lines.join("")}`,
+    });
+  }
+}
