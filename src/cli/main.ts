@@ -13,6 +13,11 @@ export interface CommandModule {
 /** Name, what it does, where it is. Only the file of the command that was asked for is loaded. */
 const commands: readonly (readonly [name: string, summary: string, load: () => Promise<CommandModule>])[] = [
   ["devices", "show the boards and ports that are there", () => import("./commands/devices.js")],
+  [
+    "setup-udev",
+    "print or install the rules that let you open boards on Linux",
+    () => import("./commands/setup-udev.js"),
+  ],
   ["info", "show a board: slots, versions, hashes, security counters", () => import("./commands/info.js")],
   [
     "flash",
