@@ -7,6 +7,7 @@ import { decodeResponse, encodeRequest } from "../smp/message.js";
 import { type ByteStream, TransportError } from "../transport/transport.js";
 import type { Ear } from "./ear.js";
 import { isBurst, Link } from "./link.js";
+import { LINE_PAUSE_MS, type LinkMemory, largestWindow, Pace } from "./pace.js";
 import { RequestTimeout } from "./request-timeout.js";
 import { type TraceSink, traceRecord } from "./trace.js";
 import { Turns } from "./turns.js";
@@ -37,6 +38,8 @@ export interface ClientOptions {
   /** Lines of the log that shares the wire, as sent: clean them before they reach a terminal. */
   onText?: ((line: string) => void) | undefined;
   trace?: TraceSink | undefined;
+  /** What this link taught before: see {@link Client.memory}. */
+  memory?: LinkMemory | undefined;
 }
 
 export interface SendOptions {
@@ -88,8 +91,6 @@ interface Pending {
   reject(reason: unknown): void;
 }
 
-/** Rest between lines for a server that lost a burst. Go's client uses 20 ms and is known to be slow enough. */
-const LINE_PAUSE_MS = 20;
 /** Bursts that only got through with pauses before all bursts are paused. */
 const RESCUES_UNTIL_SLOW = 2;
 
@@ -112,6 +113,7 @@ export class Client {
   readonly #turns = new Turns();
   #ended: { error: unknown } | undefined;
   #rescues = 0;
+  #pace: { server: ServerFacts; framing: Framing; pace: Pace } | undefined;
 
   constructor(stream: ByteStream, options: ClientOptions = {}) {
     this.#options = options;
@@ -154,7 +156,29 @@ export class Client {
 
   /** True once bursts of lines are sent with pauses, because the server kept losing them. */
   get slowedDown(): boolean {
-    return this.#rescues >= RESCUES_UNTIL_SLOW;
+    return this.#rescues >= RESCUES_UNTIL_SLOW || (this.#options.memory?.linePauseMs ?? 0) > 0;
+  }
+
+  /** How transfers speak to the server that is there now. */
+  get pace(): Pace {
+    const { server, framing } = this;
+    if (this.#pace?.server !== server || this.#pace.framing !== framing) {
+      const pace = new Pace(largestWindow(server, framing.name), this.#options.memory);
+      this.#pace = { server, framing, pace };
+    }
+    return this.#pace.pace;
+  }
+
+  /** What this link taught, for the next time: give it to `connect`. */
+  get memory(): LinkMemory {
+    const { window, length, linePauseMs } = this.pace;
+    const best = length.best(this.largestMessage);
+    return {
+      ...(this.isFramingKnown ? { framing: this.framing.name } : {}),
+      ...(window.size > 1 ? { window: window.size } : {}),
+      ...(best < this.largestMessage ? { maxMessage: best } : {}),
+      ...(linePauseMs > 0 || this.slowedDown ? { linePauseMs: LINE_PAUSE_MS } : {}),
+    };
   }
 
   /**

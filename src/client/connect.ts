@@ -16,8 +16,6 @@ export interface ConnectOptions extends ClientOptions {
   probeTimeoutMs?: number | undefined;
   /** How often the first question is asked before giving up. Default 5. */
   probes?: number | undefined;
-  /** The framing this board spoke the last time: it is tried first. */
-  likely?: FramingName | undefined;
 }
 
 /**
@@ -38,7 +36,7 @@ const BUF_SIZE_LIMITS = { min: 64, max: 0xffff } as const;
  * heard instead; `TransportError` when the pipe is gone; abort throws the signal's reason.
  */
 export async function connect(stream: ByteStream, options: ConnectOptions = {}): Promise<Client> {
-  const framings = options.framing ? undefined : inOrder(options.likely);
+  const framings = options.framing ? undefined : inOrder(options.memory?.framing);
   const client = new Client(stream, { ...options, framings });
   try {
     client.server = await findServer(client, options);

@@ -1,6 +1,9 @@
+import type { Client } from "../client/client.js";
+import { type TransferPlan, transfer } from "../client/transfer.js";
 import { BootproofError } from "../errors.js";
 import { HASHES } from "../image/algorithms.js";
 import { dataRoom } from "../smp/capacity.js";
+import type { RequestOf, ResponseOf } from "../smp/command.js";
 import { imageUpload } from "../smp/groups/image.js";
 import { isAway, untilAnswering, type WatchEvent } from "./reconnect.js";
 import type { Session } from "./session.js";
@@ -46,7 +49,7 @@ export interface UploadOptions {
 }
 
 export interface UploadResult {
-  /** Bytes that travelled, repeats included. */
+  /** Bytes that travelled and were answered, repeats included. */
   sentBytes: number;
   /** Bytes that the device had before. */
   resumedAt: number;
@@ -75,50 +78,93 @@ export async function* upload(
   options: UploadOptions = {},
 ): AsyncGenerator<UploadEvent, UploadResult, void> {
   const start = performance.now();
-  const sha = HASHES.sha256.digest(file);
-  let offset = 0;
-  let repeats = 0;
+  const run = { file, sha: HASHES.sha256.digest(file), offset: 0, repeats: 0, sentBytes: 0, resumedAt: 0 };
   let lostLinks = 0;
-  let sentBytes = 0;
-  let resumedAt = 0;
   yield { step: "sent", sent: 0, total: file.length };
-  while (offset < file.length) {
-    const chunk = nextChunk(session, file, { ...options, offset, sha });
+  while (run.offset < file.length) {
     try {
-      const timeoutMs = offset === 0 ? FIRST_TIMEOUT_MS : undefined;
-      const answer = await session.client.send(imageUpload, chunk, { signal: options.signal, timeoutMs });
-      const end = offset + chunk.data.length;
-      if (offset === 0 && answer.off > end) {
-        resumedAt = answer.off;
-        yield { step: "resumed", at: answer.off };
-      }
-      sentBytes += chunk.data.length;
-      repeats = answer.off > offset ? 0 : repeats + 1;
-      offset = acceptedOffset(file, answer.off, { offset, repeats });
-      if (sentBytes > MOST_TIMES_SENT * file.length) throw inCircles(offset, sentBytes);
-      if (offset === file.length && answer.match === false) throw damaged(offset);
-      yield { step: "sent", sent: offset, total: file.length };
+      yield* sendChunks(session.client, run, options);
     } catch (error) {
       if (!isAway(error)) throw error;
       if (++lostLinks > MOST_LOST_LINKS) throw error;
-      yield { step: "link-lost", at: offset, why: error.message };
+      yield { step: "link-lost", at: run.offset, why: error.message };
       yield* untilAnswering(session, { signal: options.signal, withinMs: options.reconnectWithinMs });
     }
   }
-  return { sentBytes, resumedAt, elapsedMs: performance.now() - start };
+  return { sentBytes: run.sentBytes, resumedAt: run.resumedAt, elapsedMs: performance.now() - start };
+}
+
+interface UploadRun {
+  readonly file: Uint8Array;
+  readonly sha: Uint8Array;
+  /** What the device wants next. */
+  offset: number;
+  /** Answers since the device last took data. */
+  repeats: number;
+  sentBytes: number;
+  resumedAt: number;
+}
+
+/** Goes on from `run.offset` to the end, over one connection. */
+async function* sendChunks(
+  client: Client,
+  run: UploadRun,
+  options: UploadOptions,
+): AsyncGenerator<UploadEvent, void, void> {
+  const { file } = run;
+  for await (const { asked, answer, wanted } of transfer(client, planFor(client, run, options), {
+    signal: options.signal,
+    offset: run.offset,
+  })) {
+    if (asked.offset === 0 && wanted > asked.next) {
+      run.resumedAt = wanted;
+      yield { step: "resumed", at: wanted };
+    }
+    run.sentBytes += asked.request.data.length;
+    run.repeats = wanted > run.offset ? 0 : run.repeats + 1;
+    if (run.repeats > MOST_REPEATS) throw stuck(run.offset, run.repeats, wanted);
+    run.offset = wanted;
+    if (run.sentBytes > MOST_TIMES_SENT * file.length) throw inCircles(wanted, run.sentBytes);
+    if (wanted === file.length && answer.match === false) throw damaged(wanted);
+    yield { step: "sent", sent: wanted, total: file.length };
+  }
+}
+
+type UploadRequest = RequestOf<typeof imageUpload>;
+
+function planFor(
+  client: Client,
+  run: UploadRun,
+  options: UploadOptions,
+): TransferPlan<UploadRequest, ResponseOf<typeof imageUpload>> {
+  const { file, sha } = run;
+  return {
+    command: imageUpload,
+    ask: (offset, maxMessage) => {
+      if (offset >= file.length) return undefined;
+      const request = nextChunk(client, file, { ...options, offset, sha, maxMessage });
+      const patienceMs = offset === 0 ? FIRST_TIMEOUT_MS : undefined;
+      return { request, next: offset + request.data.length, patienceMs };
+    },
+    wanted: (answer) => {
+      if (answer.off > file.length) throw badOffset(file, answer.off);
+      return answer.off;
+    },
+  };
 }
 
 interface ChunkOptions extends UploadOptions {
   offset: number;
   sha: Uint8Array;
+  /** Longest message, header included. */
+  maxMessage: number;
 }
 
 /** As much from `offset` as one message can carry, with the fields that belong to a first chunk. */
-function nextChunk(session: Session, file: Uint8Array, options: ChunkOptions) {
-  const { client } = session;
+function nextChunk(client: Client, file: Uint8Array, options: ChunkOptions): UploadRequest {
   const recovery = client.server.mode === "recovery";
   // Recovery knows no sha, and loses the tail of a chunk that is no multiple of the flash write size (32 at most).
-  const space = { maxMessage: client.largestMessage, align: recovery ? 32 : 1 };
+  const space = { maxMessage: options.maxMessage, align: recovery ? 32 : 1 };
   const { offset, image, upgrade, sha } = options;
   const start = {
     off: 0,
@@ -144,25 +190,22 @@ function nextChunk(session: Session, file: Uint8Array, options: ChunkOptions) {
   );
 }
 
-/** Checks the offset a device wants next against the file and against going round in circles. */
-function acceptedOffset(file: Uint8Array, wanted: number, at: { offset: number; repeats: number }): number {
-  if (wanted > file.length) {
-    throw new UploadError(
-      "bad-offset",
-      wanted,
-      `The device asks for offset ${wanted} of a file of ${file.length} bytes.`,
-      "It may hold the rest of an upload of another file: erase the slot with bootproof image erase, then try again.",
-    );
-  }
-  if (at.repeats > MOST_REPEATS) {
-    throw new UploadError(
-      "stuck",
-      at.offset,
-      `The device asked ${at.repeats} times for offset ${wanted} and takes no data.`,
-      "Its flash may refuse to be written: erase the slot with bootproof image erase, and look at the device's log.",
-    );
-  }
-  return wanted;
+function badOffset(file: Uint8Array, wanted: number): UploadError {
+  return new UploadError(
+    "bad-offset",
+    wanted,
+    `The device asks for offset ${wanted} of a file of ${file.length} bytes.`,
+    "It may hold the rest of an upload of another file: erase the slot with bootproof image erase, then try again.",
+  );
+}
+
+function stuck(offset: number, repeats: number, wanted: number): UploadError {
+  return new UploadError(
+    "stuck",
+    offset,
+    `The device asked ${repeats} times for offset ${wanted} and takes no data.`,
+    "Its flash may refuse to be written: erase the slot with bootproof image erase, and look at the device's log.",
+  );
 }
 
 function inCircles(offset: number, sentBytes: number): UploadError {

@@ -1,0 +1,271 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { CborError } from "../smp/cbor.js";
+import type { Command } from "../smp/command.js";
+import { osParams } from "../smp/groups/os.js";
+import { DeviceError } from "../smp/message.js";
+import { ShapeError } from "../smp/schema.js";
+import { type Client, type Posted, RequestTimeout } from "./client.js";
+import { LINE_PAUSE_MS } from "./pace.js";
+import { untilAborted } from "./until-aborted.js";
+
+/** One request of a transfer: what it asks, and where the next one begins if it is granted. */
+export interface Asked<Req> {
+  readonly request: Req;
+  readonly offset: number;
+  readonly next: number;
+  /**
+   * Nothing else is under way beside it, and it is waited for so long: the first chunk of an image makes the device erase,
+   * and a repeat might make it begin anew.
+   */
+  readonly patienceMs?: number | undefined;
+}
+
+/** Data that goes piece by piece, each with its offset, where the device says what it wants next. */
+export interface TransferPlan<Req, Res> {
+  readonly command: Command<Req, Res>;
+  /** The request for what begins at `offset`, in a message of at most `maxMessage` bytes; undefined at the end. */
+  ask(offset: number, maxMessage: number): Omit<Asked<Req>, "offset"> | undefined;
+  /** The offset that the device wants next. */
+  wanted(answer: Res, asked: Asked<Req>): number;
+}
+
+/** An answer, in the order of the offsets. When `wanted` is not `asked.next`, the transfer goes on from there. */
+export interface Transferred<Req, Res> {
+  readonly asked: Asked<Req>;
+  readonly answer: Res;
+  readonly wanted: number;
+}
+
+export interface TransferOptions {
+  signal?: AbortSignal | undefined;
+  /** Where to begin. Default 0. */
+  offset?: number | undefined;
+}
+
+/**
+ * Carries a plan out with as many requests under way as serve the link, each as long as serves it; both are learned on
+ * the way and kept in `client.pace`. What gets lost is sent again from the offset the device wants, without waiting for
+ * what is under way. Throws as `Client.send`: `RequestTimeout` when the device stays silent for as long as all retries of
+ * an ordinary request would take.
+ */
+export async function* transfer<Req, Res>(
+  client: Client,
+  plan: TransferPlan<Req, Res>,
+  options: TransferOptions = {},
+): AsyncGenerator<Transferred<Req, Res>, void, void> {
+  const giveUp = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, giveUp.signal]) : giveUp.signal;
+  const run = new Transfer(client, plan, signal, options.offset ?? 0);
+  try {
+    for (;;) {
+      await run.fill();
+      if (run.isDone) return;
+      yield* run.take(await untilAborted(run.nextOutcome(), options.signal));
+    }
+  } finally {
+    giveUp.abort(new DOMException("The transfer has ended.", "AbortError"));
+  }
+}
+
+interface Flight<Req, Res> {
+  readonly asked: Asked<Req>;
+  /** The length that was chosen for its message. */
+  readonly length: number;
+  readonly seq: number;
+  readonly sentAt: number;
+  /** Asked before, so that it is not known which of the two an answer is to. */
+  readonly isRepeat: boolean;
+  readonly timeoutMs: number;
+  /** Sent before the offset was corrected: what it says is heard, but nobody waits for its data. */
+  isStale: boolean;
+  outcome: Promise<Outcome<Req, Res>>;
+}
+
+interface Outcome<Req, Res> {
+  readonly flight: Flight<Req, Res>;
+  readonly result: { answer: Res } | { error: unknown };
+}
+
+class Transfer<Req, Res> {
+  readonly #client: Client;
+  readonly #plan: TransferPlan<Req, Res>;
+  readonly #signal: AbortSignal;
+  /** In the order they were sent. */
+  #flights: Flight<Req, Res>[] = [];
+  /** Where the next request begins. */
+  #next: number;
+  /** What the device wanted last. */
+  #wanted: number;
+  #isAtEnd = false;
+  /** Waited for in vain since the last answer. */
+  #silentMs = 0;
+  /** What was not answered in time: its repeat has the same number, so that a slow answer still counts. */
+  #unanswered: { offset: number; seq: number } | undefined;
+
+  constructor(client: Client, plan: TransferPlan<Req, Res>, signal: AbortSignal, offset: number) {
+    this.#client = client;
+    this.#plan = plan;
+    this.#signal = signal;
+    this.#next = offset;
+    this.#wanted = offset;
+  }
+
+  get isDone(): boolean {
+    return this.#isAtEnd && this.#flights.length === 0;
+  }
+
+  /** Sends as much as may be under way. */
+  async fill(): Promise<void> {
+    const { pace } = this.#client;
+    while (this.#flights.length < pace.window.size) {
+      const length = pace.length.best(this.#client.largestMessage);
+      const planned = this.#plan.ask(this.#next, length);
+      this.#isAtEnd = planned === undefined;
+      const isAlone = planned?.patienceMs !== undefined;
+      if (!planned || (isAlone && this.#flights.length > 0)) return;
+      this.#flights.push(await this.#send({ ...planned, offset: this.#next }, length));
+      this.#next = planned.next;
+      if (isAlone) return;
+    }
+  }
+
+  /** The first thing that becomes of any request under way. */
+  nextOutcome(): Promise<Outcome<Req, Res>> {
+    return Promise.race(this.#flights.map((flight) => flight.outcome));
+  }
+
+  *take({ flight, result }: Outcome<Req, Res>): Generator<Transferred<Req, Res>, void, void> {
+    const at = this.#flights.indexOf(flight);
+    if ("error" in result) {
+      this.#flights.splice(at, 1);
+      this.#lose(flight, result.error);
+      return;
+    }
+    // A server answers in order: what was sent before this and is still open got lost, or its answer did.
+    const passedOver = this.#flights.splice(0, at + 1).slice(0, -1);
+    const wanted = this.#plan.wanted(result.answer, flight.asked);
+    for (const lost of passedOver) if (lost.asked.next > wanted) this.#client.pace.length.lost(lost.length);
+    this.#learn(flight, wanted);
+    if (flight.isStale && wanted <= this.#wanted) return;
+    this.#goOn(wanted, flight);
+    yield { asked: flight.asked, answer: result.answer, wanted };
+  }
+
+  /** Goes on from where the device wants, if that is not what comes next anyway. */
+  #goOn(wanted: number, { asked, isStale }: Flight<Req, Res>): void {
+    this.#wanted = wanted;
+    if (isStale ? wanted <= this.#next : wanted === asked.next) return;
+    if (wanted < asked.next) this.#client.pace.window.lost();
+    this.#restart(wanted);
+  }
+
+  #restart(offset: number): void {
+    this.#next = offset;
+    this.#isAtEnd = false;
+    for (const flight of this.#flights) flight.isStale = true;
+  }
+
+  #learn(flight: Flight<Req, Res>, wanted: number): void {
+    const now = performance.now();
+    const { pace } = this.#client;
+    const isOrdinary = flight.asked.patienceMs === undefined;
+    this.#silentMs = 0;
+    if (isOrdinary && !flight.isRepeat) pace.answerTime.answered(now - flight.sentAt);
+    pace.length.answered(flight.length);
+    if (isOrdinary && wanted > this.#wanted) pace.window.answered(wanted - this.#wanted, now);
+  }
+
+  /** A request that was not answered in time: again from there, unless the device has been silent for too long. */
+  #lose(flight: Flight<Req, Res>, error: unknown): void {
+    if (!(error instanceof RequestTimeout)) throw error;
+    const { pace, counts } = this.#client;
+    this.#client.giveUpPartial();
+    pace.length.lost(flight.length);
+    if (flight.isStale) return;
+    this.#silentMs += flight.timeoutMs;
+    if (flight.asked.patienceMs !== undefined || this.#silentMs >= this.#patienceMs) throw error;
+    pace.window.lost();
+    pace.answerTime.backOff();
+    counts.repeated++;
+    this.#unanswered = { offset: flight.asked.offset, seq: flight.seq };
+    this.#restart(this.#wanted);
+  }
+
+  /** What an ordinary request would be given with all its retries. */
+  get #patienceMs(): number {
+    return this.#client.timeoutMs * (1 + this.#client.retries);
+  }
+
+  async #send(asked: Asked<Req>, length: number): Promise<Flight<Req, Res>> {
+    const { pace, timeoutMs: most } = this.#client;
+    const sentAt = performance.now();
+    const timeoutMs = asked.patienceMs ?? pace.answerTime.waitMs(most);
+    const before = this.#unanswered?.offset === asked.offset ? this.#unanswered : undefined;
+    this.#unanswered = undefined;
+    const options = { signal: this.#signal, timeoutMs, linePauseMs: pace.linePauseMs, seq: before?.seq };
+    const posted = await this.#client.post(this.#plan.command, asked.request, options);
+    const answer = asked.patienceMs === undefined ? posted.answer : this.#patiently(posted, asked);
+    const flight = {
+      asked,
+      length,
+      seq: posted.seq,
+      sentAt,
+      timeoutMs,
+      isRepeat: before !== undefined,
+      isStale: false,
+    };
+    return withOutcome(flight, answer);
+  }
+
+  /**
+   * Waits long, but not for a request that never arrived: a server answers one after the other, so when it answers a
+   * question that was asked behind it, it has not got this one. One that is busy erasing answers neither.
+   */
+  async #patiently(posted: Posted<Res>, asked: Asked<Req>): Promise<Res> {
+    const signal = this.#signal;
+    let isOver = false;
+    const over = posted.answer
+      .catch(() => {})
+      .finally(() => {
+        isOver = true;
+      });
+    for (;;) {
+      await Promise.race([over, delay(ASK_BEHIND_MS, undefined, { signal })]);
+      // A raw server drops a second message that comes before it has taken the first.
+      if (isOver || this.#client.framing.name === "raw") return posted.answer;
+      if (!(await this.#answersBehind()) || isOver) continue;
+      this.#client.counts.repeated++;
+      const again = { signal, timeoutMs: asked.patienceMs, linePauseMs: LINE_PAUSE_MS, seq: posted.seq };
+      return this.#patiently(await this.#client.post(this.#plan.command, asked.request, again), asked);
+    }
+  }
+
+  async #answersBehind(): Promise<boolean> {
+    try {
+      const options = { signal: this.#signal, timeoutMs: ASK_BEHIND_MS };
+      const question = await this.#client.post(osParams, {}, options);
+      await question.answer;
+      return true;
+    } catch (error) {
+      if (error instanceof DeviceError || error instanceof ShapeError || error instanceof CborError)
+        return true;
+      if (error instanceof RequestTimeout) return false;
+      throw error;
+    }
+  }
+}
+
+function withOutcome<Req, Res>(
+  fields: Omit<Flight<Req, Res>, "outcome">,
+  answer: Promise<Res>,
+): Flight<Req, Res> {
+  const flight = fields as Flight<Req, Res>;
+  flight.outcome = answer.then(
+    (value) => ({ flight, result: { answer: value } }),
+    (error: unknown) => ({ flight, result: { error } }),
+  );
+  return flight;
+}
+
+/** Silence after which a question is asked behind a request that may take long. */
+const ASK_BEHIND_MS = 1000;
