@@ -1,0 +1,147 @@
+import { readFileSync } from "node:fs";
+import {
+  boardVariant,
+  boardVariants,
+  fixtureBody,
+  fixtureKey,
+  type Key,
+  LAYOUT,
+  parseImage,
+  parseKey,
+  signImage,
+} from "bootproof";
+import { BEHAVIOURS, type Behaviour, type BoardEntry, type LayoutFacts, type Reach } from "./bench.js";
+import { type BenchBoard, UnusableBoard } from "./board.js";
+import { openAttached } from "./boards/attached.js";
+import { openEmulated } from "./boards/emulated.js";
+import { openMachine } from "./boards/machine.js";
+import { Forge } from "./forge.js";
+import type { NamedKey } from "./stand.js";
+
+/** A board and what its bad images are made from. */
+export interface Assembly {
+  readonly board: BenchBoard;
+  readonly forge: Forge;
+  readonly layout: LayoutFacts | undefined;
+  readonly keys: { readonly accepted: readonly NamedKey[]; readonly refused: readonly NamedKey[] };
+}
+
+/** Given on the command line; goes before what the bench says. */
+export interface Overrides {
+  readonly image?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+/** Opens a board of the bench. Throws `UnusableBoard` with the reason, and what reading files and keys throws. */
+export async function assemble(entry: BoardEntry, overrides: Overrides = {}): Promise<Assembly> {
+  const { reach } = entry;
+  if (reach.kind === "machine" || reach.kind === "attached") return usersOwn(entry, reach, overrides);
+  return emulated(entry, reach);
+}
+
+async function usersOwn(
+  entry: BoardEntry,
+  reach: Extract<Reach, { kind: "machine" | "attached" }>,
+  overrides: Overrides,
+): Promise<Assembly> {
+  const forge = await ownForge(entry, overrides);
+  const board = reach.kind === "machine" ? openMachine(entry, reach) : await openAttached(entry, reach);
+  return { board, forge, layout: entry.layout, keys: await namedKeys(entry) };
+}
+
+/** Of the image that runs on an emulated board: neither of them the least, so that there is something below. */
+const BASE = { version: "3.1.4", counter: 7 } as const;
+
+async function emulated(
+  entry: BoardEntry,
+  reach: { kind: "wasm" | "qemu"; variant: string; flash?: string },
+): Promise<Assembly> {
+  const variant = boardVariant(reach.variant);
+  const key = await fixtureKey(variant.keys[0]!);
+  const layout = {
+    slotSize: LAYOUT.slotSize,
+    sector: LAYOUT.sector,
+    writeUnit: variant.writeUnit,
+    maxSectors: LAYOUT.slotSize / LAYOUT.sector,
+  };
+  const { image: base } = await signImage(fixtureBody("good-a", reach.kind), {
+    key,
+    version: BASE.version,
+    securityCounter: BASE.counter,
+    headerSize: LAYOUT.imageHeaderSize,
+    padHeader: true,
+    slotSize: LAYOUT.slotSize,
+    align: variant.writeUnit,
+    maxSectors: layout.maxSectors,
+  });
+  const bodies = Object.fromEntries(
+    BEHAVIOURS.map((behaviour) => [behaviour, fixtureBody(behaviour, reach.kind)]),
+  );
+  const board = await openEmulated(entry, reach, base);
+  const others = [...new Set(boardVariants().flatMap(({ keys }) => keys))].filter(
+    (name) => !variant.keys.includes(name),
+  );
+  return {
+    board,
+    // A flash that was kept holds what it was left with.
+    forge: new Forge({ base: wholeImage(board.readFlash(0, layout.slotSize)), key, bodies }),
+    layout: entry.layout ?? layout,
+    keys: {
+      accepted: await fixtureKeys(variant.keys.slice(1), key),
+      refused: await fixtureKeys([...others, "foreign-ed25519"], key),
+    },
+  };
+}
+
+/** Of these keys those of the same kind: another kind of signature is not built into the board at all. */
+async function fixtureKeys(names: readonly string[], like: Key): Promise<NamedKey[]> {
+  const all = await Promise.all(names.map(async (name) => ({ name, key: await fixtureKey(name) })));
+  return all.filter(({ key }) => key.type === like.type);
+}
+
+async function ownForge(entry: BoardEntry, overrides: Overrides): Promise<Forge> {
+  const image = overrides.image ?? entry.image;
+  if (image === undefined) {
+    throw new UnusableBoard("board-unusable", `The image that runs on ${entry.name} is not named.`, {
+      hint: "Give it with --image FILE, or as field image in the bench file: it is what is put back at the end.",
+    });
+  }
+  const signing = overrides.key ?? entry.keys.signing;
+  const bodies = Object.entries(entry.images).map(([behaviour, file]) => [
+    behaviour,
+    parseImage(readInput(file)).body,
+  ]) as [Behaviour, Uint8Array][];
+  return new Forge({
+    base: wholeImage(readInput(image)),
+    ...(signing === undefined ? {} : { key: signing === "none" ? "none" : await readKey(signing) }),
+    ...(entry.update === undefined ? {} : { update: wholeImage(readInput(entry.update)) }),
+    bodies: Object.fromEntries(bodies),
+  });
+}
+
+/** Without padding and trailer, which belong to a slot and not to an image. */
+function wholeImage(file: Uint8Array): Uint8Array {
+  return file.slice(0, parseImage(file).size);
+}
+
+async function namedKeys({ keys }: BoardEntry): Promise<Assembly["keys"]> {
+  const read = (paths: readonly string[]) =>
+    Promise.all(paths.map(async (name) => ({ name, key: await readKey(name) })));
+  return { accepted: await read(keys.accepted), refused: await read(keys.refused) };
+}
+
+async function readKey(path: string): Promise<Key> {
+  const key = await parseKey(readInput(path));
+  if (key.isPrivate) return key;
+  throw new UnusableBoard("board-unusable", `${path} holds no private key: nothing can be signed with it.`);
+}
+
+function readInput(path: string): Uint8Array {
+  try {
+    return new Uint8Array(readFileSync(path));
+  } catch (cause) {
+    throw new UnusableBoard("board-unusable", `${path} cannot be read: ${(cause as Error).message}.`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,130 @@
+import { spawn } from "node:child_process";
+import { setTimeout as delay } from "node:timers/promises";
+import { type Address, type ByteStream, openStream, parseAddress } from "bootproof";
+import type { BoardEntry, Reach } from "../bench.js";
+import { type Ability, AbilityError, type BenchBoard, type Start, UnusableBoard } from "../board.js";
+import { LogBook } from "../log-book.js";
+
+type Attached = Extract<Reach, { kind: "attached" }>;
+type Pipe = Exclude<Address, { kind: "wasm" | "qemu" }>;
+
+/** A hub or a relay that takes longer is stuck. */
+const HOOK_WITHIN_MS = 30_000;
+const LONGEST_LOG_LINE = 1000;
+
+/** A board behind an address, with command lines for what a desk can do: switch a hub port, pull a reset line. */
+export async function openAttached(entry: BoardEntry, reach: Attached): Promise<BenchBoard> {
+  const board = new AttachedBoard(entry, reach);
+  await board.listen();
+  return board;
+}
+
+class AttachedBoard implements BenchBoard {
+  readonly can: ReadonlySet<Ability>;
+  readonly log = new LogBook();
+  readonly #reach: Attached;
+  #logStream: ByteStream | undefined;
+
+  constructor(
+    readonly entry: BoardEntry,
+    reach: Attached,
+  ) {
+    this.#reach = reach;
+    const can = new Set<Ability>();
+    if (reach.power) can.add("power");
+    if (reach.reset !== undefined) can.add("reset");
+    if (reach.log !== undefined) can.add("log");
+    this.can = can;
+  }
+
+  get says(): string {
+    return `board at ${this.#reach.address}`;
+  }
+
+  open(signal: AbortSignal | undefined): Promise<ByteStream> {
+    return openStream(parseAddress(this.#reach.address) as Pipe, { signal });
+  }
+
+  async powerOn(): Promise<void> {
+    const { power } = this.#reach;
+    if (!power) throw new AbilityError(this.entry, "power");
+    await runHook(this.entry, "power.on", power.on);
+  }
+
+  async powerOff(): Promise<void> {
+    const { power } = this.#reach;
+    if (!power) throw new AbilityError(this.entry, "power");
+    await runHook(this.entry, "power.off", power.off);
+    // Capacitors keep a board alive for a moment, and a cut that is no cut proves nothing.
+    await delay(power.settleMs);
+  }
+
+  async reset(): Promise<void> {
+    const { reset } = this.#reach;
+    if (reset === undefined) throw new AbilityError(this.entry, "reset");
+    await runHook(this.entry, "reset", reset);
+  }
+
+  readFlash(): Uint8Array {
+    throw new AbilityError(this.entry, "program");
+  }
+
+  writeFlash(): void {
+    throw new AbilityError(this.entry, "program");
+  }
+
+  async started(): Promise<Start> {
+    return "unknown";
+  }
+
+  onPowerLost(): () => void {
+    return () => {};
+  }
+
+  async close(): Promise<void> {
+    await this.#logStream?.close();
+  }
+
+  /** Follows the log port, if there is one, until closed. */
+  async listen(): Promise<void> {
+    if (this.#reach.log === undefined) return;
+    const stream = await openStream(parseAddress(this.#reach.log) as Pipe);
+    this.#logStream = stream;
+    void this.#follow(stream);
+  }
+
+  async #follow(stream: ByteStream): Promise<void> {
+    let partial = "";
+    try {
+      for await (const chunk of stream.chunks) {
+        const parts = (partial + Buffer.from(chunk).toString("latin1")).split("\n");
+        partial = parts.pop()!.slice(0, LONGEST_LOG_LINE);
+        for (const part of parts) this.log.add("log", part.replace(/\r$/, ""));
+      }
+    } catch (error) {
+      // A log port that goes away takes evidence with it, not the run.
+      this.log.add(
+        "log",
+        `(the log port is gone: ${error instanceof Error ? error.message : String(error)})`,
+      );
+    }
+  }
+}
+
+async function runHook(entry: BoardEntry, name: string, line: string): Promise<void> {
+  const child = spawn(line, { shell: true, stdio: ["ignore", "ignore", "pipe"], timeout: HOOK_WITHIN_MS });
+  let said = "";
+  child.stderr!.on("data", (chunk: Buffer) => {
+    said = (said + chunk.toString("latin1")).slice(-500);
+  });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", resolve);
+  });
+  if (code === 0) return;
+  throw new UnusableBoard(
+    "board-unusable",
+    `The ${name} command of ${entry.name} ended with ${code ?? "a signal"}: ${said.trim() || "it said nothing"}.`,
+    { hint: `Try it by hand: ${line}` },
+  );
+}

@@ -1,0 +1,85 @@
+import { type Board, type ByteStream, boardVariant, startBoard } from "bootproof";
+import type { BoardEntry, Reach } from "../bench.js";
+import type { Ability, BenchBoard, CutPlan, Start } from "../board.js";
+import { LogBook } from "../log-book.js";
+
+/** The last line of our bootloader in every boot. */
+const STARTED = /^boot: image 0 slot 0: (started|recovery)/;
+
+/**
+ * An emulated board of ours: everything a case may ask is there. `base` is installed when the flash is fresh.
+ */
+export async function openEmulated(
+  entry: BoardEntry,
+  reach: Extract<Reach, { kind: "wasm" | "qemu" }>,
+  base: Uint8Array,
+): Promise<BenchBoard> {
+  const { kind: machine, variant, flash: flashFile } = reach;
+  const board = await startBoard({ machine, variant, flashFile, install: base, off: true });
+  return new EmulatedBoard(entry, board, `${machine} board "${variant}": ${boardVariant(variant).says}`);
+}
+
+class EmulatedBoard implements BenchBoard {
+  readonly can: ReadonlySet<Ability> = new Set(["reset", "power", "cut", "program", "log"]);
+  readonly log = new LogBook();
+  readonly #board: Board;
+  readonly #lost = new Set<() => void>();
+
+  constructor(
+    readonly entry: BoardEntry,
+    board: Board,
+    readonly says: string,
+  ) {
+    this.#board = board;
+    board.log.onLine((line) => this.log.add("log", line));
+    board.onEvent((event) => {
+      if (event.kind !== "power" || event.on || event.why === "asked") return;
+      this.log.add("log", POWER_FAILED);
+      for (const listener of [...this.#lost]) listener();
+    });
+  }
+
+  open(): Promise<ByteStream> {
+    return this.#board.connect();
+  }
+
+  powerOn(cut?: CutPlan): Promise<void> {
+    return this.#board.powerOn(cut ? { cut } : {});
+  }
+
+  powerOff(): Promise<void> {
+    return this.#board.powerOff();
+  }
+
+  reset(): Promise<void> {
+    return this.#board.reset();
+  }
+
+  readFlash(offset: number, length: number): Uint8Array {
+    return this.#board.readFlash(offset, length);
+  }
+
+  writeFlash(offset: number, bytes: Uint8Array): void {
+    this.#board.writeFlash(offset, bytes);
+  }
+
+  async started(from: number, withinMs: number): Promise<Start> {
+    const line = await this.log.waitFor(STARTED_OR_CUT, { from, withinMs });
+    if (!line) return "unknown";
+    if (line.text === POWER_FAILED) return "cut";
+    return STARTED.exec(line.text)![1] === "started" ? "application" : "recovery";
+  }
+
+  onPowerLost(listener: () => void): () => void {
+    this.#lost.add(listener);
+    return () => this.#lost.delete(listener);
+  }
+
+  close(): Promise<void> {
+    return this.#board.close();
+  }
+}
+
+/** Our own note among the board's lines; the firmware's begin with "boot:" or a time. */
+const POWER_FAILED = "(power failed)";
+const STARTED_OR_CUT = new RegExp(`${STARTED.source}|^\\(power failed\\)$`);

@@ -1,0 +1,144 @@
+import type { ClaimId } from "./claims.js";
+import type { Forge } from "./forge.js";
+import type { OfferOptions, Stand } from "./stand.js";
+
+export type Verdict =
+  | "holds"
+  | "does-not-hold"
+  /** The board does not claim it, or is of a kind that has no such thing. */
+  | "not-supported"
+  /** It could not be found out; the reason stands beside it. */
+  | "not-judged";
+
+/** What may be lost when the board fails the case. */
+export type Risk =
+  | "nothing"
+  /** The image in the secondary slot, and one start of whatever the board lets through. */
+  | "secondary slot"
+  /** The image that runs: only recovery or a programmer brings it back. */
+  | "primary slot"
+  /** A security counter goes up for ever. */
+  | "counter"
+  /** The bootloader itself. */
+  | "bootloader";
+
+/** What a case needs of board, bench file and images; `needs.ts` says how each is found out. */
+export type Need =
+  | "key"
+  | "signature"
+  | "update"
+  | "counter"
+  | "trial"
+  | "secondary"
+  | "programmer"
+  | "power"
+  | "cut"
+  | "recovery"
+  | "emulated"
+  | "two-images"
+  | "accepted-key"
+  | "refused-key"
+  | "no-confirm"
+  | "hang"
+  | "crash"
+  | "self-confirm"
+  | "fail-health";
+
+export interface Finding {
+  readonly verdict: Verdict;
+  /** What was seen that decides it, in one sentence. */
+  readonly seen: string;
+}
+
+/** One question to a board, declared once; both fronts run the same list. */
+export interface Case {
+  /** `room/name`, stable. */
+  readonly id: string;
+  readonly claim: ClaimId;
+  /** The claim in the words of this case. */
+  readonly says: string;
+  readonly needs: readonly Need[];
+  readonly risk: Risk;
+  /** What a board for which the claim holds does. */
+  readonly expected: string;
+  /** The same with a good image, without which a dead board would pass. */
+  readonly control?: ControlId;
+  /** Cases that must hold before this one means what it says. */
+  readonly assumes?: readonly string[];
+  /** Part of the quick run. */
+  readonly quick?: boolean;
+  steps(stand: Stand): Promise<Finding>;
+}
+
+export type ControlId = "update" | "update-over-smp" | "largest" | "recovery-upload" | "dependency-met";
+
+/** A good image, treated as the bad ones are. */
+export interface Control {
+  readonly id: ControlId;
+  readonly says: string;
+  readonly needs: readonly Need[];
+  steps(stand: Stand): Promise<Finding>;
+}
+
+export function holds(seen: string): Finding {
+  return { verdict: "holds", seen };
+}
+
+export function fails(seen: string): Finding {
+  return { verdict: "does-not-hold", seen };
+}
+
+export function unjudged(seen: string): Finding {
+  return { verdict: "not-judged", seen };
+}
+
+interface RefusalRow extends Omit<Case, "steps" | "expected" | "risk" | "control" | "needs"> {
+  readonly needs?: readonly Need[];
+  /** What is offered, in a few words. */
+  readonly what: string;
+  readonly control?: ControlId;
+  readonly offer?: Partial<OfferOptions>;
+  make(forge: Forge, stand: Stand): Promise<Uint8Array>;
+}
+
+/** A bad image is offered as an update; a board for which the claim holds refuses it. */
+export function refusal({ what, make, offer, needs = ["update"], ...row }: RefusalRow): Case {
+  return {
+    control: "update",
+    ...row,
+    needs: ["secondary", ...needs],
+    risk: "secondary slot",
+    expected: "It is refused: the image that ran before still runs, and the board shows the refusal.",
+    async steps(stand) {
+      const file = await make(stand.forge, stand);
+      const { fate, shows } = await stand.offer(file, { what, ...offer });
+      switch (fate) {
+        case "started":
+          return fails(`The board let it through: ${shows}.`);
+        case "stopped":
+          return fails(`The board did not survive it: ${shows}.`);
+        case "unclear":
+          return unjudged(`Whether it was refused cannot be told: ${shows}.`);
+        case "refused-by-server":
+          return holds(`Refused by the board's SMP server, before its bootloader saw it: ${shows}`);
+        default:
+          return holds(`Refused: ${shows}.`);
+      }
+    },
+  };
+}
+
+/** A good image in unusual dress: a board for which the claim holds takes it. */
+export function acceptance({ what, make, offer, needs = ["update"], ...row }: RefusalRow): Case {
+  return {
+    ...row,
+    needs: ["secondary", ...needs],
+    risk: "secondary slot",
+    expected: "It is accepted and runs.",
+    async steps(stand) {
+      const file = await make(stand.forge, stand);
+      const { fate, shows } = await stand.offer(file, { what, ...offer });
+      return fate === "started" ? holds(`Accepted: ${shows}.`) : fails(`Not accepted: ${shows}.`);
+    },
+  };
+}

@@ -1,0 +1,124 @@
+import { createHash } from "node:crypto";
+import { parseImage, type TraceRecord } from "bootproof";
+import type { LogLine } from "./log-book.js";
+import type { Sight } from "./sight.js";
+
+/** Messages kept of a case, from its beginning and its end, and hex digits kept of each. */
+const KEPT_MESSAGES = { first: 40, last: 40 } as const;
+const KEPT_HEX = 160;
+const KEPT_LINES = 400;
+
+export interface Message {
+  readonly at: number;
+  readonly direction: "sent" | "received";
+  readonly command?: string;
+  /** Header and payload, cut. */
+  readonly hex: string;
+  /** Bytes of the whole message. */
+  readonly length: number;
+  readonly payload?: string;
+}
+
+/** An image file that was given to the board. */
+export interface Offered {
+  readonly what: string;
+  readonly size: number;
+  /** Of the whole file, hex. */
+  readonly sha256: string;
+  /** Its own image hash, when it can be read. */
+  readonly imageHash?: string;
+  readonly way: string;
+}
+
+/** One power cut and what came of it. */
+export interface CutRecord {
+  readonly story: string;
+  /** Flash operation, or milliseconds after the start, at which power failed. */
+  readonly at: number;
+  readonly unit: "operation" | "ms" | "byte";
+  readonly kind: string;
+  readonly ended: string;
+  readonly ok: boolean;
+}
+
+/** What was seen in one case: enough to check the verdict without the board. */
+export interface Evidence {
+  /** What was done and seen, in order. */
+  readonly notes: readonly { readonly at: number; readonly says: string }[];
+  readonly sights: readonly Sight[];
+  readonly offered: readonly Offered[];
+  readonly messages: readonly Message[];
+  /** How many there were; the report keeps the first and the last. */
+  readonly messageCount: number;
+  readonly log: readonly LogLine[];
+  readonly cuts: readonly CutRecord[];
+}
+
+/** Collects evidence while a case runs. */
+export class Recorder {
+  readonly #notes: { at: number; says: string }[] = [];
+  readonly #sights: Sight[] = [];
+  readonly #offered: Offered[] = [];
+  readonly #first: Message[] = [];
+  #last: Message[] = [];
+  #count = 0;
+  readonly #cuts: CutRecord[] = [];
+
+  note(says: string): void {
+    this.#notes.push({ at: Date.now(), says });
+  }
+
+  saw(sight: Sight): void {
+    this.#sights.push(sight);
+  }
+
+  offered(what: string, file: Uint8Array, way: string): void {
+    const sha256 = createHash("sha256").update(file).digest("hex");
+    const imageHash = imageHashOf(file);
+    this.#offered.push({ what, size: file.length, sha256, ...(imageHash && { imageHash }), way });
+    this.note(`${way}: ${what} (${file.length} bytes, sha256 ${sha256.slice(0, 12)})`);
+  }
+
+  heard(record: TraceRecord): void {
+    const message = {
+      at: record.at,
+      direction: record.direction,
+      ...(record.command === undefined ? {} : { command: record.command }),
+      hex: record.hex.slice(0, KEPT_HEX),
+      length: record.hex.length / 2,
+      ...(record.payload === undefined
+        ? {}
+        : { payload: JSON.stringify(record.payload).slice(0, KEPT_HEX * 2) }),
+    };
+    this.#count++;
+    if (this.#first.length < KEPT_MESSAGES.first) this.#first.push(message);
+    else this.#last = [...this.#last, message].slice(-KEPT_MESSAGES.last);
+  }
+
+  cut(record: CutRecord): void {
+    this.#cuts.push(record);
+  }
+
+  finish(log: readonly LogLine[]): Evidence {
+    return {
+      notes: this.#notes,
+      sights: this.#sights,
+      offered: this.#offered,
+      messages: [...this.#first, ...this.#last],
+      messageCount: this.#count,
+      log: log.length <= KEPT_LINES ? log : [...log.slice(0, KEPT_LINES / 2), ...log.slice(-KEPT_LINES / 2)],
+      cuts: this.#cuts,
+    };
+  }
+}
+
+/** The image hash of a file in hex; undefined when it cannot be read as an image. */
+export function imageHashOf(file: Uint8Array): string | undefined {
+  try {
+    const { imageHash } = parseImage(file);
+    return imageHash && Buffer.from(imageHash.value).toString("hex");
+  } catch {
+    // Bad images are what this is for: many have no structure to read a hash from.
+    return undefined;
+  }
+}

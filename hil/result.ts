@@ -1,0 +1,84 @@
+import type { Risk, Verdict } from "./case.js";
+import type { ClaimId } from "./claims.js";
+import type { Evidence } from "./evidence.js";
+import type { Sight, SlotPicture } from "./sight.js";
+
+/** The result of one case on one board. Everything in here is plain data and goes into the reports. */
+export interface CaseResult {
+  readonly id: string;
+  readonly claim: ClaimId;
+  readonly says: string;
+  readonly expected: string;
+  readonly risk: Risk;
+  readonly verdict: Verdict;
+  /** What was seen, or why nothing could be. */
+  readonly seen: string;
+  readonly control?: string;
+  readonly startedAt: number;
+  readonly elapsedMs: number;
+  readonly evidence?: Evidence;
+  readonly before?: readonly SlotPicture[];
+  readonly after?: readonly SlotPicture[];
+}
+
+export interface ClaimResult {
+  readonly claim: ClaimId;
+  readonly verdict: Verdict;
+  /** Cases by verdict. */
+  readonly counts: Readonly<Record<Verdict, number>>;
+}
+
+export interface ControlResult {
+  readonly id: string;
+  readonly says: string;
+  readonly verdict: Verdict;
+  readonly seen: string;
+  readonly elapsedMs: number;
+  readonly evidence?: Evidence;
+}
+
+export interface BoardResult {
+  readonly board: string;
+  readonly says: string;
+  /** Why it could not be used at all; then there are no cases. */
+  readonly unusable?: string;
+  readonly mode?: string;
+  readonly image?: { readonly version: string; readonly imageHash: string; readonly sha256: string };
+  readonly home?: Sight;
+  readonly claims: readonly ClaimResult[];
+  readonly controls: readonly ControlResult[];
+  readonly cases: readonly CaseResult[];
+  /** Whether the board's own image runs again. */
+  readonly putBack: { readonly ok: boolean; readonly says: string };
+  readonly elapsedMs: number;
+}
+
+export interface ProofReport {
+  readonly format: "bootproof proof 1";
+  readonly tool: { readonly name: "bootproof"; readonly version: string };
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly elapsedMs: number;
+  readonly seed: number;
+  readonly scope: "quick" | "full" | "chosen";
+  readonly interrupted: boolean;
+  readonly boards: readonly BoardResult[];
+}
+
+const VERDICTS: readonly Verdict[] = ["holds", "does-not-hold", "not-supported", "not-judged"];
+
+/**
+ * Claims from their cases: one case that does not hold breaks a claim; it holds when at least one case shows that and
+ * none the contrary. Claims without cases are left out.
+ */
+export function judgeClaims(cases: readonly CaseResult[]): ClaimResult[] {
+  const claims = [...new Set(cases.map(({ claim }) => claim))];
+  return claims.map((claim) => {
+    const mine = cases.filter((one) => one.claim === claim);
+    const counts = Object.fromEntries(
+      VERDICTS.map((verdict) => [verdict, mine.filter((one) => one.verdict === verdict).length]),
+    ) as Record<Verdict, number>;
+    const order: readonly Verdict[] = ["does-not-hold", "holds", "not-judged", "not-supported"];
+    return { claim, counts, verdict: order.find((verdict) => counts[verdict] > 0)! };
+  });
+}
