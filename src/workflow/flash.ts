@@ -18,10 +18,17 @@ import {
   type SlotContent,
   slotsOf,
 } from "./facts.js";
-import { checkAgainstBoard, checkFile, type GateCheck, type GateCheckName, mayRevert } from "./gate.js";
+import {
+  checkAgainstBoard,
+  checkFile,
+  type GateCheck,
+  type GateCheckName,
+  mayRevert,
+  targetSlot,
+} from "./gate.js";
 import { isAway, staysUp, untilAnswering, untilRestarted, type WatchEvent } from "./reconnect.js";
 import type { Session } from "./session.js";
-import { type UploadEvent, upload } from "./upload.js";
+import { eraseSlot, type UploadEvent, upload } from "./upload.js";
 
 /** Something that must be well before an image is confirmed. */
 export interface HealthCheck {
@@ -60,6 +67,8 @@ export type FlashEvent =
   | { step: "plan"; says: string[] }
   | UploadEvent
   | { step: "uploaded"; bytes: number; elapsedMs: number }
+  /** The slot held the file from an earlier try but could not be marked: it is erased and filled anew. */
+  | { step: "sent-again"; why: string }
   /** `impossible`: the board decides by version which image runs, so there is nothing to mark. */
   | { step: "marked"; as: "test" | "impossible" }
   | { step: "reset" }
@@ -128,7 +137,7 @@ export async function* flash(
   file: Uint8Array,
   options: FlashOptions = {},
 ): AsyncGenerator<FlashEvent, FlashResult, void> {
-  const { signal, imageNumber = 0 } = options;
+  const { imageNumber = 0 } = options;
   const before = await readFacts(session, options);
   yield { step: "board", facts: before };
 
@@ -148,12 +157,11 @@ export async function* flash(
   yield { step: "plan", says: plan(before, image, stage, options) };
   if (options.dryRun) return { ...result, outcome: "dry-run", says: "The gate is open; nothing was sent." };
 
-  const sent = stage === "absent" ? yield* send(session, file, options) : {};
-  const told = { ...result, ...sent };
-  const trial =
+  const { trial, ...sent } =
     stage === "absent"
-      ? before.server !== "recovery" && (yield* mark(session, hash, signal))
-      : mayRevert(before);
+      ? yield* sendAndMark(session, file, before, target, options)
+      : { trial: mayRevert(before) };
+  const told = { ...result, ...sent };
   if (stage !== "on-trial") yield* restartIntoIt(session, target, options);
   const after = yield* observe(session, options);
   const verdict = judge(before, after, target);
@@ -260,14 +268,44 @@ function plan(facts: BoardFacts, image: Image, stage: Stage, options: FlashOptio
   return [change, `${begin[stage as Exclude<Stage, "confirmed">]}, ${end}.`];
 }
 
-async function* send(
+interface Sent {
+  uploadedBytes: number;
+  uploadMs: number;
+  /** It is marked for a test boot. */
+  trial: boolean;
+}
+
+async function* sendAndMark(
   session: Session,
   file: Uint8Array,
-  { signal, imageNumber: image }: FlashOptions,
-): AsyncGenerator<FlashEvent, { uploadedBytes: number; uploadMs: number }, void> {
-  const { sentBytes, elapsedMs } = yield* upload(session, file, { signal, image });
-  yield { step: "uploaded", bytes: sentBytes, elapsedMs };
-  return { uploadedBytes: sentBytes, uploadMs: elapsedMs };
+  before: BoardFacts,
+  { hash, imageNumber }: Target,
+  options: FlashOptions,
+): AsyncGenerator<FlashEvent, Sent, void> {
+  const { signal } = options;
+  const send = async function* () {
+    const sent = yield* upload(session, file, { signal, image: options.imageNumber });
+    yield { step: "uploaded" as const, bytes: sent.sentBytes, elapsedMs: sent.elapsedMs };
+    return sent;
+  };
+  const first = yield* send();
+  const told = { uploadedBytes: first.sentBytes, uploadMs: first.elapsedMs };
+  if (before.server === "recovery") return { ...told, trial: false };
+  try {
+    return { ...told, trial: yield* mark(session, hash, signal) };
+  } catch (error) {
+    // Power that failed during an earlier mark leaves the whole file and a damaged trailer: the board keeps both.
+    const keptOld = first.resumedAt === file.length;
+    if (!keptOld || !(error instanceof DeviceError || error instanceof MarkError)) throw error;
+    yield { step: "sent-again", why: error.message };
+  }
+  await eraseSlot(session, { image: imageNumber, slot: targetSlot(before, imageNumber)?.slot ?? 1, signal });
+  const again = yield* send();
+  return {
+    uploadedBytes: again.sentBytes,
+    uploadMs: told.uploadMs + again.elapsedMs,
+    trial: yield* mark(session, hash, signal),
+  };
 }
 
 /** Marks for a test boot and reads back that it took. False: this board has no such thing. */

@@ -4,7 +4,7 @@ import { BootproofError } from "../errors.js";
 import { HASHES } from "../image/algorithms.js";
 import { dataRoom } from "../smp/capacity.js";
 import type { RequestOf, ResponseOf } from "../smp/command.js";
-import { imageUpload } from "../smp/groups/image.js";
+import { imageErase, imageUpload } from "../smp/groups/image.js";
 import { isAway, untilAnswering, type WatchEvent } from "./reconnect.js";
 import type { Session } from "./session.js";
 
@@ -151,6 +151,22 @@ function planFor(
       return answer.off;
     },
   };
+}
+
+/** Erasing waits for the flash: other clients give it this long too. */
+const ERASE_TIMEOUT_MS = 60_000;
+
+/** Erases a slot that is not in use. Throws DeviceError when the board finds that it is. */
+export async function eraseSlot(
+  { client }: Session,
+  options: { image: number; slot: number; signal?: AbortSignal | undefined },
+): Promise<void> {
+  // The command counts slots over all images, and means the other slot of image 0 when none is named.
+  const slot = options.image * 2 + options.slot;
+  await client.send(imageErase, slot === 1 ? {} : { slot }, {
+    signal: options.signal,
+    timeoutMs: ERASE_TIMEOUT_MS,
+  });
 }
 
 interface ChunkOptions extends UploadOptions {

@@ -1,7 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { fromHex } from "../../src/bytes.js";
 import { shellExec } from "../../src/smp/groups/shell.js";
-import { type FlashOptions, type HealthCheck, HealthError, restart } from "../../src/workflow/flash.js";
+import {
+  type FlashOptions,
+  flash,
+  type HealthCheck,
+  HealthError,
+  restart,
+} from "../../src/workflow/flash.js";
 import { run } from "../../src/workflow/run.js";
 import { bench, image, stands, tell, trustedKey } from "../support/workflow-board.js";
 import { inVirtualTime } from "../support/workflow-clock.js";
@@ -280,7 +286,6 @@ describe("a story that was cut short is taken up where it stands", () => {
 
 /** The host program ends at a step. */
 async function abandonAt(step: string, file: Uint8Array, session: Parameters<typeof tell>[0]): Promise<void> {
-  const { flash } = await import("../../src/workflow/flash.js");
   for await (const event of flash(session, file, { keys: [await trustedKey()] })) {
     if (event.step === step) return;
   }
@@ -372,7 +377,6 @@ describe("what was asked for is handed on", () => {
         const { session, board } = await bench();
         const abort = new AbortController();
         const reason = new Error(`stopped at ${step}`);
-        const { flash } = await import("../../src/workflow/flash.js");
         const options: FlashOptions = { keys: [await trustedKey()], signal: abort.signal };
         const story = run(flash(session, file, options), (event) => {
           if (event.step === step) abort.abort(reason);

@@ -6,7 +6,7 @@ import { parseImage } from "../../src/image/image.js";
 import { type SignOptions, signImage } from "../../src/image/sign.js";
 import { BOOT_MODES } from "../../src/smp/groups/os.js";
 import type { BoardFacts } from "../../src/workflow/facts.js";
-import { type FlashOptions, restart } from "../../src/workflow/flash.js";
+import { type FlashOptions, flash, restart } from "../../src/workflow/flash.js";
 import { checkAgainstBoard, GATE_CHECKS, type GateCheckName, readVersion } from "../../src/workflow/gate.js";
 import { run } from "../../src/workflow/run.js";
 import { type Bench, type BenchOptions, bench, image, tell, trustedKey } from "../support/workflow-board.js";
@@ -159,7 +159,6 @@ const CASES: readonly Case[] = [
     why: "another image is marked for the next boot",
     file: () => image("good-a", { version: "3.0.0", counter: 3 }),
     before: async ({ session }) => {
-      const { flash } = await import("../../src/workflow/flash.js");
       const keys = [await trustedKey()];
       for await (const event of flash(session, await image("good-b"), { keys }))
         if (event.step === "marked") break;

@@ -199,6 +199,10 @@ export function drawFlash(out: Output): (event: FlashEvent) => void {
         return;
       case "uploaded":
         return out.note(`Sent ${event.bytes} bytes in ${(event.elapsedMs / 1000).toFixed(1)} s.`);
+      case "sent-again":
+        return out.note(
+          `The slot held this file already, but it cannot be marked (${printable(event.why)}): erasing it and sending again.`,
+        );
       case "marked":
         return out.note(
           event.as === "test"
