@@ -1,4 +1,5 @@
-import type { Client } from "../client/client.js";
+import type { Client, ServerFacts } from "../client/client.js";
+import { identify } from "../client/connect.js";
 import { type TransferPlan, transfer } from "../client/transfer.js";
 import { BootproofError } from "../errors.js";
 import { HASHES } from "../image/algorithms.js";
@@ -6,6 +7,7 @@ import { dataRoom } from "../smp/capacity.js";
 import type { RequestOf, ResponseOf } from "../smp/command.js";
 import { imageErase, imageUpload } from "../smp/groups/image.js";
 import { isAway, untilAnswering, type WatchEvent } from "./reconnect.js";
+import { recoveryNumber } from "./recovery-number.js";
 import type { Session } from "./session.js";
 
 export type UploadErrorCode =
@@ -16,7 +18,9 @@ export type UploadErrorCode =
   /** The device asks for bytes that the file does not have. */
   | "bad-offset"
   /** The device says that the slot does not hold what was sent. */
-  | "damaged";
+  | "damaged"
+  /** Application and bootloader changed places meanwhile: the rest would go to another slot. */
+  | "other-server";
 
 /** An upload that cannot be finished. */
 export class UploadError extends BootproofError {
@@ -78,12 +82,17 @@ export async function* upload(
   options: UploadOptions = {},
 ): AsyncGenerator<UploadEvent, UploadResult, void> {
   const start = performance.now();
+  const { mode } = session.client.server;
+  // Serial recovery must never be sent a number that it does not have; see recoveryNumber.
+  const image =
+    mode === "recovery" ? await recoveryNumber(session, options.image ?? 0, options.signal) : options.image;
   const run = { file, sha: HASHES.sha256.digest(file), offset: 0, repeats: 0, sentBytes: 0, resumedAt: 0 };
   let lostLinks = 0;
   yield { step: "sent", sent: 0, total: file.length };
   while (run.offset < file.length) {
     try {
-      yield* sendChunks(session.client, run, options);
+      if (lostLinks > 0) await mustStillBe(mode, session, run.offset, options.signal);
+      yield* sendChunks(session.client, run, { ...options, image });
     } catch (error) {
       if (!isAway(error)) throw error;
       if (++lostLinks > MOST_LOST_LINKS) throw error;
@@ -92,6 +101,30 @@ export async function* upload(
     }
   }
   return { sentBytes: run.sentBytes, resumedAt: run.resumedAt, elapsedMs: performance.now() - start };
+}
+
+/**
+ * A board that falls into serial recovery half-way would take the rest for its primary slot, and erase what runs there
+ * first: whoever answers now must be who answered before.
+ */
+async function mustStillBe(
+  mode: ServerFacts["mode"],
+  session: Session,
+  offset: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (mode === "unknown") return;
+  await identify(session.client, { signal });
+  const now = session.client.server.mode;
+  if (now === mode || now === "unknown") return;
+  throw new UploadError(
+    "other-server",
+    offset,
+    mode === "recovery"
+      ? "The board left serial recovery in the middle of the upload."
+      : "The board fell into serial recovery in the middle of the upload; going on would write over the running slot.",
+    "Look with bootproof info what it runs, then begin again.",
+  );
 }
 
 interface UploadRun {

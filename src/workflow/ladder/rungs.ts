@@ -1,0 +1,276 @@
+import { type Client, RequestTimeout } from "../../client/client.js";
+import { connect } from "../../client/connect.js";
+import { BootproofError } from "../../errors.js";
+import type { LineStep } from "../../profiles/profile.js";
+import { BOOT_MODES, osReset } from "../../smp/groups/os.js";
+import { DeviceError } from "../../smp/message.js";
+import { restart } from "../flash.js";
+import { isAway } from "../reconnect.js";
+import { run } from "../run.js";
+import { Session } from "../session.js";
+import { catchRecovery } from "./catch-recovery.js";
+import type { DirectWriter, Site } from "./site.js";
+
+export type RungName =
+  | "smp-reset"
+  | "listen"
+  | "wait-window"
+  | "lines"
+  | "touch-1200"
+  | "power-cycle"
+  | "usb-dfu"
+  | "st-rom"
+  | "debug-probe"
+  | "person";
+
+/** What came of a rung. */
+export type Climbed =
+  /** The bootloader's serial recovery answers. */
+  | { kind: "in"; session: Session }
+  /** The image was written past MCUboot. */
+  | { kind: "written"; says: string }
+  | { kind: "failed"; why: string };
+
+/** What is known when a rung is considered. */
+export interface Standing {
+  readonly site: Site;
+  readonly file: Uint8Array;
+  /** Who answered when the ladder was set up; undefined when nobody did. */
+  readonly client: Client | undefined;
+  readonly silence: string;
+}
+
+export interface ClimbOptions {
+  signal?: AbortSignal | undefined;
+  /** How long a bootloader's port may take to appear after a restart. */
+  withinMs: number;
+  onProgress?: (done: number, total: number) => void;
+}
+
+export interface Rung {
+  readonly name: RungName;
+  /** What it will do. */
+  does(at: Standing): string;
+  /** What is lost by it even if it works. */
+  destroys(at: Standing): string;
+  /** It writes flash without MCUboot: somebody has to agree. */
+  readonly needsConsent: boolean;
+  /** Why it cannot be tried here; undefined when it can. */
+  closed(at: Standing): string | undefined;
+  climb(at: Standing, options: ClimbOptions): Promise<Climbed>;
+}
+
+const NOTHING = "Nothing: the slots stay as they are.";
+/** Only what runs is lost: RAM, open connections, an update that is on trial (a restart reverts it). */
+const A_RESTART = "Nothing in flash, but the board restarts: an image on trial is reverted.";
+
+/** Least destructive first. The order is the promise: a rung is tried only when those above it have failed. */
+export const LADDER: readonly Rung[] = [
+  {
+    name: "smp-reset",
+    does: () => "Ask the application to restart into the bootloader's serial recovery (retained boot mode).",
+    destroys: () => A_RESTART,
+    needsConsent: false,
+    closed: ({ client, silence }) =>
+      client === undefined ? `Nobody answers. ${silence}` : isRecovery(client) ? IN_RECOVERY : undefined,
+    climb: resetIntoRecovery,
+  },
+  {
+    name: "listen",
+    does: () => "Listen whether serial recovery answers already, in both framings and both SMP versions.",
+    destroys: () => NOTHING,
+    needsConsent: false,
+    closed: () => undefined,
+    climb: listen,
+  },
+  {
+    name: "wait-window",
+    does: () =>
+      "Restart the application and knock all the while, to catch the bootloader's wait-for-DFU window.",
+    destroys: () => A_RESTART,
+    needsConsent: false,
+    closed: ({ client, silence }) =>
+      client === undefined ? `Nobody can be asked to restart. ${silence}` : undefined,
+    climb: catchWindow,
+  },
+  lineRung("lines", (steps) => steps.every(({ baudRate }) => baudRate !== TOUCH)),
+  lineRung("touch-1200", (steps) => steps.some(({ baudRate }) => baudRate === TOUCH)),
+  {
+    name: "power-cycle",
+    does: ({ site }) => `Switch the power off and on (${site.power?.name}) and knock all the while.`,
+    destroys: () => "Nothing in flash, unless the board writes to it at this moment.",
+    needsConsent: false,
+    closed: ({ site }) =>
+      site.power === undefined ? "No power switch is configured for this board (field `power`)." : undefined,
+    climb: cyclePower,
+  },
+  writerRung("usb-dfu", "It shows no USB DFU device.", (site) => site.usbDfu),
+  writerRung(
+    "st-rom",
+    "It is not known to have ST's ROM bootloader on a serial port here.",
+    (site) => site.stRom,
+  ),
+  writerRung("debug-probe", "No debug tool for a known chip is installed.", (site) => site.probe),
+  {
+    name: "person",
+    does: ({ site }) => `Ask you: ${wordsFor(site)}`,
+    destroys: () => A_RESTART,
+    needsConsent: false,
+    closed: ({ site }) => (site.person === undefined ? "There is nobody to ask." : undefined),
+    climb: askPerson,
+  },
+];
+
+const IN_RECOVERY = "The bootloader answers already.";
+const TOUCH = 1200;
+
+function isRecovery(client: Client): boolean {
+  return client.server.mode === "recovery";
+}
+
+/** A session that begins with a client that is there, and dials anew when that is lost. */
+export function sessionFrom(client: Client, site: Site): Promise<Session> {
+  let first: Client | undefined = client;
+  return Session.open(async (signal) => {
+    const open = first;
+    first = undefined;
+    return open ?? connect(await site.dial(signal), { ...site.connect, signal });
+  });
+}
+
+async function inRecovery(client: Client | undefined, site: Site, why: string): Promise<Climbed> {
+  if (client === undefined) return { kind: "failed", why };
+  if (isRecovery(client)) return { kind: "in", session: await sessionFrom(client, site) };
+  return { kind: "failed", why };
+}
+
+async function resetIntoRecovery({ site, client }: Standing, options: ClimbOptions): Promise<Climbed> {
+  const { signal, withinMs } = options;
+  const session = await sessionFrom(client!, site);
+  try {
+    await run(restart(session, { signal, withinMs, bootMode: BOOT_MODES.recovery }));
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!(error instanceof BootproofError)) throw error;
+    return { kind: "failed", why: error.message };
+  }
+  return inRecovery(
+    session.client,
+    site,
+    "It did not enter serial recovery: its application or its bootloader was built without retained boot mode (CONFIG_BOOT_SERIAL_BOOT_MODE).",
+  );
+}
+
+async function listen({ site, client }: Standing, { signal }: ClimbOptions): Promise<Climbed> {
+  if (client !== undefined && isRecovery(client)) return inRecovery(client, site, "");
+  // The client of before holds the port, and may be dead after the rungs above.
+  await client?.close();
+  try {
+    const fresh = await connect(await site.dial(signal), { ...site.connect, signal, probes: 3 });
+    if (isRecovery(fresh)) return inRecovery(fresh, site, "");
+    await fresh.close();
+    return { kind: "failed", why: "The application answers, not the bootloader." };
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!(error instanceof BootproofError)) throw error;
+    return { kind: "failed", why: error instanceof RequestTimeout ? error.message : `${error.message}` };
+  }
+}
+
+/** From the request on: Zephyr restarts 250 ms after its answer, a swap may come first, then the window. */
+const WINDOW_MS = 5000;
+
+async function catchWindow({ site }: Standing, { signal }: ClimbOptions): Promise<Climbed> {
+  const client = await connect(await site.dial(signal), { ...site.connect, signal });
+  try {
+    await client.send(osReset, {}, { signal });
+  } catch (error) {
+    // Boards often restart before they have answered; one that refuses does not restart.
+    if (error instanceof DeviceError) {
+      await client.close();
+      return { kind: "failed", why: error.message };
+    }
+    if (!isAway(error)) throw error;
+  }
+  const caught = await catchRecovery(site, { signal, forMs: WINDOW_MS, client });
+  return inRecovery(
+    caught,
+    site,
+    "The bootloader has no wait-for-DFU window, or a shorter one than could be caught.",
+  );
+}
+
+function lineRung(name: "lines" | "touch-1200", fits: (steps: readonly LineStep[]) => boolean): Rung {
+  const how =
+    name === "lines"
+      ? "Switch DTR and RTS as this board is wired"
+      : "Open the port at 1200 baud and close it";
+  return {
+    name,
+    does: () => `${how}, then knock.`,
+    destroys: () => A_RESTART,
+    needsConsent: false,
+    closed: ({ site }) => {
+      if (site.lines === undefined) return "This way to the board has no control lines.";
+      const steps = site.profile?.enter;
+      return steps === undefined || !fits(steps)
+        ? "No profile says that this board listens to it (field `enter`)."
+        : undefined;
+    },
+    climb: async ({ site }, { signal, withinMs }) => {
+      await site.lines!(site.profile!.enter!, signal);
+      const caught = await catchRecovery(site, { signal, forMs: withinMs });
+      return inRecovery(caught, site, "Nothing came of it.");
+    },
+  };
+}
+
+/** How long a board stays without power: its capacitors are empty then. */
+const OFF_MS = 2000;
+
+async function cyclePower({ site }: Standing, { signal, withinMs }: ClimbOptions): Promise<Climbed> {
+  await site.power!.off(signal);
+  await new Promise((resolve) => setTimeout(resolve, OFF_MS));
+  const caught = catchRecovery(site, { signal, forMs: withinMs });
+  await site.power!.on(signal);
+  return inRecovery(await caught, site, "The board came back without serial recovery, or not at all.");
+}
+
+function writerRung(
+  name: "usb-dfu" | "st-rom" | "debug-probe",
+  absent: string,
+  pick: (site: Site) => DirectWriter | undefined,
+): Rung {
+  return {
+    name,
+    does: ({ site }) => pick(site)?.does ?? "",
+    destroys: ({ site }) => pick(site)?.destroys ?? "",
+    needsConsent: true,
+    closed: ({ site }) => (pick(site) === undefined ? absent : undefined),
+    climb: async ({ site, file }, { signal, onProgress }) => {
+      try {
+        const says = await pick(site)!.write(file, { signal, ...(onProgress && { onProgress }) });
+        return { kind: "written", says };
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!(error instanceof BootproofError)) throw error;
+        return { kind: "failed", why: error.message };
+      }
+    },
+  };
+}
+
+/** What a person is asked to do, in words made for the board when it is known. */
+export function wordsFor({ profile, name }: Site): string {
+  const known = profile?.recoveryByHand;
+  if (known !== undefined) return known;
+  const board = profile?.name ?? name;
+  return `Bring ${board} into serial recovery: hold the button that its bootloader watches (mcuboot-button0 in its board files) while you press and release reset, or while you plug it in.`;
+}
+
+async function askPerson({ site }: Standing, { signal, withinMs }: ClimbOptions): Promise<Climbed> {
+  const willing = await site.person!(wordsFor(site), signal);
+  if (!willing) return { kind: "failed", why: "Nobody did it." };
+  const caught = await catchRecovery(site, { signal, forMs: withinMs });
+  return inRecovery(caught, site, "Serial recovery did not answer afterwards.");
+}

@@ -1,0 +1,46 @@
+import type { ConnectOptions } from "../../client/connect.js";
+import type { BoardProfile, LineStep } from "../../profiles/profile.js";
+import type { ByteStream } from "../../transport/transport.js";
+
+/**
+ * A board that does not boot, and what is at hand to get at it. Whatever is absent closes the rungs that need it; each
+ * says so.
+ */
+export interface Site {
+  /** What a person would call the board. */
+  readonly name: string;
+  /** Opens the pipe to its SMP port, wherever that is now. Throws `TransportError`. */
+  dial(signal: AbortSignal | undefined): Promise<ByteStream>;
+  readonly connect?: Omit<ConnectOptions, "signal"> | undefined;
+  readonly profile?: BoardProfile | undefined;
+  /** Changes the control lines of its serial port. Absent: the pipe has none. */
+  readonly lines?:
+    | ((steps: readonly LineStep[], signal: AbortSignal | undefined) => Promise<void>)
+    | undefined;
+  readonly power?: PowerSource | undefined;
+  /** Bootloaders that write flash themselves, each behind its own rung. */
+  readonly usbDfu?: DirectWriter | undefined;
+  readonly stRom?: DirectWriter | undefined;
+  readonly probe?: DirectWriter | undefined;
+  /** Asks a person to do something; false when there is nobody. */
+  readonly person?: ((words: string, signal: AbortSignal | undefined) => Promise<boolean>) | undefined;
+}
+
+export interface PowerSource {
+  readonly name: string;
+  off(signal?: AbortSignal): Promise<void>;
+  on(signal?: AbortSignal): Promise<void>;
+}
+
+/** Something that writes the primary slot without MCUboot's help. */
+export interface DirectWriter {
+  /** What it will do, before it does it: a command line, a list of pages. */
+  readonly does: string;
+  /** What is gone afterwards. */
+  readonly destroys: string;
+  /** Writes the image and starts the board. Resolves with a sentence; throws a `BootproofError`. */
+  write(
+    file: Uint8Array,
+    how: { signal?: AbortSignal | undefined; onProgress?: (done: number, total: number) => void },
+  ): Promise<string>;
+}
