@@ -29,6 +29,11 @@ const commands: readonly (readonly [name: string, summary: string, load: () => P
   ["sign", "sign a firmware body as an MCUboot image", () => import("./commands/sign.js")],
   ["verify", "check an image file against keys", () => import("./commands/verify.js")],
   ["inspect", "show what is in an image file", () => import("./commands/inspect.js")],
+  [
+    "imgtool",
+    "MCUboot's imgtool: same commands, options, outputs and exit statuses",
+    () => import("./commands/imgtool.js"),
+  ],
   ["keys", "make signing keys, show their public halves and hashes", () => import("./commands/keys.js")],
   ["fs", "files on a board: put, get, hash, size, list", () => import("./commands/fs.js")],
   ["shell", "run commands of a board's shell", () => import("./commands/shell.js")],
@@ -123,6 +128,8 @@ function complain(error: unknown): void {
 
 export async function main(argv: readonly string[]): Promise<number> {
   try {
+    // imgtool has its own way of reading a command line: `-v`, `-h` and all others are its.
+    if (argv[0] === "imgtool") return await (await import("./commands/imgtool.js")).imgtool(argv.slice(1));
     const program = await build(argv);
     await program.parseAsync(argv, { from: "user" });
     return Number(process.exitCode ?? 0);

@@ -14,13 +14,18 @@ export interface PassphraseOptions {
 export const PASSPHRASE_VARIABLE = "BOOTPROOF_PASSPHRASE";
 export const passphraseHelp = `a file whose first line is the key's passphrase (else ${PASSPHRASE_VARIABLE}, else asked for)`;
 
-/** A key that can sign. Asks for its passphrase when it is encrypted. Throws `KeyError`. */
-export async function readPrivateKey(path: string, options: PassphraseOptions): Promise<Key> {
+/** A private or public key. Asks for its passphrase when it is encrypted. Throws `KeyError`. */
+export async function readKey(path: string, options: PassphraseOptions): Promise<Key> {
   const file = readInput(path);
-  const key = await parseKey(file).catch(async (error: unknown) => {
+  return parseKey(file).catch(async (error: unknown) => {
     if (!(error instanceof KeyError) || error.code !== "passphrase-needed") throw error;
     return parseKey(file, { passphrase: await passphrase(`Passphrase of ${path}: `, options) });
   });
+}
+
+/** A key that can sign. Asks for its passphrase when it is encrypted. Throws `KeyError`. */
+export async function readPrivateKey(path: string, options: PassphraseOptions): Promise<Key> {
+  const key = await readKey(path, options);
   if (key.isPrivate) return key;
   throw new KeyError("no-private-part", `${path} holds only the public part of a key; it cannot sign.`, {
     hint: "Name the private key file; public keys are for verify and flash.",
@@ -55,6 +60,18 @@ function firstLine(path: string): string {
   } catch (cause) {
     throw new FileError("file-unreadable", path, `Cannot read the passphrase file ${path}.`, { cause });
   }
+}
+
+/** A line from a person; undefined when there is nobody. */
+export async function askLine(prompt: string): Promise<string | undefined> {
+  if (!process.stdin.isTTY) return undefined;
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  return new Promise((resolve) => {
+    lines.question(prompt, (answer) => {
+      lines.close();
+      resolve(answer.trim());
+    });
+  });
 }
 
 function ask(prompt: string): Promise<string> {

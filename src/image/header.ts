@@ -101,8 +101,17 @@ export function parseHeader(bytes: Uint8Array): { header: ImageHeader; endian: E
     throw new ImageError("too-short", bytes.length, `${bytes.length} bytes are no image: a header has 32.`);
   const endian = endianOf(bytes);
   if (!endian) throw badMagic(bytes);
+  const header = readHeader(bytes, endian);
+  // The bootloader has no such check and stumbles later; a size below 32 would hash and run its own header.
+  if (header.headerSize < IMAGE_HEADER_SIZE)
+    throw new ImageError("bad-header-size", 8, `Header size ${header.headerSize}: at least 32 is needed.`);
+  return { header, endian };
+}
+
+/** The fields of a header without a look at what they say. Precondition: 32 bytes are there. */
+export function readHeader(bytes: Uint8Array, endian: Endian): ImageHeader {
   const { u16, u32 } = ORDER[endian];
-  const header = {
+  return {
     loadAddress: u32(bytes, 4),
     headerSize: u16(bytes, 8),
     protectedSize: u16(bytes, 10),
@@ -116,10 +125,6 @@ export function parseHeader(bytes: Uint8Array): { header: ImageHeader; endian: E
     },
     pad: u32(bytes, 28),
   };
-  // The bootloader has no such check and stumbles later; a size below 32 would hash and run its own header.
-  if (header.headerSize < IMAGE_HEADER_SIZE)
-    throw new ImageError("bad-header-size", 8, `Header size ${header.headerSize}: at least 32 is needed.`);
-  return { header, endian };
 }
 
 /** The 32 bytes of a header. Throws `BytesError` `out-of-range` when a field does not fit. */

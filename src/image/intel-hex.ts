@@ -70,13 +70,20 @@ export function parseIntelHex(text: string): Segment[] {
   return join(pieces);
 }
 
-/** Writes segments as Intel HEX with 16 bytes a line. Throws {@link HexError} for bytes beyond 32 bits. */
+/**
+ * Writes segments as Intel HEX with 16 bytes a line, byte for byte as imgtool (Python's intelhex) does. Segments that
+ * touch become one. Throws {@link HexError} for bytes beyond 32 bits and for segments that overlap.
+ */
 export function formatIntelHex(segments: readonly Segment[]): string {
   const lines: string[] = [];
-  let high = 0;
-  for (const { address, bytes } of segments) {
+  for (const { address, bytes } of segments)
     if (address < 0 || address + bytes.length > 2 ** 32)
-      throw new HexError("bad-address", lines.length + 1, "bytes beyond 32 bits of address.");
+      throw new HexError("bad-address", 1, "bytes beyond 32 bits of address.");
+  const joined = join(segments.map((segment) => ({ ...segment, line: 1 })));
+  const end = joined.at(-1);
+  // In a file that needs the upper half of an address anywhere, it is stated from the start.
+  let high = end && end.address + end.bytes.length > 0x1_0000 ? -1 : 0;
+  for (const { address, bytes } of joined) {
     let at = 0;
     while (at < bytes.length) {
       const here = address + at;

@@ -113,18 +113,91 @@ export function encodeSpki(parts: KeyParts): Uint8Array {
   return isRsa(parts.type) ? parts.publicRaw : encodePublic(parts);
 }
 
-/** The private key as PKCS#8, byte for byte what OpenSSL writes. Precondition: `secret` is there. */
-export function encodePkcs8({ type, publicRaw, secret }: KeyParts & { secret: Uint8Array }): Uint8Array {
+/**
+ * The private key as PKCS#8, byte for byte what OpenSSL writes. Precondition: `secret` is there. `withPoint`: an EC key
+ * carries its public point too, as usual.
+ */
+export function encodePkcs8(parts: KeyParts & { secret: Uint8Array }, withPoint = true): Uint8Array {
+  const { type, publicRaw, secret } = parts;
   if (isRsa(type)) return secret;
   const inside = isCurve25519(type)
     ? der(DER.OCTET_STRING, secret)
-    : der(
-        DER.SEQUENCE,
-        derInteger(Uint8Array.of(1)),
-        der(DER.OCTET_STRING, secret),
-        der(DER.CONTEXT_1, derBits(publicRaw)),
-      );
+    : ecPrivate(secret, withPoint ? publicRaw : undefined);
   return der(DER.SEQUENCE, derInteger(Uint8Array.of(0)), algorithm(type), der(DER.OCTET_STRING, inside));
+}
+
+/** SEC1, which unlike the inside of PKCS#8 names the curve. */
+function encodeSec1(
+  { type, publicRaw, secret }: KeyParts & { secret: Uint8Array },
+  withPoint: boolean,
+): Uint8Array {
+  const { curve } = FAMILIES.find((row) => row.type === type)!;
+  return ecPrivate(secret, withPoint ? publicRaw : undefined, curve);
+}
+
+function ecPrivate(secret: Uint8Array, point?: Uint8Array, curve?: Uint8Array): Uint8Array {
+  return der(
+    DER.SEQUENCE,
+    derInteger(Uint8Array.of(1)),
+    der(DER.OCTET_STRING, secret),
+    curve ? der(DER.CONTEXT_0, der(DER.OID, curve)) : new Uint8Array(0),
+    point ? der(DER.CONTEXT_1, derBits(point)) : new Uint8Array(0),
+  );
+}
+
+/** The PKCS#1 private key inside a PKCS#8 one. */
+function pkcs1Of(pkcs8: Uint8Array): Uint8Array {
+  const key = new DerReader(pkcs8).enter(DER.SEQUENCE, "a key");
+  key.integer("the version");
+  key.read(DER.SEQUENCE, "the key's algorithm");
+  return key.read(DER.OCTET_STRING, "the private key").slice();
+}
+
+/** n, e, d, p, q: without the numbers that only speed things up. */
+function minimalPkcs1(pkcs1: Uint8Array): Uint8Array {
+  const key = new DerReader(pkcs1).enter(DER.SEQUENCE, "a key");
+  const version = key.integer("the version");
+  const numbers = ["the modulus", "the exponent", "the private exponent", "a prime", "a prime"].map((what) =>
+    derInteger(key.integer(what)),
+  );
+  return der(DER.SEQUENCE, derInteger(version), ...numbers);
+}
+
+/** How private keys are embedded in bootloaders that decrypt: imgtool's `getpriv -f`. */
+export type PrivateFormat = "openssl" | "pkcs8";
+
+const PRIVATE_FORMATS: Readonly<Record<KeyType, readonly PrivateFormat[]>> = {
+  "rsa-2048": ["openssl"],
+  "rsa-3072": ["openssl"],
+  "ecdsa-p256": ["pkcs8", "openssl"],
+  "ecdsa-p384": ["pkcs8", "openssl"],
+  x25519: ["pkcs8"],
+  // It signs; no bootloader holds its private part.
+  ed25519: [],
+};
+
+/**
+ * The private key for embedding, byte for byte as imgtool writes it. `openssl`: PKCS#1 or SEC1. `minimal`: without what
+ * a bootloader does not need: RSA's precomputed numbers, the public point of P-256. Default: the type's usual format.
+ * Throws {@link KeyError} `unsupported-format`.
+ */
+export function encodePrivate(
+  parts: KeyParts & { secret: Uint8Array },
+  { format = PRIVATE_FORMATS[parts.type][0], minimal = false }: { format?: PrivateFormat; minimal?: boolean },
+): Uint8Array {
+  const { type } = parts;
+  if (format === undefined || !PRIVATE_FORMATS[type].includes(format))
+    throw new KeyError("unsupported-format", `A private ${type} key has no ${format ?? "embedded"} form.`, {
+      hint: "Bootloaders hold private keys only to decrypt: RSA-2048, ECDSA P-256 or X25519.",
+    });
+  if (minimal && type === "ecdsa-p384")
+    throw new KeyError(
+      "unsupported-format",
+      "There is no minimal form of a P-384 key: no bootloader decrypts with one.",
+    );
+  if (isRsa(type)) return minimal ? minimalPkcs1(pkcs1Of(parts.secret)) : pkcs1Of(parts.secret);
+  if (isCurve25519(type)) return encodePkcs8(parts);
+  return format === "openssl" ? encodeSec1(parts, !minimal) : encodePkcs8(parts, !minimal);
 }
 
 /** The parts of a curve key whose secret is at hand. */

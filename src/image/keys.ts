@@ -14,11 +14,13 @@ import { KeyError } from "./key-error.js";
 import {
   decodeKey,
   encodePkcs8,
+  encodePrivate,
   encodePublic,
   encodeSpki,
   fromSecret,
   type KeyParts,
   keyFormatOf,
+  type PrivateFormat,
 } from "./key-formats.js";
 import { type PemBlock, parsePem, toPemText } from "./pem.js";
 
@@ -28,7 +30,7 @@ let partsOf: (key: Key) => KeyParts;
  * A key, with or without its private part.
  *
  * The private part is a `#private` field: it shows up neither in `JSON.stringify` nor in what an inspector prints, and
- * no error of this room holds it. It leaves through {@link toPem} and {@link secretOf} only.
+ * no error of this room holds it. It leaves through {@link toPem}, {@link privateDer} and {@link secretOf} only.
  */
 export class Key {
   readonly type: KeyType;
@@ -134,6 +136,17 @@ export async function toPem(
   const pkcs8 = encodePkcs8(privatePartsOf(key));
   if (options.passphrase === undefined) return toPemText("PRIVATE KEY", pkcs8);
   return toPemText("ENCRYPTED PRIVATE KEY", await encryptPkcs8(pkcs8, options.passphrase));
+}
+
+/**
+ * The private key as a bootloader that decrypts embeds it (imgtool's `getpriv`). Throws `no-private-part`, or
+ * `unsupported-format` for a type or format that no bootloader takes.
+ */
+export function privateDer(
+  key: Key,
+  options: { format?: PrivateFormat; minimal?: boolean } = {},
+): Uint8Array {
+  return encodePrivate(privatePartsOf(key), options);
 }
 
 function privatePartsOf(key: Key): KeyParts & { secret: Uint8Array } {

@@ -4,7 +4,7 @@ import { type Endian, ORDER, u32Bytes } from "./endian.js";
 import type { Dependency } from "./image.js";
 import type { Key } from "./keys.js";
 import type { SignOptions } from "./sign.js";
-import { badOption } from "./sign-error.js";
+import { badOption, outOfRange } from "./sign-error.js";
 import { CUSTOM_TLV_RANGE, TLV, type TlvEntry, tlvKind, tlvName } from "./tlv.js";
 import { classId, vendorId } from "./uuid.js";
 import { formatVersion, parseVersion, securityCounterOf, type Version } from "./version.js";
@@ -39,14 +39,14 @@ export function protectedTlvs(
 
 function counterOf(counter: number | "auto", version: Version): number {
   const value = counter === "auto" ? securityCounterOf(version) : counter;
-  if (!isU(value, 32)) throw badOption(`Security counter ${value}: it must fit 32 bits.`);
+  if (!isU(value, 32)) throw outOfRange(`Security counter ${value}: it must fit 32 bits.`);
   return value;
 }
 
 function encodeDependency(dependency: Dependency, endian: Endian): Uint8Array {
   const { image } = dependency;
   const version = checkedVersion(dependency.version);
-  if (!isU(image, 8)) throw badOption(`Dependency on image ${image}: image numbers are 0 to 255.`);
+  if (!isU(image, 8)) throw outOfRange(`Dependency on image ${image}: image numbers are 0 to 255.`);
   const value = new Uint8Array(12);
   value[0] = image;
   value[4] = version.major;

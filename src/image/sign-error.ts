@@ -3,6 +3,8 @@ import { BootproofError } from "../errors.js";
 export type SignErrorCode =
   /** An option whose value cannot be, or two that exclude each other. */
   | "bad-option"
+  /** A number that does not fit its field of the header or TLV. */
+  | "out-of-range"
   /** The input does not begin with room for a header. */
   | "no-header-space"
   /** Image and trailer do not fit the slot. */
@@ -31,4 +33,9 @@ export class SignError extends BootproofError {
 /** An option that cannot be. */
 export function badOption(message: string): SignError {
   return new SignError("bad-option", message);
+}
+
+/** A number that does not fit its field. */
+export function outOfRange(message: string): SignError {
+  return new SignError("out-of-range", message);
 }

@@ -7,7 +7,7 @@ import { encodeHeader, IMAGE_F, IMAGE_HEADER_SIZE } from "./header.js";
 import type { Dependency } from "./image.js";
 import { type Key, publicRawOf, secretOf, signatureAlgorithmOf } from "./keys.js";
 import { checkedVersion, isU, protectedTlvs } from "./protected-tlvs.js";
-import { badOption, SignError } from "./sign-error.js";
+import { badOption, outOfRange, SignError } from "./sign-error.js";
 import { checkFits, maxAlignOf, withTrailer } from "./slot-padding.js";
 import {
   buildTlvArea,
@@ -216,13 +216,13 @@ function signerOf({ key, signer }: SignOptions): Signer | undefined {
 function checkOptions(options: SignOptions): void {
   const { headerSize, slotSize, loadAddress, romFixed, bootRecord } = options;
   if (!isU(headerSize, 16) || headerSize < IMAGE_HEADER_SIZE)
-    throw badOption(`Header size ${headerSize}: it must be between 32 and 65535.`);
+    throw outOfRange(`Header size ${headerSize}: it must be between 32 and 65535.`);
   if (!isU(slotSize, 32)) throw badOption(`Slot size ${slotSize} is not a size.`);
   if (loadAddress && romFixed !== undefined)
     throw badOption(
       "A load address and a fixed ROM address exclude each other: the header has one field for both.",
     );
-  if (!isU(loadAddress ?? 0, 32) || !isU(romFixed ?? 0, 32)) throw badOption("An address must fit 32 bits.");
+  if (!isU(loadAddress ?? 0, 32) || !isU(romFixed ?? 0, 32)) throw outOfRange("An address must fit 32 bits.");
   if (options.trailer && slotSize === 0)
     throw badOption("A trailer stands at the end of the slot: give the slot's size.");
   if (bootRecord !== undefined && bootRecord.length > MAX_SOFTWARE_TYPE)

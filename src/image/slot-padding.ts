@@ -1,3 +1,4 @@
+import type { Segment } from "./intel-hex.js";
 import type { SignOptions } from "./sign.js";
 import { SignError } from "./sign-error.js";
 import { alignUp, BOOT_MAGIC_SIZE, bootMagic, type MaxAlign, trailerLayout } from "./trailer.js";
@@ -40,6 +41,20 @@ export function withTrailer(image: Uint8Array, options: SignOptions): Uint8Array
   bytes.set(bootMagic(maxAlign, options.endian), slotSize - BOOT_MAGIC_SIZE);
   if (trailer === "confirmed" && !overwriteOnly) bytes[slotSize - trailerLayout(maxAlign).imageOk] = 1;
   return bytes;
+}
+
+/**
+ * The trailer alone, at addresses from the start of the slot, for files that need not hold the empty space before it.
+ * `flags`: with the unit of image_ok, also when that is erased, so that programming it clears an old flag.
+ */
+export function trailerSegments(options: SignOptions, flags: boolean): Segment[] {
+  const { slotSize, trailer, overwriteOnly, erasedValue = 0xff } = options;
+  const maxAlign = maxAlignOf(options);
+  const magic = { address: slotSize - BOOT_MAGIC_SIZE, bytes: bootMagic(maxAlign, options.endian) };
+  if (!flags || overwriteOnly) return [magic];
+  const imageOk = new Uint8Array(maxAlign).fill(erasedValue);
+  if (trailer === "confirmed") imageOk[0] = 1;
+  return [{ address: slotSize - trailerLayout(maxAlign).imageOk, bytes: imageOk }, magic];
 }
 
 /** BOOT_MAX_ALIGN as imgtool takes it from its options. */

@@ -20,6 +20,11 @@ export function formatUuid(bytes: Uint8Array): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
+/** Is this a UUID and not a name? */
+export function isUuid(text: string): boolean {
+  return rawUuid(text) !== undefined;
+}
+
 function rawUuid(text: string): Uint8Array | undefined {
   const dashed = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
   return dashed.test(text) || /^[0-9a-f]{32}$/i.test(text) ? fromHex(text.replaceAll("-", "")) : undefined;

@@ -1,0 +1,5 @@
+/** Where a run of imgtool speaks. */
+export interface ImgtoolIo {
+  out(text: string | Uint8Array): void;
+  err(text: string): void;
+}

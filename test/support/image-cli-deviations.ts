@@ -1,0 +1,123 @@
+import type { CliRow } from "./image-cli-vectors.js";
+
+/** A row where imgtool does something that helps nobody, and what is done instead. */
+export interface Deviation {
+  readonly why: string;
+  readonly of: (line: string, row: CliRow) => boolean;
+  readonly exit: 0 | 1 | 2;
+  /** What must be on stderr, or on stdout when the run succeeds or answers. */
+  readonly says: RegExp;
+  /** A file is written all the same. */
+  readonly writes?: boolean;
+}
+
+const has = (...words: string[]) => {
+  return (line: string) => words.every((word) => ` ${line} `.includes(` ${word} `));
+};
+
+/** All rows of the vectors that are not imgtool's to the byte. */
+export const DEVIATIONS: readonly Deviation[] = [
+  { why: "the version that is followed", of: (line) => line === "version", exit: 0, says: /^2\.4\.0$/m },
+  {
+    why: "no trailer without a slot's size",
+    of: has("-S", "0", "--pad"),
+    exit: 2,
+    says: /give the slot's size/,
+  },
+  {
+    why: "an address below 0 or beyond 32 bits cannot be written in Intel HEX",
+    of: (line) => /-x (?:0xfffffff0|-1) |low\.hex out\.hex/.test(line) && !line.includes("confirm"),
+    exit: 1,
+    says: /beyond 32 bits/,
+  },
+  {
+    why: "a boot record holds the key's hash",
+    of: (line, row) => has("--vector-to-sign", "--boot-record")(line) && !row.args.includes("-k"),
+    exit: 2,
+    says: /depends on it/,
+  },
+  {
+    why: "a trailer is not to be signed",
+    of: has("--vector-to-sign", "--pad"),
+    exit: 2,
+    says: /trailer behind the data/,
+  },
+  {
+    why: "a pure signature is not over the digest",
+    of: has("--vector-to-sign", "digest", "--pure"),
+    exit: 2,
+    says: /over the payload/,
+  },
+  {
+    why: "the key that will sign says which digest",
+    of: has("--vector-to-sign", "digest", "--fix-sig-pubkey"),
+    exit: 0,
+    says: /export digest/,
+    writes: true,
+  },
+  {
+    why: "a signature that does not verify",
+    of: (line) =>
+      /-s 8 --fix-sig|-s 9 --fix-sig ed25519\.sig --fix-sig-pubkey ecdsa-p256\.pub|--fix-sig broken\.sig/.test(
+        line,
+      ),
+    exit: 1,
+    says: /not one of this .* key over this image/,
+  },
+  {
+    why: "a signature that is no base64",
+    of: (line) => line.includes("--fix-sig p64.bin"),
+    exit: 1,
+    says: /base64/,
+  },
+  {
+    why: "an X25519 key signs nothing, whatever else is asked",
+    of: (line) => /-k x25519\.pem (?:--sha 384|--pure)/.test(line),
+    exit: 1,
+    says: /cannot sign/,
+  },
+  {
+    why: "no signature to write",
+    of: (line, row) => has("--sig-out")(line) && !row.args.includes("-k") && !row.args.includes("--fix-sig"),
+    exit: 2,
+    says: /no signature without a key/,
+  },
+  {
+    why: "pure without a key",
+    of: (line, row) =>
+      has("--pure")(line) && !row.args.includes("-k") && !row.args.includes("--vector-to-sign"),
+    exit: 2,
+    says: /needs an Ed25519 key/,
+  },
+  {
+    why: "nobody could decrypt it",
+    of: (line, row) => /-E (?:rsa-3072|ecdsa-p384|ed25519)/.test(line) && row.exit === 0,
+    exit: 2,
+    says: /cannot be encrypted for/,
+  },
+  {
+    why: "big-endian images are read",
+    of: (line) => /^verify .*big\.img/.test(line) && !line.includes("-k"),
+    exit: 0,
+    says: /correctly validated/,
+  },
+  {
+    why: "big-endian images are read; this one is not signed",
+    of: (line) => /^verify .*-k .*big\.img/.test(line),
+    exit: 1,
+    says: /No signature found/,
+  },
+  { why: "big-endian images are read", of: has("dumpinfo", "big.img"), exit: 0, says: /.*/, writes: true },
+  {
+    why: "an encrypted image is not an image with a wrong hash",
+    of: (line, row) => row.args[0] === "verify" && line.includes("enc.img"),
+    exit: 1,
+    says: /Image is encrypted/,
+  },
+  {
+    why: "a warning on stdout would spoil JSON and YAML",
+    of: (line) => /^dumpinfo tail\.img -f (?:json|yaml)$/.test(line),
+    exit: 0,
+    says: /tail\.img/,
+  },
+];
