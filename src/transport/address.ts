@@ -38,6 +38,18 @@ export interface Rfc2217Address extends FramingOption, LineOptions {
   readonly port: number;
 }
 
+/** A CDC-ACM port of a USB board by what the board is, without the kernel's driver; see `openUsbCdc`. */
+export interface UsbAddress extends FramingOption, LineOptions {
+  readonly kind: "usb";
+  readonly vendorId: number;
+  readonly productId: number;
+  readonly serialNumber?: string;
+  /** Bus and ports it is plugged into, e.g. `1-1.4`: tells boards without a serial number apart. */
+  readonly usbPort?: string;
+  /** USB interface number of the port's control interface. */
+  readonly usbInterface?: number;
+}
+
 /** Datagrams. */
 export interface UdpAddress {
   readonly kind: "udp";
@@ -53,7 +65,7 @@ export interface BoardAddress {
 }
 
 /** What {@link openStream} can open; boards are started by their own room. */
-export type PipeAddress = SerialAddress | PortAddress | TcpAddress | Rfc2217Address | UdpAddress;
+export type PipeAddress = SerialAddress | PortAddress | TcpAddress | Rfc2217Address | UsbAddress | UdpAddress;
 export type Address = PipeAddress | BoardAddress;
 
 /** Baud of most boards' consoles; USB serial ports ignore it. */
@@ -104,6 +116,11 @@ const SCHEMES: Readonly<Record<string, Scheme>> = {
       ...readLine(options, text),
     }),
   },
+  usb: {
+    form: "usb:VID:PID or usb:VID:PID:SERIAL-NUMBER",
+    options: [...LINE_OPTIONS, "interface", "port"],
+    read: readUsb,
+  },
   udp: {
     form: "udp:HOST:PORT",
     options: [],
@@ -128,7 +145,7 @@ const BARE_PORT = /^(\/dev\/|COM\d|\\\\\.\\)/i;
 
 /**
  * Reads an address: `serial:/dev/ttyACM0?baud=115200`, `port:1366:1051?interface=2`, `tcp:127.0.0.1:5000`,
- * `tcp:[::1]:5000`, `rfc2217:bench:2217?baud=1000000`, `udp:192.0.2.7:1337`, `wasm:VARIANT`, `qemu:VARIANT?flash=FILE`.
+ * `tcp:[::1]:5000`, `rfc2217:bench:2217?baud=1000000`, `usb:2fe3:0004:SERIAL`, `udp:192.0.2.7:1337`, `wasm:VARIANT`, `qemu:VARIANT?flash=FILE`.
  * A bare `/dev/...` or `COM3` is a serial port. Nothing is unescaped: a path is taken up to the first `?`, an option up
  * to the next `&`. Throws {@link TransportError} `bad-address`.
  */
@@ -153,6 +170,8 @@ export function formatAddress(address: Address): string {
       return `tcp:${formatHost(address)}${address.framing ? `?framing=${address.framing}` : ""}`;
     case "rfc2217":
       return `rfc2217:${formatHost(address)}${lineQuery(address)}`;
+    case "usb":
+      return formatUsb(address);
     case "udp":
       return `udp:${formatHost(address)}`;
     case "wasm":
@@ -190,6 +209,10 @@ export async function openStream(
     case "rfc2217": {
       const { openRfc2217 } = await import("./rfc2217.js");
       return openRfc2217(address, options);
+    }
+    case "usb": {
+      const { openUsbCdc } = await import("./usb-cdc.js");
+      return openUsbCdc(address, options);
     }
     case "udp": {
       const { openUdp } = await import("./udp.js");
@@ -235,6 +258,28 @@ function readInterface(options: ReadonlyMap<string, string>, text: string): numb
   if (!/^\d{1,3}$/.test(value) || Number(value) > 255)
     throw bad(text, `interface "${value}" is not a number from 0 to 255`);
   return Number(value);
+}
+
+function readUsb(body: string, options: ReadonlyMap<string, string>, text: string): UsbAddress {
+  const match = /^([0-9a-f]{4}):([0-9a-f]{4})(?::(.+))?$/i.exec(body);
+  if (!match) throw bad(text, "vendor and product are four hex digits each", "Write usb:2fe3:0004.");
+  return {
+    kind: "usb",
+    vendorId: Number.parseInt(match[1]!, 16),
+    productId: Number.parseInt(match[2]!, 16),
+    ...given("serialNumber", match[3]),
+    ...given("usbPort", options.get("port")),
+    ...given("usbInterface", readInterface(options, text)),
+    ...readLine(options, text),
+  };
+}
+
+function formatUsb(address: UsbAddress): string {
+  const ids = [address.vendorId, address.productId].map((id) => id.toString(16).padStart(4, "0")).join(":");
+  const serial = address.serialNumber === undefined ? "" : `:${address.serialNumber}`;
+  const query = lineQuery(address);
+  const port = address.usbPort === undefined ? "" : `${query === "" ? "?" : "&"}port=${address.usbPort}`;
+  return `usb:${ids}${serial}${query}${port}`;
 }
 
 function readHost(scheme: string, body: string, text: string): { host: string; port: number } {

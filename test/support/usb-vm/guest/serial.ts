@@ -1,15 +1,14 @@
 import { isPipe, openStream, parseAddress } from "../../../../src/transport/address.js";
+import type { ByteStream } from "../../../../src/transport/transport.js";
 
-/** Opens a pipe, writes, and reads until `bytes` have come back. Hex in, hex out. */
+/** Opens a pipe, writes, and reads until `bytes` have come. Hex in, hex out. */
 export async function exchange(
   address: string,
   hex: string,
   bytes: number,
   signal: AbortSignal,
 ): Promise<string> {
-  const parsed = parseAddress(address);
-  if (!isPipe(parsed)) throw new Error(`${address} is not a pipe`);
-  const stream = await openStream(parsed, { signal });
+  const stream = await open(address, signal);
   try {
     await stream.write(Buffer.from(hex, "hex"));
     const heard: Uint8Array[] = [];
@@ -21,4 +20,35 @@ export async function exchange(
   } finally {
     await stream.close();
   }
+}
+
+/** Opens a pipe and listens until it ends; how it ended. */
+export async function listenToTheEnd(address: string, signal: AbortSignal): Promise<string> {
+  const stream = await open(address, signal);
+  try {
+    for await (const _ of stream.chunks);
+    return "ended";
+  } catch (error) {
+    return (error as { code?: string }).code ?? String(error);
+  } finally {
+    await stream.close();
+  }
+}
+
+/** Opens a pipe and writes until that fails; how it failed. */
+export async function writeToTheEnd(address: string, signal: AbortSignal): Promise<string> {
+  const stream = await open(address, signal);
+  try {
+    for (;;) await stream.write(new Uint8Array(1000));
+  } catch (error) {
+    return (error as { code?: string }).code ?? String(error);
+  } finally {
+    await stream.close();
+  }
+}
+
+function open(address: string, signal: AbortSignal): Promise<ByteStream> {
+  const parsed = parseAddress(address);
+  if (!isPipe(parsed)) throw new Error(`${address} is not a pipe`);
+  return openStream(parsed, { signal });
 }
