@@ -37,10 +37,14 @@ const statusOf: Record<string, ExitStatus> = {
   usage: 2,
   "bad-config": 2,
   "bad-address": 2,
+  "bad-value": 2,
+  "bad-plugin": 2,
+  "bad-known-images": 2,
   "gate-refused": 3,
   "not-running": 4,
   unhealthy: 5,
   "not-verified": 6,
+  "not-done": 8,
   "not-found": 10,
   "no-board": 10,
   "unknown-board": 10,
@@ -51,9 +55,12 @@ const statusOf: Record<string, ExitStatus> = {
   lost: 15,
   silent: 16,
   garbage: 17,
+  "no-listing": 18,
+  "list-failed": 18,
   "file-missing": 20,
   "file-unreadable": 20,
   "file-exists": 20,
+  "file-too-big": 20,
 };
 
 /** The exit status an error leads to. */

@@ -9,8 +9,9 @@ export interface TerminalOptions {
   open(signal: AbortSignal): Promise<ByteStream>;
   /** What the device said, as it said it, without SMP frames. */
   onText(text: string): void;
+  /** The wire is open, for the first time or again. */
+  onOpen(name: string): void;
   onAway(why: string): void;
-  onBack(): void;
   client?: Pick<ClientOptions, "trace" | "timeoutMs">;
   signal: AbortSignal;
 }
@@ -43,13 +44,13 @@ export class Terminal {
     let stream = await open(signal);
     try {
       for (;;) {
+        this.#options.onOpen(stream.name);
         const why = await this.#carry(stream);
         if (signal.aborted) return;
         this.#options.onAway(why);
         const again = await this.#reopen();
         if (again === undefined) return;
         stream = again;
-        this.#options.onBack();
       }
     } finally {
       await this.#client?.close();

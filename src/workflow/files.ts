@@ -17,7 +17,7 @@ export type FileTransferErrorCode =
   /** The device names an offset or sends data that the file does not have. */
   | "bad-offset"
   /** The file is larger than was allowed. */
-  | "too-big"
+  | "file-too-big"
   /** What arrived is not what was sent. */
   | "damaged";
 
@@ -274,7 +274,7 @@ class Transfer {
       );
     if (len > atMost)
       throw new FileTransferError(
-        "too-big",
+        "file-too-big",
         this.#name,
         0,
         `${this.#name} has ${len} bytes, more than the ${atMost} that are accepted.`,

@@ -109,7 +109,7 @@ test("a download goes on behind what is here, and only when it is the same", asy
 test("a file larger than allowed is not fetched", async () => {
   const { session } = await bench();
   await put(session, "/lfs/big", content(3000));
-  await expect(get(session, "/lfs/big", { atMost: 2999 })).rejects.toMatchObject({ code: "too-big" });
+  await expect(get(session, "/lfs/big", { atMost: 2999 })).rejects.toMatchObject({ code: "file-too-big" });
 });
 
 test("a file that is not there is the group's own error", async () => {

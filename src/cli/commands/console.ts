@@ -56,8 +56,9 @@ async function converse(options: ConsoleOptions, context: Context): Promise<void
   const terminal = new Terminal({
     open: way.open,
     onText: (text) => screen.show(text),
+    onOpen: (name) =>
+      screen.remark(`${name} is open${process.stdin.isTTY ? "; Ctrl-] ends it, Ctrl-T h helps" : ""}`),
     onAway: (why) => screen.remark(`away: ${why}`),
-    onBack: () => screen.remark("back"),
     client: {
       ...(options.trace === undefined ? {} : { trace: traceTo(options.trace) }),
       ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
@@ -171,7 +172,6 @@ function readKeys(terminal: Terminal, screen: Screen, quit: () => void): () => v
   };
   if (keys) {
     stdin.setRawMode(true);
-    screen.remark("Ctrl-] ends it, Ctrl-T h helps");
   }
   stdin.on("data", onData);
   return () => {

@@ -5,6 +5,7 @@ import type { Client } from "../../client/client.js";
 import { shellExec } from "../../smp/groups/shell.js";
 import { DeviceError } from "../../smp/message.js";
 import { type BoardOptions, boardOptions, type Context, withBoard } from "../context.js";
+import { statusFor } from "../exit.js";
 import { readHistory, writeHistory } from "../history.js";
 import { printable, printableLines, tone } from "../output.js";
 
@@ -107,7 +108,7 @@ async function runLine(line: string, ask: Ask, out: Context["out"]): Promise<voi
   } catch (error) {
     // A refused line, such as one that is too long, is no reason to leave.
     if (!(error instanceof DeviceError)) throw error;
-    process.exitCode = 18;
+    process.exitCode = statusFor(error);
     out.note(printable(error.message));
   }
 }
