@@ -292,7 +292,7 @@ class Run {
 }
 
 /** Lacking one of these, a board is of a kind that has no such thing; lacking others, it cannot be judged here. */
-const STRUCTURAL: readonly string[] = ["trial", "two-images", "secondary"];
+const STRUCTURAL: readonly string[] = ["trial", "two-images", "secondary", "accepted-key", "refused-key"];
 
 /** An error in the middle of a case says that it could not be judged, and why; faults of ours and Ctrl-C go on. */
 async function guarded(steps: () => Promise<Finding>): Promise<Finding> {

@@ -95,6 +95,8 @@ export interface OfferOptions {
 
 /** Emulated boards answer in a moment or never. */
 const EMULATED_SILENCE_MS = 5000;
+/** Their watchdogs bite after one or two seconds. */
+const EMULATED_PATIENCE_MS = 3000;
 const MODE_NAMES: Readonly<Record<string, BootMode>> = {
   "single slot": "single-slot",
   "swap using scratch": "swap-scratch",
@@ -478,6 +480,11 @@ export class Stand {
 
   get #usualBoot(): "power" | "reset" {
     return this.board.can.has("power") && !this.board.can.has("forgets") ? "power" : "reset";
+  }
+
+  /** How long an image may misbehave before something should have been done about it. */
+  get patienceMs(): number {
+    return this.canProgram ? EMULATED_PATIENCE_MS : this.board.entry.startsWithinMs;
   }
 
   get #silenceMs(): number {

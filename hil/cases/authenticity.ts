@@ -39,6 +39,17 @@ export const authenticity: readonly Case[] = [
     },
   }),
   refusal({
+    id: "authenticity/signature-cut-short",
+    claim,
+    says: "An image that ends a byte too early, in its signature, does not start.",
+    what: "the last byte, which is the signature's, missing",
+    needs: ["update", "signature"],
+    make: async (forge) => {
+      const good = await forge.update();
+      return good.subarray(0, good.length - 1);
+    },
+  }),
+  refusal({
     id: "authenticity/other-signature",
     claim,
     says: "A good signature over another image does not help.",

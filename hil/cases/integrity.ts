@@ -63,7 +63,6 @@ const CUTS: readonly { name: string; where: string; keep: (good: Uint8Array) => 
     where: "in the middle of the TLVs",
     keep: (good) => parseImage(good).unprotectedArea.offset + 20,
   },
-  { name: "last-byte", where: "one byte too early", keep: (good) => good.length - 1 },
 ];
 
 /** Is it whole? */

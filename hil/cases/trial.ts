@@ -117,8 +117,6 @@ async function neverConfirmed(stand: Stand): Promise<Finding> {
   return problem ? unjudged(problem) : isBack(stand, "after a reset without confirmation");
 }
 
-const GIVEN_MS = 8000;
-
 /** Hangs and crashes end by themselves; the others by a reset. */
 async function misbehaves(stand: Stand, behaviour: keyof typeof SAYS): Promise<Finding> {
   const file = await stand.forge.make({ behaviour });
@@ -128,11 +126,11 @@ async function misbehaves(stand: Stand, behaviour: keyof typeof SAYS): Promise<F
   if (behaviour === "hang" || behaviour === "crash") {
     const start = performance.now();
     let now = sight;
-    while (now.running?.hash !== own && performance.now() - start < GIVEN_MS)
+    while (now.running?.hash !== own && performance.now() - start < stand.patienceMs)
       now = await stand.look("while it misbehaves");
     return now.running?.hash === own && now.running?.confirmed
       ? holds(`It started (${shows}), and the board went back by itself: ${describe(now)}.`)
-      : fails(`The old image did not come back within ${GIVEN_MS} ms: ${describe(now)}.`);
+      : fails(`The old image did not come back within ${stand.patienceMs} ms: ${describe(now)}.`);
   }
   if (sight.running?.hash !== imageHashOf(file))
     return unjudged(`It was gone before it could be asked: ${shows}.`);
