@@ -1,4 +1,4 @@
-import { type Client, RequestTimeout } from "../../client/client.js";
+import type { Client } from "../../client/client.js";
 import { connect } from "../../client/connect.js";
 import { BootproofError } from "../../errors.js";
 import type { LineStep } from "../../profiles/profile.js";
@@ -141,6 +141,7 @@ export function sessionFrom(client: Client, site: Site): Promise<Session> {
 async function inRecovery(client: Client | undefined, site: Site, why: string): Promise<Climbed> {
   if (client === undefined) return { kind: "failed", why };
   if (isRecovery(client)) return { kind: "in", session: await sessionFrom(client, site) };
+  await client.close();
   return { kind: "failed", why };
 }
 
@@ -149,16 +150,18 @@ async function resetIntoRecovery({ site, client }: Standing, options: ClimbOptio
   const session = await sessionFrom(client!, site);
   try {
     await run(restart(session, { signal, withinMs, bootMode: BOOT_MODES.recovery }));
+    if (isRecovery(session.client)) return { kind: "in", session };
   } catch (error) {
     signal?.throwIfAborted();
     if (!(error instanceof BootproofError)) throw error;
+    await session.close();
     return { kind: "failed", why: error.message };
   }
-  return inRecovery(
-    session.client,
-    site,
-    "It did not enter serial recovery: its application or its bootloader was built without retained boot mode (CONFIG_BOOT_SERIAL_BOOT_MODE).",
-  );
+  // The rungs that follow need the port.
+  await session.close();
+  const why =
+    "It did not enter serial recovery: its application or its bootloader was built without retained boot mode (CONFIG_BOOT_SERIAL_BOOT_MODE).";
+  return { kind: "failed", why };
 }
 
 async function listen({ site, client }: Standing, { signal }: ClimbOptions): Promise<Climbed> {
@@ -173,7 +176,7 @@ async function listen({ site, client }: Standing, { signal }: ClimbOptions): Pro
   } catch (error) {
     signal?.throwIfAborted();
     if (!(error instanceof BootproofError)) throw error;
-    return { kind: "failed", why: error instanceof RequestTimeout ? error.message : `${error.message}` };
+    return { kind: "failed", why: error.message };
   }
 }
 
