@@ -10,6 +10,7 @@ import {
   type Stats,
   statSync,
   watch,
+  writeFileSync,
 } from "node:fs";
 import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
@@ -218,4 +219,9 @@ export function readText(path: string, maxLength = 256): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Writes into a file of the kernel that exists. Throws what the kernel says (`EACCES`, `EIO`). */
+export function writeText(path: string, text: string): void {
+  writeFileSync(path, text, { flag: "r+" });
 }

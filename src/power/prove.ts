@@ -1,0 +1,126 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { PowerError, type PowerSwitch } from "./power.js";
+
+/** How it is seen whether a board is alive. */
+export interface Vitals {
+  /** In words: `its USB device`, `its answers`. */
+  readonly what: string;
+  /** A text while it is there, which differs after it was without power where that can be told; undefined while it is away. */
+  look(signal: AbortSignal | undefined): Promise<string | undefined>;
+}
+
+export type ProofEvent =
+  | { step: "alive"; what: string }
+  | { step: "off"; does: string }
+  | { step: "gone"; what: string; afterMs: number }
+  | { step: "on"; does: string }
+  | { step: "back"; what: string; afterMs: number };
+
+export interface ProofOptions {
+  signal?: AbortSignal | undefined;
+  /** How long the board may live on after its power went: capacitors, batteries. Default 5000. */
+  goneWithinMs?: number | undefined;
+  /** How long it may take to come back. Default 30000. */
+  backWithinMs?: number | undefined;
+  /** How long it must stay away while the power is off. Default 1000. */
+  stayAwayMs?: number | undefined;
+}
+
+export interface PowerProof {
+  /** It was seen to begin anew, not only to be away. */
+  restarted: boolean;
+  goneAfterMs: number;
+  backAfterMs: number;
+}
+
+/** Between two looks. */
+const LOOK_MS = 100;
+
+/**
+ * Proves that a switch switches: the board is there, goes away, stays away, and comes back. Hubs claim to switch and leave
+ * the power on, and Linux may switch it on again (uhubctl issues 319 and 324); only the board can tell. The power is given
+ * back whatever happens.
+ *
+ * @throws PowerError `still-powered`, `not-back`; what the switch throws
+ */
+export async function* provePower(
+  power: PowerSwitch,
+  vitals: Vitals,
+  options: ProofOptions = {},
+): AsyncGenerator<ProofEvent, PowerProof, void> {
+  const { signal, goneWithinMs = 5000, backWithinMs = 30_000, stayAwayMs = 1000 } = options;
+  const before = await vitals.look(signal);
+  if (before === undefined) {
+    throw new PowerError(
+      "not-back",
+      `${capital(vitals.what)} cannot be seen even before: nothing can be proved.`,
+      {
+        hint: "Switch the board on first, and look with bootproof devices whether it is there.",
+      },
+    );
+  }
+  yield { step: "alive", what: vitals.what };
+  let goneAfterMs: number;
+  yield { step: "off", does: power.describe("off") };
+  try {
+    await power.off(signal);
+    const gone = await until(vitals, (now) => now === undefined, goneWithinMs, signal);
+    if (gone === undefined) throw stillPowered(power, vitals, goneWithinMs);
+    goneAfterMs = gone.afterMs;
+    yield { step: "gone", what: vitals.what, afterMs: goneAfterMs };
+    const early = await until(vitals, (now) => now !== undefined, stayAwayMs, signal);
+    if (early !== undefined) throw cameBackAlone(vitals);
+  } finally {
+    // Not with the signal: a bench that is interrupted here would be left without power.
+    await power.on();
+  }
+  yield { step: "on", does: power.describe("on") };
+  const back = await until(vitals, (now) => now !== undefined, backWithinMs, signal);
+  if (back === undefined) {
+    throw new PowerError(
+      "not-back",
+      `${capital(vitals.what)} did not come back within ${backWithinMs / 1000} s.`,
+      {
+        hint: "The power was given back. Does the board start by itself, or does it wait for a button?",
+      },
+    );
+  }
+  yield { step: "back", what: vitals.what, afterMs: back.afterMs };
+  return { restarted: back.seen !== before, goneAfterMs, backAfterMs: back.afterMs };
+}
+
+function stillPowered(power: PowerSwitch, { what }: Vitals, withinMs: number): PowerError {
+  return new PowerError(
+    "still-powered",
+    `${power.name} was switched off, and ${what} is still there after ${withinMs / 1000} s.`,
+    {
+      hint: "The hub may claim to switch and leave the power on, or the board has another supply: a battery, a second cable, a debug probe.",
+    },
+  );
+}
+
+function cameBackAlone({ what }: Vitals): PowerError {
+  return new PowerError("still-powered", `${capital(what)} came back although the power is off.`, {
+    hint: "Something switched it on again (Linux does so on some hubs), or it was away for another reason than the power.",
+  });
+}
+
+async function until(
+  vitals: Vitals,
+  enough: (now: string | undefined) => boolean,
+  withinMs: number,
+  signal: AbortSignal | undefined,
+): Promise<{ afterMs: number; seen: string | undefined } | undefined> {
+  const start = performance.now();
+  for (;;) {
+    const seen = await vitals.look(signal);
+    const afterMs = performance.now() - start;
+    if (enough(seen)) return { afterMs, seen };
+    if (afterMs > withinMs) return undefined;
+    await delay(LOOK_MS, undefined, { signal }).catch(() => signal?.throwIfAborted());
+  }
+}
+
+function capital(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,121 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { SerialPort } from "serialport";
+import { openError } from "./serial.js";
+import { TransportError } from "./transport.js";
+
+/** One change of a port's control lines; what is left out stays as it is. */
+export interface LineChange {
+  readonly dtr?: boolean | undefined;
+  readonly rts?: boolean | undefined;
+  /** Opens the port anew at this rate. */
+  readonly baudRate?: number | undefined;
+  /** Closes the port: the kernel lets both lines fall. */
+  readonly close?: boolean | undefined;
+  /** Rest afterwards. */
+  readonly waitMs?: number | undefined;
+}
+
+/** A port whose lines can be switched. Tests play one. */
+export interface LinePort {
+  set(lines: { dtr: boolean; rts: boolean }): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface LinesOptions {
+  signal?: AbortSignal | undefined;
+  /** For tests. */
+  open?: ((path: string, baudRate: number) => Promise<LinePort>) | undefined;
+}
+
+/** A rest longer than this is a mistake in a profile. */
+const LONGEST_REST_MS = 10_000;
+
+/**
+ * Plays a sequence of line changes on a serial port that nobody else has open, and closes it: a reset, a "1200 touch",
+ * BOOT0 and NRST. Opening raises both lines, closing lets both fall; that is the kernel's doing and part of the sequence.
+ * Throws {@link TransportError}; abort throws the signal's reason.
+ */
+export async function changeLines(
+  path: string,
+  changes: readonly LineChange[],
+  options: LinesOptions = {},
+): Promise<void> {
+  const { signal, open = openLines } = options;
+  const lines = { dtr: true, rts: true };
+  let baudRate = 115200;
+  let port: LinePort | undefined;
+  try {
+    for (const change of changes) {
+      signal?.throwIfAborted();
+      if (change.baudRate !== undefined) {
+        await port?.close();
+        port = undefined;
+        baudRate = change.baudRate;
+      }
+      Object.assign(lines, given(change));
+      if (change.close) {
+        await port?.close();
+        port = undefined;
+      } else {
+        port ??= await open(path, baudRate);
+        if (change.dtr !== undefined || change.rts !== undefined) await port.set({ ...lines });
+      }
+      await rest(change.waitMs ?? 0, signal);
+    }
+  } finally {
+    await port?.close();
+  }
+}
+
+function given({ dtr, rts }: LineChange): { dtr?: boolean; rts?: boolean } {
+  return { ...(dtr === undefined ? {} : { dtr }), ...(rts === undefined ? {} : { rts }) };
+}
+
+async function rest(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  if (ms <= 0) return;
+  await delay(Math.min(ms, LONGEST_REST_MS), undefined, { signal }).catch(() => signal?.throwIfAborted());
+}
+
+async function openLines(path: string, baudRate: number): Promise<LinePort> {
+  const open = async () => {
+    const port = new SerialPort({ path, baudRate, autoOpen: false, lock: true });
+    // A board that vanishes as it is told to is no fault; what uses the port next will find out.
+    port.on("error", () => {});
+    await done((callback) => port.open(callback)).catch(async (error: Error) => {
+      throw await openError(path, error);
+    });
+    return port;
+  };
+  let port = await open();
+  const close = async () => {
+    if (port.isOpen) await done((callback) => port.close(callback)).catch(() => {});
+  };
+  return {
+    close,
+    async set(lines) {
+      try {
+        if (!port.isOpen) port = await open();
+        await done((callback) => port.set(lines, callback));
+      } catch (cause) {
+        // Ports of CDC-ACM devices that declare no break refuse `set` (node-serialport issue 2777); opening and closing
+        // does what can be done without.
+        if (lines.dtr !== lines.rts) throw cannotSwitch(path, cause);
+        await close();
+        if (lines.dtr) port = await open();
+      }
+    },
+  };
+}
+
+function cannotSwitch(path: string, cause: unknown): TransportError {
+  const hint =
+    "This adapter can only raise or drop both. Use one with a driver of its own (FTDI, CP210x, CH34x).";
+  return new TransportError("failed", path, `The driver of ${path} cannot switch DTR and RTS one by one.`, {
+    hint,
+    cause,
+  });
+}
+
+function done(call: (callback: (error?: Error | null) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => call((error) => (error ? reject(error) : resolve())));
+}
