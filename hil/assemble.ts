@@ -4,6 +4,7 @@ import {
   boardVariants,
   fixtureBody,
   fixtureKey,
+  ImageError,
   type Key,
   LAYOUT,
   parseImage,
@@ -36,7 +37,7 @@ export interface Overrides {
 export async function assemble(entry: BoardEntry, overrides: Overrides = {}): Promise<Assembly> {
   const { reach } = entry;
   if (reach.kind === "machine" || reach.kind === "attached") return usersOwn(entry, reach, overrides);
-  return emulated(entry, reach);
+  return emulated(entry, reach, overrides);
 }
 
 async function usersOwn(
@@ -55,6 +56,7 @@ const BASE = { version: "3.1.4", counter: 7 } as const;
 async function emulated(
   entry: BoardEntry,
   reach: { kind: "wasm" | "qemu"; variant: string; flash?: string },
+  overrides: Overrides,
 ): Promise<Assembly> {
   const variant = boardVariant(reach.variant);
   const key = await fixtureKey(variant.keys[0]!);
@@ -83,14 +85,28 @@ async function emulated(
   );
   return {
     board,
-    // A flash that was kept holds what it was left with.
-    forge: new Forge({ base: wholeImage(board.readFlash(0, layout.slotSize)), key, bodies }),
+    forge: new Forge({ base: ownImage(board, layout, overrides) ?? base, key, bodies }),
     layout: entry.layout ?? layout,
     keys: {
       accepted: await fixtureKeys(variant.keys.slice(1), key),
       refused: await fixtureKeys([...others, "foreign-ed25519"], key),
     },
   };
+}
+
+/** What lies in the primary slot: a flash that was kept holds what it was left with, which may be nothing whole. */
+function ownImage(
+  board: BenchBoard,
+  { slotSize }: LayoutFacts,
+  { image }: Overrides,
+): Uint8Array | undefined {
+  if (image !== undefined) return wholeImage(readInput(image));
+  try {
+    return wholeImage(board.readFlash(0, slotSize));
+  } catch (error) {
+    if (error instanceof ImageError) return undefined;
+    throw error;
+  }
 }
 
 /** Of these keys those of the same kind: another kind of signature is not built into the board at all. */

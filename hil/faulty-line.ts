@@ -6,8 +6,8 @@ export type Fault = "garbled" | "lost" | "pulled" | "two-hosts";
 
 /** How often a fault strikes before the line is well again. */
 const STRIKES = 4;
-/** Writes (or reads) between two strikes: long enough for a request to get through in between. */
-const PAUSE = 5;
+/** Writes or reads between two strikes: requests get through in between, and a host that slows down does so late. */
+const PAUSE = 14;
 
 /** Puts faults on lines; one for all lines of a case, so that a line opened again is not pulled again. */
 export class FaultyLine {

@@ -5,6 +5,7 @@ import type { Case, Control, ControlId, Finding } from "./case.js";
 import { CASES } from "./cases/all.js";
 import { CONTROLS } from "./cases/controls.js";
 import type { ClaimId } from "./claims.js";
+import { Journal } from "./journal.js";
 import { type BoardResult, type CaseResult, type ControlResult, judgeClaims } from "./result.js";
 import { coveredBy, type WayBack, waysBack } from "./safety.js";
 import { describe, NotJudged, Stand } from "./stand.js";
@@ -23,8 +24,8 @@ export interface ProveOptions extends Overrides {
   /** Power cuts per story and kind. */
   readonly cuts?: number | undefined;
   readonly randomCuts?: number | undefined;
-  /** Told before the first change to a board: what brings it back when this run does not come to its end. */
-  readonly onStart?: ((entry: BoardEntry, base: Uint8Array) => void) | undefined;
+  /** Where journals are kept; default: the user's state folder. */
+  readonly journals?: string | undefined;
   readonly onEvent?: ((event: ProofEvent) => void) | undefined;
 }
 
@@ -53,10 +54,11 @@ export async function proveBoard(entry: BoardEntry, options: ProveOptions): Prom
   try {
     const home = await stand.open();
     mustRunItsImage(stand);
-    options.onStart?.(entry, stand.forge.baseFile);
+    const journal = beginJournal(entry, stand, options);
     const run = new Run(entry, stand, options);
     const image = { ...run.imageFacts(), version: home.running!.version };
     const { cases, controls, putBack } = await runAndPutBack(run, stand, options);
+    if (putBack.ok) journal?.end();
     return {
       board: entry.name,
       says,
@@ -74,6 +76,14 @@ export async function proveBoard(entry: BoardEntry, options: ProveOptions): Prom
   } finally {
     await stand.close();
   }
+}
+
+/** Boards that last beyond this run get a journal, from which a run that died can be finished. */
+function beginJournal(entry: BoardEntry, stand: Stand, { journals }: ProveOptions): Journal | undefined {
+  const { reach } = entry;
+  if (reach.kind === "machine" || (reach.kind !== "attached" && reach.flash === undefined)) return undefined;
+  const flash = stand.canProgram ? stand.readAll() : undefined;
+  return Journal.begin({ entry, base: stand.forge.baseFile, ...(flash && { flash }) }, journals);
 }
 
 /** Whatever happens in between, the board is put back: also after Ctrl-C, and after a fault of ours. */

@@ -250,6 +250,18 @@ export class Stand {
     }
   }
 
+  /** As {@link goHome}, for a board that another run has left: to this flash, or to the image it was given. */
+  async restore(flash: Uint8Array | undefined): Promise<Sight> {
+    if (flash) await this.writeAll(flash);
+    await this.open();
+    this.#factory = undefined;
+    if (!flash) await this.#walkHome();
+    const sight = await this.look("restored");
+    if (sight.running?.hash !== imageHashOf(this.forge.baseFile) || !sight.running?.confirmed)
+      throw new NotJudged(`The board's own image could not be put back: now ${describe(sight)}.`);
+    return sight;
+  }
+
   /** A new case begins: its evidence is collected from here on. */
   begin(): void {
     this.#recorder = new Recorder();
@@ -576,7 +588,7 @@ export class Stand {
   /** Without a programmer: the old image is reverted to, or sent again and confirmed. */
   async #walkHome(): Promise<void> {
     let sight = await this.look("before putting back");
-    const own = this.home.running?.hash;
+    const own = imageHashOf(this.forge.baseFile);
     if (sight.state === "recovery") {
       await run(upload(this.session, this.forge.baseFile, { signal: this.signal }));
       sight = await this.boot("reset", "own image sent through recovery");

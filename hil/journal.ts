@@ -1,0 +1,153 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { BootproofError } from "bootproof";
+import type { BoardEntry } from "./bench.js";
+
+/** What brings a board back when a run over it did not come to its end. */
+export interface JournalRecord {
+  readonly entry: BoardEntry;
+  /** Of the process that ran. */
+  readonly pid: number;
+  readonly startedAt: string;
+  /** The board's own image. */
+  readonly base: Uint8Array;
+  /** The whole flash, of boards whose flash can be read. */
+  readonly flash?: Uint8Array;
+}
+
+export type JournalErrorCode =
+  /** Another run is on this board. */
+  | "board-busy"
+  /** An earlier run ended in the middle. */
+  | "restore-first"
+  | "bad-journal";
+
+export class JournalError extends BootproofError {
+  declare readonly code: JournalErrorCode;
+}
+
+/**
+ * One file per board, there from before the first change until the board is put back. So it is the lock too: the file
+ * of a living process keeps a second run off the board, the file of a dead one says that the board was not put back.
+ */
+export class Journal {
+  readonly #path: string;
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Throws {@link JournalError} `board-busy` or `restore-first`. */
+  static begin(record: Omit<JournalRecord, "pid" | "startedAt">, folder = journalFolder()): Journal {
+    mkdirSync(folder, { recursive: true });
+    const path = pathOf(record.entry, folder);
+    const content = JSON.stringify({
+      entry: record.entry,
+      pid: process.pid,
+      startedAt: new Date().toISOString(),
+      base: packed(record.base),
+      ...(record.flash && { flash: packed(record.flash) }),
+    });
+    try {
+      writeFileSync(path, content, { flag: "wx", mode: 0o600 });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      throw occupied(record.entry, path);
+    }
+    return new Journal(path);
+  }
+
+  /** The board is put back. */
+  end(): void {
+    rmSync(this.#path, { force: true });
+  }
+}
+
+/** Journals of runs that died, oldest first. A run that is still going on is none of them. */
+export function deadRuns(folder = journalFolder()): { record: JournalRecord; forget: () => void }[] {
+  const files = namesIn(folder).filter((name) => name.endsWith(".json"));
+  return files
+    .map((name) => join(folder, name))
+    .map((path) => ({ record: readJournal(path), forget: () => rmSync(path, { force: true }) }))
+    .filter(({ record }) => !isAlive(record.pid))
+    .toSorted((a, b) => a.record.startedAt.localeCompare(b.record.startedAt));
+}
+
+/** What a board is to the journal: the same board under another name is the same board. */
+function pathOf({ reach }: BoardEntry, folder: string): string {
+  const place =
+    reach.kind === "attached" ? reach.address : reach.kind === "machine" ? reach.launch : reach.flash;
+  return join(
+    folder,
+    `${createHash("sha256").update(`${reach.kind} ${place}`).digest("hex").slice(0, 24)}.json`,
+  );
+}
+
+export function journalFolder(): string {
+  const state = process.env.XDG_STATE_HOME ?? join(homedir(), ".local", "state");
+  return join(state, "bootproof", "prove");
+}
+
+function occupied(entry: BoardEntry, path: string): JournalError {
+  const { pid, startedAt } = readJournal(path);
+  if (isAlive(pid))
+    return new JournalError("board-busy", `Another run (process ${pid}) is on board ${entry.name}.`, {
+      hint: "Wait for it, or stop it with Ctrl-C: it puts the board back.",
+    });
+  return new JournalError(
+    "restore-first",
+    `A run over board ${entry.name}, begun ${startedAt}, ended in the middle: the board was not put back.`,
+    { hint: "Run bootproof prove --restore first." },
+  );
+}
+
+function readJournal(path: string): JournalRecord {
+  try {
+    const { entry, pid, startedAt, base, flash } = JSON.parse(readFileSync(path, "utf8"));
+    if (typeof pid !== "number" || typeof startedAt !== "string" || typeof entry?.name !== "string")
+      throw new TypeError("fields are missing");
+    return { entry, pid, startedAt, base: unpacked(base), ...(flash && { flash: unpacked(flash) }) };
+  } catch (cause) {
+    throw new JournalError(
+      "bad-journal",
+      `The journal ${path} cannot be read: ${(cause as Error).message}.`,
+      {
+        cause,
+        hint: "Look at the board yourself, then delete the file.",
+      },
+    );
+  }
+}
+
+const LARGEST = 64 * 1024 * 1024;
+
+function packed(bytes: Uint8Array): string {
+  return gzipSync(bytes).toString("base64");
+}
+
+function unpacked(text: string): Uint8Array {
+  return new Uint8Array(gunzipSync(Buffer.from(text, "base64"), { maxOutputLength: LARGEST }));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Of another user: alive all the same.
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    // No run ever left one.
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
