@@ -27,6 +27,9 @@ export const exitStatuses = {
   23: "the image does not fit the slot",
   24: "a key cannot be used",
   25: "a tool that is needed is not installed",
+  26: "a claim does not hold on the board",
+  27: "a claim could not be judged",
+  28: "the board's own image could not be put back",
   130: "interrupted",
 } as const;
 
@@ -57,6 +60,13 @@ const statusOf: Record<string, ExitStatus> = {
   garbage: 17,
   "no-listing": 18,
   "list-failed": 18,
+  "bad-bench": 2,
+  "bad-report": 2,
+  "bench-missing": 20,
+  "claim-broken": 26,
+  "claim-open": 27,
+  "not-put-back": 28,
+  "restore-first": 28,
   "file-missing": 20,
   "file-unreadable": 20,
   "file-exists": 20,

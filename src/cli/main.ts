@@ -48,6 +48,11 @@ const commands: readonly (readonly [name: string, summary: string, load: () => P
   ["raw", "any command of any group by its numbers", () => import("./commands/raw.js")],
   ["console", "a terminal on a board's wire, SMP beside it", () => import("./commands/console.js")],
   ["trace", "show a trace, or answer from it as the board did", () => import("./commands/trace.js")],
+  [
+    "prove",
+    "find out what a board really enforces, with evidence",
+    () => import("./commands/prove.js"),
+  ],
   ["board", "start an emulated board and say how to reach it", () => import("./commands/board.js")],
   ["demo", "the main job on an emulated board, good and bad images", () => import("./commands/demo.js")],
 ];
