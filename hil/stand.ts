@@ -356,6 +356,7 @@ export class Stand {
     await this.board.powerOff();
     const start = await this.#switchOn();
     if (start !== "application") return { start };
+    if (this.client.server.mode !== "application") await this.#reidentify();
     const how = { signal: this.signal, timeoutMs: 500, retries: 3 };
     const { images } = await this.client.send(imageList, {}, how);
     const hash = images.find(({ active, image = 0 }) => active && image === 0)?.hash;
@@ -440,7 +441,8 @@ export class Stand {
     this.#recorder.offered(what, file, `programmed into slot 1 of image ${image}`);
     const slot = new Uint8Array(slotSize).fill(0xff);
     slot.set(file.subarray(0, slotSize));
-    if (!noRequest) slot.set(await requestTail(permanent), slotSize - REQUEST_TAIL);
+    const tail = noRequest ? new Uint8Array(0) : await requestTail(permanent);
+    slot.set(tail, slotSize - tail.length);
     await this.#program(() => this.board.writeFlash((image * 2 + 1) * slotSize, slot));
   }
 
@@ -636,8 +638,9 @@ function unlessUnable(error: unknown): void {
   if (!(error instanceof BootproofError) || error.code !== "unable") throw error;
 }
 
-/** Bytes from the swap info to the end of the slot. */
-const REQUEST_TAIL = 64;
+/** The magic at the end of a slot; a request for good has image_ok before it (trailer fields, A = 8). */
+const TEST_TAIL = 16;
+const PERMANENT_TAIL = 24;
 
 /** The end of a slot with a request in it, as imgtool pads one. */
 async function requestTail(permanent: boolean): Promise<Uint8Array> {
@@ -650,5 +653,5 @@ async function requestTail(permanent: boolean): Promise<Uint8Array> {
     maxSectors: 32,
     trailer: permanent ? "confirmed" : "test",
   });
-  return bytes.slice(-REQUEST_TAIL);
+  return bytes.slice(permanent ? -PERMANENT_TAIL : -TEST_TAIL);
 }
