@@ -28,6 +28,8 @@ export interface StartOptions {
   pty?: boolean | undefined;
   /** Leave the power off. */
   off?: boolean | undefined;
+  /** Server buffers other than the variant's, on a fresh flash. */
+  buffers?: Partial<Pick<BoardVariant, "bufSize" | "bufCount" | "recoveryBufSize">> | undefined;
 }
 
 /**
@@ -36,7 +38,7 @@ export interface StartOptions {
  * Throws {@link BoardError}; SignError for an image that cannot be signed.
  */
 export async function startBoard(options: StartOptions): Promise<Board> {
-  const variant = boardVariant(options.variant);
+  const variant = { ...boardVariant(options.variant), ...options.buffers };
   const name = `${options.machine}-${variant.id}`;
   const board = await (options.machine === "wasm" ? makeWasm(options, variant) : startQemu(options, variant));
   try {

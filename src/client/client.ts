@@ -172,7 +172,7 @@ export class Client {
   /** What this link taught, for the next time: give it to `connect`. */
   get memory(): LinkMemory {
     const { window, length, linePauseMs } = this.pace;
-    const best = length.best(this.largestMessage);
+    const best = length.best(this.largestMessage, window.size);
     return {
       ...(this.isFramingKnown ? { framing: this.framing.name } : {}),
       ...(window.size > 1 ? { window: window.size } : {}),
@@ -280,7 +280,7 @@ export class Client {
   async #attempt(command: string, message: Uint8Array, options: Attempt): Promise<Uint8Array | undefined> {
     const { timeoutMs, signal } = options;
     const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), timeoutMs);
+    const timer = setTimeout(() => deadline.abort(), timeoutMs + this.#link.wireMs(message));
     const stop = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal;
     try {
       return await this.#exchange(command, message, { ...options, signal: stop });

@@ -32,6 +32,9 @@ const LF = 0x0a;
  */
 const END_OF_LINE = Uint8Array.of(0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, LF);
 
+/** Start, eight, stop. */
+const BITS_A_BYTE = 10;
+
 /** More than the 20 ms between two looks of an emulated UART at its pseudo-terminal. */
 const REST_AFTER_LINE_MS = 30;
 
@@ -107,6 +110,14 @@ export class Link {
         await this.#stream.write(piece);
       }
     });
+  }
+
+  /** How long the message takes on the wire, where its speed is known: at 9600 baud that can be seconds. */
+  wireMs(message: Uint8Array): number {
+    const { baudRate } = this.#stream;
+    return baudRate === undefined
+      ? 0
+      : (this.#framing.encode(message).length * BITS_A_BYTE * 1000) / baudRate;
   }
 
   /** Resolves when nothing was heard for `quietMs`, or after `atMostMs` on a wire that never rests. */

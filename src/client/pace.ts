@@ -50,28 +50,34 @@ const MOST_IN_FLIGHT = 128;
 /** Answers by which a window is judged, after as many as are still of the time before. */
 const ANSWERS_A_VERDICT = 6;
 /** A window that does not bring so much more is not worth its risk. */
-const WORTH = 1.01;
-/** Verdicts after which an old one is forgotten: a link may have become better. */
-const VERDICTS_KEPT = 12;
+const WORTH = 1.03;
+/** Answers after which a larger window is tried again: at first, and at most. */
+const RETRY_AFTER = { first: 16, last: 2048 } as const;
 /** Losses in a row that send the window back to one, whatever was learned. */
 const LOSSES_OF_A_BREAKDOWN = 3;
 
-/** How many requests are under way: one at first, more while that brings more, one less at the first loss. */
+/**
+ * How many requests are under way: one at first, twice as many as long as that brings more, fewer at the first loss. A line
+ * that loses messages one at a time as well is noisy; there, rates decide, which include what losses cost.
+ */
 export class Window {
   size: number;
   readonly #largest: number;
-  /** Bytes a millisecond with each size, losses included; 0 when its first loss came. */
-  readonly #rates = new Map<number, { rate: number; verdict: number }>();
-  readonly #hasLost = new Set<number>();
-  #verdicts = 0;
+  /** The size before and its bytes a millisecond, while it is tried whether a larger one brings more. */
+  #before: { size: number; rate: number } | undefined;
+  #isGrowing: boolean;
+  #retryAfter: number = RETRY_AFTER.first;
+  #isNoisy = false;
   #lossesInARow = 0;
+  /** Answers with this size. */
   #answers = 0;
   #bytes = 0;
-  #since: number | undefined;
+  #since = 0;
 
   constructor(largest: number, first = 1) {
     this.#largest = largest;
     this.size = Math.min(Math.max(1, first), largest);
+    this.#isGrowing = this.size === 1;
   }
 
   /** `bytes` more have arrived over there. */
@@ -79,47 +85,46 @@ export class Window {
     this.#lossesInARow = 0;
     this.#answers++;
     // The first answers with a new size are to requests that were sent with the old one.
-    if (this.#answers <= this.size) {
-      this.#since = now;
-      return;
-    }
+    if (this.#answers === this.size) this.#since = now;
+    if (this.#answers <= this.size) return;
     this.#bytes += bytes;
-    if (this.#answers < this.size + ANSWERS_A_VERDICT) return;
-    const took = now - (this.#since ?? now);
-    this.#judge(took > 0 ? this.#bytes / took : Number.POSITIVE_INFINITY);
+    const counted = this.#answers - this.size;
+    const isDue = counted >= (this.#isGrowing ? Math.max(ANSWERS_A_VERDICT, this.size) : this.#retryAfter);
+    if (isDue) this.#judge(this.#bytes / Math.max(now - this.#since, 0.001));
   }
 
   lost(): void {
     this.#lossesInARow++;
-    if (this.#lossesInARow >= LOSSES_OF_A_BREAKDOWN) this.#change(1);
-    // After its first loss a size has to show that it is worth it all the same.
-    else if (this.size > 1 && !this.#hasLost.has(this.size)) {
-      this.#hasLost.add(this.size);
-      this.#change(this.size - 1);
-    }
+    if (this.size === 1) this.#isNoisy = true;
+    else if (this.#lossesInARow >= LOSSES_OF_A_BREAKDOWN) this.#settle(1);
+    else if (!this.#isNoisy) this.#settle(this.#before?.size ?? this.size - 1);
   }
 
   #judge(rate: number): void {
-    this.#verdicts++;
-    this.#rates.set(this.size, { rate, verdict: this.#verdicts });
-    const less = this.#rateOf(this.size - 1);
-    const more = this.#rateOf(this.size + 1);
-    if (less !== undefined && rate < less * WORTH) this.#change(this.size - 1);
-    else if (this.size < this.#largest && (more === undefined || more > rate * WORTH))
-      this.#change(this.size + 1);
-    else this.#change(this.size);
+    const { size } = this;
+    const isBetter = this.#before === undefined || rate > this.#before.rate * WORTH;
+    if (this.#before && isBetter) this.#retryAfter = RETRY_AFTER.first;
+    if (this.#before && !isBetter) this.#settle(this.#before.size);
+    else if (size === this.#largest) this.#settle(size);
+    else {
+      this.#isGrowing = true;
+      this.#before = { size, rate };
+      this.#change(Math.min(size * 2, this.#largest));
+    }
   }
 
-  #rateOf(size: number): number | undefined {
-    const known = this.#rates.get(size);
-    return known && this.#verdicts - known.verdict <= VERDICTS_KEPT ? known.rate : undefined;
+  /** Stays with this size for a while, for longer each time. */
+  #settle(size: number): void {
+    this.#isGrowing = false;
+    this.#before = undefined;
+    this.#change(size);
+    this.#retryAfter = Math.min(this.#retryAfter * 2, RETRY_AFTER.last);
   }
 
   #change(size: number): void {
     this.size = size;
     this.#answers = 0;
     this.#bytes = 0;
-    this.#since = undefined;
   }
 }
 
@@ -127,13 +132,17 @@ export class Window {
 const LENGTHS = [160, 252, 380, 508, 764, 1020, 1532, 2044, 4092] as const;
 /** What a message spends on header, map and keys, and on the wire for its framing and its answer, in decoded bytes. */
 const SPENT = 60;
-/** What a loss costs besides the message itself: one more that was under way, or the wait. */
+/** What a loss costs in messages: itself and the wait for what tells of it; and those under way behind it. */
 const COST_OF_A_LOSS = 1.5;
+const COST_IN_WINDOW = 0.75;
 /** So many messages after which what was seen counts half. */
 const HALF_LIFE = 128;
 
 /** Answers after which a remembered length is no longer believed to be the best. */
 const ANSWERS_TO_FORGET = 512;
+
+/** Bytes that a link is believed to carry without loss before any was seen. */
+const BYTES_BELIEVED = 8192;
 
 interface Seen {
   sent: number;
@@ -161,15 +170,14 @@ export class Length {
     return this.#remembered !== undefined;
   }
 
-  /** The length to use where `largest` is what the server takes. */
-  best(largest: number): number {
+  /** The length to use where `largest` is what the server takes and `window` messages are under way. */
+  best(largest: number, window: number): number {
     if (this.#remembered !== undefined) return Math.min(this.#remembered, largest);
     if (this.#losses === 0) return largest;
     const lengths = [...LENGTHS.filter((length) => length < largest), largest];
-    return lengths.reduce(
-      (best, length) => (this.#worth(length) > this.#worth(best) ? length : best),
-      largest,
-    );
+    const cost = COST_OF_A_LOSS + COST_IN_WINDOW * (window - 1);
+    const worth = (length: number) => this.#worth(length, cost);
+    return lengths.reduce((best, length) => (worth(length) > worth(best) ? length : best), largest);
   }
 
   answered(length: number): void {
@@ -183,10 +191,18 @@ export class Length {
     this.#remembered = undefined;
   }
 
+  /** It had arrived after all; the answer was slow. */
+  foundAgain(length: number): void {
+    const seen = this.#seen.get(length);
+    if (seen) this.#seen.set(length, { sent: seen.sent, lost: Math.max(0, seen.lost - 1) });
+    this.#losses = Math.max(0, this.#losses - 1);
+  }
+
   /** Share of messages of this length that got lost; undefined before enough were tried. */
   lossOf(length: number): number | undefined {
     const seen = this.#seen.get(length);
-    return seen && seen.sent >= 3 ? seen.lost / seen.sent : undefined;
+    const isEnough = seen && (seen.sent >= 8 || (seen.sent >= 2 && seen.lost >= seen.sent));
+    return isEnough ? seen.lost / seen.sent : undefined;
   }
 
   #count(length: number, lost: 0 | 1): void {
@@ -203,25 +219,32 @@ export class Length {
   }
 
   /** Data that arrives, in shares of what the wire could carry. */
-  #worth(length: number): number {
+  #worth(length: number, cost: number): number {
     const loss = Math.min(this.lossOf(length) ?? this.#expectedLoss(length), 0.99);
-    return ((length - SPENT / 2) / (length + SPENT / 2)) * (1 / (1 + (COST_OF_A_LOSS * loss) / (1 - loss)));
+    return ((length - SPENT / 2) / (length + SPENT / 2)) * (1 / (1 + (cost * loss) / (1 - loss)));
   }
 
   #expectedLoss(length: number): number {
-    return this.#bytes === 0 ? 0 : 1 - Math.exp((-this.#losses / this.#bytes) * length);
+    return 1 - Math.exp((-this.#losses / (this.#bytes + BYTES_BELIEVED)) * length);
   }
 }
 
 /** Slack above the usual time of an answer before its request counts as lost. */
-const LEAST_SLACK_MS = 4;
-const SLACK_SHARE = 0.25;
+const SLACK = { leastMs: 8, share: 0.25 } as const;
+/** With others under way their answers tell of a loss sooner than any clock. */
+const SLACK_IN_WINDOW = { leastMs: 100, share: 1.5 } as const;
+/** Waited for the first answers, of which nothing is known. */
+const FIRST_WAIT_MS = 1000;
+/** An answer that comes in less than this share of the usual time after a repeat is to the first try. */
+const TOO_QUICK = 0.5;
 
 /** How long an answer is waited for, by how long answers took so far (as TCP does, RFC 6298, with less slack). */
 export class AnswerTime {
   #mean: number | undefined;
   #deviation = 0;
   #backedOff = 1;
+  /** Grows with each request that was taken for lost and was not. */
+  #caution = 1;
 
   answered(ms: number): void {
     this.#backedOff = 1;
@@ -234,15 +257,23 @@ export class AnswerTime {
     this.#mean += (ms - this.#mean) / 8;
   }
 
+  /** A repeat was answered so soon after it was sent: true when that must be the answer to the first try. */
+  repeatAnswered(ms: number): boolean {
+    const isFirst = this.#mean !== undefined && ms < this.#mean * TOO_QUICK;
+    if (isFirst) this.#caution = Math.min(this.#caution * 1.5, 8);
+    return isFirst;
+  }
+
   /** Waits twice as long from here on, until there is an answer. */
   backOff(): void {
     this.#backedOff *= 2;
   }
 
-  /** At most `most`, which is also what is waited for as long as nothing is known. */
-  waitMs(most: number): number {
-    if (this.#mean === undefined) return most;
-    const slack = Math.max(LEAST_SLACK_MS, this.#mean * SLACK_SHARE, 4 * this.#deviation);
-    return Math.min(most, (this.#mean + slack) * this.#backedOff);
+  /** At most `most`. `window`: how many are under way with it. */
+  waitMs(most: number, window: number): number {
+    if (this.#mean === undefined) return Math.min(most, FIRST_WAIT_MS * this.#backedOff);
+    const { leastMs, share } = window > 1 ? SLACK_IN_WINDOW : SLACK;
+    const slack = Math.max(leastMs, this.#mean * share, 4 * this.#deviation);
+    return Math.min(most, (this.#mean + slack * this.#caution) * this.#backedOff);
   }
 }

@@ -118,7 +118,7 @@ class Transfer<Req, Res> {
   async fill(): Promise<void> {
     const { pace } = this.#client;
     while (this.#flights.length < pace.window.size) {
-      const length = pace.length.best(this.#client.largestMessage);
+      const length = pace.length.best(this.#client.largestMessage, pace.window.size);
       const planned = this.#plan.ask(this.#next, length);
       this.#isAtEnd = planned === undefined;
       const isAlone = planned?.patienceMs !== undefined;
@@ -170,7 +170,9 @@ class Transfer<Req, Res> {
     const { pace } = this.#client;
     const isOrdinary = flight.asked.patienceMs === undefined;
     this.#silentMs = 0;
-    if (isOrdinary && !flight.isRepeat) pace.answerTime.answered(now - flight.sentAt);
+    const tookMs = now - flight.sentAt;
+    if (isOrdinary && !flight.isRepeat) pace.answerTime.answered(tookMs);
+    if (flight.isRepeat && pace.answerTime.repeatAnswered(tookMs)) pace.length.foundAgain(flight.length);
     pace.length.answered(flight.length);
     if (isOrdinary && wanted > this.#wanted) pace.window.answered(wanted - this.#wanted, now);
   }
@@ -199,7 +201,7 @@ class Transfer<Req, Res> {
   async #send(asked: Asked<Req>, length: number): Promise<Flight<Req, Res>> {
     const { pace, timeoutMs: most } = this.#client;
     const sentAt = performance.now();
-    const timeoutMs = asked.patienceMs ?? pace.answerTime.waitMs(most);
+    const timeoutMs = asked.patienceMs ?? pace.answerTime.waitMs(most, pace.window.size);
     const before = this.#unanswered?.offset === asked.offset ? this.#unanswered : undefined;
     this.#unanswered = undefined;
     const options = { signal: this.#signal, timeoutMs, linePauseMs: pace.linePauseMs, seq: before?.seq };

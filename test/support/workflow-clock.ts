@@ -6,8 +6,12 @@ import timersPromises from "node:timers/promises";
  * minute of waiting costs nothing and a busy machine makes no board late. Work that leaves this process (QEMU, sockets)
  * must not run in it.
  */
-export async function inVirtualTime<T>(work: () => Promise<T>): Promise<T> {
-  const clock = new Clock();
+export async function inVirtualTime<T>(
+  work: () => Promise<T>,
+  /** The shortest a timer takes: a millisecond, as Node's do; less to measure finer than Node can wait. */
+  leastMs = 1,
+): Promise<T> {
+  const clock = new Clock(leastMs);
   const restore = install(clock);
   try {
     return await clock.drive(work());
@@ -41,10 +45,15 @@ const QUIET_ROUNDS = 3;
 
 class Clock {
   now = real.now();
+  readonly #leastMs: number;
   #timers: Timer[] = [];
   #order = 0;
   #immediates = new Map<Handle, NodeJS.Immediate>();
   #busy = false;
+
+  constructor(leastMs: number) {
+    this.#leastMs = leastMs;
+  }
 
   async drive<T>(work: Promise<T>): Promise<T> {
     let settled = false;
@@ -65,7 +74,7 @@ class Clock {
   after(ms: number, fire: () => void): Timer {
     this.#busy = true;
     const timer = {
-      at: this.now + Math.max(1, ms || 1),
+      at: this.now + Math.max(this.#leastMs, ms || 0),
       order: this.#order++,
       fire,
       _destroyed: true as const,

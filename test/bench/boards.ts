@@ -1,0 +1,87 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { ByteStream } from "../../src/transport/transport.js";
+import { subject } from "./subject.js";
+
+/** A board whose own end knows no time, for a line to be put before it. */
+export interface BenchBoard {
+  /** What it is, for the row. */
+  readonly link: string;
+  open(): Promise<ByteStream>;
+  /** What lies in the slot that was written, where that can be read. */
+  written?(length: number): Uint8Array;
+  close(): Promise<void>;
+}
+
+/** Our own board in this process, with server buffers as asked. */
+export async function wasmBoard(buffer: number, bufferCount: number): Promise<BenchBoard> {
+  const { startBoard, LAYOUT } = subject;
+  const board = await startBoard({
+    machine: "wasm",
+    variant: "good",
+    buffers: { bufSize: buffer, bufCount: bufferCount },
+  });
+  return {
+    link: "wasm",
+    open: () => board.connect(),
+    written: (length) => board.readFlash(LAYOUT.slotSize, length),
+    close: () => board.close(),
+  };
+}
+
+/** Servers that nobody here wrote: see test/support/real-servers.ts. None without the variable. */
+interface RealServer {
+  artifact: string;
+  config: string;
+  target: string;
+  qemu_cmd: string | null;
+}
+
+const folder = process.env.BOOTPROOF_REAL_SERVERS;
+
+/** Starts the server of that name in QEMU; undefined when it is not on this machine. */
+export async function realBoard(name: string): Promise<BenchBoard | undefined> {
+  if (!folder) return undefined;
+  const rows = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as RealServer[];
+  const row = rows.find((server) => `${server.target}.${server.config}` === name);
+  if (!row?.qemu_cmd || !existsSync(join(folder, row.artifact))) return undefined;
+  const port = await freePort();
+  // Without nodelay each answer is held back for 40 ms by Nagle's algorithm inside QEMU, which no UART does.
+  const line = row.qemu_cmd.replaceAll("<PORT>", String(port)).replace("wait=off", "wait=off,nodelay=on");
+  const [program, ...words] = line.split(/\s+/);
+  const child = spawn(program!, words, { cwd: folder, stdio: "ignore" });
+  await listening(child, port);
+  return {
+    link: name,
+    open: () => subject.openStream({ kind: "tcp", host: "127.0.0.1", port }),
+    close: async () => {
+      const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+      child.kill("SIGKILL");
+      await gone;
+    },
+  };
+}
+
+async function listening(child: ChildProcess, port: number): Promise<void> {
+  for (;;) {
+    if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}`);
+    try {
+      await (await subject.openStream({ kind: "tcp", host: "127.0.0.1", port })).close();
+      return;
+    } catch {
+      // Its socket does not listen yet.
+      await delay(20);
+    }
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
