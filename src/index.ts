@@ -58,14 +58,23 @@ export {
 } from "./image/version.js";
 // The language: SMP. Pure.
 export { CborError } from "./smp/cbor.js";
-export { type AnyCommand, type Command, command, type RequestOf, type ResponseOf } from "./smp/command.js";
+export {
+  type AnyCommand,
+  type Command,
+  command,
+  commandByNumber,
+  type RequestOf,
+  type ResponseOf,
+} from "./smp/command.js";
 export { consoleFraming } from "./smp/framing/console.js";
 export type { Decoder, Framing, Heard } from "./smp/framing/framing.js";
 export { rawFraming } from "./smp/framing/raw.js";
 export { allCommands } from "./smp/groups/all.js";
+export * from "./smp/groups/crash.js";
 export * from "./smp/groups/enum.js";
 export * from "./smp/groups/fs.js";
 export * from "./smp/groups/image.js";
+export * from "./smp/groups/log.js";
 export * from "./smp/groups/os.js";
 export * from "./smp/groups/settings.js";
 export * from "./smp/groups/shell.js";
@@ -73,8 +82,25 @@ export * from "./smp/groups/stat.js";
 export * from "./smp/groups/trust.js";
 export * from "./smp/groups/zephyr.js";
 export { type Header, MessageError, type SmpVersion } from "./smp/header.js";
+export { fromJson, type Json, toJson } from "./smp/json.js";
 export { DeviceError, decodeResponse, encodeRequest } from "./smp/message.js";
-export { ShapeError } from "./smp/schema.js";
+export type { ErrorRow } from "./smp/rc.js";
+export {
+  anything,
+  bool,
+  bytes,
+  int,
+  type Kind,
+  list,
+  object,
+  optional,
+  record,
+  ShapeError,
+  text,
+  uint,
+  uint64,
+} from "./smp/schema.js";
+export { decodeSetting, encodeSetting, type SettingType, ValueError } from "./smp/setting-value.js";
 // The pipes.
 export { type Address, formatAddress, openStream, parseAddress } from "./transport/address.js";
 export { describePort, listSerialPorts, type SerialPortInfo } from "./transport/list.js";
@@ -83,6 +109,7 @@ export { type ByteStream, TransportError, type TransportErrorCode } from "./tran
 export {
   type BoardFacts,
   type BootEvent,
+  type FactSource,
   type ImageFacts,
   type KnownImage,
   knownImage,
@@ -91,6 +118,18 @@ export {
   type SlotFacts,
   type Sourced,
 } from "./workflow/facts.js";
+export type { FileProof } from "./workflow/file-hash.js";
+export { type Folder, ListError, listFolder } from "./workflow/file-list.js";
+export {
+  type DownloadEvent,
+  type DownloadOptions,
+  type FileEvent,
+  type FileOptions,
+  type FileResult,
+  FileTransferError,
+  getFile,
+  putFile,
+} from "./workflow/files.js";
 export {
   type FlashEvent,
   type FlashOptions,
@@ -102,7 +141,10 @@ export {
   restart,
 } from "./workflow/flash.js";
 export { GATE_CHECKS, type GateCheck, type GateCheckName } from "./workflow/gate.js";
+export { type Groups, listGroups } from "./workflow/groups.js";
+export { knownImages } from "./workflow/known-images.js";
 export { AwayError, staysUp, untilAnswering, type WatchEvent } from "./workflow/reconnect.js";
+export { Replay } from "./workflow/replay.js";
 export { run } from "./workflow/run.js";
 export { type OpenClient, Session } from "./workflow/session.js";
 export {

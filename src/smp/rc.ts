@@ -246,6 +246,12 @@ export const GROUP_ERRORS: Readonly<Record<number, readonly ErrorRow[]>> = {
       "Its owner in the firmware has no write function.",
     ),
     row(7, "DELETE_NOT_SUPPORTED", "This setting cannot be deleted.", "Its storage cannot delete."),
+    row(
+      8,
+      "SAVE_NOT_SUPPORTED",
+      "The settings cannot be saved.",
+      "The firmware has no settings storage, or it failed: look at its CONFIG_SETTINGS options and its log.",
+    ),
   ],
   // fs_mgmt.h, FS_MGMT_ERR_*
   8: [

@@ -80,6 +80,11 @@ export interface FileResult {
 
 /** The first chunk makes the device empty the file, which a file system on slow flash takes its time for. */
 const FIRST_TIMEOUT_MS = 20_000;
+/**
+ * Few bytes, because the device is given long for the first chunk: one that gets lost, as bursts of lines do on some
+ * servers, would cost all that time.
+ */
+const FIRST_CHUNK = 64;
 /** Disagreements about the offset that are survived; more are no accident. */
 const MOST_DETOURS = 8;
 const MOST_LOST_LINKS = 10;
@@ -326,8 +331,8 @@ class Transfer {
 
   /** Compares the device's file with `file`. Throws FileTransferError `damaged`. */
   async mustHold(file: Uint8Array): Promise<FileProof> {
-    const size = await this.#size();
-    if (size !== undefined && size !== file.length) throw this.#damaged(size);
+    const status = await this.#client.send(fsStatus, { name: this.#name }, this.#how).catch(notBuiltIn);
+    if (status !== undefined && status.len !== file.length) throw this.#damaged(status.len);
     if (file.length > 0) {
       const proof = await beginsWith(this.#client, this.#name, file, this.#options.signal);
       if (proof !== undefined) {
@@ -340,7 +345,7 @@ class Transfer {
 
   async #readBack(file: Uint8Array): Promise<FileProof> {
     for (let offset = 0; offset < file.length || offset === 0; ) {
-      const answer = await this.receive(offset).catch(refused);
+      const answer = await this.receive(offset).catch(notBuiltIn);
       if (answer === undefined) return "nothing";
       if (offset === 0 && answer.len !== file.length) throw this.#damaged(answer.len ?? 0);
       this.mustFit(answer, offset, file.length);
@@ -397,7 +402,8 @@ interface Wanted {
 function uploadChunk(session: Session, name: string, file: Uint8Array, offset: number): UploadChunk {
   const { client } = session;
   const rest = offset === 0 ? { off: 0, name, len: file.length } : { off: offset, name };
-  const room = dataRoom(fsUpload, rest, { maxMessage: client.largestMessage });
+  const space = dataRoom(fsUpload, rest, { maxMessage: client.largestMessage });
+  const room = offset === 0 ? Math.min(space, FIRST_CHUNK) : space;
   if (room < 1)
     throw new FileTransferError(
       "buffer-too-small",
@@ -416,6 +422,12 @@ function offsetInRefusal(error: unknown): Wanted {
     const { len } = error.fields;
     if (Number.isSafeInteger(len) && (len as number) >= 0) return { off: len as number, taken: false };
   }
+  throw error;
+}
+
+/** For commands that a device need not have. */
+function notBuiltIn(error: unknown): undefined {
+  if (error instanceof DeviceError && error.rcName === "ENOTSUP") return undefined;
   throw error;
 }
 

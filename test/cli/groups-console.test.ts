@@ -2,7 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { boardOnTcp, ownFolder, runCli, startCli, type TcpBoard } from "../support/groups-cli.js";
 
 const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
@@ -65,7 +65,9 @@ describe("what the board says", () => {
 // socat gives the program a terminal of its own.
 const hasSocat = spawnSync("sh", ["-c", "command -v socat"]).status === 0;
 
-describe.skipIf(!hasSocat)("on a terminal", () => {
+describe("on a terminal", () => {
+  beforeEach((context) => context.skip(!hasSocat, "socat is not installed"));
+
   function onTerminal(args: readonly string[]) {
     const line = [process.execPath, program, ...args].join(" ");
     const child = spawn("socat", ["STDIO", `EXEC:${line},pty,setsid,ctty,stderr,raw,echo=0`], {

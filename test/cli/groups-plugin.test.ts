@@ -148,8 +148,8 @@ test.each([
 });
 
 test("TypeScript where this Node.js can, else a word about it", async () => {
-  const source = `import type { PluginWords } from "bootproof";
-    export default ({ command, text }: PluginWords) => ({ name: "typed", commands: [ command({
+  const source = `interface Words { command(declared: object): object; text: object }
+    export default ({ command, text }: Words) => ({ name: "typed", commands: [ command({
       name: "typed echo", does: "echo", group: 0, id: 0, op: "write", request: { d: text }, response: { r: text } }) ] });`;
   const { status, out, err } = await on(
     "--plugin",

@@ -30,7 +30,7 @@ The exit status is what the command returned; an errno loses its sign: -5 become
         const ask = asker(client, options, context);
         if (words.length === 0) return converse(client.name, ask, context);
         const answer = await ask(lineOf(words));
-        context.out.result(answer, printableLines(answer.output).replace(/\n+$/, ""));
+        context.out.result(answer, saidBy(answer));
         process.exitCode = statusOf(answer.ret);
       }),
     );
@@ -51,6 +51,11 @@ function asker(client: Client, options: BoardOptions, { signal }: Context): Ask 
     const answer = await client.send(shellExec, { argv: [line] }, { signal, timeoutMs });
     return { command: line, output: answer.o, ret: answer.ret ?? answer.rc ?? 0 };
   };
+}
+
+/** What a command printed, without the line ends around it. */
+function saidBy({ output }: Answer): string {
+  return printableLines(output).replace(/^\n+|\n+$/g, "");
 }
 
 /** One word is a whole line, as in `shell "kernel uptime"`; of several, those with spaces are kept together. */
@@ -99,7 +104,7 @@ async function converse(name: string, ask: Ask, { out, signal }: Context): Promi
 async function runLine(line: string, ask: Ask, out: Context["out"]): Promise<void> {
   try {
     const answer = await ask(line.trim());
-    const said = printableLines(answer.output).replace(/\n+$/, "");
+    const said = saidBy(answer);
     if (said !== "" || out.json) out.line(answer, said);
     if (answer.ret !== 0) {
       process.exitCode = statusOf(answer.ret);

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
 import type { Client } from "../../client/client.js";
 import { statList, statRead } from "../../smp/groups/stat.js";
+import { DeviceError } from "../../smp/message.js";
 import { type BoardOptions, boardOptions, type Context, wholeNumber, withBoard } from "../context.js";
 import { UsageError } from "../exit.js";
 import { printable, table, tone } from "../output.js";
@@ -50,10 +51,15 @@ async function list(client: Client, { out, signal }: Context): Promise<void> {
   out.result({ groups: stat_list }, stat_list.map(printable).join("\n"));
 }
 
-async function read(client: Client, names: readonly string[], { signal }: Context): Promise<Counter[]> {
+/** One group that the board refuses is an error; of several, the others are still worth showing. */
+async function read(client: Client, names: readonly string[], { out, signal }: Context): Promise<Counter[]> {
   const counters: Counter[] = [];
   for (const name of names) {
-    const { fields } = await client.send(statRead, { name }, { signal });
+    const answer = await client.send(statRead, { name }, { signal }).catch((error: unknown) => {
+      if (!(error instanceof DeviceError) || names.length === 1) throw error;
+      out.note(`${printable(name)} is left out: ${printable(error.message)}`);
+    });
+    const fields = answer?.fields ?? {};
     counters.push(...Object.entries(fields).map(([field, value]) => ({ group: name, field, value })));
   }
   return counters;
