@@ -30,6 +30,8 @@ export const exitStatuses = {
   26: "a claim does not hold on the board",
   27: "a claim could not be judged",
   28: "the board's own image could not be put back",
+  36: "no way into the board was found",
+  37: "the power could not be switched, or the board did not lose it",
   130: "interrupted",
 } as const;
 
@@ -40,6 +42,14 @@ const statusOf: Record<string, ExitStatus> = {
   usage: 2,
   "bad-config": 2,
   "bad-address": 2,
+  "bad-profile": 2,
+  "bad-power": 2,
+  "no-such-image": 3,
+  "other-server": 8,
+  "no-switch": 25,
+  "switch-failed": 37,
+  "still-powered": 37,
+  "not-back": 37,
   "bad-value": 2,
   "bad-plugin": 2,
   "bad-known-images": 2,
