@@ -4,6 +4,7 @@ import { BootproofError } from "../errors.js";
 import type { Key } from "../image/keys.js";
 import { verifyImage } from "../image/verify.js";
 import { formatVersion } from "../image/version.js";
+import { DeviceError } from "../smp/message.js";
 import type { KnownImage } from "./facts.js";
 import { type FlashEvent, type FlashResult, flash, type HealthCheck } from "./flash.js";
 import { checkFile, type GateCheck, type GateCheckName } from "./gate.js";
@@ -11,6 +12,7 @@ import { type Climbed, LADDER, type Rung, type RungName, type Standing } from ".
 import type { Site } from "./ladder/site.js";
 import { AwayError } from "./reconnect.js";
 import type { Session } from "./session.js";
+import { UploadError } from "./upload.js";
 
 export interface RecoverOptions {
   signal?: AbortSignal | undefined;
@@ -53,6 +55,8 @@ export type RecoverEvent =
   | { step: "in-recovery"; rung: RungName }
   | { step: "written"; rung: RungName; says: string }
   | { step: "writing"; done: number; total: number }
+  /** The bootloader took a part and refused the rest; it is all sent anew. */
+  | { step: "again"; why: string }
   | FlashEvent;
 
 export type RecoverOutcome =
@@ -233,28 +237,42 @@ async function* writeThroughRecovery(
 ): AsyncGenerator<RecoverEvent, Ending, void> {
   const { signal, keys, known, imageNumber, health } = options;
   const skip = options.skip?.filter((name) => !FILE_CHECKS.includes(name));
-  try {
-    const story = flash(session, file, {
-      signal,
-      keys,
-      known,
-      imageNumber,
-      health,
-      skip,
-      throughRecovery: true,
-    });
-    const told = yield* story;
-    return { ...ENDINGS[told.outcome], says: told.says, ...(told.hint && { hint: told.hint }), flash: told };
-  } catch (error) {
-    if (!(error instanceof AwayError)) throw error;
-    // The bootloader started something that does not speak SMP here, which good applications may not either.
-    const version = formatVersion((await verifyImage(file, {})).image!.version);
-    return {
-      outcome: "written",
-      says: `Version ${version} was written and the board restarted; since then nobody answers, not even the bootloader.`,
-      hint: "If the application has an SMP server on this port, look at its log; if it has none, this is what success looks like.",
-    };
+  const how = { signal, keys, known, imageNumber, health, skip, throughRecovery: true };
+  for (let tries = 1; ; tries++) {
+    try {
+      const told = yield* flash(session, file, how);
+      return {
+        ...ENDINGS[told.outcome],
+        says: told.says,
+        ...(told.hint && { hint: told.hint }),
+        flash: told,
+      };
+    } catch (error) {
+      if (error instanceof AwayError) return silentNow(file);
+      if (!isWorthAnother(error) || tries === MOST_TRIES) throw error;
+      yield { step: "again", why: error.message };
+    }
   }
+}
+
+const MOST_TRIES = 3;
+
+/**
+ * Raw framing has no checksum: a byte lost on the way makes a chunk that the bootloader refuses. The primary slot is erased
+ * by then, so giving up would leave less than was there; beginning anew costs a minute.
+ */
+function isWorthAnother(error: unknown): error is DeviceError | UploadError {
+  return error instanceof DeviceError || error instanceof UploadError;
+}
+
+/** The bootloader started something that does not speak SMP here, which good applications may not either. */
+async function silentNow(file: Uint8Array): Promise<Ending> {
+  const version = formatVersion((await verifyImage(file, {})).image!.version);
+  return {
+    outcome: "written",
+    says: `Version ${version} was written and the board restarted; since then nobody answers, not even the bootloader.`,
+    hint: "If the application has an SMP server on this port, look at its log; if it has none, this is what success looks like.",
+  };
 }
 
 /** Checks of the file alone: nobody may skip them here. */

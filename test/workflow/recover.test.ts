@@ -12,6 +12,7 @@ import type { DirectWriter, Site } from "../../src/workflow/ladder/site.js";
 import { climb, harm, patient, WindowPort } from "../support/recovery-site.js";
 import { image } from "../support/workflow-board.js";
 import { inVirtualTime } from "../support/workflow-clock.js";
+import { BadCable, isUpload } from "../support/workflow-wire.js";
 
 /** What runs, asked by a host that knows nothing of before. */
 async function runs(site: Site): Promise<string | undefined> {
@@ -104,6 +105,27 @@ describe("nothing is done to the board when", () => {
       expect(dialled).toBe(0);
     });
   }
+});
+
+describe("a wire without checksums", () => {
+  it("that loses a byte costs another try, not the board", () =>
+    inVirtualTime(async () => {
+      const { site, board } = await patient(harm.erasePrimary);
+      let spoiled = 0;
+      const noisy: Site = {
+        ...site,
+        dial: async () =>
+          new BadCable(await board.connect(), (message) => {
+            const { off } = message.fields;
+            const isMiddle = message.direction === "to-host" && isUpload(message) && Number(off) > 4000;
+            if (!isMiddle || ++spoiled > 2) return "pass";
+            return { fields: { rc: 3 } };
+          }),
+      };
+      const { result, events } = await climb(noisy, await image("good-a"));
+      expect(events.filter(({ step }) => step === "again")).toHaveLength(2);
+      expect(result.outcome).toBe("recovered");
+    }));
 });
 
 describe("image numbers", () => {

@@ -1,0 +1,157 @@
+import { createInterface } from "node:readline/promises";
+import type { Board } from "../board/board.js";
+import { connect } from "../client/connect.js";
+import { allProfiles } from "../devices/list.js";
+import { SelectionError } from "../devices/select.js";
+import type { PowerConfig } from "../power/power.js";
+import { powerSwitch } from "../power/switch.js";
+import type { BoardProfile } from "../profiles/profile.js";
+import { type Address, formatAddress, isPipe, openStream } from "../transport/address.js";
+import type { ByteStream } from "../transport/transport.js";
+import type { Site } from "../workflow/ladder/site.js";
+import type { BoardDetails } from "./board-config.js";
+import { type BoardOptions, type Context, chooseDevice, followLog, startEmulated } from "./context.js";
+import { UsageError } from "./exit.js";
+import { printable } from "./output.js";
+import { traceTo } from "./trace-file.js";
+import { type Followed, follow } from "./which-device.js";
+
+/** A board on the bench, answering or not, and what the config file knows of it. */
+export interface BenchSite {
+  readonly site: Site;
+  readonly address: Address;
+  /** The device behind a serial address. */
+  readonly followed?: Followed;
+  readonly power?: PowerConfig;
+  close(): Promise<void>;
+}
+
+export interface SiteOptions extends BoardOptions {
+  /** Short name of the profile that holds for this board. */
+  profile?: string;
+}
+
+/** What is at hand to get at the board that is meant. Unlike a session it does not need the board to answer. */
+export async function benchSite(options: SiteOptions, context: Context): Promise<BenchSite> {
+  const { config, signal, out } = context;
+  const address = await chooseDevice(options.device, context);
+  const details = detailsOf(options.device ?? process.env.BOOTPROOF_DEVICE ?? config.device, context);
+  const way = await wayTo(address, context);
+  const profile = profileOf(options.profile ?? details.profile, context) ?? way.followed?.device.profile;
+  const onText = options.log ? (line: string) => out.note(`log: ${printable(line)}`) : undefined;
+  if (way.board && options.log) followLog(way.board, out);
+  const { followed } = way;
+  const power = details.power && powerSwitch(details.power, followed?.device.usbPort);
+  const site: Site = {
+    name: formatAddress(address),
+    dial: way.dial,
+    connect: {
+      ...(options.timeout === undefined
+        ? {}
+        : { timeoutMs: options.timeout, probeTimeoutMs: options.timeout }),
+      ...(onText && { onText }),
+      ...(options.trace === undefined ? {} : { trace: traceTo(options.trace) }),
+    },
+    ...(profile && { profile }),
+    ...(power && { power }),
+    ...(followed && { lines: async (steps, how) => playLines(followed, steps, how) }),
+    ...(canAsk() ? { person: (words, how) => askPerson(words, how) } : {}),
+  };
+  signal.throwIfAborted();
+  return {
+    site,
+    address,
+    ...(followed && { followed }),
+    ...(details.power && { power: details.power }),
+    close: way.close,
+  };
+}
+
+function detailsOf(named: string | undefined, { config }: Context): BoardDetails {
+  return named !== undefined && Object.hasOwn(config.details, named) ? config.details[named]! : {};
+}
+
+function profileOf(id: string | undefined, { config }: Context): BoardProfile | undefined {
+  if (id === undefined) return undefined;
+  const profiles = allProfiles(config.profiles);
+  const found = profiles.find((profile) => profile.id === id);
+  if (found) return found;
+  throw new UsageError(
+    `There is no profile "${id}".`,
+    `There are: ${profiles.map((profile) => profile.id).join(", ")}.`,
+  );
+}
+
+interface Way {
+  dial(signal: AbortSignal | undefined): Promise<ByteStream>;
+  readonly followed?: Followed;
+  readonly board?: Board;
+  close(): Promise<void>;
+}
+
+async function wayTo(address: Address, { config, signal }: Context): Promise<Way> {
+  if (!isPipe(address)) {
+    const board = await startEmulated(address.kind, address.variant, address.flash);
+    return { dial: () => board.connect(), board, close: () => board.close() };
+  }
+  const close = async () => {};
+  if (address.kind !== "serial" && address.kind !== "port")
+    return { dial: (how) => openStream(address, { signal: how }), close };
+  try {
+    const followed = await follow(address, config, signal);
+    const dial = async (how: AbortSignal | undefined) =>
+      openStream((await followed?.address(how)) ?? address, { signal: how });
+    return { dial, ...(followed && { followed }), close };
+  } catch (error) {
+    // A board in a USB bootloader has no serial port: the rungs that need none may still reach it.
+    if (!(error instanceof SelectionError)) throw error;
+    return { dial: () => Promise.reject(error), close };
+  }
+}
+
+async function playLines(
+  followed: Followed,
+  steps: Parameters<NonNullable<Site["lines"]>>[0],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { changeLines } = await import("../transport/lines.js");
+  const { path } = await followed.address(signal);
+  await changeLines(path, steps, { signal });
+}
+
+/** Somebody sits at a terminal: words can be read there and a key pressed. */
+export function canAsk(): boolean {
+  return process.stdin.isTTY === true && process.stderr.isTTY === true;
+}
+
+/** Asks a question whose answer is Enter for yes, or n. */
+export async function askPerson(words: string, signal: AbortSignal | undefined): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const question = `\n${words}\nPress Enter when it is done, or n to leave it: `;
+    const answer = signal ? await terminal.question(question, { signal }) : await terminal.question(question);
+    return !/^n/i.test(answer.trim());
+  } finally {
+    terminal.close();
+  }
+}
+
+/** What a board shows of itself by answering; undefined while it does not. */
+export async function lookBySmp(site: Site, signal: AbortSignal | undefined): Promise<string | undefined> {
+  const { restartFingerprint } = await import("../workflow/facts.js");
+  const { Session } = await import("../workflow/session.js");
+  const open = async (how: AbortSignal | undefined) =>
+    connect(await site.dial(how), { ...site.connect, signal: how, probes: 1, probeTimeoutMs: 700 });
+  try {
+    const session = await Session.open(open, signal);
+    try {
+      return await restartFingerprint(session, signal);
+    } finally {
+      await session.close();
+    }
+  } catch {
+    // Silence, a port that is gone, half an answer: away is all that matters here.
+    signal?.throwIfAborted();
+    return undefined;
+  }
+}

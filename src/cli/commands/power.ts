@@ -1,0 +1,124 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Command } from "commander";
+import { findAgain, identityOf } from "../../devices/whereabouts.js";
+import type { PowerConfig, PowerSwitch } from "../../power/power.js";
+import { type ProofEvent, provePower, type Vitals } from "../../power/prove.js";
+import { powerSwitch } from "../../power/switch.js";
+import { run } from "../../workflow/run.js";
+import { type BenchSite, benchSite, lookBySmp, type SiteOptions } from "../bench-site.js";
+import { boardOptions, type Context, inContext, wholeNumber } from "../context.js";
+import { UsageError } from "../exit.js";
+import { devicesHere } from "../which-device.js";
+
+interface PowerOptions extends SiteOptions {
+  onCommand?: string;
+  offCommand?: string;
+  hub?: string;
+  offFor: number;
+}
+
+const ACTIONS = ["on", "off", "cycle", "test"] as const;
+type Action = (typeof ACTIONS)[number];
+
+export function define(command: Command): void {
+  boardOptions(command.argument("<action>", `one of ${ACTIONS.join(", ")}`))
+    .option("--on-command <line>", "a command that gives the board power")
+    .option("--off-command <line>", "a command that takes it away")
+    .option("--hub <port>", "the USB port that the board hangs on, as 1-1.4")
+    .option("--off-for <ms>", "how long a cycle lasts", wholeNumber("--off-for", { max: 600_000 }), 2000)
+    .addHelpText(
+      "after",
+      '\ntest proves that the board really loses power: hubs claim to switch and leave it on.\nIn the config file: "boards": {"bench": {"device": "...", "power": "hub"}}, or {"command": {...}}, or {"http": {...}}.',
+    )
+    .action((action: string, options: PowerOptions) =>
+      inContext(options, async (context) => {
+        const bench = await benchSite(options, context);
+        try {
+          await act(readAction(action), switchOf(options, bench), { bench, options, context });
+        } finally {
+          await bench.close();
+        }
+      }),
+    );
+}
+
+function readAction(text: string): Action {
+  const action = ACTIONS.find((known) => known === text);
+  if (action === undefined)
+    throw new UsageError(`"${text}" is nothing that can be done with power.`, `Write ${ACTIONS.join(", ")}.`);
+  return action;
+}
+
+function switchOf(options: PowerOptions, { power, followed }: BenchSite): PowerSwitch {
+  return powerSwitch(configOf(options) ?? power ?? { kind: "hub" }, followed?.device.usbPort);
+}
+
+function configOf({ onCommand, offCommand, hub }: PowerOptions): PowerConfig | undefined {
+  if (hub !== undefined) return { kind: "hub", usbPort: hub };
+  if (onCommand === undefined && offCommand === undefined) return undefined;
+  if (onCommand === undefined || offCommand === undefined)
+    throw new UsageError("A switch by commands needs both.", "Give --on-command and --off-command.");
+  return { kind: "command", on: onCommand, off: offCommand };
+}
+
+interface Scene {
+  bench: BenchSite;
+  options: PowerOptions;
+  context: Context;
+}
+
+async function act(action: Action, power: PowerSwitch, scene: Scene): Promise<void> {
+  const { out, signal } = scene.context;
+  if (action === "test") return test(power, scene);
+  for (const step of action === "cycle" ? (["off", "on"] as const) : [action]) {
+    out.note(power.describe(step));
+    await power[step](signal);
+    if (action === "cycle" && step === "off") {
+      // Whatever happens meanwhile, the board gets its power back.
+      await delay(scene.options.offFor, undefined, { signal }).catch(() => undefined);
+    }
+  }
+  const says = action === "cycle" ? "was switched off and on" : `was switched ${action}`;
+  out.result(
+    { action, switch: power.name, proved: false },
+    `${power.name} ${says}. Whether the board lost power shows bootproof power test.`,
+  );
+}
+
+async function test(power: PowerSwitch, { bench, context }: Scene): Promise<void> {
+  const { out, signal } = context;
+  const vitals = await vitalsOf(bench, context);
+  const proof = await run(provePower(power, vitals, { signal }), (event) => out.note(tell(event)));
+  const anew = proof.restarted ? " and began anew" : "";
+  out.result(
+    { action: "test", switch: power.name, proved: true, seenBy: vitals.what, ...proof },
+    `${power.name} switches: the board was away ${(proof.goneAfterMs / 1000).toFixed(1)} s after its power went, came back ${(proof.backAfterMs / 1000).toFixed(1)} s after it returned${anew}.`,
+  );
+}
+
+/** A board with USB of its own is seen by that; what sits behind something else must answer. */
+async function vitalsOf({ site, followed }: BenchSite, { config, signal }: Context): Promise<Vitals> {
+  const device = followed?.device;
+  if (device === undefined || device.isProbe)
+    return { what: "the board's answers", look: (how) => lookBySmp(site, how) };
+  const identity = identityOf(device, await devicesHere(config, signal));
+  return {
+    what: "its USB device",
+    look: async (how) => (findAgain(identity, await devicesHere(config, how)) ? "plugged in" : undefined),
+  };
+}
+
+function tell(event: ProofEvent): string {
+  const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
+  switch (event.step) {
+    case "alive":
+      return `Before: ${event.what} is there.`;
+    case "off":
+    case "on":
+      return event.does;
+    case "gone":
+      return `Gone after ${seconds(event.afterMs)}.`;
+    case "back":
+      return `Back after ${seconds(event.afterMs)}.`;
+  }
+}
