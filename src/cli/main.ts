@@ -24,6 +24,8 @@ const commands: readonly (readonly [name: string, summary: string, load: () => P
     "check an image, send it, try it, judge the result, confirm it",
     () => import("./commands/flash.js"),
   ],
+  ["recover", "get a board that no longer boots to run an image", () => import("./commands/recover.js")],
+  ["power", "switch a board's power, and prove that it is switched", () => import("./commands/power.js")],
   ["image", "single steps: list, upload, test, confirm, erase", () => import("./commands/image.js")],
   ["reset", "restart a board, into serial recovery if asked", () => import("./commands/reset.js")],
   ["sign", "sign a firmware body as an MCUboot image", () => import("./commands/sign.js")],
