@@ -27,6 +27,7 @@ const commands: readonly (readonly [name: string, summary: string, load: () => P
   ["recover", "get a board that no longer boots to run an image", () => import("./commands/recover.js")],
   ["power", "switch a board's power, and prove that it is switched", () => import("./commands/power.js")],
   ["image", "single steps: list, upload, test, confirm, erase", () => import("./commands/image.js")],
+  ["dfu", "write or read a board by USB DFU, ST's ROM bootloader included", () => import("./commands/dfu.js")],
   ["reset", "restart a board, into serial recovery if asked", () => import("./commands/reset.js")],
   ["sign", "sign a firmware body as an MCUboot image", () => import("./commands/sign.js")],
   ["verify", "check an image file against keys", () => import("./commands/verify.js")],

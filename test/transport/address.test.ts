@@ -45,6 +45,17 @@ const GOOD: { text: string; address: Address; written?: string }[] = [
     address: { kind: "port", selector: "1366:1051", baudRate: 1_000_000, usbInterface: 2 },
   },
   {
+    text: "usb:2fe3:0004",
+    address: { kind: "usb", vendorId: 0x2fe3, productId: 4, baudRate: 115200 },
+  },
+  {
+    text: "usb:2fe3:000a:A:1?dtr=off&interface=0&port=1-1.4",
+    address: {
+      ...{ kind: "usb", vendorId: 0x2fe3, productId: 10, serialNumber: "A:1", baudRate: 115200 },
+      ...{ dtr: false, usbInterface: 0, usbPort: "1-1.4" },
+    },
+  },
+  {
     text: "port:/dev/serial/by-id/usb-Lab_Board_1-if00?interface=0",
     address: {
       kind: "port",
@@ -78,7 +89,10 @@ describe("an address that can be read", () => {
 const BAD: { text: string; says: RegExp }[] = [
   { text: "", says: /Known: serial:PATH/ },
   { text: "ttyACM0", says: /Known: serial:PATH/ },
-  { text: "usb:2fe3:0100", says: /Known: serial:.*tcp:.*wasm:.*qemu:/ },
+  { text: "ble:2fe3", says: /Known: serial:.*tcp:.*usb:.*wasm:.*qemu:/ },
+  { text: "usb:2fe3", says: /four hex digits each.*usb:2fe3:0004/ },
+  { text: "usb:12fe3:0004", says: /four hex digits each/ },
+  { text: "usb:2fe3:0004?interface=256", says: /not a number from 0 to 255/ },
   { text: "constructor:x", says: /no such kind/ },
   { text: "serial:", says: /Write it as serial:PATH/ },
   { text: "serial:/dev/ttyACM0?speed=9600", says: /no option "speed".*Known here: baud, dtr, rts/ },

@@ -34,6 +34,7 @@ const MODULE_FOLDERS = [
   "drivers/net/virtio_net.ko",
   "drivers/net/net_failover.ko",
   "net/core/failover.ko",
+  "fs/configfs",
   "fs/ext4",
   "fs/jbd2",
   "fs/mbcache.ko",

@@ -1,0 +1,73 @@
+import { u8, u16le } from "../bytes.js";
+import { DfuError } from "./error.js";
+
+/** USB DFU 1.1, table A.2. */
+export const STATES = [
+  "appIDLE",
+  "appDETACH",
+  "dfuIDLE",
+  "dfuDNLOAD-SYNC",
+  "dfuDNBUSY",
+  "dfuDNLOAD-IDLE",
+  "dfuMANIFEST-SYNC",
+  "dfuMANIFEST",
+  "dfuMANIFEST-WAIT-RESET",
+  "dfuUPLOAD-IDLE",
+  "dfuERROR",
+] as const;
+
+export type DfuState = (typeof STATES)[number];
+
+/** USB DFU 1.1, table 6.1.2, in words; the name first, as the specification has it. */
+const STATUSES: readonly (readonly [name: string, says: string])[] = [
+  ["OK", "no fault"],
+  ["errTARGET", "the file is not for this device"],
+  ["errFILE", "the file fails a check of the vendor's"],
+  ["errWRITE", "the memory cannot be written"],
+  ["errERASE", "the memory cannot be erased"],
+  ["errCHECK_ERASED", "the memory is not empty after it was erased"],
+  ["errPROG", "writing the memory failed"],
+  ["errVERIFY", "the memory holds something else than was written"],
+  ["errADDRESS", "the address is out of range, or protected"],
+  ["errNOTDONE", "the download ended before the device had everything"],
+  ["errFIRMWARE", "the device's firmware is damaged and cannot return to run-time operation"],
+  ["errVENDOR", "a fault that only the vendor can explain"],
+  ["errUSBR", "an unexpected reset of the bus"],
+  ["errPOR", "an unexpected power-on reset"],
+  ["errUNKNOWN", "something went wrong and the device does not know what"],
+  ["errSTALLEDPKT", "a request that the device does not expect now"],
+];
+
+export interface DfuStatus {
+  readonly code: number;
+  /** The specification's name, e.g. `errWRITE`. */
+  readonly name: string;
+  readonly says: string;
+  readonly state: DfuState;
+  /** How long the device wants to be left alone before it is asked again. */
+  readonly pollMs: number;
+}
+
+/** Longest a device may ask us to wait; a mass erase of two megabytes takes half a minute. */
+const MOST_POLL_MS = 60_000;
+
+/** Reads the six bytes of GETSTATUS. Throws {@link DfuError} `bad-answer`. */
+export function readStatus(bytes: Uint8Array): DfuStatus {
+  if (bytes.length < 6)
+    throw new DfuError("bad-answer", `The device's status is ${bytes.length} bytes long; it should be 6.`);
+  const code = u8(bytes, 0);
+  const state = STATES[u8(bytes, 4)];
+  if (state === undefined)
+    throw new DfuError(
+      "bad-answer",
+      `The device says it is in state ${u8(bytes, 4)}, which DFU does not have.`,
+    );
+  const [name, says] = STATUSES[code] ?? [`status ${code}`, "a status DFU does not have"];
+  const pollMs = Math.min(u16le(bytes, 1) | (u8(bytes, 3) << 16), MOST_POLL_MS);
+  return { code, name, says, state, pollMs };
+}
+
+/** `errWRITE: the memory cannot be written (state dfuERROR)`. */
+export function statusInWords({ name, says, state }: DfuStatus): string {
+  return `${name}: ${says} (state ${state})`;
+}

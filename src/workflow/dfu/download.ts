@@ -1,0 +1,236 @@
+import { DfuError } from "../../dfu/error.js";
+import { type Element, isForDevice, readDfuFile } from "../../dfu/file.js";
+import { hex, type Memory, memoryInWords, pagesToErase } from "../../dfu/memory.js";
+import {
+  download as downloadBlock,
+  erasePage,
+  FIRST_DFUSE_BLOCK,
+  MOST_TRANSFER_BYTES,
+  setAddress,
+} from "../../dfu/requests.js";
+import { BootproofError } from "../../errors.js";
+import type { Key } from "../../image/keys.js";
+import { verifyImage } from "../../image/verify.js";
+import { TransportError } from "../../transport/transport.js";
+import { usbId, usbInWords } from "../../transport/usb.js";
+import type { DfuDevice, DfuMemory } from "./device.js";
+
+export interface DownloadOptions {
+  signal?: AbortSignal | undefined;
+  /** Alternate setting. Default: what the file says, else the device's only one. */
+  alternate?: number | undefined;
+  /** Where a raw file belongs on a device that has addresses. Default: where the memory begins. */
+  address?: number | undefined;
+  /** Keys that may have signed the image; without, whoever signed it is fine. */
+  keys?: readonly Key[] | undefined;
+  /** Send a file that is no MCUboot image to a device without addresses. */
+  anyFile?: boolean | undefined;
+  /** Start what was written, by leaving DFU mode. Default true. */
+  leave?: boolean | undefined;
+}
+
+export type DownloadEvent =
+  /** The device that will be written; comes before anything is asked of it. */
+  | { step: "device"; says: string; serialNumber: string | undefined; usbPort: string }
+  /** What will happen to which memory; comes before anything is erased. */
+  | { step: "plan"; says: string; alternate: number; pages: number; bytes: number }
+  | { step: "erased"; page: number; pages: number }
+  | { step: "sent"; sent: number; total: number }
+  /** The device checks and starts what it has. */
+  | { step: "leaving" };
+
+export interface DownloadResult {
+  readonly bytes: number;
+  readonly alternate: number;
+  readonly pagesErased: number;
+  /** It was asked to start what was written. */
+  readonly left: boolean;
+  readonly elapsedMs: number;
+}
+
+interface Plan {
+  readonly memory: DfuMemory;
+  readonly elements: readonly Element[];
+  /** First addresses of the pages that are erased, each once; none on a device that erases by itself. */
+  readonly pages: readonly number[];
+  readonly bytes: number;
+}
+
+/**
+ * Downloads a file: a signed image to MCUboot's or Zephyr's DFU, a raw or DfuSe file to ST's ROM. Everything that can be
+ * checked is checked first, and the first two events name device and plan: nothing is erased before they are taken.
+ *
+ * @throws DfuError, UsbTransferError, TransportError `lost` when the cable is pulled
+ */
+export async function* download(
+  device: DfuDevice,
+  file: Uint8Array,
+  options: DownloadOptions = {},
+): AsyncGenerator<DownloadEvent, DownloadResult, void> {
+  const { serialNumber, usbPort } = device.found;
+  yield { step: "device", says: usbInWords(device.found), serialNumber, usbPort };
+  const start = performance.now();
+  const plan = await planFor(device, file, options);
+  const { alternate } = plan.memory;
+  yield { step: "plan", says: planInWords(plan), alternate, pages: plan.pages.length, bytes: plan.bytes };
+  await device.select(alternate);
+  await device.toIdle();
+  if (plan.memory.memory) yield* writeAddresses(device, plan);
+  else yield* writeBlocks(device, plan.elements[0]!.data);
+  const left = options.leave !== false || !plan.memory.memory;
+  if (left) {
+    yield { step: "leaving" };
+    await (plan.memory.memory ? startProgram(device, plan) : manifest(device, plan.bytes));
+  }
+  const elapsedMs = performance.now() - start;
+  return { bytes: plan.bytes, alternate, pagesErased: plan.pages.length, left, elapsedMs };
+}
+
+async function planFor(device: DfuDevice, file: Uint8Array, options: DownloadOptions): Promise<Plan> {
+  const { functional, mode } = device.offer;
+  if (mode !== "dfu")
+    throw new DfuError("dfu-cannot", "The device runs its firmware and is not in DFU mode.");
+  if (!functional.canDownload)
+    throw new DfuError("dfu-cannot", "The device declares that it takes no downloads.");
+  const { ids, targets, content } = readDfuFile(file);
+  if (!isForDevice(ids, device.found)) {
+    const made = ids ? usbId(ids) : "another device";
+    throw new DfuError(
+      "dfu-file",
+      `The file was made for ${made}, and this device is ${usbId(device.found)}.`,
+    );
+  }
+  if (content.length === 0) throw new DfuError("dfu-file", "The file is empty.");
+  if (targets && targets.length !== 1)
+    throw new DfuError("dfu-file", `The DfuSe file has ${targets.length} targets; one at a time is written.`);
+  const target = targets?.[0];
+  const memory = chooseMemory(device.offer.memories, options.alternate ?? target?.alternate);
+  if (!memory.memory) return planBlocks(memory, content, target !== undefined, options);
+  const first = options.address ?? memory.memory.regions[0]!.address;
+  return planAddresses(memory, memory.memory, target?.elements ?? [{ address: first, data: content }]);
+}
+
+/** Throws {@link DfuError} `dfu-cannot` naming the memories when none or several could be meant. */
+export function chooseMemory(memories: readonly DfuMemory[], alternate: number | undefined): DfuMemory {
+  const meant = memories.filter((one) => alternate === undefined || one.alternate === alternate);
+  if (meant.length === 1) return meant[0]!;
+  const known = memories.map((one) => `${one.alternate} (${one.name ?? "no name"})`).join(", ");
+  throw new DfuError(
+    "dfu-cannot",
+    alternate === undefined ? "The device has several memories." : `The device has no memory ${alternate}.`,
+    { hint: `Say which with --alt: ${known}.` },
+  );
+}
+
+/** A device without addresses takes the file as it is and erases by itself: what it gets must be an image. */
+async function planBlocks(
+  memory: DfuMemory,
+  content: Uint8Array,
+  isDfuSeFile: boolean,
+  { anyFile, keys }: DownloadOptions,
+): Promise<Plan> {
+  if (isDfuSeFile)
+    throw new DfuError("dfu-file", "This is a DfuSe file, and the device has no addresses to put it at.");
+  const plan = { memory, elements: [{ address: 0, data: content }], pages: [], bytes: content.length };
+  if (anyFile) return plan;
+  const verdict = await verifyImage(content, keys && keys.length > 0 ? { keys } : {});
+  if (verdict.result !== "bad") return plan;
+  const why = verdict.checks.filter(({ result }) => result === "fail").map(({ sentence }) => sentence);
+  throw new DfuError("dfu-file", `This is no good MCUboot image: ${why.join(" ")}`, {
+    hint: "A device that takes other files is sent them with --any-file.",
+  });
+}
+
+function planAddresses(memory: DfuMemory, layout: Memory, elements: readonly Element[]): Plan {
+  const pages = elements.flatMap(({ address, data }) => pagesToErase(layout, address, data.length));
+  const bytes = elements.reduce((sum, { data }) => sum + data.length, 0);
+  if (bytes === 0) throw new DfuError("dfu-file", "The file has no bytes to write.");
+  return { memory, elements, pages: [...new Set(pages)], bytes };
+}
+
+function planInWords({ memory, elements, pages, bytes }: Plan): string {
+  if (!memory.memory)
+    return `Writes ${bytes} bytes to ${memory.name ?? `memory ${memory.alternate}`}; the device erases what it needs.`;
+  const where = elements.map(({ address, data }) => `${data.length} bytes at ${hex(address)}`).join(", ");
+  return `Erases ${pages.length} pages of ${memoryInWords(memory.memory)}, then writes ${where}.`;
+}
+
+function* cut(data: Uint8Array, size: number): Generator<Uint8Array> {
+  for (let at = 0; at < data.length; at += size) yield data.subarray(at, at + size);
+}
+
+const MOST_BLOCKS = 0x10000;
+
+async function* writeBlocks(device: DfuDevice, data: Uint8Array): AsyncGenerator<DownloadEvent, void, void> {
+  let block = 0;
+  let sent = 0;
+  for (const chunk of cut(data, blockSize(device))) {
+    // The number wraps around, as the specification has it: it only tells neighbours apart.
+    await device.tell(downloadBlock(block++ % MOST_BLOCKS, chunk));
+    await device.settle(["dfuDNLOAD-IDLE"]);
+    sent += chunk.length;
+    yield { step: "sent", sent, total: data.length };
+  }
+}
+
+async function* writeAddresses(device: DfuDevice, plan: Plan): AsyncGenerator<DownloadEvent, void, void> {
+  for (const [index, page] of plan.pages.entries()) {
+    await device.tell(erasePage(page));
+    await device.settle(["dfuDNLOAD-IDLE"]);
+    yield { step: "erased", page: index + 1, pages: plan.pages.length };
+  }
+  let sent = 0;
+  for (const { address, data } of plan.elements) {
+    let at = address;
+    for (const chunk of cut(data, blockSize(device))) {
+      await device.tell(setAddress(at));
+      await device.settle(["dfuDNLOAD-IDLE"]);
+      await device.tell(downloadBlock(FIRST_DFUSE_BLOCK, chunk));
+      await device.settle(["dfuDNLOAD-IDLE"]);
+      at += chunk.length;
+      sent += chunk.length;
+      yield { step: "sent", sent, total: plan.bytes };
+    }
+  }
+}
+
+function blockSize({ offer }: DfuDevice): number {
+  return Math.min(offer.functional.transferSize, MOST_TRANSFER_BYTES);
+}
+
+/** An empty block ends the download; the device may be gone at any moment after it. */
+async function manifest(device: DfuDevice, bytes: number): Promise<void> {
+  const blocks = Math.ceil(bytes / blockSize(device));
+  await device.tell(downloadBlock(blocks % MOST_BLOCKS, new Uint8Array(0)));
+  try {
+    await device.settle(["dfuIDLE", "dfuMANIFEST-WAIT-RESET"]);
+    await device.reset();
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}
+
+/** ST's ROM jumps to the address that was set last. */
+async function startProgram(device: DfuDevice, { elements }: Plan): Promise<void> {
+  await leaveTo(device, elements[0]!.address);
+}
+
+/** Has ST's ROM start the program at `address`. */
+export async function leaveTo(device: DfuDevice, address: number): Promise<void> {
+  await device.toIdle();
+  await device.tell(setAddress(address));
+  await device.settle(["dfuDNLOAD-IDLE"]);
+  await device.tell(downloadBlock(FIRST_DFUSE_BLOCK, new Uint8Array(0)));
+  try {
+    // The jump happens when the status is asked for; nobody may be there to answer.
+    await device.settle(["dfuMANIFEST", "dfuIDLE"]);
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}
+
+/** Left, as it was asked to: unplugged, or no longer answering the way it did. */
+function isGone(error: unknown): boolean {
+  if (error instanceof TransportError) return error.code === "lost" || error.code === "failed";
+  return error instanceof BootproofError && (error.code === "timed-out" || error.code === "stalled");
+}
