@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { boardOnTcp, ownFolder, runCli, type TcpBoard } from "../support/groups-cli.js";
 
-const example = fileURLToPath(new URL("../../examples/trust-plugin.mjs", import.meta.url));
+const example = fileURLToPath(new URL("../support/trust-plugin.mjs", import.meta.url));
 const folder = ownFolder();
 let board: TcpBoard;
 beforeAll(async () => {
