@@ -14,11 +14,23 @@ const arrows: Record<string, readonly string[]> = {
   dfu: ["bytes", "errors"],
   transport: ["bytes", "errors"],
   profiles: ["errors"],
+  "st-rom": ["bytes", "errors"],
   devices: ["profiles", "transport", "errors"],
   power: ["transport", "errors"],
   client: ["smp", "transport", "bytes", "errors"],
   board: ["image", "transport", "bytes", "errors"],
-  workflow: ["devices", "profiles", "client", "smp", "image", "dfu", "transport", "bytes", "errors"],
+  workflow: [
+    "st-rom",
+    "devices",
+    "profiles",
+    "client",
+    "smp",
+    "image",
+    "dfu",
+    "transport",
+    "bytes",
+    "errors",
+  ],
   cli: [
     "workflow",
     "power",
@@ -62,7 +74,7 @@ const doors: Record<string, readonly string[]> = {
 };
 
 /** Rooms that run anywhere, a browser too: no builtin of Node at all. */
-const pure = ["errors", "bytes", "smp", "image", "profiles"];
+const pure = ["errors", "bytes", "smp", "image", "profiles", "st-rom"];
 
 const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
 
