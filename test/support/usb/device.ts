@@ -49,9 +49,13 @@ export class EmulatedDevice {
   readonly #strings = new Strings();
   readonly #owners = new Map<number, UsbFunction>();
 
-  constructor(shape: Omit<DeviceShape, "deviceClass">, functions: readonly UsbFunction[]) {
+  /** Left out, the device's class is that of a composite device, or what its interfaces say. */
+  constructor(
+    shape: Omit<DeviceShape, "deviceClass"> & Partial<DeviceShape>,
+    functions: readonly UsbFunction[],
+  ) {
     const deviceClass = functions.some(({ association }) => association) ? COMPOSITE : DEFINED_BY_INTERFACES;
-    this.shape = { ...shape, deviceClass };
+    this.shape = { deviceClass, ...shape };
     this.functions = functions;
     for (const one of functions) this.#adopt(one);
   }

@@ -29,6 +29,10 @@ export class UsbBoard {
   readonly device: EmulatedDevice;
   /** Times the device was plugged in, by a hand or by the board's own start. */
   enumerations = 0;
+  /** Bytes the board's UART has received over USB. */
+  received = 0;
+  /** Called after each packet that was received. */
+  onReceived: (total: number) => void = () => {};
   readonly #uart: ByteStream;
   #isInserted = false;
   #switching: Promise<void> = Promise.resolve();
@@ -42,7 +46,11 @@ export class UsbBoard {
     const { serialNumber, product = "Bootproof board", more = [] } = options;
     const shape = { vendorId: 0x2fe3, productId: 0x0004, release: 0x0100, manufacturer: "Bootproof" };
     this.device = new EmulatedDevice({ ...shape, product, serialNumber }, [this.smp, log, ...more]);
-    this.smp.onData = (bytes) => uart.write(bytes);
+    this.smp.onData = async (bytes) => {
+      await uart.write(bytes);
+      this.received += bytes.length;
+      this.onReceived(this.received);
+    };
     board.log.onLine((line) => {
       if (log.lines.dtr) log.send(Buffer.from(`${line}\r\n`));
     });
