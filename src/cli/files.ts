@@ -80,6 +80,10 @@ export function writeOutput(path: string, content: Uint8Array | string, options:
   const { overwrite = true, mode = 0o644 } = options;
   const neighbour = `${path}.${process.pid}.part`;
   try {
+    if (overwrite && isDevice(path)) {
+      writeFileSync(path, content);
+      return;
+    }
     const file = openSync(neighbour, "wx", mode);
     try {
       writeFileSync(file, content);
@@ -105,4 +109,10 @@ export function writeOutput(path: string, content: Uint8Array | string, options:
     }
     throw new FileError("file-unreadable", path, `cannot write ${path}: ${message}`, { cause });
   }
+}
+
+/** Something like /dev/null or a pipe, whose name must not be given to a file. */
+function isDevice(path: string): boolean {
+  const there = statSync(path, { throwIfNoEntry: false });
+  return there !== undefined && !there.isFile() && !there.isDirectory();
 }

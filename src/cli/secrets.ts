@@ -12,6 +12,7 @@ export interface PassphraseOptions {
 }
 
 export const PASSPHRASE_VARIABLE = "BOOTPROOF_PASSPHRASE";
+export const PIN_VARIABLE = "BOOTPROOF_PIN";
 export const passphraseHelp = `a file whose first line is the key's passphrase (else ${PASSPHRASE_VARIABLE}, else asked for)`;
 
 /** A private or public key. Asks for its passphrase when it is encrypted. Throws `KeyError`. */
@@ -34,14 +35,30 @@ export async function readPrivateKey(path: string, options: PassphraseOptions): 
 
 /** A passphrase from a file, the environment, or a person. */
 export async function passphrase(prompt: string, options: PassphraseOptions): Promise<string> {
-  if (options.passphraseFile !== undefined) return firstLine(options.passphraseFile);
-  const fromEnvironment = process.env[PASSPHRASE_VARIABLE];
+  return secretText(prompt, {
+    file: options.passphraseFile,
+    variable: PASSPHRASE_VARIABLE,
+    option: "--passphrase-file",
+    missing: "The key is encrypted and there is nobody to ask for its passphrase.",
+  });
+}
+
+/** A secret from the first line of a file, else from the environment, else from a person. */
+export async function secretText(
+  prompt: string,
+  from: { file?: string | undefined; variable: string; option: string; missing: string },
+): Promise<string> {
+  if (from.file !== undefined) return firstLine(from.file);
+  const fromEnvironment = process.env[from.variable];
   if (fromEnvironment !== undefined) return fromEnvironment;
   if (process.stdin.isTTY) return ask(prompt);
-  throw new UsageError(
-    "The key is encrypted and there is nobody to ask for its passphrase.",
-    `Set ${PASSPHRASE_VARIABLE} or name a file with --passphrase-file.`,
-  );
+  throw new UsageError(from.missing, `Set ${from.variable} or name a file with ${from.option}.`);
+}
+
+/** The environment for programs that are started: without what is only for this one. */
+export function environmentWithoutSecrets(): NodeJS.ProcessEnv {
+  const { [PASSPHRASE_VARIABLE]: _passphrase, [PIN_VARIABLE]: _pin, ...rest } = process.env;
+  return rest;
 }
 
 /** Asked twice, so that a slip does not lock a new key for ever. */
@@ -58,7 +75,9 @@ function firstLine(path: string): string {
   try {
     return readFileSync(path, "utf8").split(/\r?\n/)[0] ?? "";
   } catch (cause) {
-    throw new FileError("file-unreadable", path, `Cannot read the passphrase file ${path}.`, { cause });
+    throw new FileError("file-unreadable", path, `Cannot read the file of the passphrase or PIN, ${path}.`, {
+      cause,
+    });
   }
 }
 

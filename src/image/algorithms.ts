@@ -83,6 +83,7 @@ export interface SignatureAlgorithm {
   readonly signatureLength: { readonly min: number; readonly max: number };
   /** The same key and message always give the same signature. */
   readonly deterministic: boolean;
+  /** `digest` must be by one of `hashes`. */
   readonly sign: (secret: Uint8Array, message: SignedMessage) => Promise<Uint8Array>;
   readonly verify: (publicRaw: Uint8Array, message: SignedMessage, signature: Uint8Array) => Promise<boolean>;
 }
@@ -217,7 +218,8 @@ function ecdsa(
     signatureLength: { min: 8, max: 2 * size + 9 },
     // Nonces by RFC 6979: no random number can give the key away, and signing twice gives the same file.
     deterministic: true,
-    sign: async (secret, message) => curve.sign(digestOf(message), secret, { ...options, format: "der" }),
+    // The digest that is there: whoever signs away from the build machine may have nothing else.
+    sign: async (secret, { digest }) => curve.sign(digest, secret, { ...options, format: "der" }),
     async verify(publicRaw, message, signature) {
       const numbers = parseEcdsaSignature(signature, size);
       if (!numbers) return false;

@@ -17,10 +17,11 @@ export function check(name: CheckName, result: Check["result"], sentence: string
 const COMPRESSED = IMAGE_F.COMPRESSED_LZMA1 | IMAGE_F.COMPRESSED_LZMA2 | IMAGE_F.COMPRESSED_ARM_THUMB_FLT;
 
 export function checkFlags(
-  { header: { flags }, encrypted }: Image,
+  { header, encrypted }: Image,
   range: Uint8Array | undefined,
-  { supports, decryptionKey }: VerifyOptions,
+  { supports, decryptionKey, slotAddress, mode }: VerifyOptions,
 ): Check {
+  const { flags, loadAddress } = header;
   const has = (bits: number) => (flags & bits) === bits;
   if (has(IMAGE_F.ENCRYPTED_AES128 | IMAGE_F.ENCRYPTED_AES256))
     return check(
@@ -33,6 +34,14 @@ export function checkFlags(
       "flags",
       "fail",
       "Two kinds of compression are flagged at once; every bootloader refuses that.",
+    );
+  if (mode === "ram-load" && !has(IMAGE_F.RAM_LOAD))
+    return check("flags", "fail", "The image is not flagged RAM_LOAD; a bootloader of this mode erases it.");
+  if (has(IMAGE_F.ROM_FIXED) && slotAddress !== undefined && loadAddress !== slotAddress)
+    return check(
+      "flags",
+      "fail",
+      `The image is linked for address 0x${loadAddress.toString(16)}, the slot is at 0x${slotAddress.toString(16)}.`,
     );
   const decrypted = decryptionKey ? range !== undefined : undefined;
   if (encrypted && decrypted === false)

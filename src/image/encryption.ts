@@ -5,6 +5,7 @@ import type { Image } from "./image.js";
 import { fromSecret } from "./key-formats.js";
 import { type Key, publicRawOf, secretOf } from "./keys.js";
 import { TLV, type TlvEntry, tlvName } from "./tlv.js";
+import { unwrapAesKey, WrappingKey } from "./wrapping-key.js";
 
 export type EncryptionErrorCode =
   /** A key of a type that content keys cannot be wrapped for, or not with this hash. */
@@ -60,13 +61,27 @@ export async function wrapContentKey(
   return { type: scheme.tlv, value: await scheme.wrap(contentKey, publicRawOf(key)) };
 }
 
+/** What opens an encrypted image: the private key it was encrypted for, or the AES key around its content key. */
+export type DecryptionKey = Key | WrappingKey;
+
 /** The content key of an image, unwrapped with a private key. Throws {@link EncryptionError}. */
-export async function unwrapContentKey(image: Pick<Image, "tlvs">, key: Key): Promise<ContentKey> {
+export async function unwrapContentKey(image: Pick<Image, "tlvs">, key: DecryptionKey): Promise<ContentKey> {
+  if (key instanceof WrappingKey) return unwrapWithAes(image, key);
   for (const { type, value } of image.tlvs) {
     const scheme = SCHEMES.find((row) => row.tlv === type && row.keyType === key.type);
     if (scheme) return scheme.unwrap(value, secretOf(key));
   }
   throw new EncryptionError("no-content-key", `The image carries no content key for a ${key.type} key.`);
+}
+
+async function unwrapWithAes({ tlvs }: Pick<Image, "tlvs">, key: WrappingKey): Promise<ContentKey> {
+  const tlv = tlvs.find(({ type }) => type === TLV.ENC_KW);
+  if (!tlv)
+    throw new EncryptionError("no-content-key", "The image carries no content key wrapped with an AES key.");
+  const content = await unwrapAesKey(tlv.value, key);
+  // Of the lengths that can be wrapped only these two are AES keys that images use.
+  if (content?.length === 16 || content?.length === 32) return content;
+  throw wrongKey(TLV.ENC_KW);
 }
 
 /** AES-CTR from block 0: the same call encrypts and decrypts. The key is used once only, so the nonce can be zero. */
@@ -77,7 +92,7 @@ export async function cryptBody(contentKey: ContentKey, body: Uint8Array): Promi
 }
 
 /** What hash and signature of an encrypted image cover: header, decrypted body, protected TLVs. */
-export async function decryptRange(image: Image, key: Key): Promise<Uint8Array> {
+export async function decryptRange(image: Image, key: DecryptionKey): Promise<Uint8Array> {
   const { headerSize, bodySize } = image.header;
   const plain = await cryptBody(await unwrapContentKey(image, key), image.body);
   const range = image.hashedRange;

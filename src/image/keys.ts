@@ -8,7 +8,7 @@ import {
   SIGNATURE_ALGORITHMS,
   type SignatureAlgorithm,
 } from "./algorithms.js";
-import { DerError } from "./der.js";
+import { DER, DerError, der, derInteger } from "./der.js";
 import { decryptPkcs8, encryptPkcs8 } from "./key-encryption.js";
 import { KeyError } from "./key-error.js";
 import {
@@ -121,6 +121,21 @@ export async function generateKey(type: KeyType): Promise<Key> {
 /** The key of a curve whose private number is known: test keys from a seed. Throws `broken-key` when out of range. */
 export function keyFromSecret(type: keyof typeof CURVES, secret: Uint8Array): Key {
   return new Key(fromSecret(type, secret));
+}
+
+/**
+ * A public key out of its numbers, as security modules hand it out: a point (uncompressed for ECDSA), or modulus and
+ * exponent. Throws {@link KeyError}.
+ */
+export async function publicKeyOf(
+  numbers:
+    | { readonly type: keyof typeof CURVES; readonly point: Uint8Array }
+    | { readonly type: "rsa"; readonly modulus: Uint8Array; readonly exponent: Uint8Array },
+): Promise<Key> {
+  if (numbers.type === "rsa")
+    return parseKey(der(DER.SEQUENCE, derInteger(numbers.modulus), derInteger(numbers.exponent)));
+  // Through its written form, which checks that the point is on its curve.
+  return parseKey(encodeSpki({ type: numbers.type, publicRaw: numbers.point }));
 }
 
 /**

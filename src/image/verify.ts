@@ -12,7 +12,7 @@ import {
   short,
   warningsAbout,
 } from "./checks.js";
-import { decryptRange, EncryptionError } from "./encryption.js";
+import { type DecryptionKey, decryptRange, EncryptionError } from "./encryption.js";
 import { ImageError } from "./header.js";
 import { hashAlgorithmOf, type Image, parseImage } from "./image.js";
 import type { Key } from "./keys.js";
@@ -77,11 +77,13 @@ export interface VerifyOptions {
   /** MCUBOOT_USE_TLV_ALLOW_LIST, on unless switched off. Default true. */
   readonly allowList?: boolean;
   /** Private key for the content key of an encrypted image, whose hash and signature are over plaintext. */
-  readonly decryptionKey?: Key;
+  readonly decryptionKey?: DecryptionKey;
   /** It can decrypt, or decompress. Left out: unknown. */
   readonly supports?: { readonly encryption?: boolean; readonly compression?: boolean };
   /** The image shall run: NON_BOOTABLE is a failure. */
   readonly toBoot?: boolean;
+  /** Where the slot begins in flash: an image that is linked for another address is not started there. */
+  readonly slotAddress?: number;
 }
 
 /** Checks an image as a bootloader with this policy would. Never throws for what the bytes are. */

@@ -1,13 +1,28 @@
 import type { Command } from "commander";
-import { verifyImage } from "../../image/verify.js";
-import { type CommonOptions, commonOptions, inContext, readKeys, several, wholeNumber } from "../context.js";
+import { toHex } from "../../bytes.js";
+import { HASHES, type HashName } from "../../image/algorithms.js";
+import type { Key } from "../../image/keys.js";
+import { type Verdict, type VerifyOptions, verifyImage } from "../../image/verify.js";
+import { parseWrappingKey, type WrappingKey } from "../../image/wrapping-key.js";
+import { type CommonOptions, commonOptions, inContext, several, wholeNumber } from "../context.js";
+import { UsageError } from "../exit.js";
 import { readInput } from "../files.js";
+import { readFirmware } from "../firmware-file.js";
+import { bootMode, type GeometryOptions, geometryOptions, slotGeometry } from "../geometry.js";
 import { printable, tone } from "../output.js";
+import { passphraseHelp, readKey } from "../secrets.js";
 
-interface VerifyOptions extends CommonOptions {
+interface VerifyCommandOptions extends CommonOptions, GeometryOptions {
   key?: string[];
-  slotSize?: number;
-  counter?: number;
+  decryptKey?: string;
+  decryptKek?: string;
+  passphraseFile?: string;
+  storedCounter?: number;
+  slotAddress?: number;
+  hash?: string;
+  /** Commander's `--no-`: true unless given. */
+  allowList: boolean;
+  bootable?: boolean;
   strict?: boolean;
 }
 
@@ -25,34 +40,97 @@ const SAYS = {
 } as const;
 
 export function define(command: Command): void {
-  commonOptions(command.argument("<image>", "an MCUboot image"))
-    .option("--key <file>", "a public key to trust (repeatable; default: the config file's)", several)
-    .option("--slot-size <bytes>", "check that it fits a slot of this size", wholeNumber("--slot-size"))
+  geometryOptions(
+    commonOptions(command.argument("<image>", "an MCUboot image, raw or Intel HEX (.hex)")).option(
+      "--key <file>",
+      "a public key to trust (repeatable; default: the config file's)",
+      several,
+    ),
+  )
+    .option("--decrypt-key <file>", "private key of an encrypted image")
+    .option("--decrypt-kek <file>", "AES key that wraps the content key of an encrypted image: raw or base64")
+    .option("--passphrase-file <file>", passphraseHelp)
     .option(
       "--stored-counter <number>",
       "check against a board's stored security counter",
       wholeNumber("--stored-counter"),
     )
+    .option(
+      "--slot-address <address>",
+      "where the slot is: an image for another address is refused",
+      wholeNumber("--slot-address"),
+    )
+    .option("--hash <name>", "the only hash the bootloader knows: sha256, sha384, sha512")
+    .option("--no-allow-list", "the bootloader takes any type of unprotected TLV")
+    .option("--bootable", "the image is to be booted: NON_BOOTABLE is a failure")
     .option("--strict", "an unchecked signature is a failure")
-    .action((file: string, options: VerifyOptions & { storedCounter?: number }) =>
+    .action((file: string, options: VerifyCommandOptions) =>
       inContext(options, async ({ out, config }) => {
-        const keys = await readKeys([...(options.key ?? []), ...config.keys]);
-        const { slotSize, storedCounter } = options;
-        const verdict = await verifyImage(readInput(file), {
-          ...(keys.length > 0 ? { keys } : {}),
-          ...(slotSize === undefined ? {} : { slotSize }),
-          ...(storedCounter === undefined ? {} : { storedCounter }),
-        });
-        const { result, checks, warnings } = verdict;
-        const lines = [
-          ...checks.map(
-            (check) => `${MARKS[check.result]}  ${check.name.padEnd(16)} ${printable(check.sentence)}`,
-          ),
-          ...warnings.map((warning) => `${tone("warn", "note")}  ${printable(warning)}`),
-          tone(result === "good" ? "good" : result === "bad" ? "bad" : "warn", SAYS[result]),
-        ];
-        out.result({ file, result, checks, warnings }, lines.join("\n"));
-        if (result === "bad" || (options.strict && result !== "good")) process.exitCode = 6;
+        const files = [...(options.key ?? []), ...config.keys];
+        const keys = await Promise.all(files.map(async (name) => (await readKey(name, options)).publicKey));
+        const verdict = await verifyImage(readFirmware(file).bytes, await policy(options, keys));
+        out.result(describe(file, verdict), draw(verdict));
+        if (verdict.result === "bad" || (options.strict && verdict.result !== "good")) process.exitCode = 6;
       }),
     );
+}
+
+async function policy(options: VerifyCommandOptions, keys: readonly Key[]): Promise<VerifyOptions> {
+  const { slotSize, storedCounter, slotAddress, allowList, bootable, hash } = options;
+  const geometry = slotGeometry(options);
+  const mode = bootMode(options.mode);
+  if (mode !== undefined && geometry === undefined && slotSize === undefined)
+    throw new UsageError(
+      "--mode needs the slot's size to say what fits.",
+      "Add --slot-size and --sector-size.",
+    );
+  const decryptionKey = await readDecryptionKey(options);
+  return {
+    allowList,
+    ...(keys.length > 0 && { keys }),
+    ...(slotSize !== undefined && { slotSize }),
+    ...(geometry && { geometry }),
+    ...(mode && { mode }),
+    ...(storedCounter !== undefined && { storedCounter }),
+    ...(slotAddress !== undefined && { slotAddress }),
+    ...(bootable && { toBoot: true }),
+    ...(decryptionKey && { decryptionKey }),
+    ...(hash !== undefined && { hash: hashName(hash) }),
+  };
+}
+
+async function readDecryptionKey(options: VerifyCommandOptions): Promise<Key | WrappingKey | undefined> {
+  const { decryptKey, decryptKek } = options;
+  if (decryptKey !== undefined && decryptKek !== undefined)
+    throw new UsageError("Decrypt with --decrypt-key or with --decrypt-kek, not with both.");
+  if (decryptKek !== undefined) return parseWrappingKey(readInput(decryptKek));
+  return decryptKey === undefined ? undefined : readKey(decryptKey, options);
+}
+
+function hashName(text: string): HashName {
+  if (Object.hasOwn(HASHES, text)) return text as HashName;
+  throw new UsageError(`--hash ${text}: it is sha256, sha384 or sha512.`);
+}
+
+function describe(file: string, { result, checks, warnings, signatures, signedBy }: Verdict) {
+  return {
+    file,
+    result,
+    checks,
+    warnings,
+    signatures: signatures.map(({ offset, result: each, key }) => ({
+      offset,
+      result: each,
+      ...(key && { key: { type: key.type, hash: toHex(key.keyHash) } }),
+    })),
+    ...(signedBy && { signedBy: { type: signedBy.type, hash: toHex(signedBy.keyHash) } }),
+  };
+}
+
+function draw({ result, checks, warnings }: Verdict): string {
+  return [
+    ...checks.map((check) => `${MARKS[check.result]}  ${check.name.padEnd(16)} ${printable(check.sentence)}`),
+    ...warnings.map((warning) => `${tone("warn", "note")}  ${printable(warning)}`),
+    tone(result === "good" ? "good" : result === "bad" ? "bad" : "warn", SAYS[result]),
+  ].join("\n");
 }

@@ -1,5 +1,4 @@
 import { fromBase64, toBase64 } from "../../bytes.js";
-import type { Segment } from "../../image/intel-hex.js";
 import type { Key } from "../../image/keys.js";
 import {
   finishImage,
@@ -8,13 +7,13 @@ import {
   type SignOptions,
   signImage,
 } from "../../image/sign.js";
-import { trailerSegments } from "../../image/slot-padding.js";
 import { CUSTOM_TLV_RANGE } from "../../image/tlv.js";
 import { isUuid } from "../../image/uuid.js";
 import { UsageError } from "../exit.js";
 import { FileError, readInput, writeOutput } from "../files.js";
-import { type Firmware, isHexName, readFirmware, writeHex } from "../firmware-file.js";
+import { type Firmware, readFirmware } from "../firmware-file.js";
 import { looseBase64 } from "../sign-words.js";
+import { imageTarget, writeImage, writeVector } from "../signing/image-file.js";
 import type { Arguments } from "./arguments.js";
 import { ImgtoolFailure } from "./failure.js";
 import type { ImgtoolIo } from "./io.js";
@@ -36,22 +35,21 @@ export async function sign(given: Arguments, io: ImgtoolIo): Promise<void> {
   const input = readOperand(given.operand(0));
   const signing = await readSigning(given, io);
   const options = { ...plain, ...(await encryption(given, io)), customTlvs: customTlvs(given) };
-  mustMakeSense(given, signing);
+  const signed = signing.key !== undefined || signing.made !== undefined;
+  mustMakeSense(given, { signed, keyKnown: signed || given.text("fix-sig-pubkey") !== undefined });
   warn(options, io);
-  const target = given.operand(1);
-  const base = isHexName(target) ? baseAddress(input, options, told) : undefined;
+  const target = imageTarget(given.operand(1), input, options, told);
   const vector = given.text("vector-to-sign");
   if (vector !== undefined) {
     const publicKey = signing.key ?? signing.made?.publicKey ?? (await loadKey(given, "fix-sig-pubkey", io));
     const bytes = exportVector(vector, input.bytes, options, publicKey, io);
-    return write(target, bytes, [{ address: 0, bytes }], base);
+    writeVector(target, bytes);
+    return;
   }
-  const { image, bytes, signature } = await make(input.bytes, options, signing, io);
-  const withFlags = given.flag("test") || given.flag("confirm");
-  const trailer = options.trailer ? trailerSegments(options, withFlags) : [];
-  write(target, bytes, [{ address: 0, bytes: image }, ...trailer], base);
+  const image = await make(input.bytes, options, signing, io);
+  writeImage(target, image, options, { withFlags: given.flag("test") || given.flag("confirm") });
   const signatureFile = given.text("sig-out");
-  if (signatureFile !== undefined) writeOutput(signatureFile, toBase64(signature!));
+  if (signatureFile !== undefined) writeOutput(signatureFile, toBase64(image.signature!));
 }
 
 async function make(
@@ -92,7 +90,8 @@ async function readSigning(given: Arguments, io: ImgtoolIo): Promise<Signing> {
   return { made: { publicKey, signature: readSignature(file) } };
 }
 
-function readSignature(file: string): Uint8Array {
+/** A file that holds base64. Throws {@link ImgtoolFailure}, `FileError`. */
+export function readSignature(file: string): Uint8Array {
   const text = new TextDecoder("latin1").decode(readInput(file));
   try {
     return fromBase64(looseBase64(text));
@@ -102,7 +101,8 @@ function readSignature(file: string): Uint8Array {
   }
 }
 
-async function encryption(given: Arguments, io: ImgtoolIo): Promise<Pick<SignOptions, "encrypt">> {
+/** `encrypt` of the options, for the key that `--encrypt` names. */
+export async function encryption(given: Arguments, io: ImgtoolIo): Promise<Pick<SignOptions, "encrypt">> {
   const key = await loadKey(given, "encrypt", io);
   if (!key) return {};
   // RSA-OAEP has no choice of hash; imgtool does not look at the option then.
@@ -119,24 +119,22 @@ async function encryption(given: Arguments, io: ImgtoolIo): Promise<Pick<SignOpt
 }
 
 /** Combinations that imgtool takes and that end in a useless file or in a traceback after writing. */
-function mustMakeSense(given: Arguments, { key, made }: Signing): void {
+export function mustMakeSense(
+  given: Arguments,
+  { signed, keyKnown }: { readonly signed: boolean; readonly keyKnown: boolean },
+): void {
   const vector = given.text("vector-to-sign");
   const pads = ["pad", "test", "confirm"].find((flag) => given.flag(flag));
   if (vector !== undefined && pads)
     throw new UsageError(`--${pads} would put the trailer behind the data to be signed: leave it out here.`);
   if (vector === "digest" && given.flag("pure"))
     throw new UsageError("A pure signature is over the payload, not over its digest.");
-  if (
-    vector !== undefined &&
-    given.text("boot-record") !== undefined &&
-    !key &&
-    !given.text("fix-sig-pubkey")
-  )
+  if (vector !== undefined && given.text("boot-record") !== undefined && !keyKnown)
     throw new UsageError(
       "The boot record holds the hash of the signing key, so what is to be signed depends on it.",
       "Name the key that will sign: --fix-sig-pubkey FILE.",
     );
-  if (given.text("sig-out") !== undefined && (vector !== undefined || (!key && !made)))
+  if (given.text("sig-out") !== undefined && (vector !== undefined || !signed))
     throw new UsageError("--sig-out: there is no signature without a key.");
   const classId = given.text("cid");
   if (classId !== undefined && given.text("vid") === undefined && !isUuid(classId))
@@ -153,7 +151,8 @@ function warn(options: SignOptions, io: ImgtoolIo): void {
       io.err(`Note: custom TLV 0x${type.toString(16)}: vendors' types end with a byte of 0xa0 or more.`);
 }
 
-function exportVector(
+/** What a signer elsewhere is to sign. Says so on stdout. */
+export function exportVector(
   what: string,
   input: Uint8Array,
   options: SignOptions,
@@ -167,35 +166,4 @@ function exportVector(
   if (!publicKey && what === "digest")
     io.err("Note: no key is named, so the digest is by --sha, or SHA-256; P-384 keys need --sha 384.");
   return what === "payload" ? range : digest;
-}
-
-/** Segments count from the start of the slot; `base` is given for Intel HEX only. */
-function write(
-  file: string,
-  bytes: Uint8Array,
-  segments: readonly Segment[],
-  base: number | undefined,
-): void {
-  if (base === undefined) writeOutput(file, bytes);
-  else
-    writeHex(
-      file,
-      segments.map((segment) => ({ address: base + segment.address, bytes: segment.bytes })),
-    );
-}
-
-/** Where the image begins: as told, or where the input was, with room for the header in front of it. */
-function baseAddress(
-  { address }: Firmware,
-  { padHeader, headerSize }: SignOptions,
-  told: number | undefined,
-): number {
-  if (told !== undefined) return told;
-  if (address === undefined)
-    throw new UsageError(
-      "No address exists in the input file nor was one given.",
-      "Intel HEX needs to know where the image belongs: --hex-addr ADDRESS.",
-    );
-  // imgtool leaves an input at address 0 there, although the header then moves it.
-  return padHeader && address !== 0 ? address - headerSize : address;
 }

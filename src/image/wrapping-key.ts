@@ -1,0 +1,56 @@
+import { BytesError, fromBase64 } from "../bytes.js";
+import { KeyError } from "./key-error.js";
+
+let secretOf: (key: WrappingKey) => Uint8Array;
+
+/**
+ * An AES key that wraps content keys (ENC_KW). Images of this kind are made by Mynewt's newt only. The bytes are a
+ * `#private` field, as a private key's are.
+ */
+export class WrappingKey {
+  readonly bits: 128 | 256;
+  readonly #bytes: Uint8Array;
+
+  /** 16 or 32 bytes; throws `KeyError` `unsupported-key` for others. */
+  constructor(bytes: Uint8Array) {
+    if (bytes.length !== 16 && bytes.length !== 32)
+      throw new KeyError(
+        "unsupported-key",
+        `An AES key of ${bytes.length} bytes: content keys are wrapped with 16 or 32.`,
+      );
+    this.bits = bytes.length === 16 ? 128 : 256;
+    this.#bytes = bytes.slice();
+  }
+
+  toJSON(): { type: string } {
+    return { type: `aes-${this.bits}-kw` };
+  }
+
+  static {
+    secretOf = (key) => key.#bytes;
+  }
+}
+
+/** A key file of MCUboot's (base64) or the bare bytes. Throws `KeyError`. */
+export function parseWrappingKey(file: Uint8Array): WrappingKey {
+  if (file.length === 16 || file.length === 32) return new WrappingKey(file);
+  try {
+    return new WrappingKey(fromBase64(new TextDecoder("latin1").decode(file).trim()));
+  } catch (error) {
+    if (!(error instanceof BytesError)) throw error;
+    throw new KeyError("not-a-key", "Not an AES key: neither 16 or 32 bytes nor base64 of them.");
+  }
+}
+
+/** RFC 3394 with its default initial value, undone; undefined when the key is another one or the bytes are damaged. */
+export async function unwrapAesKey(wrapped: Uint8Array, key: WrappingKey): Promise<Uint8Array | undefined> {
+  const subtle = crypto.subtle;
+  const kek = await subtle.importKey("raw", secretOf(key), "AES-KW", false, ["unwrapKey"]);
+  try {
+    const content = await subtle.unwrapKey("raw", wrapped, kek, "AES-KW", "AES-CTR", true, ["encrypt"]);
+    return new Uint8Array(await subtle.exportKey("raw", content));
+  } catch {
+    // WebCrypto does not say more: the integrity check failed, or the length is none of a wrapped key.
+    return undefined;
+  }
+}
