@@ -33,6 +33,7 @@ const arrows: Record<string, readonly string[]> = {
   ],
   cli: [
     "workflow",
+    "st-rom",
     "power",
     "devices",
     "profiles",
@@ -64,7 +65,7 @@ const doors: Record<string, readonly string[]> = {
   "cbor-x": ["smp/cbor.ts"],
   "@noble/curves": ["image/algorithms.ts"],
   "@noble/hashes": ["image/algorithms.ts"],
-  serialport: ["transport/serial.ts", "transport/list.ts", "transport/lines.ts"],
+  serialport: ["transport/serial.ts", "transport/list.ts", "transport/lines.ts", "transport/rom-port.ts"],
   usb: ["transport/usb.ts"],
   commander: ["cli/"],
   "node:fs": ["cli/", "board/", "transport/linux.ts"],

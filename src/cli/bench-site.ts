@@ -6,11 +6,14 @@ import { SelectionError } from "../devices/select.js";
 import type { PowerConfig } from "../power/power.js";
 import { powerSwitch } from "../power/switch.js";
 import type { BoardProfile } from "../profiles/profile.js";
+import { ST_ROM_LINE } from "../st-rom/an3155.js";
 import { type Address, formatAddress, isPipe, openStream } from "../transport/address.js";
 import type { ByteStream } from "../transport/transport.js";
 import type { Site } from "../workflow/ladder/site.js";
+import { stRomWriter } from "../workflow/ladder/st-rom.js";
 import type { BoardDetails } from "./board-config.js";
 import { type BoardOptions, type Context, chooseDevice, followLog, startEmulated } from "./context.js";
+import { debugProbe } from "./debug-probe.js";
 import { UsageError } from "./exit.js";
 import { printable } from "./output.js";
 import { traceTo } from "./trace-file.js";
@@ -42,6 +45,7 @@ export async function benchSite(options: SiteOptions, context: Context): Promise
   if (way.board && options.log) followLog(way.board, out);
   const { followed } = way;
   const power = details.power && powerSwitch(details.power, followed?.device.usbPort);
+  const probe = await debugProbe(profile, signal);
   const site: Site = {
     name: formatAddress(address),
     dial: way.dial,
@@ -55,6 +59,8 @@ export async function benchSite(options: SiteOptions, context: Context): Promise
     ...(profile && { profile }),
     ...(power && { power }),
     ...(followed && { lines: async (steps, how) => playLines(followed, steps, how) }),
+    ...romRung(pathOf(address, followed), profile),
+    ...(probe && { probe }),
     ...(canAsk() ? { person: (words, how) => askPerson(words, how) } : {}),
   };
   signal.throwIfAborted();
@@ -117,6 +123,24 @@ async function playLines(
   const { changeLines } = await import("../transport/lines.js");
   const { path } = await followed.address(signal);
   await changeLines(path, steps, { signal });
+}
+
+type PathOf = (signal: AbortSignal | undefined) => Promise<string>;
+
+/** Where the serial port is now; undefined when there is none. */
+function pathOf(address: Address, followed: Followed | undefined): PathOf | undefined {
+  if (followed) return async (signal) => (await followed.address(signal)).path;
+  return address.kind === "serial" ? async () => address.path : undefined;
+}
+
+function romRung(path: PathOf | undefined, profile: BoardProfile | undefined): Pick<Site, "stRom"> {
+  if (path === undefined) return {};
+  const open = async (signal: AbortSignal | undefined) => {
+    const { openRomPort } = await import("../transport/rom-port.js");
+    return openRomPort(await path(signal), { ...ST_ROM_LINE, enter: profile?.rom?.enter, signal });
+  };
+  const writer = stRomWriter(profile, { open });
+  return writer ? { stRom: writer } : {};
 }
 
 /** Somebody sits at a terminal: words can be read there and a key pressed. */

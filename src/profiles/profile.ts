@@ -72,6 +72,8 @@ export interface RomFact {
   readonly kind: "st" | "nordic-usb";
   /** How a person gets it to run. */
   readonly byHand: string;
+  /** The same by the adapter's lines, where BOOT0 and NRST are wired to them. */
+  readonly enter?: readonly LineStep[];
   /** Where the chip's flash begins. */
   readonly flashBase?: number;
 }

@@ -126,7 +126,10 @@ const FIELDS: Readonly<Record<Exclude<keyof BoardProfile, "sources">, Reader<unk
   lines: object({ says: text, dtr: flag, rts: flag }, ["says"]),
   enter: list(lineStep),
   recoveryByHand: text,
-  rom: object({ kind: oneOf("st", "nordic-usb"), byHand: text, flashBase: number }, ["kind", "byHand"]),
+  rom: object({ kind: oneOf("st", "nordic-usb"), byHand: text, enter: list(lineStep), flashBase: number }, [
+    "kind",
+    "byHand",
+  ]),
   slots: slotPair,
   chip: object({ "probe-rs": text, openocd: text, pyocd: text, nrfutil: text, stm32programmer: text }),
 };

@@ -7,10 +7,8 @@ import type { DirectWriter } from "./site.js";
 
 /** How the chip is reached. */
 export interface StRomWay {
-  /** Opens the port with even parity. */
+  /** Opens the port with even parity, and plays the profile's line changes on it. */
   open(signal: AbortSignal | undefined): Promise<ByteStream>;
-  /** Brings the chip into its ROM: BOOT0 and NRST by the control lines. Absent: somebody has done it by hand. */
-  enter?: ((signal: AbortSignal | undefined) => Promise<void>) | undefined;
 }
 
 /** The rung, when the board is known to have ST's ROM and where its primary slot lies. */
@@ -20,11 +18,10 @@ export function stRomWriter(profile: BoardProfile | undefined, way: StRomWay): D
   const bounds = { from: slot.address, to: slot.address + slot.size };
   const span = `0x${bounds.from.toString(16)} to 0x${bounds.to.toString(16)}`;
   return {
-    does: `Speak to ST's ROM bootloader (AN3155), erase the pages of the image in the primary slot (${span}), write it, read it back, start the chip. ${way.enter ? "BOOT0 and NRST are switched by the adapter." : profile.rom.byHand}`,
+    does: `Speak to ST's ROM bootloader (AN3155), erase the pages of the image in the primary slot (${span}), write it, read it back, start the chip. ${profile.rom.enter ? "BOOT0 and NRST are switched by the adapter." : profile.rom.byHand}`,
     destroys:
       "What is in the primary slot. The bootloader and all else stay; a page that reaches out of the slot is refused.",
     async write(file, { signal, onProgress }) {
-      await way.enter?.(signal);
       const stream = await way.open(signal);
       try {
         const wire = new Wire(stream, signal);

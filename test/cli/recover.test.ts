@@ -1,0 +1,127 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { boardVariant, fixtureKey } from "../../src/board/catalog.js";
+import { chipFor } from "../../src/st-rom/chips.js";
+import { type CliResult, runCli } from "../support/groups-cli.js";
+import { noPtyReason, openPty } from "../support/pipe-pty.js";
+import { emulateRom, pageSizes } from "../support/st-rom.js";
+import { image } from "../support/workflow-board.js";
+
+interface Bench {
+  home: string;
+  file: string;
+  run(args: readonly string[], path?: string): Promise<CliResult>;
+}
+
+/** A folder with an image, its key, and a config file. */
+async function bench(config: object, machine: "wasm" | "qemu" = "wasm"): Promise<Bench> {
+  const home = mkdtempSync(join(tmpdir(), "recover-"));
+  onTestFinished(() => rmSync(home, { recursive: true, force: true }));
+  const file = join(home, "image.bin");
+  writeFileSync(file, await image("good-b", { machine }));
+  const key = boardVariant("good").keys[0]!;
+  const { publicDer } = await fixtureKey(key);
+  const pem = Buffer.from(publicDer).toString("base64");
+  writeFileSync(join(home, "key.pem"), `-----BEGIN PUBLIC KEY-----\n${pem}\n-----END PUBLIC KEY-----\n`);
+  writeFileSync(join(home, ".bootproof.json"), JSON.stringify({ keys: ["key.pem"], ...config }));
+  return {
+    home,
+    file,
+    run: (args, path) =>
+      runCli(args, { cwd: home, ...(path ? { env: { PATH: `${path}:${process.env.PATH}` } } : {}) }),
+  };
+}
+
+test("a board that boots is recovered over retained boot mode", async () => {
+  const { run, file } = await bench({});
+  const { status, err, json } = await run(["recover", file, "-d", "wasm:good", "--json"]);
+  expect(err).toContain("Lost by that: Nothing in flash");
+  expect(status).toBe(0);
+  expect(json()).toMatchObject({ outcome: "recovered", rung: "smp-reset" });
+});
+
+test("a dry run tells the ladder and does nothing", async () => {
+  const { run, file } = await bench({});
+  const { status, err } = await run(["recover", file, "-d", "wasm:good", "--dry-run"]);
+  expect(status).toBe(0);
+  expect(err).toMatch(/smp-reset.*Ask the application/);
+  expect(err).toMatch(/power-cycle.*not here/);
+});
+
+test("an image without a key that vouches for it is refused with status 3", async () => {
+  const { run, file } = await bench({ keys: [] });
+  const { status, out } = await run(["recover", file, "-d", "wasm:good"]);
+  expect(status).toBe(3);
+  expect(out).toContain("--key FILE");
+});
+
+const F4 = chipFor(0x413);
+const profiles = [
+  {
+    id: "own",
+    name: "Own F4 board",
+    rom: { kind: "st", byHand: "Bridge JP1 and press reset." },
+    slots: [
+      { address: "0x08020000", size: "0x20000" },
+      { address: "0x08040000", size: "0x20000" },
+    ],
+    chip: { pyocd: "own_chip" },
+  },
+];
+
+describe.skipIf(noPtyReason)("a silent board behind a serial port", () => {
+  test("is written through ST's ROM, once somebody has agreed", async () => {
+    const pty = await openPty();
+    onTestFinished(() => pty.unplug());
+    const rom = emulateRom({
+      productId: F4.productId,
+      pages: pageSizes(F4.pages),
+      extendedErase: true,
+      say: (bytes) => pty.say(bytes),
+    });
+    let heard = 0;
+    void pty.heard((all) => {
+      rom.hear(all.subarray(heard));
+      heard = all.length;
+      return false;
+    });
+    const { run, file } = await bench({
+      profiles,
+      boards: { bench: { device: `serial:${pty.path}`, profile: "own" } },
+    });
+    const args = ["recover", file, "-d", "bench", "--timeout", "50", "--without", "debug-probe"];
+    const declined = await run(args);
+    expect(declined.status).toBe(36);
+    expect(declined.err).toContain("Nobody agreed to it");
+    expect(rom.erased).toEqual([]);
+    const agreed = await run([...args, "--yes", "--json"]);
+    expect(agreed.status).toBe(0);
+    expect(agreed.json()).toMatchObject({ outcome: "written", rung: "st-rom" });
+    const written = readFileSync(file);
+    expect(Buffer.from(rom.flash.subarray(0x20000, 0x20000 + written.length)).equals(written)).toBe(true);
+    expect(rom.startedAt).toBe(0x0800_0000);
+  });
+
+  test("is written by a debug tool, whose command line is shown first", async () => {
+    const pty = await openPty();
+    onTestFinished(() => pty.unplug());
+    const { run, file, home } = await bench({
+      profiles,
+      boards: { bench: { device: `serial:${pty.path}`, profile: "own" } },
+    });
+    writeFileSync(join(home, "calls"), "");
+    writeFileSync(join(home, "pyocd"), `#!/bin/sh\necho "$@" >> ${join(home, "calls")}\n`);
+    chmodSync(join(home, "pyocd"), 0o755);
+    const { status, err } = await run(
+      ["recover", file, "-d", "bench", "--timeout", "50", "--without", "st-rom", "--yes"],
+      home,
+    );
+    expect(status).toBe(0);
+    expect(err).toContain("pyocd flash --target own_chip --base-address 0x8020000 --format bin IMAGE");
+    expect(readFileSync(join(home, "calls"), "utf8")).toMatch(
+      /^--version\nflash --target own_chip --base-address 0x8020000 --format bin \S+image\.bin\nreset --target own_chip\n$/,
+    );
+  });
+});
