@@ -47,6 +47,7 @@ const statusOf: Record<string, ExitStatus> = {
   "no-such-image": 3,
   "other-server": 8,
   "no-switch": 25,
+  "tool-failed": 36,
   "switch-failed": 37,
   "still-powered": 37,
   "not-back": 37,
