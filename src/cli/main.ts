@@ -27,11 +27,16 @@ const commands: readonly (readonly [name: string, summary: string, load: () => P
   ["recover", "get a board that no longer boots to run an image", () => import("./commands/recover.js")],
   ["power", "switch a board's power, and prove that it is switched", () => import("./commands/power.js")],
   ["image", "single steps: list, upload, test, confirm, erase", () => import("./commands/image.js")],
-  ["dfu", "write or read a board by USB DFU, ST's ROM bootloader included", () => import("./commands/dfu.js")],
+  [
+    "dfu",
+    "write or read a board by USB DFU, ST's ROM bootloader included",
+    () => import("./commands/dfu.js"),
+  ],
   ["reset", "restart a board, into serial recovery if asked", () => import("./commands/reset.js")],
   ["sign", "sign a firmware body as an MCUboot image", () => import("./commands/sign.js")],
   ["verify", "check an image file against keys", () => import("./commands/verify.js")],
-  ["inspect", "show what is in an image file", () => import("./commands/inspect.js")],
+  ["inspect", "show what is in an image, a slot or a flash dump", () => import("./commands/inspect.js")],
+  ["diff", "show what differs between two images", () => import("./commands/diff.js")],
   [
     "imgtool",
     "MCUboot's imgtool: same commands, options, outputs and exit statuses",
@@ -51,11 +56,7 @@ const commands: readonly (readonly [name: string, summary: string, load: () => P
   ["raw", "any command of any group by its numbers", () => import("./commands/raw.js")],
   ["console", "a terminal on a board's wire, SMP beside it", () => import("./commands/console.js")],
   ["trace", "show a trace, or answer from it as the board did", () => import("./commands/trace.js")],
-  [
-    "prove",
-    "find out what a board really enforces, with evidence",
-    () => import("./commands/prove.js"),
-  ],
+  ["prove", "find out what a board really enforces, with evidence", () => import("./commands/prove.js")],
   ["board", "start an emulated board and say how to reach it", () => import("./commands/board.js")],
   ["demo", "the main job on an emulated board, good and bad images", () => import("./commands/demo.js")],
 ];
@@ -68,11 +69,12 @@ function version(): string {
 async function build(argv: readonly string[]): Promise<Command> {
   const program = new Command("bootproof")
     .description("Signs, checks, sends and proves firmware updates on boards that run MCUboot.")
-    .version(version(), "-V, --version", "print the version")
     .helpOption("-h, --help", "show help for a command")
     .showHelpAfterError("(bootproof --help lists the commands)")
     .option("--plugin <file>", "add the commands of a plug-in file (repeatable)", several)
     .exitOverride();
+  // Commander looks for the program's options behind a verb too, and the --version of `sign` is the image's.
+  if (!argv.includes("sign")) program.version(version(), "-V, --version", "print the version");
   for (const [name, summary, load] of commands) {
     const command = program.command(name).description(summary).exitOverride();
     if (argv.includes(name)) (await load()).define(command);
