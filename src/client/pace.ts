@@ -47,84 +47,141 @@ export function largestWindow(server: ServerFacts, framing: FramingName): number
 /** Half of the sequence numbers, so that a late answer cannot be taken for that to another request. */
 const MOST_IN_FLIGHT = 128;
 
-/** Answers by which a window is judged, after as many as are still of the time before. */
-const ANSWERS_A_VERDICT = 6;
+/** Steps from one answer to the next by which a window is judged. */
+const STEPS_A_VERDICT = 6;
 /** A window that does not bring so much more is not worth its risk. */
 const WORTH = 1.03;
+/** What each further request under way makes a loss cost, in messages: it is sent in vain. */
+const COST_UNDER_WAY = 0.75;
 /** Answers after which a larger window is tried again: at first, and at most. */
-const RETRY_AFTER = { first: 16, last: 2048 } as const;
+const RETRY_AFTER = { first: 16, last: 2048, lastOnNoise: 64 } as const;
 /** Losses in a row that send the window back to one, whatever was learned. */
 const LOSSES_OF_A_BREAKDOWN = 3;
+/** Answers after which losses count half. */
+const LOSS_HALF_LIFE = 64;
+
+interface Verdict {
+  readonly size: number;
+  /** Bytes a millisecond. */
+  readonly rate: number;
+}
 
 /**
  * How many requests are under way: one at first, twice as many as long as that brings more, fewer at the first loss. A line
- * that loses messages one at a time as well is noisy; there, rates decide, which include what losses cost.
+ * that loses messages one at a time as well is noisy; there the loss says nothing about the window, but a larger one has to
+ * bring more than what it makes each loss cost. Rates are those between losses.
  */
 export class Window {
   size: number;
   readonly #largest: number;
-  /** The size before and its bytes a millisecond, while it is tried whether a larger one brings more. */
-  #before: { size: number; rate: number } | undefined;
-  #isGrowing: boolean;
+  /** The size before and its bytes a millisecond, while it is tried whether another one serves better. */
+  #before: Verdict | undefined;
+  #isFewerNext = false;
+  #isTrying: boolean;
   #retryAfter: number = RETRY_AFTER.first;
   #isNoisy = false;
   #lossesInARow = 0;
-  /** Answers with this size. */
+  #losses = 0;
+  #messages = 0;
+  /** With this size: answers, steps between two of them without a loss, and what they brought. */
   #answers = 0;
+  #steps = 0;
   #bytes = 0;
-  #since = 0;
+  #took = 0;
+  /** When the last answer came, unless something got lost since. */
+  #lastAt: number | undefined;
 
   constructor(largest: number, first = 1) {
     this.#largest = largest;
     this.size = Math.min(Math.max(1, first), largest);
-    this.#isGrowing = this.size === 1;
+    this.#isTrying = this.size === 1;
   }
 
   /** `bytes` more have arrived over there. */
   answered(bytes: number, now: number): void {
     this.#lossesInARow = 0;
+    this.#count(0);
     this.#answers++;
     // The first answers with a new size are to requests that were sent with the old one.
-    if (this.#answers === this.size) this.#since = now;
-    if (this.#answers <= this.size) return;
-    this.#bytes += bytes;
-    const counted = this.#answers - this.size;
-    const isDue = counted >= (this.#isGrowing ? Math.max(ANSWERS_A_VERDICT, this.size) : this.#retryAfter);
-    if (isDue) this.#judge(this.#bytes / Math.max(now - this.#since, 0.001));
+    if (this.#lastAt !== undefined && this.#answers > this.size) {
+      this.#steps++;
+      this.#bytes += bytes;
+      this.#took += now - this.#lastAt;
+    }
+    this.#lastAt = now;
+    const isDue = this.#isTrying || this.#answers >= this.#retryAfter;
+    if (isDue && this.#steps >= Math.max(STEPS_A_VERDICT, this.size)) this.#judge();
+  }
+
+  /** A transfer begins: the time since the last answer is nobody's. */
+  begin(): void {
+    this.#lastAt = undefined;
   }
 
   lost(): void {
     this.#lossesInARow++;
+    this.#lastAt = undefined;
+    this.#count(1);
     if (this.size === 1) this.#isNoisy = true;
-    else if (this.#lossesInARow >= LOSSES_OF_A_BREAKDOWN) this.#settle(1);
+    else if (this.#lossesInARow >= LOSSES_OF_A_BREAKDOWN) this.#settle(this.#isNoisy ? this.size >> 1 : 1);
     else if (!this.#isNoisy) this.#settle(this.#before?.size ?? this.size - 1);
   }
 
-  #judge(rate: number): void {
-    const { size } = this;
-    const isBetter = this.#before === undefined || rate > this.#before.rate * WORTH;
-    if (this.#before && isBetter) this.#retryAfter = RETRY_AFTER.first;
-    if (this.#before && !isBetter) this.#settle(this.#before.size);
-    else if (size === this.#largest) this.#settle(size);
-    else {
-      this.#isGrowing = true;
-      this.#before = { size, rate };
-      this.#change(Math.min(size * 2, this.#largest));
+  #count(lost: 0 | 1): void {
+    this.#losses += lost;
+    if (++this.#messages < LOSS_HALF_LIFE) return;
+    this.#messages /= 2;
+    this.#losses /= 2;
+  }
+
+  #judge(): void {
+    const now = { size: this.size, rate: this.#bytes / Math.max(this.#took, 0.001) };
+    const before = this.#before;
+    if (before && !this.#isBetter(now, before)) {
+      this.#settle(before.size);
+      return;
     }
+    if (before) this.#retryAfter = RETRY_AFTER.first;
+    const next = this.#another();
+    if (next === this.size) {
+      this.#settle(next);
+      return;
+    }
+    this.#isTrying = true;
+    this.#before = now;
+    this.#change(next);
+  }
+
+  /** A larger one has to bring what it costs; a smaller one is better when it brings as much. */
+  #isBetter(now: Verdict, before: Verdict): boolean {
+    const isMore = now.size > before.size;
+    const [fewer, more] = isMore ? [before, now] : [now, before];
+    // One alone waits for a clock to tell of a loss, which costs as much as one more under way.
+    const inVain = (more.size - Math.max(fewer.size, 2)) * COST_UNDER_WAY * (this.#losses / this.#messages);
+    return more.rate > fewer.rate * Math.max(WORTH, 1 + inVain) === isMore;
+  }
+
+  #another(): number {
+    return this.#isFewerNext && this.size > 1 ? this.size >> 1 : Math.min(this.size * 2, this.#largest);
   }
 
   /** Stays with this size for a while, for longer each time. */
   #settle(size: number): void {
-    this.#isGrowing = false;
+    this.#isTrying = false;
     this.#before = undefined;
+    // On a clean line too many cost nothing.
+    this.#isFewerNext = this.#isNoisy && !this.#isFewerNext;
     this.#change(size);
-    this.#retryAfter = Math.min(this.#retryAfter * 2, RETRY_AFTER.last);
+    const last = this.#isNoisy ? RETRY_AFTER.lastOnNoise : RETRY_AFTER.last;
+    this.#retryAfter = Math.min(this.#retryAfter * 2, last);
   }
 
   #change(size: number): void {
     this.size = size;
     this.#answers = 0;
+    this.#steps = 0;
     this.#bytes = 0;
+    this.#took = 0;
   }
 }
 
@@ -238,28 +295,35 @@ const FIRST_WAIT_MS = 1000;
 /** An answer that comes in less than this share of the usual time after a repeat is to the first try. */
 const TOO_QUICK = 0.5;
 
+/** Answers to messages of one length: how long they took, and how far that varies. */
+interface Usual {
+  mean: number;
+  deviation: number;
+}
+
 /** How long an answer is waited for, by how long answers took so far (as TCP does, RFC 6298, with less slack). */
 export class AnswerTime {
-  #mean: number | undefined;
-  #deviation = 0;
+  /** By length of the message: on a slow line that is most of the time. */
+  readonly #usual = new Map<number, Usual>();
   #backedOff = 1;
   /** Grows with each request that was taken for lost and was not. */
   #caution = 1;
 
-  answered(ms: number): void {
+  answered(length: number, ms: number): void {
     this.#backedOff = 1;
-    if (this.#mean === undefined) {
-      this.#mean = ms;
-      this.#deviation = ms / 2;
+    const usual = this.#usual.get(length);
+    if (!usual) {
+      this.#usual.set(length, { mean: ms, deviation: ms / 4 });
       return;
     }
-    this.#deviation += (Math.abs(ms - this.#mean) - this.#deviation) / 4;
-    this.#mean += (ms - this.#mean) / 8;
+    usual.deviation += (Math.abs(ms - usual.mean) - usual.deviation) / 4;
+    usual.mean += (ms - usual.mean) / 8;
   }
 
   /** A repeat was answered so soon after it was sent: true when that must be the answer to the first try. */
-  repeatAnswered(ms: number): boolean {
-    const isFirst = this.#mean !== undefined && ms < this.#mean * TOO_QUICK;
+  repeatAnswered(length: number, ms: number): boolean {
+    const usual = this.#usual.get(length);
+    const isFirst = usual !== undefined && ms < usual.mean * TOO_QUICK;
     if (isFirst) this.#caution = Math.min(this.#caution * 1.5, 8);
     return isFirst;
   }
@@ -270,10 +334,20 @@ export class AnswerTime {
   }
 
   /** At most `most`. `window`: how many are under way with it. */
-  waitMs(most: number, window: number): number {
-    if (this.#mean === undefined) return Math.min(most, FIRST_WAIT_MS * this.#backedOff);
+  waitMs(length: number, most: number, window: number): number {
+    const usual = this.#usual.get(length) ?? this.#guess(length);
+    if (!usual) return Math.min(most, FIRST_WAIT_MS * this.#backedOff);
     const { leastMs, share } = window > 1 ? SLACK_IN_WINDOW : SLACK;
-    const slack = Math.max(leastMs, this.#mean * share, 4 * this.#deviation);
-    return Math.min(most, (this.#mean + slack * this.#caution) * this.#backedOff);
+    const slack = Math.max(leastMs, usual.mean * share, 4 * usual.deviation);
+    return Math.min(most, (usual.mean + slack * this.#caution) * this.#backedOff);
+  }
+
+  /** For a length that was not tried: as if all of the time were spent on the line. */
+  #guess(length: number): Usual | undefined {
+    const [known] = [...this.#usual].sort(([a], [b]) => Math.abs(a - length) - Math.abs(b - length));
+    if (!known) return undefined;
+    const [knownLength, { mean }] = known;
+    const scaled = mean * Math.max(1, length / knownLength);
+    return { mean: scaled, deviation: scaled / 4 };
   }
 }

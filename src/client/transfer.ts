@@ -108,6 +108,7 @@ class Transfer<Req, Res> {
     this.#signal = signal;
     this.#next = offset;
     this.#wanted = offset;
+    client.pace.window.begin();
   }
 
   get isDone(): boolean {
@@ -171,8 +172,9 @@ class Transfer<Req, Res> {
     const isOrdinary = flight.asked.patienceMs === undefined;
     this.#silentMs = 0;
     const tookMs = now - flight.sentAt;
-    if (isOrdinary && !flight.isRepeat) pace.answerTime.answered(tookMs);
-    if (flight.isRepeat && pace.answerTime.repeatAnswered(tookMs)) pace.length.foundAgain(flight.length);
+    if (isOrdinary && !flight.isRepeat) pace.answerTime.answered(flight.length, tookMs);
+    if (flight.isRepeat && pace.answerTime.repeatAnswered(flight.length, tookMs))
+      pace.length.foundAgain(flight.length);
     pace.length.answered(flight.length);
     if (isOrdinary && wanted > this.#wanted) pace.window.answered(wanted - this.#wanted, now);
   }
@@ -201,7 +203,7 @@ class Transfer<Req, Res> {
   async #send(asked: Asked<Req>, length: number): Promise<Flight<Req, Res>> {
     const { pace, timeoutMs: most } = this.#client;
     const sentAt = performance.now();
-    const timeoutMs = asked.patienceMs ?? pace.answerTime.waitMs(most, pace.window.size);
+    const timeoutMs = asked.patienceMs ?? pace.answerTime.waitMs(length, most, pace.window.size);
     const before = this.#unanswered?.offset === asked.offset ? this.#unanswered : undefined;
     this.#unanswered = undefined;
     const options = { signal: this.#signal, timeoutMs, linePauseMs: pace.linePauseMs, seq: before?.seq };
@@ -231,20 +233,26 @@ class Transfer<Req, Res> {
       .finally(() => {
         isOver = true;
       });
-    for (;;) {
-      await Promise.race([over, delay(ASK_BEHIND_MS, undefined, { signal })]);
+    for (let waitMs = this.#soonMs; ; waitMs = Math.min(waitMs * 2, ASK_BEHIND_MS)) {
+      await Promise.race([over, delay(waitMs, undefined, { signal })]);
       // A raw server drops a second message that comes before it has taken the first.
       if (isOver || this.#client.framing.name === "raw") return posted.answer;
-      if (!(await this.#answersBehind()) || isOver) continue;
+      if (!(await this.#answersBehind(waitMs)) || isOver) continue;
       this.#client.counts.repeated++;
       const again = { signal, timeoutMs: asked.patienceMs, linePauseMs: LINE_PAUSE_MS, seq: posted.seq };
       return this.#patiently(await this.#client.post(this.#plan.command, asked.request, again), asked);
     }
   }
 
-  async #answersBehind(): Promise<boolean> {
+  /** Silence that is more than the usual, where that is known. */
+  get #soonMs(): number {
+    const { pace, largestMessage } = this.#client;
+    return pace.answerTime.waitMs(largestMessage, ASK_BEHIND_MS, 2);
+  }
+
+  async #answersBehind(timeoutMs: number): Promise<boolean> {
     try {
-      const options = { signal: this.#signal, timeoutMs: ASK_BEHIND_MS };
+      const options = { signal: this.#signal, timeoutMs };
       const question = await this.#client.post(osParams, {}, options);
       await question.answer;
       return true;
@@ -269,5 +277,5 @@ function withOutcome<Req, Res>(
   return flight;
 }
 
-/** Silence after which a question is asked behind a request that may take long. */
+/** Silence after which, at the latest, a question is asked behind a request that may take long. */
 const ASK_BEHIND_MS = 1000;
