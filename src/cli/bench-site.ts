@@ -1,8 +1,10 @@
 import { createInterface } from "node:readline/promises";
 import type { Board } from "../board/board.js";
 import { connect } from "../client/connect.js";
+import type { Device } from "../devices/device.js";
 import { allProfiles } from "../devices/list.js";
 import { SelectionError } from "../devices/select.js";
+import type { Key } from "../image/keys.js";
 import type { PowerConfig } from "../power/power.js";
 import { powerSwitch } from "../power/switch.js";
 import type { BoardProfile } from "../profiles/profile.js";
@@ -11,13 +13,14 @@ import { type Address, formatAddress, isPipe, openStream } from "../transport/ad
 import type { ByteStream } from "../transport/transport.js";
 import type { Site } from "../workflow/ladder/site.js";
 import { stRomWriter } from "../workflow/ladder/st-rom.js";
+import { usbDfuWriter } from "../workflow/ladder/usb-dfu.js";
 import type { BoardDetails } from "./board-config.js";
 import { type BoardOptions, type Context, chooseDevice, followLog, startEmulated } from "./context.js";
 import { debugProbe } from "./debug-probe.js";
 import { UsageError } from "./exit.js";
 import { printable } from "./output.js";
 import { traceTo } from "./trace-file.js";
-import { type Followed, follow } from "./which-device.js";
+import { deviceMeant, type Followed, follow } from "./which-device.js";
 
 /** A board on the bench, answering or not, and what the config file knows of it. */
 export interface BenchSite {
@@ -32,6 +35,8 @@ export interface BenchSite {
 export interface SiteOptions extends BoardOptions {
   /** Short name of the profile that holds for this board. */
   profile?: string;
+  /** Keys that may have signed what is written. */
+  keys?: readonly Key[];
 }
 
 /** What is at hand to get at the board that is meant. Unlike a session it does not need the board to answer. */
@@ -40,12 +45,13 @@ export async function benchSite(options: SiteOptions, context: Context): Promise
   const address = await chooseDevice(options.device, context);
   const details = detailsOf(options.device ?? process.env.BOOTPROOF_DEVICE ?? config.device, context);
   const way = await wayTo(address, context);
-  const profile = profileOf(options.profile ?? details.profile, context) ?? way.followed?.device.profile;
+  const profile = profileOf(options.profile ?? details.profile, context) ?? way.device?.profile;
   const onText = options.log ? (line: string) => out.note(`log: ${printable(line)}`) : undefined;
   if (way.board && options.log) followLog(way.board, out);
   const { followed } = way;
-  const power = details.power && powerSwitch(details.power, followed?.device.usbPort);
+  const power = details.power && powerSwitch(details.power, way.device?.usbPort);
   const probe = await debugProbe(profile, signal);
+  const usbDfu = usbDfuWriter(way.device, profile, options.keys ?? []);
   const site: Site = {
     name: formatAddress(address),
     dial: way.dial,
@@ -61,6 +67,7 @@ export async function benchSite(options: SiteOptions, context: Context): Promise
     ...(followed && { lines: async (steps, how) => playLines(followed, steps, how) }),
     ...romRung(pathOf(address, followed), profile),
     ...(probe && { probe }),
+    ...(usbDfu && { usbDfu }),
     ...(canAsk() ? { person: (words, how) => askPerson(words, how) } : {}),
   };
   signal.throwIfAborted();
@@ -91,6 +98,7 @@ function profileOf(id: string | undefined, { config }: Context): BoardProfile | 
 interface Way {
   dial(signal: AbortSignal | undefined): Promise<ByteStream>;
   readonly followed?: Followed;
+  readonly device?: Device;
   readonly board?: Board;
   close(): Promise<void>;
 }
@@ -107,11 +115,12 @@ async function wayTo(address: Address, { config, signal }: Context): Promise<Way
     const followed = await follow(address, config, signal);
     const dial = async (how: AbortSignal | undefined) =>
       openStream((await followed?.address(how)) ?? address, { signal: how });
-    return { dial, ...(followed && { followed }), close };
+    return { dial, ...(followed && { followed, device: followed.device }), close };
   } catch (error) {
-    // A board in a USB bootloader has no serial port: the rungs that need none may still reach it.
     if (!(error instanceof SelectionError)) throw error;
-    return { dial: () => Promise.reject(error), close };
+    // A board in a USB bootloader has no serial port: the rungs that need none may still reach it.
+    const device = await deviceMeant(address, config, signal);
+    return { dial: () => Promise.reject(error), ...(device && { device }), close };
   }
 }
 

@@ -68,6 +68,15 @@ function onOff<K extends "dtr" | "rts">(name: K, value: boolean | undefined): { 
   return (value === undefined ? {} : { [name]: value }) as { [P in K]?: boolean };
 }
 
+/** The device that an address means, whether or not it has a serial port now. Throws SelectionError. */
+export async function deviceMeant(
+  address: SerialAddress | PortAddress,
+  config: Config,
+  signal: AbortSignal | undefined,
+): Promise<Device | undefined> {
+  return meant(address, await devicesHere(config, signal))?.device;
+}
+
 function meant(address: SerialAddress | PortAddress, devices: readonly Device[]): Selected | undefined {
   if (address.kind === "port") {
     const selected = selectDevice(address.selector, devices);

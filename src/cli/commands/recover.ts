@@ -69,7 +69,7 @@ export function define(command: Command): void {
         const image = readInput(file);
         const keys = await readKeys([...(options.key ?? []), ...config.keys]);
         const known = await readKnown([file, ...(options.known ?? []), ...config.known], out);
-        const bench = await benchSite(options, context);
+        const bench = await benchSite({ ...options, keys }, context);
         try {
           const story = recover(bench.site, image, {
             signal,
