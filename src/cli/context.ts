@@ -1,17 +1,27 @@
 import type { Command } from "commander";
 import type { Board, Machine } from "../board/board.js";
 import type { Client } from "../client/client.js";
-import { connect } from "../client/connect.js";
+import { type ConnectOptions, connect } from "../client/connect.js";
 import { looksLikeDevice } from "../devices/select.js";
 import { BootproofError } from "../errors.js";
 import { type Key, parseKey } from "../image/keys.js";
-import { type Address, isPipe, openStream, parseAddress } from "../transport/address.js";
+import { consoleFraming } from "../smp/framing/console.js";
+import { rawFraming } from "../smp/framing/raw.js";
+import {
+  type Address,
+  formatAddress,
+  isPipe,
+  openStream,
+  type PipeAddress,
+  parseAddress,
+} from "../transport/address.js";
 import { type ByteStream, TransportError } from "../transport/transport.js";
 import type { KnownImage } from "../workflow/facts.js";
 import { Session } from "../workflow/session.js";
 import { type Config, loadConfig } from "./config.js";
 import { UsageError } from "./exit.js";
 import { readInput } from "./files.js";
+import { recallLink, rememberLink } from "./link-memory.js";
 import { createOutput, type Output, printable } from "./output.js";
 import { traceTo } from "./trace-file.js";
 import { follow, namesDevice, onlyDevice } from "./which-device.js";
@@ -175,20 +185,38 @@ async function reach(
     ...(options.log ? { onText: (line: string) => out.note(`log: ${printable(line)}`) } : {}),
     ...(options.trace === undefined ? {} : { trace: traceTo(options.trace) }),
   };
-  const client = (stream: ByteStream, how: AbortSignal | undefined) =>
-    connect(stream, { ...clientOptions, signal: how });
+  const client = (stream: ByteStream, how: AbortSignal | undefined, link: Partial<ConnectOptions>) =>
+    connect(stream, { ...clientOptions, ...link, signal: how });
   if (isPipe(address)) {
     const isPort = address.kind === "serial" || address.kind === "port";
     const followed = isPort ? await follow(address, config, signal) : undefined;
+    const { serialNumber, serialIsShared } = followed?.device ?? {};
+    const key = serialNumber !== undefined && !serialIsShared ? serialNumber : formatAddress(address);
+    let last: Client | undefined;
+    const remember = () => last && rememberLink(key, last.memory);
     return {
-      open: async (how) =>
-        client(await openStream((await followed?.address(how)) ?? address, { signal: how }), how),
-      close: async () => {},
+      open: async (how) => {
+        remember();
+        const stream = await openStream((await followed?.address(how)) ?? address, { signal: how });
+        last = await client(stream, how, { ...framingIn(address), memory: recallLink(key) });
+        return last;
+      },
+      close: async () => void remember(),
     };
   }
   const board = await startEmulated(address.kind, address.variant, address.flash);
   if (options.log) followLog(board, out);
-  return { open: async (how) => client(await board.connect(), how), close: () => board.close() };
+  return { open: async (how) => client(await board.connect(), how, EMULATED), close: () => board.close() };
+}
+
+/** What the emulated boards speak need not be found out. */
+const EMULATED = { framing: consoleFraming() };
+
+/** The framing that stands in the address. */
+function framingIn(address: PipeAddress): Pick<ConnectOptions, "framing"> {
+  const framing = "framing" in address ? address.framing : undefined;
+  if (framing === undefined) return {};
+  return { framing: framing === "raw" ? rawFraming : consoleFraming() };
 }
 
 export async function startEmulated(
