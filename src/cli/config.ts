@@ -46,11 +46,11 @@ export function loadConfig(): Config {
       text = readFileSync(path, "utf8");
     } catch (cause) {
       // No file there is the ordinary case; anything else is worth a word.
-      if ((cause as NodeJS.ErrnoException).code === "ENOENT") continue;
+      if (["ENOENT", "ENOTDIR"].includes((cause as NodeJS.ErrnoException).code ?? "")) continue;
       throw new ConfigError(
         "bad-config",
-        `cannot read the config file ${path}: ${(cause as Error).message}`,
-        { cause },
+        `Cannot read the config file ${path}: ${(cause as Error).message}.`,
+        { cause, hint: "Is it a file, and yours to read?" },
       );
     }
     return parseConfig(path, text);
@@ -61,9 +61,9 @@ export function loadConfig(): Config {
 /** @throws ConfigError naming the field that is wrong */
 export function parseConfig(path: string, text: string): Config {
   const wrong = (what: string, cause?: unknown) =>
-    new ConfigError("bad-config", `${path}: ${what}`, {
+    new ConfigError("bad-config", `${path}: ${what}.`, {
       cause,
-      hint: 'it is a JSON object with the optional fields "device", "boards", "profiles", "keys", "known" and "plugins"',
+      hint: 'It is a JSON object with the optional fields "device", "boards", "profiles", "keys", "known" and "plugins".',
     });
   let data: unknown;
   try {

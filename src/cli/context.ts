@@ -20,7 +20,7 @@ import type { KnownImage } from "../workflow/facts.js";
 import { Session } from "../workflow/session.js";
 import { type Config, loadConfig } from "./config.js";
 import { UsageError } from "./exit.js";
-import { readInput } from "./files.js";
+import { readAs, readInput } from "./files.js";
 import { recallLink, rememberLink } from "./link-memory.js";
 import { createOutput, type Output, printable } from "./output.js";
 import { traceTo } from "./trace-file.js";
@@ -118,20 +118,27 @@ export async function withBoard(
   options: BoardOptions,
   work: (session: Session, context: Context) => Promise<void>,
 ): Promise<void> {
-  await inContext(options, async (context) => {
-    const address = await chooseDevice(options.device, context);
-    const { open, close } = await reach(address, options, context);
+  await inContext(options, (context) => onBoard(options, context, (session) => work(session, context)));
+}
+
+/** The same for a command that has something to do first: what is wrong with a file is said before a board is disturbed. */
+export async function onBoard(
+  options: BoardOptions,
+  context: Context,
+  work: (session: Session) => Promise<void>,
+): Promise<void> {
+  const address = await chooseDevice(options.device, context);
+  const { open, close } = await reach(address, options, context);
+  try {
+    const session = await Session.open(open, context.signal);
     try {
-      const session = await Session.open(open, context.signal);
-      try {
-        await work(session, context);
-      } finally {
-        await session.close();
-      }
+      await work(session);
     } finally {
-      await close();
+      await session.close();
     }
-  });
+  } finally {
+    await close();
+  }
 }
 
 /**
@@ -235,7 +242,7 @@ export function followLog(board: Board, out: Output): void {
 
 /** Keys from files; what the user names on the command line comes first, then the config file's. */
 export async function readKeys(files: readonly string[]): Promise<Key[]> {
-  return Promise.all(files.map(async (file) => parseKey(readInput(file))));
+  return Promise.all(files.map((file) => readAs(file, (content) => parseKey(content))));
 }
 
 /**

@@ -51,7 +51,7 @@ export function drawFacts(facts: BoardFacts): string {
     "",
     drawSlots(facts.images),
     "",
-    ...facts.images.map((image) => pair(`counter ${image.image}`, storedCounter(image))),
+    ...facts.images.map((image) => pair("counter", storedCounter(image))),
     ...facts.images.flatMap(drawSigners),
   ];
   const events = facts.events ?? [];

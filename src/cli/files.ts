@@ -45,7 +45,7 @@ export function readInput(path: string): Uint8Array {
       throw new FileError(
         "file-unreadable",
         path,
-        `${path} has ${size} bytes, more than any firmware image (${largestInput})`,
+        `${path} has ${size} bytes, more than any firmware image (${largestInput}).`,
       );
     }
     return new Uint8Array(readFileSync(path));
@@ -53,14 +53,32 @@ export function readInput(path: string): Uint8Array {
     if (cause instanceof FileError) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code === "ENOENT") {
-      throw new FileError("file-missing", path, `there is no file ${path}`, {
+      throw new FileError("file-missing", path, `There is no file ${path}.`, {
         cause,
-        hint: `look at the spelling, and at the folder: ${process.cwd()}`,
+        hint: `Look at the spelling, and at the folder: ${process.cwd()}`,
       });
     }
     if (code === "EISDIR")
-      throw new FileError("file-unreadable", path, `${path} is a folder, not a file`, { cause });
-    throw new FileError("file-unreadable", path, `cannot read ${path}: ${message}`, { cause });
+      throw new FileError("file-unreadable", path, `${path} is a folder, not a file.`, {
+        cause,
+        hint: "Name the file in it.",
+      });
+    throw new FileError("file-unreadable", path, `Cannot read ${path}: ${message}.`, {
+      cause,
+      hint: "Is it yours to read?",
+    });
+  }
+}
+
+/** What `read` makes of a file's content; an error says which file it was. */
+export async function readAs<T>(path: string, read: (content: Uint8Array) => T | Promise<T>): Promise<T> {
+  const content = readInput(path);
+  try {
+    return await read(content);
+  } catch (error) {
+    if (error instanceof BootproofError && !error.message.includes(path))
+      error.message = `${path}: ${error.message}`;
+    throw error;
   }
 }
 
@@ -102,12 +120,15 @@ export function writeOutput(path: string, content: Uint8Array | string, options:
     rmSync(neighbour, { force: true });
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code === "EEXIST") {
-      throw new FileError("file-exists", path, `${path} is already there and was left as it is`, {
+      throw new FileError("file-exists", path, `${path} is already there and was left as it is.`, {
         cause,
-        hint: "choose another name, or add --force",
+        hint: "Choose another name, or add --force.",
       });
     }
-    throw new FileError("file-unreadable", path, `cannot write ${path}: ${message}`, { cause });
+    throw new FileError("file-unreadable", path, `Cannot write ${path}: ${message}.`, {
+      cause,
+      hint: "Is the folder there, and yours to write in?",
+    });
   }
 }
 

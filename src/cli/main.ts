@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { BootproofError } from "../errors.js";
-import { statusFor } from "./exit.js";
+import { nextStepFor, statusFor } from "./exit.js";
 import { printable } from "./output.js";
 
 /** A file of `commands/`: adds its options and its action to the command it is given. */
@@ -127,7 +127,8 @@ function several(value: string, before: readonly string[] = []): string[] {
 function complain(error: unknown): void {
   if (error instanceof BootproofError) {
     process.stderr.write(`bootproof: ${printable(error.message)}\n`);
-    if (error.hint !== undefined) process.stderr.write(`  try: ${error.hint}\n`);
+    const next = nextStepFor(error);
+    if (next !== undefined) process.stderr.write(`  try: ${next}\n`);
   } else if (statusFor(error) === 130) {
     process.stderr.write("bootproof: interrupted\n");
   } else {

@@ -4,7 +4,7 @@ import { Writable } from "node:stream";
 import { KeyError } from "../image/key-error.js";
 import { type Key, parseKey } from "../image/keys.js";
 import { UsageError } from "./exit.js";
-import { FileError, readInput } from "./files.js";
+import { FileError, readAs } from "./files.js";
 
 /** Where a passphrase may come from. Never the command line: other users can read that. */
 export interface PassphraseOptions {
@@ -15,15 +15,6 @@ export const PASSPHRASE_VARIABLE = "BOOTPROOF_PASSPHRASE";
 export const PIN_VARIABLE = "BOOTPROOF_PIN";
 export const passphraseHelp = `a file whose first line is the key's passphrase (else ${PASSPHRASE_VARIABLE}, else asked for)`;
 
-/** A private or public key. Asks for its passphrase when it is encrypted. Throws `KeyError`. */
-export async function readKey(path: string, options: PassphraseOptions): Promise<Key> {
-  const file = readInput(path);
-  return parseKey(file).catch(async (error: unknown) => {
-    if (!(error instanceof KeyError) || error.code !== "passphrase-needed") throw error;
-    return parseKey(file, { passphrase: await passphrase(`Passphrase of ${path}: `, options) });
-  });
-}
-
 /** A key that can sign. Asks for its passphrase when it is encrypted. Throws `KeyError`. */
 export async function readPrivateKey(path: string, options: PassphraseOptions): Promise<Key> {
   const key = await readKey(path, options);
@@ -31,6 +22,16 @@ export async function readPrivateKey(path: string, options: PassphraseOptions): 
   throw new KeyError("no-private-part", `${path} holds only the public part of a key; it cannot sign.`, {
     hint: "Name the private key file; public keys are for verify and flash.",
   });
+}
+
+/** A key, private or public. Asks for its passphrase when it is encrypted. Throws `KeyError`. */
+export function readKey(path: string, options: PassphraseOptions): Promise<Key> {
+  return readAs(path, (file) =>
+    parseKey(file).catch(async (error: unknown) => {
+      if (!(error instanceof KeyError) || error.code !== "passphrase-needed") throw error;
+      return parseKey(file, { passphrase: await passphrase(`Passphrase of ${path}: `, options) });
+    }),
+  );
 }
 
 /** A passphrase from a file, the environment, or a person. */
@@ -77,6 +78,7 @@ function firstLine(path: string): string {
   } catch (cause) {
     throw new FileError("file-unreadable", path, `Cannot read the file of the passphrase or PIN, ${path}.`, {
       cause,
+      hint: "Is it there, and yours to read?",
     });
   }
 }

@@ -149,11 +149,15 @@ async function* sendChunks(
     signal: options.signal,
     offset: run.offset,
   })) {
+    const carried = asked.request.data.length;
     if (asked.offset === 0 && wanted > asked.next) {
       run.resumedAt = wanted;
+      run.sentBytes += carried;
       yield { step: "resumed", at: wanted };
+    } else {
+      // An answer that is passed over by a later one is made up for by that one's offset.
+      run.sentBytes += Math.max(carried, wanted - run.offset);
     }
-    run.sentBytes += asked.request.data.length;
     run.repeats = wanted > run.offset ? 0 : run.repeats + 1;
     if (run.repeats > MOST_REPEATS) throw stuck(run.offset, run.repeats, wanted);
     run.offset = wanted;

@@ -1,28 +1,27 @@
-import { spawn } from "node:child_process";
 import type { Command } from "commander";
-import { shellExec } from "../../smp/groups/shell.js";
+import { parseImage } from "../../image/image.js";
 import {
   type FlashEvent,
   type FlashOptions,
   type FlashOutcome,
   type FlashResult,
   flash,
-  type HealthCheck,
-  HealthError,
 } from "../../workflow/flash.js";
 import { GATE_CHECKS, type GateCheck, type GateCheckName } from "../../workflow/gate.js";
 import { run } from "../../workflow/run.js";
 import {
   type BoardOptions,
   boardOptions,
+  inContext,
+  onBoard,
   readKeys,
   readKnown,
   several,
   wholeNumber,
-  withBoard,
 } from "../context.js";
 import { type ExitStatus, UsageError } from "../exit.js";
-import { readInput } from "../files.js";
+import { readAs } from "../files.js";
+import { hostHealth, shellHealth } from "../health.js";
 import { type Output, printable, tone } from "../output.js";
 import { drawUpload } from "../progress.js";
 
@@ -92,15 +91,16 @@ export function define(command: Command): void {
       wholeNumber("--soak", { max: 3_600_000 }),
     )
     .action((file: string, options: FlashCommandOptions) =>
-      withBoard(options, async (session, { out, config, signal }) => {
-        const image = readInput(file);
+      inContext(options, async (context) => {
+        const { out, config, signal } = context;
+        // A file that is no image needs no board to be found out.
+        const image = await readAs(file, (content) => parseImage(content) && content);
         const keys = await readKeys([...(options.key ?? []), ...config.keys]);
         const known = await readKnown([file, ...(options.known ?? []), ...config.known], out);
-        const result = await run(
-          flash(session, image, { ...workflowOptions(options), keys, known, signal }),
-          drawFlash(out),
-        );
-        finish(result, out);
+        const how = { ...workflowOptions(options), keys, known, signal };
+        await onBoard(options, context, async (session) => {
+          finish(await run(flash(session, image, how), drawFlash(out)), out);
+        });
       }),
     );
 }
@@ -127,53 +127,6 @@ function checkNames(texts: readonly string[]): GateCheckName[] {
         throw new UsageError(`The gate has no check "${name}".`, `Its checks: ${GATE_CHECKS.join(", ")}.`);
       return known;
     });
-}
-
-/** Most of a health command's output that is worth repeating. */
-const QUOTE_LENGTH = 200;
-
-/** A command on this machine: healthy when it exits with 0. */
-function hostHealth(line: string): HealthCheck {
-  return {
-    name: line,
-    check: (_session, signal) =>
-      new Promise((resolve, reject) => {
-        const child = spawn(line, {
-          shell: true,
-          stdio: ["ignore", "pipe", "pipe"],
-          ...(signal ? { signal } : {}),
-        });
-        let tail = "";
-        const keep = (chunk: Buffer) => {
-          tail = (tail + chunk.toString("utf8")).slice(-QUOTE_LENGTH);
-        };
-        child.stdout.on("data", keep);
-        child.stderr.on("data", keep);
-        child.on("error", reject);
-        child.on("close", (code, killedBy) => {
-          if (code === 0) return resolve("The command succeeded.");
-          const how = code === null ? `was ended by ${killedBy}` : `ended with ${code}`;
-          reject(
-            new HealthError(`The command ${how}.${tail.trim() === "" ? "" : ` It said: ${tail.trim()}`}`),
-          );
-        });
-      }),
-  };
-}
-
-/** A command in the board's own shell: healthy when it returns 0. */
-function shellHealth(line: string): HealthCheck {
-  return {
-    name: `shell ${line}`,
-    async check(session, signal) {
-      const { o, ret } = await session.client.send(shellExec, { argv: [line] }, { signal });
-      if (ret !== 0)
-        throw new HealthError(
-          `The board's shell returned ${ret}: ${printable(o.trim()).slice(0, QUOTE_LENGTH)}`,
-        );
-      return "The board's shell returned 0.";
-    },
-  };
 }
 
 const MARKS: Readonly<Record<GateCheck["result"], string>> = {

@@ -9,7 +9,7 @@ import { upload } from "../../workflow/upload.js";
 import { type BoardOptions, boardOptions, type Context, wholeNumber, withBoard } from "../context.js";
 import { drawSlots } from "../draw-facts.js";
 import { UsageError } from "../exit.js";
-import { readInput } from "../files.js";
+import { readAs } from "../files.js";
 import { NotDoneError } from "../not-done.js";
 import { drawUpload } from "../progress.js";
 
@@ -34,32 +34,29 @@ export function define(command: Command): void {
   )
     .option("--image <number>", "which pair of slots", wholeNumber("--image", { max: 255 }))
     .option("--upgrade", "have the board refuse anything but a higher version")
-    .action((file: string, options: UploadCommandOptions) =>
-      withBoard(options, (session, context) => send(session, context, file, options)),
-    );
+    .action(async (file: string, options: UploadCommandOptions) => {
+      const cargo = await readAs(file, (bytes) => {
+        const { imageHash } = parseImage(bytes);
+        return { file, bytes, hash: imageHash && toHex(imageHash.value) };
+      });
+      return withBoard(options, (session, context) => send(session, context, cargo, options));
+    });
 
   boardOptions(
     command.command("test <image>").description("have an image booted once; <image> is its hash or its file"),
-  ).action((image: string, options: BoardOptions) =>
-    withBoard(options, async (session, context) => {
-      const hash = hashOf(image);
-      await mark(session, context, { hash, confirm: false });
-    }),
-  );
+  ).action(async (image: string, options: BoardOptions) => {
+    const request = { hash: await hashOf(image), confirm: false };
+    return withBoard(options, (session, context) => mark(session, context, request));
+  });
 
   boardOptions(
     command
       .command("confirm [image]")
       .description("keep the running image, or the one named by hash or file"),
-  ).action((image: string | undefined, options: BoardOptions) =>
-    withBoard(options, (session, context) =>
-      mark(
-        session,
-        context,
-        image === undefined ? { confirm: true } : { hash: hashOf(image), confirm: true },
-      ),
-    ),
-  );
+  ).action(async (image: string | undefined, options: BoardOptions) => {
+    const request = { confirm: true, ...(image === undefined ? {} : { hash: await hashOf(image) }) };
+    return withBoard(options, (session, context) => mark(session, context, request));
+  });
 
   boardOptions(command.command("erase").description("erase a slot that is not in use"))
     .option(
@@ -87,14 +84,11 @@ async function showSlots(session: Session, { out, signal }: Context): Promise<vo
 async function send(
   session: Session,
   { out, signal }: Context,
-  file: string,
+  { file, bytes, hash }: { file: string; bytes: Uint8Array; hash: string | undefined },
   options: UploadCommandOptions,
 ): Promise<void> {
-  const bytes = readInput(file);
-  const { imageHash } = parseImage(bytes);
   const { image, upgrade } = options;
   const sent = await run(upload(session, bytes, { signal, image, upgrade }), drawUpload(out));
-  const hash = imageHash && toHex(imageHash.value);
   const seconds = sent.elapsedMs / 1000;
   const rate = Math.round(sent.sentBytes / Math.max(seconds, 0.001));
   out.result(
@@ -126,9 +120,9 @@ async function mark(
 }
 
 /** An image hash, written out or taken from an image file. */
-function hashOf(text: string): Uint8Array {
+async function hashOf(text: string): Promise<Uint8Array> {
   if (/^[0-9a-f]+$/i.test(text) && [64, 96, 128].includes(text.length)) return fromHex(text);
-  const { imageHash } = parseImage(readInput(text));
+  const { imageHash } = await readAs(text, parseImage);
   if (imageHash === undefined) throw new UsageError(`The image in ${text} carries no hash to name it by.`);
   return imageHash.value;
 }

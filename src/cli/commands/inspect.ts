@@ -91,8 +91,7 @@ function slotBytes(bytes: Uint8Array, options: InspectOptions): Uint8Array[] | u
       throw new UsageError("--slots is given once for the primary and once for the secondary.");
     return slots.map((text) => slotOf(bytes, text));
   }
-  const isSlot =
-    options.slot || secondary !== undefined || isFilledUp(bytes);
+  const isSlot = options.slot || secondary !== undefined || isFilledUp(bytes);
   if (!isSlot) return undefined;
   return [bytes, ...(secondary === undefined ? [] : [readFirmware(secondary).bytes])];
 }

@@ -1,0 +1,115 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { beforeAll, describe, expect, it } from "vitest";
+import { ensureBuilt, program } from "../support/cli-build.js";
+import { proxy } from "../support/cli-proxy.js";
+import { bootproof, json, signedUpdate, start } from "../support/cli-run.js";
+
+beforeAll(ensureBuilt, 120_000);
+
+/** A board that goes on running while programs come and go. */
+async function standingBoard(flash?: string): Promise<{ port: number; address: string }> {
+  const board = start(["board", "wasm:good", ...(flash === undefined ? [] : ["--flash", flash])]);
+  const [address, port] = await board.says(/tcp:127\.0\.0\.1:(\d+)/);
+  return { address: address!, port: Number(port) };
+}
+
+describe("Ctrl-C in the middle of an upload", () => {
+  it("ends with 130; the board still runs its old image, and the next run goes on where this one stopped", async () => {
+    const { image, publicKey } = await signedUpdate();
+    const { address, port } = await standingBoard();
+    const cable = await proxy(port, 30_000);
+    const first = start(["flash", image, "--key", publicKey, "-d", cable.address]);
+    await cable.dead;
+    first.child.kill("SIGINT");
+    const { status, stdout, stderr } = await first.ended;
+    expect({ status, stdout }).toEqual({ status: 130, stdout: "" });
+    expect(stderr).toMatch(/bootproof: interrupted\n$/);
+    expect(stderr).not.toMatch(/\n {4}at /);
+
+    const info = await json(["info", "-d", address]);
+    expect(info.value).toMatchObject({
+      images: [{ slots: [{ content: { version: "1.0.0", confirmed: true } }, {}] }],
+    });
+    const second = await bootproof(["flash", image, "--key", publicKey, "-d", address]);
+    expect(second.stderr).toMatch(/The board has the first \d+ bytes already/);
+    expect(second.stdout).toMatch(/^confirmed: /);
+  });
+
+  it("twice ends at once, with the same status", async () => {
+    const { image, publicKey } = await signedUpdate();
+    const { port } = await standingBoard();
+    const cable = await proxy(port, 20_000);
+    const running = start(["flash", image, "--key", publicKey, "-d", cable.address]);
+    await cable.dead;
+    running.child.kill("SIGINT");
+    running.child.kill("SIGINT");
+    const { status, stderr } = await running.ended;
+    expect(status).toBe(130);
+    expect(stderr).not.toMatch(/\n {4}at /);
+  });
+
+  it("and the end of a service manager (SIGTERM) are the same", async () => {
+    const { image, publicKey } = await signedUpdate();
+    const { port } = await standingBoard();
+    const cable = await proxy(port, 20_000);
+    const running = start(["flash", image, "--key", publicKey, "-d", cable.address]);
+    await cable.dead;
+    running.child.kill("SIGTERM");
+    expect((await running.ended).status).toBe(130);
+  });
+
+  it("on a board of the program's own leaves a flash file that boots and can be flashed", async () => {
+    const { image, publicKey, folder } = await signedUpdate();
+    const device = `wasm:good?flash=${join(folder, "flash.bin")}`;
+    const running = start(["flash", image, "--key", publicKey, "-d", device]);
+    await running.says(/sending/);
+    running.child.kill("SIGINT");
+    expect((await running.ended).status).toBe(130);
+    const again = await bootproof(["flash", image, "--key", publicKey, "-d", device]);
+    expect(again.stdout).toMatch(/^confirmed: /);
+  });
+});
+
+describe("Ctrl-C while the program", () => {
+  it.each<[string, string[], RegExp]>([
+    ["waits for the board after the reset", [], /Waiting for the board/],
+    ["watches the new image", ["--soak", "60000"], /The board is back/],
+    ["runs a health command of this machine", ["--health", "sleep 60"], /runs version 2\.0\.0 with the hash/],
+  ])("%s ends with 130, and the same command ends well afterwards", async (_what, words, moment) => {
+    const { image, publicKey } = await signedUpdate();
+    const { address } = await standingBoard();
+    const running = start(["flash", image, "--key", publicKey, "-d", address, ...words]);
+    await running.says(moment);
+    await delay(50);
+    running.child.kill("SIGINT");
+    const { status, stderr } = await running.ended;
+    expect(stderr).toMatch(/bootproof: interrupted/);
+    expect(status).toBe(130);
+    const again = await bootproof(["flash", image, "--key", publicKey, "-d", address]);
+    expect(again.stdout).toMatch(/^(confirmed|already-running): /);
+  });
+
+  it("connects to a silent host ends with 130", async () => {
+    const { address } = await silentHost();
+    const running = start(["info", "-d", address, "--timeout", "60000"]);
+    await delay(700);
+    running.child.kill("SIGINT");
+    expect((await running.ended).status).toBe(130);
+  });
+});
+
+async function silentHost(): Promise<{ address: string }> {
+  const { port } = await standingBoard();
+  return proxy(port, 0);
+}
+
+it("a reader that closes its end early is no error: the program ends quietly", async () => {
+  const pipe = spawn("sh", ["-c", `"${process.execPath}" "${program}" board --list | head -1; echo "done"`]);
+  let said = "";
+  for (const stream of [pipe.stdout, pipe.stderr])
+    stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  await new Promise((resolve) => pipe.once("close", resolve));
+  expect(said).toMatch(/^VARIANT .*\ndone\n$/);
+});

@@ -1,0 +1,81 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, expect, it } from "vitest";
+import { ensureBuilt, root } from "../support/cli-build.js";
+import { tempFolder } from "../support/cli-run.js";
+
+beforeAll(ensureBuilt, 120_000);
+
+function run(cwd: string, program: string, ...words: string[]) {
+  const { status, stdout, stderr } = spawnSync(program, words, {
+    cwd,
+    encoding: "utf8",
+    env: { ...process.env, NO_COLOR: "1", BOOTPROOF_DEVICE: "", XDG_CONFIG_HOME: cwd },
+  });
+  return { status, stdout, stderr };
+}
+
+/** As `import` sees the library: the whole story in five lines, with its types. */
+const CONSUMER = `
+import { boardVariant, connect, flash, fixtureKey, run, Session, signedFixture, startBoard, type FlashResult } from "bootproof";
+const board = await startBoard({ machine: "wasm", variant: "good" });
+const session = await Session.open(async (signal) => connect(await board.connect(), { signal }));
+const key = await fixtureKey("ed25519-1");
+const image = await signedFixture("good-b", "wasm", boardVariant("good"));
+const result: FlashResult = await run(flash(session, image, { keys: [key.publicKey] }));
+// @ts-expect-error an outcome is one of a closed set
+if (result.outcome === "perhaps") process.exit(9);
+console.log(result.outcome, result.version);
+await session.close();
+await board.close();
+`;
+
+const TSCONFIG = {
+  compilerOptions: {
+    module: "NodeNext",
+    moduleResolution: "NodeNext",
+    target: "ES2023",
+    strict: true,
+    skipLibCheck: false,
+    typeRoots: [join(root, "node_modules/@types")],
+    types: ["node"],
+    outDir: "out",
+  },
+  files: ["consumer.ts"],
+};
+
+it("packed and installed in an empty folder, it works: program, emulated board, library, types", () => {
+  const folder = tempFolder();
+  const packed = run(root, "npm", "pack", "--ignore-scripts", "--json", "--pack-destination", folder);
+  expect(packed.status, packed.stderr).toBe(0);
+  const [{ filename, files }] = JSON.parse(packed.stdout) as [
+    { filename: string; files: { path: string }[] },
+  ];
+  const paths = files.map(({ path }) => path);
+  expect(paths).toEqual(
+    expect.arrayContaining(["README.md", "LICENSE", "dist/cli/main.js", "dist/index.d.ts"]),
+  );
+  // What only builds or tests it stays at home.
+  expect(paths.filter((path) => /^(src|test|hil)\/|\.test\.|\.c$|tsconfig/.test(path))).toEqual([]);
+
+  const home = join(folder, "empty");
+  mkdirSync(home);
+  writeFileSync(join(home, "package.json"), '{"name": "consumer", "private": true, "type": "module"}');
+  const installed = run(home, "npm", "install", "--no-audit", "--no-fund", join(folder, filename));
+  expect(installed.status, installed.stderr).toBe(0);
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+  expect(run(home, "npx", "--no-install", "bootproof", "--version").stdout).toBe(`${version}\n`);
+
+  const demo = run(home, "npx", "--no-install", "bootproof", "demo", "-q");
+  expect(demo.status, demo.stderr).toBe(0);
+  expect(demo.stdout).toMatch(/(\d+) of \1 scenes as they should be/);
+
+  writeFileSync(join(home, "consumer.ts"), CONSUMER);
+  writeFileSync(join(home, "tsconfig.json"), JSON.stringify(TSCONFIG));
+  const compiled = run(home, process.execPath, join(root, "node_modules/typescript/bin/tsc"), "-p", ".");
+  expect(compiled.stdout).toBe("");
+  expect(run(home, process.execPath, "out/consumer.js").stdout).toBe("confirmed 2.0.0\n");
+  expect(readdirSync(home)).not.toContain("src");
+  expect(existsSync(join(home, "node_modules/bootproof/firmware-fixtures/manifest.json"))).toBe(true);
+}, 300_000);
