@@ -15,7 +15,6 @@ describe.skipIf(why !== "")(
     let second: RedirPort;
     beforeAll(async () => {
       machine = await UsbMachine.start();
-      console.log(`The machine was up after ${machine.bootMs} ms.`);
       port = new RedirPort(machine, "4");
       second = new RedirPort(machine, "5");
     });

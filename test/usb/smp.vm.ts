@@ -9,7 +9,7 @@ const why = inject("noUsbMachine");
 const TTY = "/dev/serial/by-id/usb-Bootproof_Bootproof_board_LAB-1-if00";
 const DIRECT = `usb:2fe3:0004:LAB-1?interface=${SMP_INTERFACE}`;
 
-describe.skipIf(why !== "")("SMP with a board behind a real USB stack", () => {
+describe.skipIf(why !== "")(`SMP with a board behind a real USB stack${why && `: ${why}`}`, () => {
   let machine: UsbMachine;
   let board: UsbBoard;
   beforeAll(async () => {

@@ -89,6 +89,8 @@ export class UsbMachine {
       );
       await firstLine(agent);
       const bootMs = Math.round(performance.now() - started);
+      // Where boots become slow, this line of a run's output shows it first.
+      process.stdout.write(`The USB machine is up after ${(bootMs / 1000).toFixed(1)} s.\n`);
       return new UsbMachine(parts, await Monitor.greet(monitor), agent, bootMs);
     } catch (error) {
       await qemu.kill();

@@ -9,8 +9,16 @@ declare module "vitest" {
   }
 }
 
+/** All files together take a third of this on a busy computer; more means that something hangs. */
+const HARD_LIMIT_MS = 25 * 60_000;
+
 /** Vitest global set-up: everything a run needs is fetched and built before the first test's clock starts. */
 export default async function setup(project: TestProject): Promise<void> {
+  setTimeout(() => {
+    console.error(`The USB tests did not end within ${HARD_LIMIT_MS / 60_000} minutes.`);
+    // QEMU ends with the process that started it.
+    process.exit(1);
+  }, HARD_LIMIT_MS).unref();
   project.provide("noUsbMachine", await prepare());
 }
 

@@ -35,6 +35,7 @@ export class UsbBoard {
   onReceived: (total: number) => void = () => {};
   readonly #uart: ByteStream;
   #isInserted = false;
+  #restarts = 0;
   #switching: Promise<void> = Promise.resolve();
 
   private constructor(board: Board, uart: ByteStream, port: RedirPort, options: UsbBoardOptions) {
@@ -84,12 +85,12 @@ export class UsbBoard {
     await this.board.close();
   }
 
+  /** A bootloader may reset again before the device was ever back; on the bus that is one absence. */
   async #restart(): Promise<void> {
+    const restart = ++this.#restarts;
     await this.#do(() => this.port.unplug());
-    await this.#do(async () => {
-      await new Promise((resolve) => setTimeout(resolve, RESTART_MS));
-      await this.#appear();
-    });
+    await new Promise((resolve) => setTimeout(resolve, RESTART_MS));
+    if (restart === this.#restarts) await this.#do(() => this.#appear());
   }
 
   async #appear(): Promise<void> {

@@ -22,6 +22,27 @@ export async function exchange(
   }
 }
 
+/** Like {@link exchange}, but listens first: for two ends that speak to each other. */
+export async function send(
+  address: string,
+  hex: string,
+  bytes: number,
+  signal: AbortSignal,
+): Promise<string> {
+  const stream = await open(address, signal);
+  try {
+    const heard: Uint8Array[] = [];
+    for await (const chunk of stream.chunks) {
+      heard.push(chunk);
+      if (Buffer.concat(heard).length >= bytes) break;
+    }
+    await stream.write(Buffer.from(hex, "hex"));
+    return Buffer.concat(heard).toString("hex");
+  } finally {
+    await stream.close();
+  }
+}
+
 /** Opens a pipe and listens until it ends; how it ended. */
 export async function listenToTheEnd(address: string, signal: AbortSignal): Promise<string> {
   const stream = await open(address, signal);

@@ -1,0 +1,33 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { fileAppears } from "../support/usb-vm/eventually.js";
+import { UsbMachine } from "../support/usb-vm/machine.js";
+
+const why = inject("noUsbMachine");
+
+/** The kernel's own serial gadget, on a host controller inside the machine: a CDC-ACM firmware that nobody here wrote. */
+describe.skipIf(why !== "")(`The serial gadget of Linux${why && `: ${why}`}`, () => {
+  let machine: UsbMachine;
+  beforeAll(async () => {
+    machine = await UsbMachine.start();
+    const end = await machine.run(["sh", "-c", "modprobe dummy_hcd && modprobe g_serial use_acm=1"]);
+    expect(end).toMatchObject({ code: 0 });
+    await fileAppears(machine, "/dev/ttyACM0");
+    await fileAppears(machine, "/dev/ttyGS0");
+  });
+  afterAll(() => machine?.stop());
+
+  it.each(["serial:/dev/ttyACM0", "usb:0525:a4a7", "serial:/dev/ttyACM0"])(
+    "speaks with %s",
+    async (address) => {
+      await fileAppears(machine, "/dev/ttyACM0");
+      const text = Buffer.from("any bytes \u0000\u0001\r\n".repeat(150)).toString("hex");
+      const heard = machine.call<string>("serial", "exchange", [
+        "serial:/dev/ttyGS0",
+        "b0a4d0",
+        text.length / 2,
+      ]);
+      expect(await machine.call("serial", "send", [address, text, 3])).toBe("b0a4d0");
+      expect(await heard).toBe(text);
+    },
+  );
+});
