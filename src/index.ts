@@ -25,6 +25,10 @@ export {
 } from "./client/client.js";
 export { type ConnectOptions, connect, identify } from "./client/connect.js";
 export type { TraceRecord, TraceSink } from "./client/trace.js";
+export type { Device, DeviceIdentity, DevicePort, DeviceState } from "./devices/device.js";
+export { type DeviceChange, type ListDevicesOptions, listDevices, watchDevices } from "./devices/list.js";
+export { SelectionError, selectDevice, smpPort } from "./devices/select.js";
+export { Whereabouts } from "./devices/whereabouts.js";
 export { BootproofError } from "./errors.js";
 // The cargo: images and keys. Pure; works in a browser too.
 export type { HashName, KeyType } from "./image/algorithms.js";
@@ -56,6 +60,12 @@ export {
   type Version,
   VersionError,
 } from "./image/version.js";
+export { type PowerConfig, PowerError, type PowerSwitch } from "./power/power.js";
+export { type PowerProof, provePower, type Vitals } from "./power/prove.js";
+export { powerSwitch } from "./power/switch.js";
+export { KNOWN_BOARDS } from "./profiles/boards.js";
+export type { BoardProfile, LineStep } from "./profiles/profile.js";
+export { ProfileError, readProfiles } from "./profiles/read.js";
 // The language: SMP. Pure.
 export { CborError } from "./smp/cbor.js";
 export {
@@ -143,7 +153,18 @@ export {
 export { GATE_CHECKS, type GateCheck, type GateCheckName } from "./workflow/gate.js";
 export { type Groups, listGroups } from "./workflow/groups.js";
 export { knownImages } from "./workflow/known-images.js";
+export { LADDER, type Rung, type RungName } from "./workflow/ladder/rungs.js";
+export type { DirectWriter, PowerSource, Site } from "./workflow/ladder/site.js";
 export { AwayError, staysUp, untilAnswering, type WatchEvent } from "./workflow/reconnect.js";
+export {
+  type RecoverEvent,
+  type RecoverOptions,
+  type RecoverOutcome,
+  type RecoverResult,
+  type RungWords,
+  recover,
+} from "./workflow/recover.js";
+export { RecoveryNumberError, recoveryNumber } from "./workflow/recovery-number.js";
 export { Replay } from "./workflow/replay.js";
 export { run } from "./workflow/run.js";
 export { type OpenClient, Session } from "./workflow/session.js";

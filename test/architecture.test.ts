@@ -48,6 +48,7 @@ const arrows: Record<string, readonly string[]> = {
   ],
   index: [
     "workflow",
+    "power",
     "devices",
     "profiles",
     "client",

@@ -5,6 +5,7 @@ const needed: readonly (readonly [program: string, debianPackage: string])[] = [
   ["qemu-system-arm", "qemu-system-arm"],
   ["socat", "socat"],
   ["ser2net", "ser2net"],
+  ["stm32flash", "stm32flash"],
 ];
 
 /** Judges that nobody here wrote, from PyPI: imgtool checks our images, smpclient speaks to our board. */

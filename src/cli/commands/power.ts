@@ -72,7 +72,8 @@ async function act(action: Action, power: PowerSwitch, scene: Scene): Promise<vo
   if (action === "test") return test(power, scene);
   for (const step of action === "cycle" ? (["off", "on"] as const) : [action]) {
     out.note(power.describe(step));
-    await power[step](signal);
+    // After a cycle's first half the power is given back, interrupted or not.
+    await power[step](action === "cycle" && step === "on" ? undefined : signal);
     if (action === "cycle" && step === "off") {
       // Whatever happens meanwhile, the board gets its power back.
       await delay(scene.options.offFor, undefined, { signal }).catch(() => undefined);
@@ -100,7 +101,7 @@ async function test(power: PowerSwitch, { bench, context }: Scene): Promise<void
 async function vitalsOf({ site, followed }: BenchSite, { config, signal }: Context): Promise<Vitals> {
   const device = followed?.device;
   if (device === undefined || device.isProbe)
-    return { what: "the board's answers", look: (how) => lookBySmp(site, how) };
+    return { what: "the board's SMP server", look: (how) => lookBySmp(site, how) };
   const identity = identityOf(device, await devicesHere(config, signal));
   return {
     what: "its USB device",

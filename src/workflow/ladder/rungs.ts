@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "../../client/client.js";
 import { connect } from "../../client/connect.js";
 import { BootproofError } from "../../errors.js";
@@ -232,11 +233,18 @@ function lineRung(name: "lines" | "touch-1200", fits: (steps: readonly LineStep[
 const OFF_MS = 2000;
 
 async function cyclePower({ site }: Standing, { signal, withinMs }: ClimbOptions): Promise<Climbed> {
-  await site.power!.off(signal);
-  await new Promise((resolve) => setTimeout(resolve, OFF_MS));
-  const caught = catchRecovery(site, { signal, forMs: withinMs });
-  await site.power!.on(signal);
-  return inRecovery(await caught, site, "The board came back without serial recovery, or not at all.");
+  const power = site.power!;
+  await power.off(signal);
+  // Abort only shortens the wait: whatever happens, the board gets its power back.
+  await delay(OFF_MS, undefined, { signal }).catch(() => undefined);
+  const knocking = catchRecovery(site, { signal, forMs: withinMs });
+  const [caught, on] = await Promise.allSettled([knocking, power.on()]);
+  if (caught.status === "rejected") throw caught.reason;
+  if (on.status === "rejected") {
+    await caught.value?.close();
+    throw on.reason;
+  }
+  return inRecovery(caught.value, site, "The board came back without serial recovery, or not at all.");
 }
 
 function writerRung(

@@ -1,0 +1,85 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, onTestFinished, test } from "vitest";
+import { startBoard } from "../../src/board/start.js";
+import { runCli } from "../support/groups-cli.js";
+
+const boot = fileURLToPath(new URL("../../firmware-fixtures/prebuilt/boot.bin", import.meta.url));
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+
+/** A board in QEMU whose power is two command lines: one starts the machine, one kills it. */
+async function bench() {
+  const home = mkdtempSync(join(tmpdir(), "power-cli-"));
+  const flash = join(home, "flash");
+  const pid = join(home, "pid");
+  onTestFinished(() => {
+    if (existsSync(pid)) {
+      try {
+        process.kill(Number(readFileSync(pid, "utf8")), "SIGKILL");
+      } catch {
+        // The last command has killed it already.
+      }
+    }
+    rmSync(home, { recursive: true, force: true });
+  });
+  // The factory leaves keys and an application in the flash file.
+  await (await startBoard({ machine: "qemu", variant: "good", flashFile: flash })).close();
+  const port = await freePort();
+  const qemu = [
+    "qemu-system-arm -M mps2-an385,memory-backend=flash",
+    `-object memory-backend-file,id=flash,size=16M,share=on,mem-path=${flash} -kernel ${boot}`,
+    "-nodefaults -nic none -display none -monitor none",
+    `-chardev socket,id=uart,host=127.0.0.1,port=${port},server=on,wait=off -serial chardev:uart`,
+  ].join(" ");
+  const on = `${qemu} >/dev/null 2>&1 & echo $! > ${pid}`;
+  const off = `kill -9 $(cat ${pid})`;
+  const device = `tcp:127.0.0.1:${port}`;
+  writeFileSync(
+    join(home, ".bootproof.json"),
+    JSON.stringify({
+      boards: {
+        bench: { device, power: { command: { on, off } } },
+        liar: { device, power: { command: { on: "true", off: "true" } } },
+      },
+    }),
+  );
+  return (...args: string[]) => runCli(args, { cwd: home });
+}
+
+test("a board that is killed and started proves its switch; one that is left alone does not", async () => {
+  const run = await bench();
+  expect((await run("power", "on", "-d", "bench")).status).toBe(0);
+  const up = await run("info", "-d", "bench");
+  expect(up.status).toBe(0);
+  const proof = await run("power", "test", "-d", "bench", "--json");
+  expect(proof.err).toMatch(/Before: the board's SMP server.*Gone after.*Back after/s);
+  expect(proof.json()).toMatchObject({ proved: true, seenBy: "the board's SMP server" });
+  const liar = await run("power", "test", "-d", "liar");
+  expect(liar.status).toBe(37);
+  expect(liar.err).toMatch(/switched off, and the board's SMP server is still there/);
+  expect((await run("power", "off", "-d", "bench")).status).toBe(0);
+  expect((await run("info", "-d", "bench")).status).not.toBe(0);
+});
+
+test("a switch by commands needs both, and an action must be one", async () => {
+  const run = await bench();
+  expect((await run("power", "on", "-d", "liar", "--on-command", "true")).status).toBe(2);
+  expect((await run("power", "explode", "-d", "liar")).status).toBe(2);
+});
+
+test("the known boards are shown with a source for each fact", async () => {
+  const { json } = await runCli(["devices", "--profiles", "--json"]);
+  const profiles = json() as { id: string; sources: Record<string, string> }[];
+  expect(profiles.map(({ id }) => id)).toContain("nrf54l15dk");
+  for (const { sources } of profiles) expect(Object.keys(sources).length).toBeGreaterThan(0);
+});
