@@ -28,6 +28,7 @@ export type Need =
   | "signature"
   | "update"
   | "counter"
+  | "lower-version"
   | "trial"
   | "secondary"
   | "programmer"
@@ -65,6 +66,11 @@ export interface Case {
   readonly control?: ControlId;
   /** Cases that must hold before this one means what it says. */
   readonly assumes?: readonly string[];
+  /**
+   * A good image has to be accepted, or harm to be absent: needed to make the picture whole, but a board that checks
+   * nothing passes too. A claim is not shown by such cases alone.
+   */
+  readonly supporting?: boolean;
   /** Part of the quick run. */
   readonly quick?: boolean;
   steps(stand: Stand): Promise<Finding>;
@@ -134,6 +140,7 @@ export function acceptance({ what, make, offer, needs = ["update"], ...row }: Re
     ...row,
     needs: ["secondary", ...needs],
     risk: "secondary slot",
+    supporting: true,
     expected: "It is accepted and runs.",
     async steps(stand) {
       const file = await make(stand.forge, stand);

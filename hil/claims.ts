@@ -17,7 +17,11 @@ export const CLAIMS = {
   },
   compatibility: {
     title: "Firmware for something else does not start",
-    says: "An image that is encrypted for another key, compressed, not bootable, too large or for another image number is refused.",
+    says: "An image that is encrypted for another key, compressed, not bootable or too large is refused.",
+  },
+  "image-number": {
+    title: "Firmware for another slot pair is not taken",
+    says: "An upload for an image number that the board does not have is refused.",
   },
   "load-address": {
     title: "Firmware linked for another place does not start",
@@ -82,6 +86,7 @@ export const IMPLIED_BY_EMULATED: readonly ClaimId[] = [
   "integrity",
   "tlv-allow-list",
   "compatibility",
+  "image-number",
   "upgrade-flag",
   "recovery-entry",
   "power-loss",

@@ -24,6 +24,8 @@ export const NEEDS: Readonly<Record<Need, Test>> = {
     ),
   counter: ({ forge }) =>
     unless(forge.counter !== undefined, "The board's own image carries no security counter."),
+  "lower-version": ({ forge }) =>
+    unless(forge.lowerVersion !== undefined, "The board's own version is 0.0.0: none is lower."),
   trial: ({ hasTrial, mode }) =>
     unless(hasTrial, `A bootloader in mode ${mode ?? "unknown"} has no trial boot.`),
   secondary: ({ home, mode }) =>

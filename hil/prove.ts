@@ -288,6 +288,7 @@ class Run {
       says,
       expected,
       risk,
+      supporting: one.supporting === true,
       ...finding,
       ...(control === undefined ? {} : { control }),
       startedAt,
@@ -302,7 +303,15 @@ class Run {
 }
 
 /** Lacking one of these, a board is of a kind that has no such thing; lacking others, it cannot be judged here. */
-const STRUCTURAL: readonly string[] = ["trial", "two-images", "secondary", "accepted-key", "refused-key"];
+const STRUCTURAL: readonly string[] = [
+  "trial",
+  "two-images",
+  "secondary",
+  "signature",
+  "counter",
+  "accepted-key",
+  "refused-key",
+];
 
 /** An error in the middle of a case says that it could not be judged, and why; faults of ours and Ctrl-C go on. */
 async function guarded(steps: () => Promise<Finding>): Promise<Finding> {

@@ -10,6 +10,8 @@ export interface CaseResult {
   readonly says: string;
   readonly expected: string;
   readonly risk: Risk;
+  /** Does not show its claim by itself. */
+  readonly supporting: boolean;
   readonly verdict: Verdict;
   /** What was seen, or why nothing could be. */
   readonly seen: string;
@@ -68,8 +70,8 @@ export interface ProofReport {
 const VERDICTS: readonly Verdict[] = ["holds", "does-not-hold", "not-supported", "not-judged"];
 
 /**
- * Claims from their cases: one case that does not hold breaks a claim; it holds when at least one case shows that and
- * none the contrary. Claims without cases are left out.
+ * Claims from their cases: one case that does not hold breaks a claim; it holds when at least one case that is not merely
+ * supporting shows that, and none the contrary. Claims without cases are left out.
  */
 export function judgeClaims(cases: readonly CaseResult[]): ClaimResult[] {
   const claims = [...new Set(cases.map(({ claim }) => claim))];
@@ -78,7 +80,15 @@ export function judgeClaims(cases: readonly CaseResult[]): ClaimResult[] {
     const counts = Object.fromEntries(
       VERDICTS.map((verdict) => [verdict, mine.filter((one) => one.verdict === verdict).length]),
     ) as Record<Verdict, number>;
-    const order: readonly Verdict[] = ["does-not-hold", "holds", "not-judged", "not-supported"];
-    return { claim, counts, verdict: order.find((verdict) => counts[verdict] > 0)! };
+    return { claim, counts, verdict: judge(mine) };
   });
+}
+
+function judge(cases: readonly CaseResult[]): Verdict {
+  const telling = cases.filter(({ supporting }) => !supporting);
+  const some = (among: readonly CaseResult[], verdict: Verdict) =>
+    among.some((one) => one.verdict === verdict);
+  if (some(cases, "does-not-hold")) return "does-not-hold";
+  if (some(telling, "holds")) return "holds";
+  return some(telling, "not-judged") || telling.length === 0 ? "not-judged" : "not-supported";
 }

@@ -138,7 +138,7 @@ const TOLD: readonly { readonly fate: Fate; readonly line: RegExp }[] = [
   { fate: "refused", line: /Removing image \d+ slot 1 from flash/ },
   { fate: "refused", line: /boot: image \d+ slot 1: (verify-failed|downgrade-refused|dependency)/ },
   { fate: "started", line: /boot: image \d+ slot 0: (swapped|reverted)/ },
-  { fate: "started", line: /Starting swap using|Swap type: (test|perm)$/ },
+  { fate: "started", line: /Starting swap using/ },
 ];
 
 const REFUSALS: readonly string[] = ["verify-failed", "downgrade-refused", "dependency"];
@@ -156,6 +156,8 @@ export interface Offer {
   readonly lines: readonly LogLine[];
   /** The board decides by version between two slots that both may run. */
   readonly picksByVersion: boolean;
+  /** The log told of it when the control was swapped in, so its silence means something. */
+  readonly logTellsSwaps: boolean;
 }
 
 /**
@@ -183,8 +185,16 @@ export function fateOf(offer: Offer): { fate: Fate; shows: string } {
       fate: "refused",
       shows: "the image that ran before still runs, and the slot it was in reads empty",
     };
-  if (isBack && after.reportsTrust && !held!.flags.includes("pending"))
-    return { fate: "passed-over", shows: "its request is gone, and the bootloader reports no swap" };
+  if (isBack && after.reportsTrust)
+    return {
+      fate: "passed-over",
+      shows: "what ran before still runs, and the bootloader, which reports swaps, reports none",
+    };
+  if (isBack && offer.logTellsSwaps)
+    return {
+      fate: "passed-over",
+      shows: "what ran before still runs, and the log, which tells of swaps, tells of none",
+    };
   if (isBack && offer.picksByVersion)
     return {
       fate: "passed-over",
@@ -219,6 +229,11 @@ export function newEvents(before: Sight, after: Sight): readonly BootEvent[] {
       return after.events.slice(kept.length);
   }
   return after.events;
+}
+
+/** Whether a log told that an image was swapped in. */
+export function tellsOfSwap(lines: readonly LogLine[]): boolean {
+  return TOLD.some(({ fate, line }) => fate === "started" && lines.some(({ text }) => line.test(text)));
 }
 
 export function wordsOf({ type, image, slot, reason, value }: BootEvent): string {

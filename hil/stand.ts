@@ -5,6 +5,7 @@ import {
   type ByteStream,
   type Client,
   connect,
+  DeviceError,
   identify,
   imageErase,
   imageList,
@@ -37,6 +38,7 @@ import {
   type SlotPicture,
   sightOf,
   silentSight,
+  tellsOfSwap,
 } from "./sight.js";
 import { Strategy } from "./strategy.js";
 
@@ -95,6 +97,9 @@ export interface OfferOptions {
 
 /** Emulated boards answer in a moment or never. */
 const EMULATED_SILENCE_MS = 5000;
+/** How long a machine that was just started is left alone, and how often it is started anew when it is deaf. */
+const FIRST_WORD_MS = 800;
+const MOST_STARTS = 4;
 /** Their watchdogs bite after one or two seconds. */
 const EMULATED_PATIENCE_MS = 3000;
 const MODE_NAMES: Readonly<Record<string, BootMode>> = {
@@ -129,6 +134,9 @@ export class Stand {
   #recoveryProblem: string | undefined = "Serial recovery was not tried.";
   #factory: Uint8Array | undefined;
   #dirty = true;
+  /** Found out by asking for an image: the board knows no such request. */
+  #picksByVersion = false;
+  #logTellsSwaps = false;
   /** Wraps the SMP line: how link trouble is made. */
   #tamper: ((stream: ByteStream) => ByteStream) | undefined;
 
@@ -179,7 +187,7 @@ export class Stand {
   }
 
   get picksByVersion(): boolean {
-    return this.mode === "direct-xip" || this.mode === "ram-load";
+    return this.#picksByVersion || this.mode === "direct-xip" || this.mode === "ram-load";
   }
 
   get canProgram(): boolean {
@@ -224,7 +232,7 @@ export class Stand {
   async open(): Promise<Sight> {
     await this.board.powerOff().catch(unlessUnable);
     const start = await this.#switchOn();
-    this.#session = await Session.open((signal) => this.#connect(signal), this.signal);
+    this.#session = await this.#firstSession();
     this.#home = await this.look("at the start");
     this.strategy.arrived(this.#home.state === "recovery" ? "recovery" : "app");
     if (start !== "unknown" && start !== this.#home.state)
@@ -285,10 +293,8 @@ export class Stand {
       const glance = await this.bootAndGlance();
       if (glance.hash === this.home.running?.hash) return this.#isHome(this.home);
     } else if (this.board.can.has("forgets")) {
-      await this.board.powerOff();
       this.strategy.mended("off");
-      await this.#switchOn();
-      await this.session.reopen(this.signal);
+      await this.#anew();
     } else {
       await this.#walkHome();
     }
@@ -330,7 +336,6 @@ export class Stand {
       await this.board.powerOff();
       await this.board.powerOn();
       await this.#untilStarted(this.#bootFrom);
-      if (this.board.can.has("forgets")) await this.session.reopen(this.signal);
     } else if (this.board.can.has("reset")) {
       await this.board.reset();
       await this.#untilStarted(this.#bootFrom);
@@ -429,7 +434,19 @@ export class Stand {
     const lines = this.board.log.since(this.#bootFrom);
     const events = newEvents(this.#beforeBoot ?? before, after);
     const { picksByVersion } = this;
-    const fate = fateOf({ before, after, hash: imageHashOf(file), image, events, lines, picksByVersion });
+    const logTellsSwaps = this.#logTellsSwaps;
+    const offer = {
+      before,
+      after,
+      hash: imageHashOf(file),
+      image,
+      events,
+      lines,
+      picksByVersion,
+      logTellsSwaps,
+    };
+    const fate = fateOf(offer);
+    if (fate.fate === "started" && tellsOfSwap(lines)) this.#logTellsSwaps = true;
     this.note(`${fate.fate}: ${fate.shows}`);
     return { ...fate, sight: after };
   }
@@ -460,7 +477,7 @@ export class Stand {
     } catch (error) {
       if (!(error instanceof BootproofError) || isLost(error)) throw error;
       this.note(`the board's server refused: ${error.message}`);
-      return error.message;
+      return error.message.replace(/\.$/, "");
     }
   }
 
@@ -469,11 +486,15 @@ export class Stand {
     if (this.picksByVersion) return;
     const hash = imageHashOf(file);
     if (hash === undefined) throw new NotJudged("The image has no hash by which it could be asked for.");
-    await this.client.send(
-      imageMark,
-      { hash: Uint8Array.from(Buffer.from(hash, "hex")), confirm: permanent },
-      { signal: this.signal },
-    );
+    const request = { hash: Uint8Array.from(Buffer.from(hash, "hex")), confirm: permanent };
+    try {
+      await this.client.send(imageMark, request, { signal: this.signal });
+    } catch (error) {
+      if (!(error instanceof DeviceError && error.rcName === "ENOTSUP")) throw error;
+      this.#picksByVersion = true;
+      this.note("the board has no such request: it decides by version what to start");
+      return;
+    }
     this.note(permanent ? "asked for it for good" : "asked for one trial boot");
   }
 
@@ -522,6 +543,28 @@ export class Stand {
     return this.#told;
   }
 
+  /** An emulated machine that was asked too early may be deaf until its next start; it gets some. */
+  async #firstSession(): Promise<Session> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await Session.open((signal) => this.#connect(signal), this.signal);
+      } catch (error) {
+        if (!this.board.can.has("forgets") || tries === MOST_STARTS || !(error instanceof RequestTimeout))
+          throw error;
+        await this.board.powerOff();
+        await this.board.powerOn();
+      }
+    }
+  }
+
+  /** Off and on, and reached again, for boards that forget everything meanwhile. */
+  async #anew(): Promise<void> {
+    await this.board.powerOff();
+    await this.board.powerOn();
+    await this.#session?.close();
+    this.#session = await this.#firstSession();
+  }
+
   /** A restart that is asked for over SMP, and waited for. */
   async #askRestart(how: { bootMode?: number }): Promise<void> {
     try {
@@ -547,6 +590,8 @@ export class Stand {
 
   async #connect(signal: AbortSignal | undefined): Promise<Client> {
     const stream = await this.board.open(signal);
+    // Bytes that reach a UART while its driver sets it up can make it deaf until the next reset (emulated nRF51).
+    if (this.board.can.has("forgets")) await delay(FIRST_WORD_MS, undefined, { signal });
     return connect(this.#tamper?.(stream) ?? stream, {
       signal,
       ...(this.canProgram ? { timeoutMs: this.#tamper ? 250 : 1000, probeTimeoutMs: 300, probes: 8 } : {}),

@@ -13,7 +13,7 @@ export const authenticity: readonly Case[] = [
     claim,
     says: "An image with a right hash and no signature does not start.",
     what: "an unsigned image",
-    needs: ["key", "signature"],
+    needs: ["key"],
     quick: true,
     make: (forge) => forge.make({ key: "none" }),
   }),

@@ -32,7 +32,7 @@ export const compatibility: readonly Case[] = [
   }),
   {
     id: "compatibility/image-number",
-    claim: "compatibility",
+    claim: "image-number",
     says: "An upload for an image number that the board does not have is refused.",
     needs: ["secondary", "update"],
     risk: "secondary slot",

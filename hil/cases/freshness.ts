@@ -17,17 +17,20 @@ export const freshness: readonly Case[] = [
     quick: true,
     make: (forge) => forge.make({ counter: lower(forge.counter) }),
   }),
-  refusal({
+  {
     id: "freshness/missing-counter",
     claim,
     says: "A validly signed image without a security counter does not start.",
-    what: "a higher version without a security counter",
-    needs,
+    needs: ["secondary", "key"],
+    risk: "secondary slot",
+    control: "update",
+    expected: "It is refused: the image that ran before still runs, and the board shows the refusal.",
     quick: true,
-    make: (forge) => forge.make({ counter: null }),
-  }),
+    steps: missingCounter,
+  },
   {
     id: "freshness/equal-counter",
+    supporting: true,
     claim,
     says: "An equal security counter is accepted and writes nothing.",
     needs: ["secondary", ...needs],
@@ -115,9 +118,9 @@ export const freshness: readonly Case[] = [
     claim: "anti-rollback-version",
     says: "A lower version with an equal security counter does not start.",
     what: "a lower version, the security counter equal",
-    needs: ["key"],
+    needs: ["key", "lower-version"],
     quick: true,
-    make: (forge) => forge.make({ version: forge.lowerVersion ?? "0.0.0" }),
+    make: (forge) => forge.make({ version: forge.lowerVersion! }),
   }),
   acceptance({
     id: "freshness/equal-version",
@@ -131,12 +134,28 @@ export const freshness: readonly Case[] = [
     id: "freshness/upgrade-flag",
     claim: "upgrade-flag",
     says: "An upload with the upgrade flag is refused unless the version is higher; a plain upload is not.",
-    needs: ["secondary", "key"],
+    needs: ["secondary", "key", "lower-version"],
     risk: "secondary slot",
     expected: "With the flag the lower version is refused at its first chunk, without it taken.",
     steps: upgradeFlag,
   },
 ];
+
+const withoutCounter = refusal({
+  id: "freshness/missing-counter",
+  claim,
+  says: "",
+  what: "a higher version without a security counter",
+  make: (forge) => forge.make({ counter: null }),
+});
+
+async function missingCounter(stand: Stand) {
+  if (stand.forge.counter === undefined)
+    return fails(
+      "The image that runs carries no security counter itself, and the board starts it: it asks for none.",
+    );
+  return withoutCounter.steps(stand);
+}
 
 function lower(counter: number | undefined): number {
   return Math.max(0, (counter ?? 0) - 1);
@@ -252,8 +271,7 @@ async function neverBack(stand: Stand) {
 }
 
 async function upgradeFlag(stand: Stand) {
-  const { lowerVersion } = stand.forge;
-  if (lowerVersion === undefined) return unjudged("The board's own version is 0.0.0: none is lower.");
+  const lowerVersion = stand.forge.lowerVersion!;
   const old = await stand.forge.make({ version: lowerVersion });
   const flagged = await stand.send(old, {
     what: `version ${lowerVersion}, with the upgrade flag`,

@@ -106,6 +106,7 @@ export const integrity: readonly Case[] = [
   ),
   {
     id: "integrity/trailing-garbage",
+    supporting: true,
     claim,
     says: "Bytes behind the end of an image change nothing about what starts.",
     needs: ["secondary", "update"],

@@ -8,6 +8,7 @@ const claim = "signature";
 export const rotation: readonly Case[] = [
   {
     id: "rotation/accepted-keys",
+    supporting: true,
     claim,
     says: "Every key that the bench file calls accepted is.",
     needs: ["secondary", "key", "accepted-key"],

@@ -1,0 +1,15 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  resolve: { alias: { bootproof: fileURLToPath(new URL("../src/index.ts", import.meta.url)) } },
+  test: {
+    root: fileURLToPath(new URL("..", import.meta.url)),
+    include: ["hil/*.hil.ts"],
+    globalSetup: ["test/support/system-packages.ts"],
+    reporters: ["default", "./test/support/reporter.ts"],
+    // A case takes as long as its board does; the board's own deadlines say when it has hung.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+  },
+});

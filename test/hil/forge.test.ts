@@ -1,0 +1,89 @@
+import { boardVariant, fixtureKey, generateKey, parseImage, signedFixture, verifyImage } from "bootproof";
+import fc from "fast-check";
+import { beforeAll, describe, expect, it } from "vitest";
+import {
+  appendUnprotected,
+  compressedWithWrongHash,
+  Forge,
+  flipBit,
+  overflowTlv,
+  rehash,
+  SMALLEST_GROWTH,
+  signatureAt,
+  withSignatureOf,
+} from "../../hil/forge.js";
+
+/** The library's own verdict says what each made image is. */
+async function verdict(forge: Forge, file: Uint8Array): Promise<string[]> {
+  const { checks } = await verifyImage(file, { keys: [forge.key!.publicKey], toBoot: true });
+  return checks.filter(({ result }) => result === "fail").map(({ name }) => name);
+}
+
+describe.each(["good", "p256", "rsa2048"])("images made for the variant %s", (id) => {
+  let forge: Forge;
+  beforeAll(async () => {
+    const variant = boardVariant(id);
+    const base = await signedFixture("good-a", "wasm", variant, { version: "2.1.0", counter: 5 });
+    forge = new Forge({ base, key: await fixtureKey(variant.keys[0]!) });
+  });
+
+  it("a good update verifies, and differs from the base in its version", async () => {
+    const file = await forge.update();
+    expect(await verdict(forge, file)).toEqual([]);
+    const image = parseImage(file);
+    expect(image.version).toMatchObject({ major: 3, minor: 1 });
+    expect(image.securityCounter).toBe(5);
+    expect(image.body).toEqual(forge.base.body);
+  });
+
+  it("bad ones fail for the reason they were made for", async () => {
+    const good = await forge.update();
+    expect(await verdict(forge, flipBit(good, good.length >> 1))).toContain("hash");
+    expect(await verdict(forge, rehash(flipBit(good, good.length >> 1)))).toEqual(["signature"]);
+    expect(await verdict(forge, flipBit(good, signatureAt(good) + 8))).toEqual(["signature"]);
+    expect(await verdict(forge, withSignatureOf(good, forge.baseFile))).toEqual(["signature"]);
+    expect(await verdict(forge, await forge.make({ key: "none" }))).toEqual(["signature"]);
+    expect(await verdict(forge, await forge.make({ key: await generateKey(forge.key!.type) }))).toEqual([
+      "signature",
+    ]);
+    expect(await verdict(forge, overflowTlv(good))).toContain("structure");
+  });
+
+  it("a compressed one with a wrong inner hash has a good signature", async () => {
+    const file = await compressedWithWrongHash(forge);
+    const { checks } = await verifyImage(file, { keys: [forge.key!.publicKey] });
+    expect(checks.find(({ name }) => name === "signature")?.result).toBe("pass");
+    expect(parseImage(file).header.flags & 0x400).toBe(0x400);
+  });
+
+  it("a TLV appended outside leaves hash and signature good", async () => {
+    const file = appendUnprotected(await forge.update(), 0x50, new Uint8Array(4));
+    const { checks } = await verifyImage(file, { keys: [forge.key!.publicKey] });
+    expect(checks.find(({ name }) => name === "signature")?.result).toBe("pass");
+    expect(parseImage(file).tlvs.at(-1)?.type).toBe(0x50);
+  });
+});
+
+it("a body of any size is still a WebAssembly module", async () => {
+  const variant = boardVariant("good");
+  const forge = new Forge({ base: await signedFixture("good-a", "wasm", variant), key: "none" });
+  const wasm = (globalThis as unknown as { WebAssembly: { validate(bytes: Uint8Array): boolean } })
+    .WebAssembly;
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: SMALLEST_GROWTH, max: 100_000 }), async (grow) => {
+      const { body } = parseImage(await forge.make({ grow }));
+      expect(body.length).toBe(forge.base.body.length + grow);
+      expect(wasm.validate(body)).toBe(true);
+    }),
+    { numRuns: 20 },
+  );
+});
+
+it("without a key only damage can be made, and only of a second image", async () => {
+  const base = await signedFixture("good-a", "wasm", boardVariant("good"));
+  const forge = new Forge({ base });
+  await expect(forge.update()).rejects.toMatchObject({ code: "no-update" });
+  await expect(forge.make({})).rejects.toMatchObject({ code: "no-key" });
+  const update = await signedFixture("good-b", "wasm", boardVariant("good"));
+  expect(await new Forge({ base, update }).update()).toEqual(update);
+});
