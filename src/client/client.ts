@@ -2,7 +2,16 @@ import type { AnyCommand, Command } from "../smp/command.js";
 import { consoleFraming } from "../smp/framing/console.js";
 import { datagramFraming } from "../smp/framing/datagram.js";
 import type { Framing } from "../smp/framing/framing.js";
-import { answers, decodeHeader, type Header, MessageError, OPS, type SmpVersion } from "../smp/header.js";
+import {
+  answers,
+  decodeHeader,
+  type Header,
+  joinMessage,
+  MessageError,
+  OPS,
+  readMessage,
+  type SmpVersion,
+} from "../smp/header.js";
 import { decodeResponse, encodeRequest } from "../smp/message.js";
 import { type ByteStream, TransportError } from "../transport/transport.js";
 import type { Ear } from "./ear.js";
@@ -215,6 +224,27 @@ export class Client {
     // Whoever posted may have given up waiting.
     answer.catch(() => {});
     return { seq, answer };
+  }
+
+  /**
+   * Passes on a message that somebody else made, with a number of ours, and gives back the answer with his. One try, beside
+   * whatever else was posted. Throws {@link RequestTimeout}, `TransportError`, `MessageError` when it is no request.
+   */
+  async relay(message: Uint8Array, options: PostOptions = {}): Promise<Uint8Array> {
+    const { signal, timeoutMs = this.timeoutMs, linePauseMs = 0 } = options;
+    const { header, payload } = readMessage(message);
+    const done = await this.#turns.shared(signal);
+    try {
+      const ours = joinMessage({ ...header, seq: this.#freeSeq() }, payload);
+      const command = `group ${header.group} command ${header.id}`;
+      const { ear } = this.#link;
+      const answer = await this.#attempt(command, ours, { ear, timeoutMs, linePauseMs, signal });
+      if (!answer) throw new RequestTimeout(this.name, { command, attempts: 1, timeoutMs }, ear);
+      const heard = readMessage(answer);
+      return joinMessage({ ...heard.header, seq: header.seq }, heard.payload);
+    } finally {
+      done();
+    }
   }
 
   /** Resolves when the device has fallen silent; see {@link Link.quiet}. */

@@ -25,7 +25,12 @@ export interface PortAddress extends FramingOption, LineOptions {
   readonly usbInterface?: number;
 }
 
-export interface TcpAddress extends FramingOption {
+/** What a bridge on another machine wants to hear first. */
+export interface TokenOption {
+  readonly token?: string;
+}
+
+export interface TcpAddress extends FramingOption, TokenOption {
   readonly kind: "tcp";
   readonly host: string;
   readonly port: number;
@@ -51,7 +56,7 @@ export interface UsbAddress extends FramingOption, LineOptions {
 }
 
 /** Datagrams. */
-export interface UdpAddress {
+export interface UdpAddress extends TokenOption {
   readonly kind: "udp";
   readonly host: string;
   readonly port: number;
@@ -100,11 +105,12 @@ const SCHEMES: Readonly<Record<string, Scheme>> = {
   },
   tcp: {
     form: "tcp:HOST:PORT",
-    options: ["framing"],
+    options: ["framing", "token"],
     read: (body, options, text) => ({
       kind: "tcp",
       ...readHost("tcp", body, text),
       ...readFraming(options, text),
+      ...given("token", options.get("token")),
     }),
   },
   rfc2217: {
@@ -123,8 +129,12 @@ const SCHEMES: Readonly<Record<string, Scheme>> = {
   },
   udp: {
     form: "udp:HOST:PORT",
-    options: [],
-    read: (body, _options, text) => ({ kind: "udp", ...readHost("udp", body, text) }),
+    options: ["token"],
+    read: (body, options, text) => ({
+      kind: "udp",
+      ...readHost("udp", body, text),
+      ...given("token", options.get("token")),
+    }),
   },
   wasm: {
     form: "wasm:VARIANT?flash=FILE",
@@ -167,13 +177,13 @@ export function formatAddress(address: Address): string {
     case "port":
       return `port:${address.selector}${lineQuery(address)}`;
     case "tcp":
-      return `tcp:${formatHost(address)}${address.framing ? `?framing=${address.framing}` : ""}`;
+      return `tcp:${formatHost(address)}${query(address, ["framing", "token"])}`;
     case "rfc2217":
       return `rfc2217:${formatHost(address)}${lineQuery(address)}`;
     case "usb":
       return formatUsb(address);
     case "udp":
-      return `udp:${formatHost(address)}`;
+      return `udp:${formatHost(address)}${query(address, ["token"])}`;
     case "wasm":
     case "qemu":
       return `${address.kind}:${address.variant}${address.flash === undefined ? "" : `?flash=${address.flash}`}`;
@@ -204,7 +214,7 @@ export async function openStream(
     }
     case "tcp": {
       const { openTcp } = await import("./tcp.js");
-      return openTcp(address.host, address.port, options);
+      return withToken(await openTcp(address.host, address.port, options), address);
     }
     case "rfc2217": {
       const { openRfc2217 } = await import("./rfc2217.js");
@@ -216,9 +226,21 @@ export async function openStream(
     }
     case "udp": {
       const { openUdp } = await import("./udp.js");
-      return openUdp(address.host, address.port, options);
+      return withToken(await openUdp(address.host, address.port, options), address);
     }
   }
+}
+
+/** Says the token, when there is one, in a line or a datagram of its own. */
+async function withToken(stream: ByteStream, { token }: TokenOption): Promise<ByteStream> {
+  if (token !== undefined) await stream.write(new TextEncoder().encode(`${token}\n`));
+  return stream;
+}
+
+/** The options that are there, in this order. */
+function query<K extends string>(address: { readonly [key in K]?: string }, names: readonly K[]): string {
+  const options = names.flatMap((name) => (address[name] === undefined ? [] : `${name}=${address[name]}`));
+  return options.length > 0 ? `?${options.join("&")}` : "";
 }
 
 function lineQuery(line: FramingOption & LineOptions & { readonly usbInterface?: number }): string {

@@ -1,5 +1,6 @@
-import { connect, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { ChunkQueue } from "./chunk-queue.js";
+import { type Listener, listening, listenProblem } from "./listener.js";
 import { type ByteStream, TransportError, type TransportErrorCode } from "./transport.js";
 
 export interface TcpOptions {
@@ -56,6 +57,41 @@ export async function openTcp(host: string, port: number, options: TcpOptions = 
   }
   return new TcpStream(name, socket);
 }
+
+/**
+ * Waits for others to connect, and hands each connection over as a pipe. `port` 0 takes a free one. Throws
+ * {@link TransportError} `busy` when the port is taken.
+ */
+export async function listenTcp(
+  host: string,
+  port: number,
+  onPipe: (pipe: ByteStream) => void,
+): Promise<Listener> {
+  const pipes = new Set<TcpStream>();
+  const server = createServer({ noDelay: true }, (socket) => {
+    const pipe = new TcpStream(`${socket.remoteAddress}:${socket.remotePort}`, socket);
+    pipes.add(pipe);
+    socket.once("close", () => pipes.delete(pipe));
+    onPipe(pipe);
+  });
+  server.maxConnections = MOST_CONNECTIONS;
+  await listening((done, fail) => server.once("error", fail).listen(port, host, done)).catch(
+    (error: Error) => {
+      throw listenProblem(host, port, error);
+    },
+  );
+  const address = server.address();
+  return {
+    host,
+    port: typeof address === "object" && address ? address.port : port,
+    close: async () => {
+      server.close();
+      await Promise.all([...pipes].map((pipe) => pipe.close()));
+    },
+  };
+}
+
+const MOST_CONNECTIONS = 32;
 
 function connected(
   socket: Socket,

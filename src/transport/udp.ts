@@ -1,6 +1,7 @@
-import { createSocket, type Socket } from "node:dgram";
+import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { ChunkQueue } from "./chunk-queue.js";
+import { type Listener, listening, listenProblem } from "./listener.js";
 import { type ByteStream, TransportError } from "./transport.js";
 
 /** What an Ethernet frame of 1500 bytes leaves for data after the headers of IP and UDP; smpclient reckons the same. */
@@ -28,6 +29,80 @@ export async function openUdp(host: string, port: number, options: UdpOptions = 
   } catch (error) {
     socket.close();
     throw error;
+  }
+}
+
+/** Senders that are kept apart; the one that was silent for longest makes room. */
+const MOST_SENDERS = 64;
+
+/**
+ * Takes datagrams from anybody, and hands each sender over as a pipe of its own when it is first heard. `port` 0 takes a
+ * free one. Throws {@link TransportError} `busy` when the port is taken.
+ */
+export async function listenUdp(
+  host: string,
+  port: number,
+  onPipe: (pipe: ByteStream) => void,
+): Promise<Listener> {
+  const family = host.includes(":") ? 6 : 4;
+  const socket = createSocket({ type: family === 6 ? "udp6" : "udp4" });
+  const senders = new Map<string, SenderStream>();
+  socket.on("message", (datagram, from) => {
+    const name = `${from.address}:${from.port}`;
+    const known = senders.get(name);
+    const sender = known ?? new SenderStream(name, socket, from, MAX_DATAGRAM[family]);
+    // Last in the map is heard last.
+    senders.delete(name);
+    senders.set(name, sender);
+    for (const [oldest, stream] of [...senders].slice(0, -MOST_SENDERS)) {
+      senders.delete(oldest);
+      void stream.close();
+    }
+    sender.chunks.push(datagram);
+    if (!known) onPipe(sender);
+  });
+  await listening((done, fail) => socket.once("error", fail).bind(port, host, done)).catch((error: Error) => {
+    socket.close();
+    throw listenProblem(host, port, error);
+  });
+  // That an answer could not be delivered is the sender's loss.
+  socket.removeAllListeners("error").on("error", () => {});
+  return {
+    host,
+    port: socket.address().port,
+    close: async () => {
+      await Promise.all([...senders.values()].map((sender) => sender.close()));
+      socket.close();
+    },
+  };
+}
+
+/** One sender of datagrams to a port of ours. */
+class SenderStream implements ByteStream {
+  readonly name: string;
+  readonly chunks = new ChunkQueue();
+  readonly maxDatagram: number;
+  readonly #socket: Socket;
+  readonly #to: RemoteInfo;
+  #closed = false;
+
+  constructor(name: string, socket: Socket, to: RemoteInfo, maxDatagram: number) {
+    this.name = name;
+    this.maxDatagram = maxDatagram;
+    this.#socket = socket;
+    this.#to = to;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.#closed) return;
+    await new Promise<void>((resolve) => {
+      this.#socket.send(bytes, this.#to.port, this.#to.address, () => resolve());
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.chunks.end();
   }
 }
 

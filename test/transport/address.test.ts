@@ -69,6 +69,14 @@ const GOOD: { text: string; address: Address; written?: string }[] = [
     address: { kind: "rfc2217", host: "bench", port: 2217, baudRate: 9600, dtr: false },
   },
   { text: "udp:192.0.2.7:1337", address: { kind: "udp", host: "192.0.2.7", port: 1337 } },
+  {
+    text: "tcp:127.0.0.1:1337?framing=raw&token=s3cret",
+    address: { kind: "tcp", host: "127.0.0.1", port: 1337, framing: "raw", token: "s3cret" },
+  },
+  {
+    text: "udp:bench:1337?token=s3cret",
+    address: { kind: "udp", host: "bench", port: 1337, token: "s3cret" },
+  },
   { text: "udp:[2001:db8::7]:1337", address: { kind: "udp", host: "2001:db8::7", port: 1337 } },
   { text: "wasm:swap", address: { kind: "wasm", variant: "swap" } },
   {
@@ -108,7 +116,7 @@ const BAD: { text: string; says: RegExp }[] = [
   { text: "tcp:localhost:5000?framing=slip", says: /framing is "console" or "raw", not "slip".*found out/ },
   { text: "port:SN1?interface=x", says: /interface "x" is not a number from 0 to 255/ },
   { text: "udp:192.0.2.7", says: /Write udp:HOST:PORT/ },
-  { text: "udp:192.0.2.7:1337?framing=raw", says: /takes no options/ },
+  { text: "udp:192.0.2.7:1337?framing=raw", says: /no option "framing".*Known here: token/ },
   { text: "rfc2217:bench", says: /Write rfc2217:HOST:PORT/ },
   { text: "wasm:swap?ram=1", says: /Known here: flash/ },
 ];

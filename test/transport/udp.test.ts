@@ -18,7 +18,7 @@ async function peer(
     answer(datagram, (bytes) => socket.send(bytes, from.port, from.address), from),
   );
   await new Promise<void>((resolve) => socket.bind(0, host, resolve));
-  open.push(() => socket.close());
+  open.push(() => void socket.close());
   return { port: socket.address().port, socket };
 }
 

@@ -1,0 +1,185 @@
+import { spawn, spawnSync } from "node:child_process";
+import { connect as connectSocket } from "node:net";
+import { afterEach, describe, expect, test } from "vitest";
+import { boardVariant, signedFixture } from "../../src/board/catalog.js";
+import { slotOffset } from "../../src/board/layout.js";
+import { startBoard } from "../../src/board/start.js";
+import { connect } from "../../src/client/connect.js";
+import { Relay } from "../../src/client/relay.js";
+import { rawFraming } from "../../src/smp/framing/raw.js";
+import { imageList } from "../../src/smp/groups/image.js";
+import { osEcho, osParams } from "../../src/smp/groups/os.js";
+import { isPipe, openStream, parseAddress } from "../../src/transport/address.js";
+import { listenTcp } from "../../src/transport/tcp.js";
+import type { TransportError } from "../../src/transport/transport.js";
+import { listenUdp } from "../../src/transport/udp.js";
+import { run } from "../../src/workflow/run.js";
+import { Session } from "../../src/workflow/session.js";
+import { upload } from "../../src/workflow/upload.js";
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+/** A board, and a bridge to it on free ports of this machine. */
+async function bridge(
+  token?: string,
+  udpAt: { host: string; port: number } = { host: "127.0.0.1", port: 0 },
+) {
+  const board = await startBoard({ machine: "wasm", variant: "good" });
+  closing.push(() => board.close());
+  const client = await connect(await board.connect());
+  closing.push(() => client.close());
+  const lost: TransportError[] = [];
+  const relay = new Relay(client, (error) => lost.push(error));
+  const ends: string[] = [];
+  const serve = (pipe: Parameters<Relay["serve"]>[0]) =>
+    void relay.serve(pipe, { token }).then((end) => ends.push(end));
+  const tcp = await listenTcp("127.0.0.1", 0, serve);
+  closing.push(() => tcp.close());
+  const udp = await listenUdp(udpAt.host, udpAt.port, serve);
+  closing.push(() => udp.close());
+  return { board, client, tcp: tcp.port, udp: udp.port, ends, lost };
+}
+
+async function guest(address: string) {
+  const pipe = parseAddress(address);
+  if (!isPipe(pipe)) throw new Error(address);
+  const framing = "framing" in pipe && pipe.framing === "raw" ? rawFraming : undefined;
+  const client = await connect(await openStream(pipe), { framing, probeTimeoutMs: 2000 });
+  closing.push(() => client.close());
+  return client;
+}
+
+test("guests by UDP, console and raw framing speak to one board at the same time, each hears his own", async () => {
+  const { tcp, udp } = await bridge();
+  const guests = await Promise.all([
+    guest(`udp:127.0.0.1:${udp}`),
+    guest(`udp:127.0.0.1:${udp}`),
+    guest(`tcp:127.0.0.1:${tcp}`),
+    guest(`tcp:127.0.0.1:${tcp}?framing=raw`),
+  ]);
+  const talk = async (client: (typeof guests)[number], name: number) => {
+    for (let n = 0; n < 30; n++) {
+      const d = `guest ${name} says ${n}`;
+      expect(await client.send(osEcho, { d })).toEqual({ r: d });
+    }
+  };
+  await Promise.all(guests.map(talk));
+  expect(guests.map((client) => client.framing.name)).toEqual(["datagram", "datagram", "console", "raw"]);
+});
+
+test("each is told of a buffer that holds in his own framing, and can fill it", async () => {
+  const { client, tcp, udp } = await bridge();
+  for (const address of [
+    `udp:127.0.0.1:${udp}`,
+    `tcp:127.0.0.1:${tcp}`,
+    `tcp:127.0.0.1:${tcp}?framing=raw`,
+  ]) {
+    const one = await guest(address);
+    expect(one.largestMessage).toBe(client.largestMessage);
+    const d = "x".repeat(one.largestMessage - 8 - 1 - 2 - 3);
+    expect(await one.send(osEcho, { d })).toEqual({ r: d });
+  }
+  expect((await client.send(osParams, {})).buf_size).toBe(1024);
+});
+
+test("an upload by UDP arrives byte for byte while another guest asks", async () => {
+  const { board, tcp, udp } = await bridge();
+  const other = await guest(`tcp:127.0.0.1:${tcp}`);
+  const session = await Session.open(() => guest(`udp:127.0.0.1:${udp}`));
+  const file = await signedFixture("good-b", "wasm", boardVariant("good"));
+  let asked = 0;
+  await run(upload(session, file), () => {
+    void other.send(imageList, {}).then(
+      () => asked++,
+      () => {},
+    );
+  });
+  expect(asked).toBeGreaterThan(0);
+  expect(Buffer.compare(board.readFlash(slotOffset(0, 1), file.length), file)).toBe(0);
+});
+
+describe("with a token", () => {
+  const TOKEN = "0123456789abcdef";
+
+  test.each(["tcp", "udp"] as const)("a guest by %s who says it is served", async (kind) => {
+    const on = await bridge(TOKEN);
+    const one = await guest(`${kind}:127.0.0.1:${on[kind]}?token=${TOKEN}`);
+    expect(await one.send(osEcho, { d: "in" })).toEqual({ r: "in" });
+  });
+
+  test.each([
+    ["a wrong one", `${TOKEN.slice(0, -1)}x\n`],
+    ["the beginning of it", `${TOKEN.slice(0, 8)}\n`],
+    ["more than it", `${TOKEN}0\n`],
+    ["none, but a request", "\u0006\u0009AAsIAAABAAABBqBEIw==\n"],
+    ["a line that does not end", "x".repeat(5000)],
+  ])("who says %s is shown out, unanswered", async (_, says) => {
+    const { tcp, ends } = await bridge(TOKEN);
+    const heard = await new Promise<string>((resolve) => {
+      let text = "";
+      const socket = connectSocket(tcp, "127.0.0.1", () => socket.write(says));
+      socket.on("data", (chunk) => {
+        text += chunk.toString("latin1");
+      });
+      socket.on("error", () => {});
+      socket.on("close", () => resolve(text));
+    });
+    expect(heard).toBe("");
+    expect(ends).toEqual(["wrong-token"]);
+  });
+
+  test("in single bytes, with the first request right behind, it is right too", async () => {
+    const { tcp } = await bridge(TOKEN);
+    const request = "\u0006\u0009AAsIAAABAAABBqBEIw==\n";
+    const heard = await new Promise<string>((resolve) => {
+      const socket = connectSocket({ port: tcp, host: "127.0.0.1", noDelay: true }, async () => {
+        for (const byte of `${TOKEN}\n${request}`) {
+          socket.write(byte);
+          await new Promise(setImmediate);
+        }
+      });
+      closing.push(() => socket.destroy());
+      socket.once("data", (chunk) => resolve(chunk.toString("latin1")));
+    });
+    expect(heard.slice(0, 2)).toBe("\u0006\u0009");
+  });
+});
+
+test("a message longer than the board's buffer is refused and never reaches it", async () => {
+  const { client, udp } = await bridge();
+  const one = await guest(`udp:127.0.0.1:${udp}`);
+  one.server = { ...one.server, bufSize: 4000 };
+  const sent = client.counts.sent;
+  await expect(one.send(osEcho, { d: "x".repeat(1300) })).rejects.toMatchObject({ rc: 7 });
+  expect(client.counts.sent).toBe(sent);
+});
+
+test("when the board is gone its keeper is told", async () => {
+  const { board, udp, lost } = await bridge();
+  const one = await guest(`udp:127.0.0.1:${udp}`);
+  await board.close();
+  await expect(one.send(osEcho, { d: "" }, { timeoutMs: 100, retries: 0 })).rejects.toMatchObject({
+    code: "timeout",
+  });
+  expect(lost.map(({ code }) => code)).toContain("lost");
+});
+
+const noSmpmgrReason = spawnSync("smpmgr", ["--help"]).status === 0 ? undefined : "smpmgr is not installed";
+
+test.skipIf(noSmpmgrReason)("a client that nobody here wrote reads the images by UDP", async () => {
+  // It knows no other port than 1337, so it gets an address of its own.
+  await bridge(undefined, { host: "127.0.83.1", port: 1337 });
+  const child = spawn("smpmgr", ["--ip", "127.0.83.1", "image", "state-read"], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let text = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk) => {
+      text += chunk;
+    });
+  const status = await new Promise((resolve) => child.once("exit", resolve));
+  expect(`${status} ${text}`).toMatch(/^0 [\s\S]*slot/i);
+});
