@@ -1,4 +1,4 @@
-import { acceptance, type Case, fails, holds, refusal, unjudged } from "../case.js";
+import { type Case, fails, holds, refusal, unjudged } from "../case.js";
 import { appendUnprotected, counterAt, flipBit, rehash } from "../forge.js";
 import { describe, type Stand } from "../stand.js";
 import { throughRecovery } from "./recovery.js";
@@ -122,14 +122,16 @@ export const freshness: readonly Case[] = [
     quick: true,
     make: (forge) => forge.make({ version: forge.lowerVersion! }),
   }),
-  acceptance({
+  {
     id: "freshness/equal-version",
+    supporting: true,
     claim: "anti-rollback-version",
     says: "An equal version is accepted.",
-    what: "the same version built anew",
-    needs: ["key"],
-    make: (forge) => forge.make({ version: forge.version(0), grow: 16 }),
-  }),
+    needs: ["secondary", "key"],
+    risk: "secondary slot",
+    expected: "It is accepted and runs.",
+    steps: equalVersion,
+  },
   {
     id: "freshness/upgrade-flag",
     claim: "upgrade-flag",
@@ -268,6 +270,17 @@ async function neverBack(stand: Stand) {
   return end === burnt
     ? holds(`It rose to ${burnt} and stayed there.`)
     : fails(`It ended as ${end}, not ${burnt}.`);
+}
+
+async function equalVersion(stand: Stand) {
+  const file = await stand.forge.make({ version: stand.forge.version(0), grow: 16 });
+  const { fate, shows } = await stand.offer(file, { what: "the same version built anew" });
+  if (fate === "started") return holds(`Accepted: ${shows}.`);
+  return stand.picksByVersion
+    ? unjudged(
+        "It was passed over: of two equal versions a bootloader of this kind starts the one in the primary slot.",
+      )
+    : fails(`Not accepted: ${shows}.`);
 }
 
 async function upgradeFlag(stand: Stand) {

@@ -1,0 +1,169 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Board, boardVariant, fixtureKeyPath, signedFixture, startBoard } from "bootproof";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { parseBench } from "../../hil/bench.js";
+import { deadRuns, Journal } from "../../hil/journal.js";
+import { type ProveOptions, proveBoard } from "../../hil/prove.js";
+import { restoreBoard } from "../../hil/restore.js";
+
+/** A board as on a desk: an address, no programmer, no power switch. Behind the address is one of ours. */
+let folder: string;
+let board: Board;
+let server: Server;
+let image: Uint8Array;
+let home: Uint8Array;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "hil-"));
+  image = await signedFixture("good-a", "wasm", boardVariant("good"), { version: "3.0.0", counter: 4 });
+  await start("good");
+});
+
+afterEach(async () => {
+  server.close();
+  await board.close();
+  rmSync(folder, { recursive: true });
+});
+
+async function start(variant: string): Promise<void> {
+  board = await startBoard({ machine: "wasm", variant, install: image });
+  await board.log.waitFor(/started/, { from: 0 });
+  home = board.readFlash(0, image.length);
+  // One after the other, as with a real cable.
+  let turn: Promise<void> = Promise.resolve();
+  server = createServer((socket) => {
+    turn = turn.then(() => bridge(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+}
+
+/** Ends, without a word, when either side does. */
+async function bridge(socket: Socket): Promise<void> {
+  const uart = await board.connect();
+  socket.on("error", () => socket.destroy());
+  socket.on("data", (chunk: Uint8Array) => void uart.write(chunk).catch(() => socket.destroy()));
+  socket.on("close", () => void uart.close());
+  try {
+    for await (const chunk of uart.chunks) socket.write(chunk);
+  } catch {
+    socket.destroy();
+  }
+  await uart.close();
+}
+
+function entry(more = "") {
+  writeFileSync(join(folder, "own.bin"), image);
+  const { port } = server.address() as AddressInfo;
+  const text = `
+boards:
+  - name: desk
+    kind: attached
+    address: tcp:127.0.0.1:${port}
+    image: own.bin
+    starts-within-ms: 5000
+    keys: { signing: ${fixtureKeyPath("ed25519-1")} }
+${more}`;
+  return parseBench(join(folder, "bench.yaml"), text)[0]!;
+}
+
+function prove(cases: string[], more: Partial<ProveOptions> = {}) {
+  const signal = new AbortController().signal;
+  return proveBoard(entry(), { signal, seed: 3, cases, journals: join(folder, "journals"), ...more });
+}
+
+const verdicts = (result: Awaited<ReturnType<typeof prove>>) =>
+  Object.fromEntries(result.cases.map(({ id, verdict }) => [id, verdict]));
+
+describe("a board that can only be spoken to", () => {
+  it("is judged by what it says, and runs its own image again afterwards", async () => {
+    const result = await prove([
+      "authenticity/unsigned",
+      "authenticity/foreign-key",
+      "trial/never-confirmed",
+    ]);
+    expect(result.unusable).toBeUndefined();
+    expect(verdicts(result)).toEqual({
+      "authenticity/unsigned": "holds",
+      "authenticity/foreign-key": "holds",
+      "trial/never-confirmed": "holds",
+    });
+    expect(result.putBack.ok).toBe(true);
+    expect(board.readFlash(0, image.length)).toEqual(home);
+    expect(deadRuns(join(folder, "journals"))).toEqual([]);
+  });
+
+  it("is not put at a risk from which no way back was shown", async () => {
+    const result = await prove(["trial/confirm-burns", "power-cut/swap", "recovery/damaged"]);
+    expect(verdicts(result)).toEqual({
+      "trial/confirm-burns": "not-judged",
+      "power-cut/swap": "not-judged",
+      // Recovery was entered and left at the start, so what it may destroy it can bring back.
+      "recovery/damaged": "holds",
+    });
+    expect(result.cases[0]?.seen).toMatch(/no way back was proven/);
+    expect(board.readFlash(0, image.length)).toEqual(home);
+  });
+
+  it("of a weak kind is found out the same way", async () => {
+    server.close();
+    await board.close();
+    await start("no-signature");
+    const result = await prove(["authenticity/unsigned", "integrity/flip-body-last"]);
+    expect(verdicts(result)).toEqual({
+      "authenticity/unsigned": "does-not-hold",
+      "integrity/flip-body-last": "holds",
+    });
+    expect(result.putBack.ok, result.putBack.says).toBe(true);
+  });
+
+  it("is put back when the run is interrupted", async () => {
+    const abort = new AbortController();
+    const result = await prove(["trial/upload-while-unconfirmed", "trial/never-confirmed"], {
+      signal: abort.signal,
+      // Some way into a case that has an unconfirmed image on the board.
+      onEvent: (event) =>
+        event.kind === "case" &&
+        event.id === "trial/upload-while-unconfirmed" &&
+        setTimeout(() => abort.abort(), 1000),
+    });
+    expect(result.cases.length).toBeLessThan(2);
+    expect(result.putBack.ok, result.putBack.says).toBe(true);
+    expect(board.readFlash(0, image.length)).toEqual(home);
+  });
+
+  it("that runs something else than it was said to is left alone", async () => {
+    image = await signedFixture("good-a", "wasm", boardVariant("good"), { version: "9.9.9", counter: 4 });
+    const result = await prove(["authenticity/unsigned"]);
+    expect(result.unusable).toMatch(/not the one that was given/);
+    expect(board.readFlash(0, home.length)).toEqual(home);
+  });
+});
+
+describe("a run that died", () => {
+  /** A number that no process has: beyond what Linux gives out. */
+  const DEAD = 0x7fff_fff0;
+
+  it("keeps later runs off the board until it is restored", async () => {
+    const journals = join(folder, "journals");
+    const journal = Journal.begin({ entry: entry(), base: image }, journals);
+    expect((await prove(["authenticity/unsigned"])).unusable).toMatch(
+      /Another run \(process \d+\) is on board desk/,
+    );
+    journal.end();
+
+    const other = await signedFixture("good-b", "wasm", boardVariant("good"), {
+      version: "4.0.0",
+      counter: 4,
+    });
+    await board.powerOff();
+    board.writeFlash(0, other);
+    await board.powerOn();
+    const died = { entry: entry(), base: image, pid: DEAD, startedAt: new Date().toISOString() };
+    const result = await restoreBoard(died, new AbortController().signal);
+    expect(result).toMatchObject({ ok: true });
+    expect(board.readFlash(0, image.length)).toEqual(home);
+  });
+});

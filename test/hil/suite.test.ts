@@ -1,0 +1,70 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { CASES } from "../../hil/cases/all.js";
+import { CONTROLS } from "../../hil/cases/controls.js";
+import { CLAIM_IDS, CLAIMS } from "../../hil/claims.js";
+import * as hil from "../../hil/index.js";
+import { NEEDS } from "../../hil/needs.js";
+import type { Suite } from "../../src/cli/commands/prove.js";
+
+const room = fileURLToPath(new URL("../../hil", import.meta.url));
+const files = readdirSync(room, { recursive: true, encoding: "utf8" }).filter(
+  (file) => file.endsWith(".ts") && !file.endsWith(".hil.ts") && !file.includes("vitest.config"),
+);
+
+describe("the suite", () => {
+  it("is what the command line takes it for", () => {
+    const suite: Suite = hil;
+    expect(suite.listCases().length).toBe(CASES.length);
+  });
+
+  it.each(files)("%s knows the library by its public index only", (file) => {
+    const text = readFileSync(`${room}/${file}`, "utf8");
+    const imports = [...text.matchAll(/(?:from\s+|import\s+|import\()\s*"([^"]+)"/g)].map(
+      (match) => match[1]!,
+    );
+    const outside = imports.filter((name) => !/^(bootproof$|yaml$|node:|\.\.?\/(?!.*src\/))/.test(name));
+    expect(outside).toEqual([]);
+  });
+});
+
+describe("the list of cases", () => {
+  it("has ids of its own, in order of what they assume", () => {
+    const ids = CASES.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const [index, { assumes = [] }] of CASES.entries())
+      for (const id of assumes)
+        expect(ids.indexOf(id), `${ids[index]} assumes ${id}`).toBeGreaterThanOrEqual(0);
+    const late = CASES.flatMap(({ id, assumes = [] }) =>
+      assumes.map((needed) => [needed, id] as const),
+    ).filter(([needed, id]) => ids.indexOf(needed) > ids.indexOf(id));
+    expect(late).toEqual([]);
+  });
+
+  it("asks about every claim, each with a case that shows it", () => {
+    for (const claim of CLAIM_IDS)
+      expect(
+        CASES.some((one) => one.claim === claim && !one.supporting),
+        CLAIMS[claim].title,
+      ).toBe(true);
+  });
+
+  it("names controls and needs that exist, and says everything in sentences", () => {
+    for (const { id, control, needs, says, expected } of CASES) {
+      if (control !== undefined)
+        expect(
+          CONTROLS.map((one) => one.id),
+          id,
+        ).toContain(control);
+      for (const need of needs) expect(Object.keys(NEEDS), id).toContain(need);
+      expect(says, id).toMatch(/^[A-Z].*\.$/);
+      expect(expected, id).toMatch(/^[A-Z].*\.$/);
+    }
+  });
+
+  it("has a control wherever a refusal is expected", () => {
+    const bare = CASES.filter(({ expected, control }) => /is refused: the image/.test(expected) && !control);
+    expect(bare.map(({ id }) => id)).toEqual([]);
+  });
+});
