@@ -1,9 +1,10 @@
 import type { Command } from "commander";
+import { readDfuFile } from "../../dfu/file.js";
 import { hex, memoryInWords } from "../../dfu/memory.js";
 import { parseAddress } from "../../transport/address.js";
 import { type UsbFound, type UsbSelector, usbId, usbInWords } from "../../transport/usb.js";
 import { DfuDevice, type DfuOffer } from "../../workflow/dfu/device.js";
-import { type DownloadEvent, download, leaveTo } from "../../workflow/dfu/download.js";
+import { type DownloadEvent, download, leaveTo, mustBeImage } from "../../workflow/dfu/download.js";
 import { chooseDfu, type DfuListing, leaveForDfu, listDfu } from "../../workflow/dfu/find.js";
 import { upload } from "../../workflow/dfu/upload.js";
 import { run } from "../../workflow/run.js";
@@ -48,7 +49,7 @@ export function define(command: Command): void {
     .option("--any-file", "send a file that is no MCUboot image to a device that erases by itself")
     .option("--no-leave", "stay in ST's ROM afterwards")
     .action((file: string, options: DownloadCommandOptions) =>
-      withDevice(options, (device, context) => downloadFile(device, file, options, context)),
+      inContext(mustBeNamedOrShown(options), (context) => downloadFile(file, options, context)),
     );
 
   deviceOptions(command.command("upload <file>"))
@@ -56,12 +57,18 @@ export function define(command: Command): void {
     .option("--length <bytes>", "how many bytes; default: all there are", wholeNumber("--length", { min: 1 }))
     .option("--force", "replace the file if it is there")
     .action((file: string, options: UploadCommandOptions) =>
-      withDevice(options, (device, context) => uploadFile(device, file, options, context)),
+      inContext(options, (context) =>
+        withDevice(options, context, (device) => uploadFile(device, file, options, context)),
+      ),
     );
 
   deviceOptions(command.command("leave"))
     .description("leave DFU mode and start the firmware")
-    .action((options: DfuOptions) => withDevice(options, (device, { out }) => leave(device, options, out)));
+    .action((options: DfuOptions) =>
+      inContext(options, (context) =>
+        withDevice(options, context, (device) => leave(device, options, context.out)),
+      ),
+    );
 }
 
 function deviceOptions(command: Command): Command {
@@ -74,27 +81,43 @@ function deviceOptions(command: Command): Command {
     .option("--address <address>", "where in it, for ST's ROM", wholeNumber("--address"));
 }
 
+/** Nothing is erased on a device that was neither named by the user nor shown to them. */
+function mustBeNamedOrShown<Options extends DfuOptions>(options: Options): Options {
+  if (options.quiet && options.device === undefined)
+    throw new UsageError(
+      "With --quiet the device has to be named.",
+      "Add -d usb:VID:PID; `dfu list` shows it.",
+    );
+  return options;
+}
+
+/** `beforeLeaving`: what must hold before a firmware that runs is interrupted. */
 async function withDevice(
   options: DfuOptions,
-  work: (device: DfuDevice, context: Context) => Promise<void>,
+  context: Context,
+  work: (device: DfuDevice) => Promise<void>,
+  beforeLeaving: () => Promise<void> = async () => {},
 ): Promise<void> {
-  await inContext(options, async (context) => {
-    const found = await chooseDfu(selectorOf(options.device), options.device ?? "any DFU device");
-    context.out.note(`Device: ${printable(usbInWords(found))}.`);
-    const device = await inDfuMode(found, context);
-    try {
-      await work(device, context);
-    } finally {
-      await device.close();
-    }
-  });
+  const found = await chooseDfu(selectorOf(options.device), options.device ?? "any DFU device");
+  context.out.note(`Device: ${printable(usbInWords(found))}.`);
+  const device = await inDfuMode(found, context, beforeLeaving);
+  try {
+    await work(device);
+  } finally {
+    await device.close();
+  }
 }
 
 /** A firmware that runs is asked to leave; it comes back as another device on the same port. */
-async function inDfuMode(found: UsbFound, { out, signal }: Context): Promise<DfuDevice> {
+async function inDfuMode(
+  found: UsbFound,
+  { out, signal }: Context,
+  beforeLeaving: () => Promise<void>,
+): Promise<DfuDevice> {
   const device = await DfuDevice.open(found, { signal });
   if (device.offer.mode === "dfu") return device;
   try {
+    await beforeLeaving();
     out.note("Its firmware runs. Asking it to leave for DFU mode...");
     const back = await leaveForDfu(device, { signal });
     out.note(`In DFU mode it is ${printable(usbInWords(back.found))}.`);
@@ -144,18 +167,21 @@ function modeInWords({ mode, functional }: DfuOffer): string {
   return functional.isDfuSe ? "ST DfuSe" : "DFU";
 }
 
-async function downloadFile(
-  device: DfuDevice,
-  file: string,
-  options: DownloadCommandOptions,
-  { out, config, signal }: Context,
-): Promise<void> {
+async function downloadFile(file: string, options: DownloadCommandOptions, context: Context): Promise<void> {
+  const { out, config, signal } = context;
+  const bytes = readInput(file);
   const keys = await readKeys([...(options.key ?? []), ...config.keys]);
   const { alt: alternate, address, anyFile, leave: leaves } = options;
   const how = { signal, alternate, address, keys, anyFile, leave: leaves };
-  const result = await run(download(device, readInput(file), how), draw(out));
-  const then = result.left ? "; the device was told to start it" : "";
-  out.result(result, `Wrote ${result.bytes} bytes in ${(result.elapsedMs / 1000).toFixed(1)} s${then}.`);
+  const write = async (device: DfuDevice) => {
+    const result = await run(download(device, bytes, how), draw(out));
+    const then = result.left ? "; the device was told to start it" : "";
+    out.result(result, `Wrote ${result.bytes} bytes in ${(result.elapsedMs / 1000).toFixed(1)} s${then}.`);
+  };
+  const { targets, content } = readDfuFile(bytes);
+  await withDevice(options, context, write, async () => {
+    if (!targets) await mustBeImage(content, how);
+  });
 }
 
 function draw(out: Output): (event: DownloadEvent) => void {

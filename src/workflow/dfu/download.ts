@@ -127,14 +127,25 @@ async function planBlocks(
   memory: DfuMemory,
   content: Uint8Array,
   isDfuSeFile: boolean,
-  { anyFile, keys }: DownloadOptions,
+  options: DownloadOptions,
 ): Promise<Plan> {
   if (isDfuSeFile)
     throw new DfuError("dfu-file", "This is a DfuSe file, and the device has no addresses to put it at.");
-  const plan = { memory, elements: [{ address: 0, data: content }], pages: [], bytes: content.length };
-  if (anyFile) return plan;
+  await mustBeImage(content, options);
+  return { memory, elements: [{ address: 0, data: content }], pages: [], bytes: content.length };
+}
+
+/**
+ * Throws {@link DfuError} `dfu-file` unless the bytes are a good MCUboot image, signed by one of the keys if there are
+ * any. Worth asking before a running firmware is told to leave.
+ */
+export async function mustBeImage(
+  content: Uint8Array,
+  { anyFile, keys }: Pick<DownloadOptions, "anyFile" | "keys">,
+): Promise<void> {
+  if (anyFile) return;
   const verdict = await verifyImage(content, keys && keys.length > 0 ? { keys } : {});
-  if (verdict.result !== "bad") return plan;
+  if (verdict.result !== "bad") return;
   const why = verdict.checks.filter(({ result }) => result === "fail").map(({ sentence }) => sentence);
   throw new DfuError("dfu-file", `This is no good MCUboot image: ${why.join(" ")}`, {
     hint: "A device that takes other files is sent them with --any-file.",
