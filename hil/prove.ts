@@ -241,7 +241,7 @@ class Run {
     const stand = this.#stand;
     stand.begin();
     try {
-      await stand.goHome();
+      stand.recorder.saw({ ...(await stand.goHome()), label: "before" });
       const before = stand.pictures();
       const finding = await guarded(() => one.steps(stand));
       const after = stand.pictures();

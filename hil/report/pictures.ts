@@ -30,7 +30,7 @@ function drawSlot({ image, slot, size, regions, trailer, version }: SlotPicture)
     return html`<rect x="${x.toFixed(1)}" y="0" width="${width.toFixed(1)}" height="${BAR}" class="${REGION_CLASSES[kind] ?? "r-leftover"}"><title>${kind}: ${length} bytes at ${offset}</title></rect>`;
   });
   return html`<div class="slot"><span>${name}: ${version === undefined ? "no image" : `version ${version}`}</span>
-<svg viewBox="0 0 ${WIDTH} ${BAR}" role="img" aria-label="${name}">${bars}</svg><small>trailer: ${trailer}</small></div>`;
+<svg viewBox="0 0 ${WIDTH} ${BAR}" preserveAspectRatio="none" role="img" aria-label="${name}">${bars}</svg><small>trailer: ${trailer}</small></div>`;
 }
 
 /** What the colours of {@link drawSlots} mean. */
@@ -76,7 +76,7 @@ function drawStory(story: string, cuts: readonly CutRecord[]): Markup {
   const unit = UNITS[cuts[0]!.unit];
   const bad = cuts.filter(({ ok }) => !ok).length;
   return html`<figure><figcaption>${story}: ${cuts.length} power cuts, ${unit} ${first} to ${last}; ${bad === 0 ? "a valid image started after each" : `${bad} left the board wrong`}</figcaption>
-<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" class="cuts" role="img" aria-label="Power cuts of ${story}">${bars}</svg>
+<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" class="cuts" role="img" aria-label="Power cuts of ${story}">${bars}</svg>
 <p class="legend"><span class="key"><i class="c-old"></i>the old image ran</span><span class="key"><i class="c-fresh"></i>the new image ran</span><span class="key"><i class="c-bad"></i>wrong</span></p></figure>`;
 }
 

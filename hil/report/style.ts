@@ -18,6 +18,7 @@ th{font-size:.85rem;color:var(--soft);font-weight:600}tr:last-child td{border-bo
 td.badge-cell{width:1%;white-space:nowrap}
 details{background:var(--paper);border:1px solid var(--line);border-radius:.4rem;margin:.4rem 0}
 details>summary{cursor:pointer;padding:.5rem .8rem;display:flex;gap:.7rem;align-items:baseline;list-style-position:inside}
+details>summary::before{content:"▸";color:var(--soft)}details[open]>summary::before{content:"▾"}details>summary::-webkit-details-marker{display:none}
 details>summary .grow{flex:1}
 details>.in{padding:.2rem 1rem 1rem;border-top:1px solid var(--line)}
 details details{background:var(--wash)}
