@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 // Tests against servers that nobody here wrote run where their builds are (see test/support/real-servers.ts).
-const realServers = process.env["BOOTPROOF_REAL_SERVERS"] !== undefined;
+const realServers = process.env.BOOTPROOF_REAL_SERVERS !== undefined;
 
 export default defineConfig({
   // hil names the library as its users do; tests run it on the sources.

@@ -9,7 +9,9 @@ export default class PlainEnding implements Reporter {
     const tests = modules.flatMap((module) => [...module.children.allTests()]);
     const count = (state: string) => tests.filter((test) => test.result().state === state);
     const skipped = count("skipped");
-    const broken = modules.filter((module) => module.state() === "failed" && [...module.children.allTests("failed")].length === 0);
+    const broken = modules.filter(
+      (module) => module.state() === "failed" && [...module.children.allTests("failed")].length === 0,
+    );
 
     for (const test of skipped) {
       const result = test.result();
@@ -18,6 +20,6 @@ export default class PlainEnding implements Reporter {
     }
     const failed = count("failed").length + broken.length;
     console.log(`Tests: ${count("passed").length} passed, ${failed} failed, ${skipped.length} skipped`);
-    if (process.env["CI"] !== undefined && skipped.length > 0) process.exitCode = 1;
+    if (process.env.CI !== undefined && skipped.length > 0) process.exitCode = 1;
   }
 }
