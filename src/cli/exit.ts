@@ -10,6 +10,7 @@ import type { EncryptionError } from "../image/encryption.js";
 import type { ImageError } from "../image/header.js";
 import type { HexError } from "../image/intel-hex.js";
 import type { KeyError } from "../image/key-error.js";
+import type { LzmaError } from "../image/lzma2.js";
 import type { SignError } from "../image/sign-error.js";
 import type { SigningRequestError } from "../image/signing-request.js";
 import type { VersionError } from "../image/version.js";
@@ -38,6 +39,7 @@ import type { ImgtoolFailure } from "./imgtool/failure.js";
 import type { NotDoneError } from "./not-done.js";
 import type { PluginError } from "./plugins.js";
 import type { SignerError } from "./signing/signer-error.js";
+import type { CompressorError } from "./signing/xz.js";
 import type { ChoiceError } from "./which-device.js";
 
 /** Exit statuses, one per kind of ending; the README prints this table. */
@@ -94,6 +96,7 @@ interface Errors {
   BytesError: BytesError;
   CborError: CborError;
   ChoiceError: ChoiceError;
+  CompressorError: CompressorError;
   ConfigError: ConfigError;
   DerError: DerError;
   DeviceError: DeviceError;
@@ -109,6 +112,7 @@ interface Errors {
   KeyError: KeyError;
   KnownImagesError: KnownImagesError;
   ListError: ListError;
+  LzmaError: LzmaError;
   MarkError: MarkError;
   MessageError: MessageError;
   NotDoneError: NotDoneError;
@@ -164,6 +168,7 @@ export const errorStatuses: { readonly [Name in keyof Errors]: Row<Errors[Name]>
     unencodable: 1,
   },
   ChoiceError: { "no-board": 10, ambiguous: 11 },
+  CompressorError: 25,
   ConfigError: 2,
   DerError: 24,
   DeviceError: 18,
@@ -204,6 +209,7 @@ export const errorStatuses: { readonly [Name in keyof Errors]: Row<Errors[Name]>
   KeyError: 24,
   KnownImagesError: 20,
   ListError: 18,
+  LzmaError: 22,
   MarkError: 8,
   MessageError: 19,
   NotDoneError: 8,

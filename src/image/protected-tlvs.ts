@@ -15,6 +15,7 @@ export function protectedTlvs(
   version: Version,
   hash: HashAlgorithm,
   publicKey: Key | undefined,
+  compression: readonly TlvEntry[] = [],
 ): TlvEntry[] {
   const endian = options.endian ?? "little";
   const entries: TlvEntry[] = [];
@@ -27,6 +28,7 @@ export function protectedTlvs(
   }
   for (const dependency of options.dependencies ?? [])
     add(TLV.DEPENDENCY, encodeDependency(dependency, endian));
+  entries.push(...compression);
   const vendor = options.vendorId === undefined ? undefined : vendorId(options.vendorId);
   if (vendor) add(TLV.UUID_VID, vendor);
   if (options.classId !== undefined) {

@@ -1,8 +1,15 @@
 import { concat, isFilledWith } from "../bytes.js";
 import { HASHES, type HashAlgorithm, type HashName, type SignatureAlgorithm } from "./algorithms.js";
 import { MAX_SOFTWARE_TYPE } from "./boot-record.js";
+import {
+  type CompressionKind,
+  compressBody,
+  compressionFlags,
+  LZMA_SETTINGS_SIZE,
+  type Lzma2Compressor,
+} from "./compression.js";
 import { cryptBody, generateContentKey, wrapContentKey } from "./encryption.js";
-import type { Endian } from "./endian.js";
+import { type Endian, u32Bytes } from "./endian.js";
 import { encodeHeader, IMAGE_F, IMAGE_HEADER_SIZE } from "./header.js";
 import type { Dependency } from "./image.js";
 import { type Key, publicRawOf, secretOf, signatureAlgorithmOf } from "./keys.js";
@@ -84,6 +91,8 @@ export interface SignOptions {
   /** Flash address; sets ROM_FIXED. */
   readonly romFixed?: number;
   readonly nonBootable?: boolean;
+  /** Compress the body, when that makes the image smaller. `compress` packs a raw LZMA2 stream. */
+  readonly compression?: { readonly kind: CompressionKind; readonly compress: Lzma2Compressor };
   /** Encrypt the body for the owner of a key. */
   readonly encrypt?: EncryptOptions;
   /** What erased flash reads as. Default 0xff. */
@@ -141,23 +150,45 @@ export function keySigner(key: Key): Signer {
  */
 export async function signImage(body: Uint8Array, options: SignOptions): Promise<SignedImage> {
   const signer = signerOf(options);
+  if (options.compression) {
+    const compressed = await signCompressed(body, options, options.compression, signer);
+    if (compressed) return compressed;
+  }
   const prepared = prepareImage(body, options, signer?.publicKey);
   if (!signer) return finishImage(prepared, options);
+  return finishImage(prepared, options, await signatureOf(prepared, signer));
+}
+
+async function signatureOf(prepared: PreparedImage, signer: Signer) {
   const { range, digest, hash, pure } = prepared;
-  const algorithm = signatureAlgorithmOf(signer.publicKey);
-  const signature = await signer.sign({ algorithm, hash: hash.name, range, digest, pure });
-  return finishImage(prepared, options, { publicKey: signer.publicKey, signature });
+  const { publicKey } = signer;
+  const algorithm = signatureAlgorithmOf(publicKey);
+  return { publicKey, signature: await signer.sign({ algorithm, hash: hash.name, range, digest, pure }) };
 }
 
 /** Header, body and protected TLVs with their hash: all that a signature covers. */
 export function prepareImage(input: Uint8Array, options: SignOptions, publicKey?: Key): PreparedImage {
   checkOptions(options);
+  return prepareBody(bodyOf(input, options), options, publicKey);
+}
+
+/** What compression adds to an image. */
+interface Compressed {
+  readonly flags: number;
+  readonly tlvs: readonly TlvEntry[];
+}
+
+function prepareBody(
+  body: Uint8Array,
+  options: SignOptions,
+  publicKey: Key | undefined,
+  compressed: Compressed = { flags: 0, tlvs: [] },
+): PreparedImage {
   checkKeyPair(publicKey, options.encrypt?.key);
   const hash = chooseHash(options, publicKey);
-  const body = bodyOf(input, options);
   const version = checkedVersion(options.version);
   const endian = options.endian ?? "little";
-  const entries = protectedTlvs(options, version, hash, publicKey);
+  const entries = protectedTlvs(options, version, hash, publicKey, compressed.tlvs);
   if (tlvAreaLength(entries) > 0xffff)
     throw badOption("The protected TLVs are longer than 65535 bytes together.");
   const header = encodeHeader(
@@ -166,7 +197,7 @@ export function prepareImage(input: Uint8Array, options: SignOptions, publicKey?
       headerSize: options.headerSize,
       protectedSize: tlvAreaLength(entries),
       bodySize: body.length,
-      flags: flagsOf(options),
+      flags: flagsOf(options) | compressed.flags,
       version,
       pad: 0,
     },
@@ -206,6 +237,41 @@ export async function finishImage(
     imageHash: prepared.digest,
     ...(signature && { signature: signature.value }),
   };
+}
+
+/**
+ * An image whose body is compressed, and which says what the uncompressed image would be: its size, its hash, its
+ * signature. undefined when that makes nothing smaller.
+ */
+async function signCompressed(
+  input: Uint8Array,
+  options: SignOptions,
+  { kind, compress }: NonNullable<SignOptions["compression"]>,
+  signer: Signer | undefined,
+): Promise<SignedImage | undefined> {
+  checkOptions(options);
+  // imgtool would drop the flag from the outer image without a word.
+  if (options.nonBootable) throw badOption("A compressed image cannot be non-bootable.");
+  const body = withoutHeaderSpace(input, options);
+  const inner = prepareBody(body, options, signer?.publicKey);
+  const innerSigned = signer && (await signatureOf(inner, signer));
+  if (innerSigned) await mustVerify(inner, innerSigned);
+  const tlvs: TlvEntry[] = [
+    { type: TLV.DECOMP_SIZE, value: u32Bytes(body.length, options.endian ?? "little") },
+    { type: TLV.DECOMP_SHA, value: inner.digest },
+    ...(innerSigned ? [{ type: TLV.DECOMP_SIGNATURE, value: padded(innerSigned, options).value }] : []),
+  ];
+  const packed = await compressBody(body, kind, compress);
+  const added = tlvs.reduce((sum, { value }) => sum + value.length, packed.length - LZMA_SETTINGS_SIZE);
+  if (added >= body.length) return undefined;
+  // Encryption pads; the stream's own size is then needed to find its end.
+  if (options.encrypt)
+    tlvs.push({ type: TLV.COMP_DEC_SIZE, value: u32Bytes(packed.length, options.endian ?? "little") });
+  const outer = prepareBody(paddedForEncryption(packed, options), options, signer?.publicKey, {
+    flags: compressionFlags(kind),
+    tlvs,
+  });
+  return finishImage(outer, options, signer && (await signatureOf(outer, signer)));
 }
 
 function signerOf({ key, signer }: SignOptions): Signer | undefined {
@@ -266,7 +332,10 @@ function chooseHash({ hash, pure }: SignOptions, publicKey: Key | undefined): Ha
 }
 
 function bodyOf(input: Uint8Array, options: SignOptions): Uint8Array {
-  const body = withoutHeaderSpace(input, options);
+  return paddedForEncryption(withoutHeaderSpace(input, options), options);
+}
+
+function paddedForEncryption(body: Uint8Array, options: SignOptions): Uint8Array {
   if (!options.encrypt) return body;
   // AES blocks are counted from the body's start, but imgtool pads header and body together to whole ones.
   return concat(body, new Uint8Array(-(options.headerSize + body.length) & 15));

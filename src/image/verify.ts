@@ -1,5 +1,6 @@
 import { equal } from "../bytes.js";
 import { HASHES, type HashAlgorithm, type HashName, SIGNATURE_ALGORITHMS } from "./algorithms.js";
+import { checkCompressed } from "./check-compressed.js";
 import {
   check,
   checkBootable,
@@ -36,6 +37,8 @@ export type CheckName =
   | "hash"
   /** A trusted key signed it. */
   | "signature"
+  /** A compressed image unpacks to what it says. Only of images that are compressed. */
+  | "compressed-body"
   /** The security counter is not behind the device's. */
   | "security-counter";
 
@@ -100,6 +103,7 @@ export async function verifyImage(bytes: Uint8Array, options: VerifyOptions = {}
     checkTlvTypes(image, options),
     checkHash(image, range, signature.hash),
     signature.check,
+    ...(await checkCompressed(image, range, signature.signedBy)),
     checkCounter(image, options),
   ];
   return {

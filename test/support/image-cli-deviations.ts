@@ -20,7 +20,7 @@ export const DEVIATIONS: readonly Deviation[] = [
   { why: "the version that is followed", of: (line) => line === "version", exit: 0, says: /^2\.4\.0$/m },
   {
     why: "no trailer without a slot's size",
-    of: has("-S", "0", "--pad"),
+    of: (line) => line.includes("-S 0 --pad"),
     exit: 2,
     says: /give the slot's size/,
   },
@@ -35,6 +35,25 @@ export const DEVIATIONS: readonly Deviation[] = [
     of: (line, row) => has("--vector-to-sign", "--boot-record")(line) && !row.args.includes("-k"),
     exit: 2,
     says: /depends on it/,
+  },
+  {
+    why: "a compressed image cannot be non-bootable: imgtool forgets it",
+    of: (line) => /--compression .*--non-bootable/.test(line),
+    exit: 2,
+    says: /cannot be non-bootable/,
+  },
+  {
+    why: "a compressed image has two signatures",
+    of: (line) => /--compression .*--vector-to-sign/.test(line),
+    exit: 2,
+    says: /two signatures/,
+  },
+  {
+    why: "imgtool forgets --test when it compresses",
+    of: (line) => /--compression .*--test .*out\.hex/.test(line),
+    exit: 0,
+    says: /compressed image size/,
+    writes: true,
   },
   {
     why: "a trailer is not to be signed",

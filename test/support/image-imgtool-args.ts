@@ -7,13 +7,21 @@ import type { SignOptions } from "../../src/image/sign.js";
 import type { TlvEntry } from "../../src/image/tlv.js";
 import { parseVersion } from "../../src/image/version.js";
 
-/** The inputs that image-make-vectors.py names: `p64` counts up, `z512+p64` has 512 zeros in front. */
+/** The inputs that image-make-vectors.py names: `p64` counts up, `z512+p64` has 512 zeros in front, `t64` is code. */
 export function payload(name: string): Uint8Array {
+  const words = /^t(\d+)$/.exec(name)?.[1];
+  if (words !== undefined)
+    return Uint8Array.from({ length: Number(words) }, (_, at) => thumbCall(Math.floor(at / 4))[at % 4]!);
   const [, zeros = "0", length = "0"] = /^(?:z(\d+)\+)?p(\d+)$/.exec(name)!;
   const body = Uint8Array.from({ length: Number(length) }, (_, index) =>
     Number(length) > 256 ? index * 7 + (index >> 8) : index,
   );
   return Uint8Array.from([...new Uint8Array(Number(zeros)), ...body]);
+}
+
+/** A BL instruction of Thumb code, to ever other places. */
+function thumbCall(index: number): number[] {
+  return [(index * 13) & 0xff, 0xf0 | ((index >> 8) & 7), (index * 7) & 0xff, 0xf8 | ((index >> 5) & 7)];
 }
 
 /** A file of test/vectors/image. */

@@ -26,7 +26,7 @@ import { readInput, writeOutput } from "../files.js";
 import { type Firmware, readFirmware } from "../firmware-file.js";
 import { Arguments, type OptionSpec } from "../imgtool/arguments.js";
 import { integerOption } from "../imgtool/python-number.js";
-import { encryption, exportVector, mustMakeSense, readSignature } from "../imgtool/sign.js";
+import { compression, encryption, exportVector, mustMakeSense, readSignature } from "../imgtool/sign.js";
 import { customTlvs, signOptions } from "../imgtool/sign-options.js";
 import { SIGN } from "../imgtool/sign-spec.js";
 import type { Output } from "../output.js";
@@ -123,11 +123,20 @@ async function sign(
   const io = { out: () => {}, err: (text: string) => context.out.note(text) };
   const way = options.vectorToSign === undefined ? wayOf(options) : undefined;
   const input = readFirmware(body);
-  const image = { ...signOptions(given), ...(await encryption(given, io)), customTlvs: customTlvs(given) };
+  const tell = (compressed: number, original: number) =>
+    context.out.note(`compressed: ${compressed} bytes of ${original}`);
+  const image = {
+    ...signOptions(given),
+    ...(await encryption(given, io)),
+    ...compression(given, tell),
+    customTlvs: customTlvs(given),
+  };
   const hexAddress = given.text("hex-addr");
   const told = hexAddress === undefined ? undefined : integerOption("hex-addr", hexAddress);
   const target = imageTarget(file, input, image, told);
   const willBeSigned = way !== undefined && way !== "unsigned";
+  if (image.compression && (way === "request" || way === "attach"))
+    throw new UsageError("A compressed image holds two signatures: it cannot be signed elsewhere with one.");
   mustMakeSense(given, { signed: willBeSigned, keyKnown: willBeSigned || namesPublicKey(options) });
   if (way === undefined) {
     const key = namesPublicKey(options) ? await expectedKey(options) : undefined;

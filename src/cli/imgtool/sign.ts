@@ -1,4 +1,6 @@
 import { fromBase64, toBase64 } from "../../bytes.js";
+import type { CompressionKind } from "../../image/compression.js";
+import { IMAGE_F, parseHeader } from "../../image/header.js";
 import type { Key } from "../../image/keys.js";
 import {
   finishImage,
@@ -14,6 +16,7 @@ import { FileError, readInput, writeOutput } from "../files.js";
 import { type Firmware, readFirmware } from "../firmware-file.js";
 import { looseBase64 } from "../sign-words.js";
 import { imageTarget, writeImage, writeVector } from "../signing/image-file.js";
+import { xzLzma2 } from "../signing/xz.js";
 import type { Arguments } from "./arguments.js";
 import { ImgtoolFailure } from "./failure.js";
 import type { ImgtoolIo } from "./io.js";
@@ -34,7 +37,15 @@ export async function sign(given: Arguments, io: ImgtoolIo): Promise<void> {
   const told = hexAddress === undefined ? undefined : integerOption("hex-addr", hexAddress);
   const input = readOperand(given.operand(0));
   const signing = await readSigning(given, io);
-  const options = { ...plain, ...(await encryption(given, io)), customTlvs: customTlvs(given) };
+  const tell = (compressed: number, original: number) => {
+    io.out(`compressed image size: ${compressed} bytes\noriginal image size: ${original} bytes\n`);
+  };
+  const options = {
+    ...plain,
+    ...(await encryption(given, io)),
+    ...compression(given, tell),
+    customTlvs: customTlvs(given),
+  };
   const signed = signing.key !== undefined || signing.made !== undefined;
   mustMakeSense(given, { signed, keyKnown: signed || given.text("fix-sig-pubkey") !== undefined });
   warn(options, io);
@@ -59,9 +70,14 @@ async function make(
   io: ImgtoolIo,
 ): Promise<SignedImage> {
   // The lines that imgtool prints: some builds wait for them.
-  if (key && key.type !== "x25519")
-    io.out(`image.py: sign the ${key.type === "ed25519" ? "digest" : "payload"}\n`);
-  if (!made) return signImage(input, { ...options, ...(key && { key }) });
+  const line = `image.py: sign the ${key?.type === "ed25519" ? "digest" : "payload"}\n`;
+  if (key && key.type !== "x25519") io.out(line);
+  if (!made) {
+    const image = await signImage(input, { ...options, ...(key && { key }) });
+    const isCompressed = (parseHeader(image.image).header.flags & IMAGE_F.COMPRESSED_LZMA2) !== 0;
+    if (key && isCompressed) io.out(line);
+    return image;
+  }
   if (made.publicKey.isPrivate && made.publicKey.type !== "ed25519") io.out("image.py: sign the payload\n");
   return finishImage(prepareImage(input, options, made.publicKey), options, made);
 }
@@ -118,6 +134,27 @@ export async function encryption(given: Arguments, io: ImgtoolIo): Promise<Pick<
   };
 }
 
+/** How the body is to be compressed. */
+export function compressionKind(given: Arguments): CompressionKind | undefined {
+  const kind = given.text("compression");
+  return kind === "lzma2" || kind === "lzma2armthumb" ? kind : undefined;
+}
+
+/** `compression` of the options; `tell` hears both sizes before it is known whether it pays. */
+export function compression(
+  given: Arguments,
+  tell: (compressed: number, original: number) => void,
+): Pick<SignOptions, "compression"> {
+  const kind = compressionKind(given);
+  if (kind === undefined) return {};
+  const compress = async (body: Uint8Array) => {
+    const packed = await xzLzma2(body);
+    tell(packed.length, body.length);
+    return packed;
+  };
+  return { compression: { kind, compress } };
+}
+
 /** Combinations that imgtool takes and that end in a useless file or in a traceback after writing. */
 export function mustMakeSense(
   given: Arguments,
@@ -139,8 +176,13 @@ export function mustMakeSense(
   const classId = given.text("cid");
   if (classId !== undefined && given.text("vid") === undefined && !isUuid(classId))
     throw new ImgtoolFailure(`--cid ${classId}: a class that is a name needs a vendor.`, "Add --vid VENDOR.");
-  if ((given.text("compression") ?? "disabled") !== "disabled")
-    throw new UsageError("Compressed images cannot be made here.");
+  if (compressionKind(given) !== undefined) {
+    if (vector !== undefined || given.text("fix-sig") !== undefined)
+      throw new UsageError(
+        "A compressed image holds two signatures: it cannot be signed elsewhere with one.",
+      );
+    if (given.flag("non-bootable")) throw new UsageError("A compressed image cannot be non-bootable.");
+  }
 }
 
 function warn(options: SignOptions, io: ImgtoolIo): void {
