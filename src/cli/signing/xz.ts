@@ -1,0 +1,39 @@
+import { spawn } from "node:child_process";
+import { BootproofError } from "../../errors.js";
+import { LZMA_SETTINGS } from "../../image/compression.js";
+
+/** Bodies cannot be compressed here. */
+export class CompressorError extends BootproofError {
+  declare readonly code: "compressor-missing" | "compressor-failed";
+}
+
+/**
+ * Packs bytes into raw LZMA2 with the program xz, whose library is also imgtool's: the same bytes come out. Throws
+ * {@link CompressorError}.
+ */
+export function xzLzma2(bytes: Uint8Array): Promise<Uint8Array> {
+  const { preset, dictionary, lc, lp, pb } = LZMA_SETTINGS;
+  const filter = `--lzma2=preset=${preset},dict=${dictionary},lc=${lc},lp=${lp},pb=${pb}`;
+  return new Promise((resolve, reject) => {
+    const child = spawn("xz", ["--format=raw", filter, "--stdout", "--quiet"], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    const chunks: Buffer[] = [];
+    child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
+    // A program that ends early says why with its status.
+    child.stdin.on("error", () => {});
+    child.on("error", (cause) => reject(missing(cause)));
+    child.on("close", (status) => {
+      if (status === 0) resolve(new Uint8Array(Buffer.concat(chunks)));
+      else reject(new CompressorError("compressor-failed", `xz ended with status ${status}.`));
+    });
+    child.stdin.end(bytes);
+  });
+}
+
+function missing(cause: Error): CompressorError {
+  return new CompressorError("compressor-missing", `Compressing needs the program xz: ${cause.message}`, {
+    cause,
+    hint: "Install it (Debian: xz-utils), or leave out --compression.",
+  });
+}
