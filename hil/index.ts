@@ -33,7 +33,9 @@ export interface ProofRequest {
   readonly allowDestructive?: boolean | undefined;
   readonly through?: string | undefined;
   readonly seed?: number | undefined;
+  /** Power cuts per stretch and kind. */
   readonly cuts?: number | undefined;
+  readonly randomCuts?: number | undefined;
   readonly policy?: string | undefined;
   /** Files to write; the ending says which report: .html, .xml (JUnit), .json. */
   readonly reports?: readonly string[] | undefined;
@@ -94,7 +96,8 @@ async function run(request: ProofRequest, hooks: ProofHooks): Promise<ProofRepor
     claims: checkedClaims(request.claims),
     allowDestructive: request.allowDestructive,
     through: checkedWay(request.through),
-    ...(request.cuts === undefined ? {} : { cuts: request.cuts, randomCuts: request.cuts }),
+    cuts: request.cuts,
+    randomCuts: request.randomCuts,
     onEvent: drawing(hooks),
   };
   if (chooseCases(options).length === 0)

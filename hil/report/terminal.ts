@@ -7,10 +7,12 @@ export function toText(report: ProofReport): string {
   return report.boards.map(boardText).join("\n\n");
 }
 
-/** One case, as it ends. */
-export function caseLine({ id, verdict, seen, elapsedMs }: CaseResult): string {
+/** One case, as it ends. A good ending needs no words, except where it is a statistic. */
+export function caseLine({ id, verdict, seen, elapsedMs, evidence }: CaseResult): string {
   const { mark, says } = VERDICT_WORDS[verdict];
-  return `${mark} ${id.padEnd(36)} ${says}${verdict === "not-supported" ? "" : ` (${seconds(elapsedMs)})`}${verdict === "holds" ? "" : `: ${printable(seen)}`}`;
+  const time = verdict === "not-supported" ? "" : ` (${seconds(elapsedMs)})`;
+  const hasFigures = (evidence?.cuts.length ?? 0) > 0;
+  return `${mark} ${id.padEnd(36)} ${says}${time}${verdict !== "holds" || hasFigures ? `: ${printable(seen)}` : ""}`;
 }
 
 function boardText(board: BoardResult): string {
@@ -22,7 +24,9 @@ function boardText(board: BoardResult): string {
       const { mark, says } = VERDICT_WORDS[verdict];
       const cases = board.cases.filter((one) => one.claim === claim);
       const counted = verdict === "not-supported" ? "" : ` (${counts[verdict]} of ${cases.length} cases)`;
-      const look = cases.filter((one) => one.verdict === "does-not-hold" || one.verdict === "not-judged");
+      const look = cases.filter(
+        (one) => one.verdict === "does-not-hold" || one.verdict === "not-judged" || one.evidence?.cuts.length,
+      );
       return [
         `  ${mark} ${CLAIMS[claim].title.padEnd(52)} ${says}${counted}`,
         ...look.map((one) => `      ${caseLine(one)}`),

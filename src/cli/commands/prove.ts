@@ -35,6 +35,7 @@ interface ProveRequest {
   through?: string | undefined;
   seed?: number | undefined;
   cuts?: number | undefined;
+  randomCuts?: number | undefined;
   policy?: string | undefined;
   reports?: readonly string[] | undefined;
   compare?: string | undefined;
@@ -66,6 +67,7 @@ interface ProveOptions extends CommonOptions {
   through?: string;
   seed?: number;
   cuts?: number;
+  randomCuts?: number;
   policy?: string;
   report?: string[];
   compare?: string;
@@ -96,8 +98,13 @@ export function define(command: Command): void {
     .option("--seed <number>", "repeat the random choices of an earlier run", wholeNumber("--seed"))
     .option(
       "--cuts <number>",
-      "power cuts per stretch, and random ones",
+      "power cuts per stretch, spread evenly; more than there are operations: every one",
       wholeNumber("--cuts", { min: 1, max: 1e6 }),
+    )
+    .option(
+      "--random-cuts <number>",
+      "power cuts at random",
+      wholeNumber("--random-cuts", { min: 1, max: 1e6 }),
     )
     .option("--policy <file>", "what must hold for exit status 0 (YAML, must-hold: a list)")
     .option("--report <file>", "write a report: .html, .xml (JUnit) or .json; several times", several)
