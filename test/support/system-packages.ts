@@ -4,6 +4,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 const needed: readonly (readonly [program: string, debianPackage: string])[] = [
   ["qemu-system-arm", "qemu-system-arm"],
   ["socat", "socat"],
+  ["chromium", "chromium"],
   ["ser2net", "ser2net"],
   ["stm32flash", "stm32flash"],
 ];
