@@ -40,8 +40,8 @@ describe.skipIf(why !== "")(`A board updated by USB DFU${why && `: ${why}`}`, ()
   const runningVersion = async () => {
     await fileAppears(machine, TTY);
     const { stdout } = await machine.bootproof(["info", "--json", "-d", BOARD]);
-    const { slots } = JSON.parse(stdout) as { slots: { slot: number; version: string }[] };
-    return slots.find(({ slot }) => slot === 0)?.version;
+    const { images } = JSON.parse(stdout) as { images: { slots: { content?: { version: string } }[] }[] };
+    return images[0]?.slots[0]?.content?.version;
   };
 
   it("is not even asked to leave its firmware for an image signed by a stranger", async () => {
