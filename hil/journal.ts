@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -40,7 +40,13 @@ export class Journal {
     this.#path = path;
   }
 
-  /** Throws {@link JournalError} `board-busy` or `restore-first`. */
+  /** Throws {@link JournalError} `board-busy` or `restore-first`. To be asked before a board is so much as switched on. */
+  static mustBeFree(entry: BoardEntry, folder = journalFolder()): void {
+    const path = pathOf(entry, folder);
+    if (existsSync(path)) throw occupied(entry, path);
+  }
+
+  /** Throws as {@link mustBeFree}. */
   static begin(record: Omit<JournalRecord, "pid" | "startedAt">, folder = journalFolder()): Journal {
     mkdirSync(folder, { recursive: true });
     const path = pathOf(record.entry, folder);

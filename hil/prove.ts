@@ -45,6 +45,7 @@ export async function proveBoard(entry: BoardEntry, options: ProveOptions): Prom
   const start = performance.now();
   let assembly: Assembly;
   try {
+    if (isLasting(entry)) Journal.mustBeFree(entry, options.journals);
     assembly = await assemble(entry, options);
   } catch (error) {
     return unusable(entry, error, start);
@@ -80,10 +81,13 @@ export async function proveBoard(entry: BoardEntry, options: ProveOptions): Prom
 
 /** Boards that last beyond this run get a journal, from which a run that died can be finished. */
 function beginJournal(entry: BoardEntry, stand: Stand, { journals }: ProveOptions): Journal | undefined {
-  const { reach } = entry;
-  if (reach.kind === "machine" || (reach.kind !== "attached" && reach.flash === undefined)) return undefined;
+  if (!isLasting(entry)) return undefined;
   const flash = stand.canProgram ? stand.readAll() : undefined;
   return Journal.begin({ entry, base: stand.forge.baseFile, ...(flash && { flash }) }, journals);
+}
+
+function isLasting({ reach }: BoardEntry): boolean {
+  return reach.kind === "attached" || (reach.kind !== "machine" && reach.flash !== undefined);
 }
 
 /** Whatever happens in between, the board is put back: also after Ctrl-C, and after a fault of ours. */
