@@ -33,9 +33,12 @@ export class WrappingKey {
 
 /** A key file of MCUboot's (base64) or the bare bytes. Throws `KeyError`. */
 export function parseWrappingKey(file: Uint8Array): WrappingKey {
-  if (file.length === 16 || file.length === 32) return new WrappingKey(file);
+  const text = new TextDecoder("latin1").decode(file).trim();
+  // 32 characters of base64 would be an AES-192 key, which images do not have; 32 bytes of chance look otherwise.
+  const isBare = file.length === 16 || (file.length === 32 && !/^[A-Za-z0-9+/]{32}$/.test(text));
+  if (isBare) return new WrappingKey(file);
   try {
-    return new WrappingKey(fromBase64(new TextDecoder("latin1").decode(file).trim()));
+    return new WrappingKey(fromBase64(text));
   } catch (error) {
     if (!(error instanceof BytesError)) throw error;
     throw new KeyError("not-a-key", "Not an AES key: neither 16 or 32 bytes nor base64 of them.");

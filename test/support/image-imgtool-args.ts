@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { fromHex } from "../../src/bytes.js";
 import type { HashName } from "../../src/image/algorithms.js";
@@ -7,16 +8,30 @@ import type { SignOptions } from "../../src/image/sign.js";
 import type { TlvEntry } from "../../src/image/tlv.js";
 import { parseVersion } from "../../src/image/version.js";
 
-/** The inputs that image-make-vectors.py names: `p64` counts up, `z512+p64` has 512 zeros in front, `t64` is code. */
+/** The inputs that image-make-vectors.py names: `p64` counts up, `z512+p64` has 512 zeros in front, `t64` is code, `s64` chance. */
 export function payload(name: string): Uint8Array {
   const words = /^t(\d+)$/.exec(name)?.[1];
   if (words !== undefined)
     return Uint8Array.from({ length: Number(words) }, (_, at) => thumbCall(Math.floor(at / 4))[at % 4]!);
+  const chance = /^s(\d+)$/.exec(name)?.[1];
+  if (chance !== undefined) return chanceBytes(Number(chance));
   const [, zeros = "0", length = "0"] = /^(?:z(\d+)\+)?p(\d+)$/.exec(name)!;
   const body = Uint8Array.from({ length: Number(length) }, (_, index) =>
     Number(length) > 256 ? index * 7 + (index >> 8) : index,
   );
   return Uint8Array.from([...new Uint8Array(Number(zeros)), ...body]);
+}
+
+/** Bytes that no encoder makes smaller: SHA-256("s:0") SHA-256("s:1") ... */
+function chanceBytes(length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length; at += 32) {
+    const block = createHash("sha256")
+      .update(`s:${at / 32}`)
+      .digest();
+    bytes.set(block.subarray(0, Math.min(32, length - at)), at);
+  }
+  return bytes;
 }
 
 /** A BL instruction of Thumb code, to ever other places. */

@@ -186,7 +186,8 @@ async function make(
   try {
     const { signer, where } = chosen;
     warnIfPublished(signer.publicKey, out);
-    return { signed: await signImage(bytes, { ...image, signer }), key: signer.publicKey, signer: where };
+    const signed = await signImage(bytes, { ...image, signer });
+    return { signed, key: signer.publicKey, ...(where !== undefined && { signer: where }) };
   } finally {
     chosen.close();
   }
@@ -244,7 +245,8 @@ function report(file: string, { signed, key, signer }: Made, out: Output): void 
       bytes: signed.bytes.length,
       imageSize: signed.image.length,
       hash,
-      ...(key && { key: { type: key.type, hash: keyHash }, signer }),
+      ...(key && { key: { type: key.type, hash: keyHash } }),
+      ...(signer !== undefined && { signer }),
     },
     `${file}: ${signed.bytes.length} bytes, ${key ? `signed with ${key.type} key ${keyHash?.slice(0, 16)}` : "NOT signed"}, image hash ${hash}`,
   );

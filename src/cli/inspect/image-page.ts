@@ -22,8 +22,8 @@ export function describeImage(file: string, bytes: Uint8Array, image: Image) {
       ...header,
       flagNames: flagNames(header.flags).names,
       ...dumped.header,
-      // imgtool always writes the build; in ours, as everywhere here, one of 0 is left out.
-      shortVersion: formatVersion(image.version),
+      // As everywhere here, a build of 0 is left out; imgtool writes it.
+      version: formatVersion(image.version),
     },
     tlv_area: dumped.tlv_area,
     trailer: dumped.trailer,

@@ -79,7 +79,7 @@ export function defineKeyFiles(verb: AddVerb): void {
         const key = await readKey(file, options);
         warnIfPublished(key, out);
         out.result(
-          { file, ...facts(key), hashes: hashesOf(key) },
+          { file, ...facts(key) },
           `${file}: ${key.isPrivate ? "private" : "public"} ${key.type} key\nkey hash ${toHex(key.keyHash)}`,
         );
       }),
@@ -142,10 +142,6 @@ function hashName(bits: string): HashName {
 /** What images signed with this key carry by default. */
 function usualHash({ type }: Key): HashName {
   return type === "ecdsa-p384" ? "sha384" : "sha256";
-}
-
-function hashesOf(key: Key): Record<string, string> {
-  return Object.fromEntries(Object.values(HASHES).map(({ name }) => [name, toHex(key.keyHashBy(name))]));
 }
 
 /** MCUboot's development keys are in everybody's hands. */

@@ -75,8 +75,8 @@ export async function expectedKey(options: SigningOptions): Promise<Key> {
 /** A signer at hand, and how to let go of it. */
 export interface ChosenSigner {
   readonly signer: Signer;
-  /** For people. */
-  readonly where: string;
+  /** Who it is, for people, unless it is just a key in a file. */
+  readonly where?: string;
   close(): void;
 }
 
@@ -88,7 +88,7 @@ export async function openSigner(
 ): Promise<ChosenSigner | undefined> {
   if (way === "key") {
     const signer = keySigner(await readPrivateKey(options.key!, options));
-    return { signer, where: "a key file", close: () => {} };
+    return { signer, close: () => {} };
   }
   if (way === "signerCommand") {
     const signer = await commandSigner({
