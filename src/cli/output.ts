@@ -77,7 +77,8 @@ export function createOutput(options: { json: boolean; quiet: boolean }): Output
     note(text) {
       if (options.quiet) return;
       settle();
-      process.stderr.write(`${text}\n`);
+      // Colours are decided by stdout; where stderr goes to a file they do not belong.
+      process.stderr.write(`${live ? text : stripVTControlCharacters(text)}\n`);
     },
     progress(label, done, total) {
       if (options.quiet || total === 0) return;

@@ -97,7 +97,7 @@ function suggest(
     };
   }
   return {
-    says: `${now} The new one is gone: the bootloader refused and erased it.`,
+    says: `${now} The new one is in no slot any more: the bootloader has most likely refused and erased it.`,
     hint: "The likeliest reasons: a key it does not trust, a security counter or version that is too low. Its log says which.",
   };
 }

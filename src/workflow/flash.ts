@@ -261,7 +261,7 @@ function plan(facts: BoardFacts, image: Image, stage: Stage, options: FlashOptio
   }
   const end = confirm ? "confirm it if it is well" : "leave it on trial";
   const begin: Readonly<Record<Exclude<Stage, "confirmed">, string>> = {
-    absent: `Send ${image.size} bytes to the free slot, mark them for a test boot, reset, see whether it runs`,
+    absent: `Send ${image.size} bytes to the free slot, mark them for ${mayRevert(facts) ? "a test" : "the next"} boot, reset, see whether it runs`,
     marked: "The board holds this image, marked for the next boot: reset, see whether it runs",
     "on-trial": "The board runs this image already, on trial: see whether it keeps running",
   };

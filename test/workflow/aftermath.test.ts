@@ -86,7 +86,7 @@ describe("what is told when the old image runs", () => {
     expect(explain(board({}, content({ hash: SENT })))).toMatch(
       /back in the other slot: it was started and reverted/,
     );
-    expect(explain(board({}))).toMatch(/gone: the bootloader refused and erased it/);
+    expect(explain(board({}))).toMatch(/in no slot any more: the bootloader has most likely refused/);
   });
 
   it("a board in serial recovery has found nothing that it may start", () => {

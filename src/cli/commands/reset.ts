@@ -28,7 +28,7 @@ export function define(command: Command): void {
         const state = mode === "recovery" ? "serial recovery" : mode;
         const says = restarted
           ? `The board has restarted; ${state} answers.`
-          : `The board answers (${state}), but nothing shows that it restarted.`;
+          : `The board was told to restart, and ${state} answers. Nothing it reports would show whether it did.`;
         out.result({ restarted, server: mode }, says);
       }),
     );

@@ -1,0 +1,120 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { connect } from "../../src/client/connect.js";
+import { BOOT_MODES } from "../../src/smp/groups/os.js";
+import { type BoardFacts, readFacts } from "../../src/workflow/facts.js";
+import { type FlashOptions, flash, restart } from "../../src/workflow/flash.js";
+import { run } from "../../src/workflow/run.js";
+import { Session } from "../../src/workflow/session.js";
+import { upload } from "../../src/workflow/upload.js";
+import { type RealServer, realServers, serverName, startServer } from "../support/real-servers.js";
+import { otherVersion } from "../support/workflow-real.js";
+
+/** The story on Zephyr servers and MCUboot builds that nobody here wrote. */
+const servers = realServers();
+const withMcuboot = servers.filter(({ mcuboot, target }) => mcuboot && target !== "native_sim");
+/** These load the image with the higher version into RAM, from whichever slot; their emulator rewrites slot 0 at each reset. */
+const ramLoad = withMcuboot.filter(({ config }) => config.startsWith("serial_recovery"));
+/** This one swaps; its emulator rewrites slot 0 at each reset too. */
+const swapping = withMcuboot.filter(({ target }) => target === "qemu_cortex_m0");
+
+async function onServer(server: RealServer, act: (session: Session) => Promise<void>): Promise<void> {
+  const running = await startServer(server);
+  // Bytes that reach this emulated UART while its driver sets it up wedge it until the next reset.
+  if (server.target === "qemu_cortex_m0") await delay(2000);
+  try {
+    const session = await Session.open(async (signal) => connect(await running.open(), { signal }));
+    await act(session);
+    await session.close();
+  } finally {
+    await running.stop();
+  }
+}
+
+/** Nobody signed these images. */
+const UNSIGNED: FlashOptions = { skip: ["signature"] };
+
+async function tell(session: Session, file: Uint8Array, options: FlashOptions = UNSIGNED) {
+  const steps: string[] = [];
+  const result = await run(flash(session, file, options), (event) => {
+    if (event.step !== steps.at(-1)) steps.push(event.step);
+  });
+  return { ...result, steps };
+}
+
+const slots = (facts: BoardFacts) =>
+  facts.images.flatMap((image) =>
+    image.slots.flatMap(({ slot, content }) =>
+      content ? [{ slot, version: content.version, active: content.active }] : [],
+    ),
+  );
+
+describe("every server", () => {
+  for (const server of servers)
+    test(`${serverName(server)} says what it says, and what it does not is left open`, () =>
+      onServer(server, async (session) => {
+        const facts = await readFacts(session);
+        expect(facts).toMatchObject({
+          server: "application",
+          reportsTrust: false,
+          bufSize: expect.any(Number),
+        });
+        if (server.buf_size >= 128) expect(facts.info).toMatch(/Zephyr/);
+        for (const absent of ["trustedKeys", "boot", "events"]) expect(facts).not.toHaveProperty(absent);
+        if (!server.mcuboot) expect(facts.images).toEqual([]);
+      }));
+});
+
+describe("bootloaders that load the higher version into RAM", () => {
+  for (const server of ramLoad)
+    test(serverName(server), { timeout: 600_000 }, () =>
+      onServer(server, async (session) => {
+        expect(slots(await readFacts(session))).toEqual([{ slot: 0, version: "0.0.0", active: true }]);
+        const second = otherVersion(server, 2);
+        const refused = await tell(session, second, {});
+        expect(refused).toMatchObject({
+          outcome: "refused-by-gate",
+          says: expect.stringMatching(/not signed/),
+        });
+
+        const newer = await tell(session, second);
+        expect(newer).toMatchObject({ outcome: "running", says: "Version 2.0.0 runs." });
+        expect(newer.steps).toEqual(
+          expect.arrayContaining(["uploaded", "marked", "reset", "judged", "health"]),
+        );
+        expect((await tell(session, second)).outcome).toBe("already-running");
+
+        const older = await tell(session, otherVersion(server, 1));
+        expect(older).toMatchObject({
+          outcome: "not-running",
+          says: expect.stringMatching(/^The board runs version 2\.0\.0, not the image that was sent\./),
+        });
+
+        await run(restart(session, { bootMode: BOOT_MODES.recovery }));
+        expect(session.client.server.mode).toBe("recovery");
+        expect((await tell(session, otherVersion(server, 3))).says).toMatch(/serial recovery/);
+        await run(upload(session, otherVersion(server, 3)));
+        expect(slots(await readFacts(session))).toContainEqual({ slot: 0, version: "3.0.0", active: false });
+        await run(restart(session));
+        expect(session.client.server.mode).toBe("application");
+        expect(slots(await readFacts(session))).toContainEqual({ slot: 1, version: "2.0.0", active: true });
+      }),
+    );
+});
+
+describe("a bootloader that swaps", () => {
+  for (const server of swapping)
+    test(serverName(server), { timeout: 600_000 }, () =>
+      onServer(server, async (session) => {
+        const file = otherVersion(server, 2);
+        const trial = await tell(session, file, { ...UNSIGNED, confirm: false });
+        expect(trial).toMatchObject({ outcome: "on-trial" });
+        const kept = await tell(session, file);
+        expect(kept).toMatchObject({ outcome: "confirmed" });
+        expect(kept.steps).not.toContain("sent");
+        // Its emulator puts the old image back at the next reset; what runs then is told as it is.
+        expect(await run(restart(session))).toBe(true);
+        expect(slots(await readFacts(session))).toContainEqual({ slot: 0, version: "0.0.0", active: true });
+      }),
+    );
+});
