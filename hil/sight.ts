@@ -165,7 +165,7 @@ export interface Offer {
  * says so, or when the slot it was in reads empty afterwards.
  */
 export function fateOf(offer: Offer): { fate: Fate; shows: string } {
-  const { before, after, hash, image } = offer;
+  const { before, after, hash, image, lines } = offer;
   const runs = after.slots.find((slot) => slot.image === image && slot.slot === 0);
   const isBack = (after.running?.hash ?? "") === (before.running?.hash ?? "none");
   if (after.state === "application" && hash !== undefined && after.running?.hash === hash)
@@ -173,10 +173,16 @@ export function fateOf(offer: Offer): { fate: Fate; shows: string } {
   if (image > 0 && hash !== undefined && runs?.hash === hash)
     return { fate: "started", shows: `image ${image} with its hash is in the primary slot` };
   const told = saidByEvents(offer) ?? saidByLog(offer);
-  if (after.state !== "application") {
-    const where = after.state === "recovery" ? "the board is in serial recovery" : "the board is silent";
-    return { fate: "stopped", shows: `${where}: it starts nothing any more` };
-  }
+  if (told?.fate === "started") return told;
+  if (after.state === "recovery")
+    return { fate: "stopped", shows: "the board is in serial recovery: it starts nothing any more" };
+  if (after.state === "silent" && lines.some(({ text }) => text.trim() !== ""))
+    return {
+      fate: "unclear",
+      shows: "nobody answers any more, though its log shows that it started something",
+    };
+  if (after.state !== "application")
+    return { fate: "stopped", shows: "the board is silent, its log too: it starts nothing any more" };
   if (told) return told;
   const held = after.slots.find((slot) => slot.image === image && slot.slot === 1);
   const isEmpty = held?.hash === undefined;

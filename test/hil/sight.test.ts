@@ -82,6 +82,18 @@ describe("what became of an offered image", () => {
     ["two slots may run, the lower version does", sight(OLD, NEW), { picksByVersion: true }, "passed-over"],
     ["recovery came", sight(undefined, undefined, { state: "recovery" }), {}, "stopped"],
     [
+      "nobody answers, but its log goes on: it may only be deaf",
+      sight(undefined, undefined, { state: "silent" }),
+      { lines: [line("*** Booting Zephyr OS")] },
+      "unclear",
+    ],
+    [
+      "nobody answers, and the log told of the swap",
+      sight(undefined, undefined, { state: "silent" }),
+      { lines: [line("I: Starting swap using move")] },
+      "started",
+    ],
+    [
       "nobody answers, whatever it reported before",
       sight(undefined, undefined, { state: "silent" }),
       { events: [event("verify-failed")] },
