@@ -16,7 +16,7 @@ import { decodeResponse, encodeRequest } from "../smp/message.js";
 import { type ByteStream, TransportError } from "../transport/transport.js";
 import type { Ear } from "./ear.js";
 import { isBurst, Link } from "./link.js";
-import { LINE_PAUSE_MS, type LinkMemory, largestWindow, Pace } from "./pace.js";
+import { AnswerTime, LINE_PAUSE_MS, type LinkMemory, largestWindow, Pace } from "./pace.js";
 import { RequestTimeout } from "./request-timeout.js";
 import { type TraceSink, traceRecord } from "./trace.js";
 import { Turns } from "./turns.js";
@@ -120,6 +120,7 @@ export class Client {
   #seq = 128 + Math.floor(Math.random() * 112);
   readonly #pending = new Map<number, Pending>();
   readonly #turns = new Turns();
+  readonly #answerTime = new AnswerTime();
   #ended: { error: unknown } | undefined;
   #rescues = 0;
   #pace: { server: ServerFacts; framing: Framing; pace: Pace } | undefined;
@@ -172,7 +173,7 @@ export class Client {
   get pace(): Pace {
     const { server, framing } = this;
     if (this.#pace?.server !== server || this.#pace.framing !== framing) {
-      const pace = new Pace(largestWindow(server, framing.name), this.#options.memory);
+      const pace = new Pace(largestWindow(server, framing.name), this.#answerTime, this.#options.memory);
       this.#pace = { server, framing, pace };
     }
     return this.#pace.pace;
@@ -281,8 +282,10 @@ export class Client {
       const linePauseMs = pause ? LINE_PAUSE_MS : 0;
       const { timeoutMs } = plan;
       const attempt = { ear, timeoutMs, linePauseMs, framing, signal: options.signal };
+      const sentAt = performance.now();
       const answer = await this.#attempt(command.name, message, attempt);
       if (answer) {
+        if (index === 0) this.#answerTime.firstAnswered(message.length, performance.now() - sentAt);
         if (pause) this.#rescues++;
         return answer;
       }

@@ -19,10 +19,11 @@ export const LINE_PAUSE_MS = 20;
 export class Pace {
   readonly window: Window;
   readonly length: Length;
-  readonly answerTime = new AnswerTime();
+  readonly answerTime: AnswerTime;
   readonly #linePauseMs: number;
 
-  constructor(largestWindow: number, memory: LinkMemory = {}) {
+  constructor(largestWindow: number, answerTime: AnswerTime, memory: LinkMemory = {}) {
+    this.answerTime = answerTime;
     this.window = new Window(largestWindow, memory.window);
     this.length = new Length(memory.maxMessage);
     this.#linePauseMs = memory.linePauseMs ?? 0;
@@ -231,6 +232,8 @@ export class Length {
   best(largest: number, window: number): number {
     if (this.#remembered !== undefined) return Math.min(this.#remembered, largest);
     if (this.#losses === 0) return largest;
+    // Nothing has ever come through: most likely a server that drops bursts, so the shortest shows whether it is alive.
+    if (this.#answered === 0) return Math.min(LENGTHS[0], largest);
     const lengths = [...LENGTHS.filter((length) => length < largest), largest];
     const cost = COST_OF_A_LOSS + COST_IN_WINDOW * (window - 1);
     const worth = (length: number) => this.#worth(length, cost);
@@ -308,6 +311,11 @@ export class AnswerTime {
   #backedOff = 1;
   /** Grows with each request that was taken for lost and was not. */
   #caution = 1;
+
+  /** Any answer at all is better than a guess: most of its time counts as spent on the line, which errs on the long side. */
+  firstAnswered(length: number, ms: number): void {
+    if (this.#usual.size === 0) this.answered(length, ms);
+  }
 
   answered(length: number, ms: number): void {
     this.#backedOff = 1;

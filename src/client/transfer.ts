@@ -208,7 +208,10 @@ class Transfer<Req, Res> {
     this.#unanswered = undefined;
     const options = { signal: this.#signal, timeoutMs, linePauseMs: pace.linePauseMs, seq: before?.seq };
     const posted = await this.#client.post(this.#plan.command, asked.request, options);
-    const answer = asked.patienceMs === undefined ? posted.answer : this.#patiently(posted, asked);
+    const answer =
+      asked.patienceMs === undefined
+        ? posted.answer
+        : this.#patiently(posted, asked, { until: sentAt + timeoutMs, resends: this.#client.retries });
     const flight = {
       asked,
       length,
@@ -225,7 +228,11 @@ class Transfer<Req, Res> {
    * Waits long, but not for a request that never arrived: a server answers one after the other, so when it answers a
    * question that was asked behind it, it has not got this one. One that is busy erasing answers neither.
    */
-  async #patiently(posted: Posted<Res>, asked: Asked<Req>): Promise<Res> {
+  async #patiently(
+    posted: Posted<Res>,
+    asked: Asked<Req>,
+    left: { until: number; resends: number },
+  ): Promise<Res> {
     const signal = this.#signal;
     let isOver = false;
     const over = posted.answer
@@ -236,11 +243,14 @@ class Transfer<Req, Res> {
     for (let waitMs = this.#soonMs; ; waitMs = Math.min(waitMs * 2, ASK_BEHIND_MS)) {
       await Promise.race([over, delay(waitMs, undefined, { signal })]);
       // A raw server drops a second message that comes before it has taken the first.
-      if (isOver || this.#client.framing.name === "raw") return posted.answer;
+      if (isOver || left.resends === 0 || this.#client.framing.name === "raw") return posted.answer;
       if (!(await this.#answersBehind(waitMs)) || isOver) continue;
+      const timeoutMs = left.until - performance.now();
+      if (timeoutMs <= 0) return posted.answer;
       this.#client.counts.repeated++;
-      const again = { signal, timeoutMs: asked.patienceMs, linePauseMs: LINE_PAUSE_MS, seq: posted.seq };
-      return this.#patiently(await this.#client.post(this.#plan.command, asked.request, again), asked);
+      const again = { signal, timeoutMs, linePauseMs: LINE_PAUSE_MS, seq: posted.seq };
+      const next = await this.#client.post(this.#plan.command, asked.request, again);
+      return this.#patiently(next, asked, { ...left, resends: left.resends - 1 });
     }
   }
 

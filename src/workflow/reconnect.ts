@@ -66,7 +66,10 @@ export async function* untilAnswering(
     away = true;
     const waited = performance.now() - start;
     if (waited > withinMs) throw new AwayError(session.client.name, waited, silence);
-    if (isLost(silence)) await reopenQuietly(session, signal);
+    if (!isLost(silence)) continue;
+    // A port that opens and is gone at once would otherwise be opened as often as the machine can.
+    await delay(REST_MS, undefined, { signal });
+    await reopenQuietly(session, signal);
   }
 }
 
