@@ -142,11 +142,12 @@ describe("imgtool's compressed images", () => {
     ["a signature of something else", TLV.DECOMP_SIGNATURE, (value: Uint8Array) => value.fill(1)],
   ] as const)("%s", async (_name, type, change) => {
     const { result, checks } = await verifyImage(await lying(type, change), {
+      keys: [keys.ed25519.publicKey],
       supports: { compression: true },
     });
     expect(result).toBe("bad");
-    expect(checks.find(({ name }) => name === "hash")?.result).toBe("pass");
-    expect(checks.find(({ name }) => name === "compressed-body")?.result).toBe("fail");
+    const failed = checks.filter((check) => check.result === "fail").map(({ name }) => name);
+    expect(failed).toEqual(["compressed-body"]);
   });
 
   it("what compression does not make smaller stays as it is", async () => {
