@@ -69,6 +69,8 @@ export interface PostOptions {
   linePauseMs?: number | undefined;
   /** Of an earlier try of the same request, so that a slow answer to that one still counts. */
   seq?: number | undefined;
+  /** A repeat was answered, and then so was the earlier try. */
+  onAnsweredTwice?: (() => void) | undefined;
 }
 
 /** A request that was sent and is not waited for yet. */
@@ -121,6 +123,8 @@ export class Client {
   readonly #pending = new Map<number, Pending>();
   readonly #turns = new Turns();
   readonly #answerTime = new AnswerTime();
+  /** Whom a second answer with this number concerns. */
+  readonly #repeated = new Map<number, () => void>();
   #ended: { error: unknown } | undefined;
   #rescues = 0;
   #pace: { server: ServerFacts; framing: Framing; pace: Pace } | undefined;
@@ -212,6 +216,9 @@ export class Client {
    */
   async post<Req, Res>(command: Command<Req, Res>, request: Req, options: PostOptions): Promise<Posted<Res>> {
     const { signal, timeoutMs = this.timeoutMs, linePauseMs = 0, seq = this.#freeSeq() } = options;
+    if (options.seq !== undefined && options.onAnsweredTwice)
+      this.#repeated.set(seq, options.onAnsweredTwice);
+    else this.#repeated.delete(seq);
     const done = await this.#turns.shared(signal);
     const ear = this.#link.ear;
     const message = encodeRequest(command, request, { seq, version: this.server.version });
@@ -361,6 +368,10 @@ export class Client {
     if (framing !== this.#link.framing) return;
     this.#trace("received", bytes);
     this.counts.late++;
+    if (header && !pending) {
+      this.#repeated.get(header.seq)?.();
+      this.#repeated.delete(header.seq);
+    }
     if (this.#pending.size === 0) return;
     if (header && OPS[header.op] % 2 === 0) this.#link.ear.echoes++;
     else this.#link.ear.otherAnswers++;

@@ -295,6 +295,7 @@ const SLACK = { leastMs: 8, share: 0.25 } as const;
 const SLACK_IN_WINDOW = { leastMs: 100, share: 1.5 } as const;
 /** Waited for the first answers, of which nothing is known. */
 const FIRST_WAIT_MS = 1000;
+const MOST_CAUTION = 16;
 /** An answer that comes in less than this share of the usual time after a repeat is to the first try. */
 const TOO_QUICK = 0.5;
 
@@ -331,9 +332,12 @@ export class AnswerTime {
   /** A repeat was answered so soon after it was sent: true when that must be the answer to the first try. */
   repeatAnswered(length: number, ms: number): boolean {
     const usual = this.#usual.get(length);
-    const isFirst = usual !== undefined && ms < usual.mean * TOO_QUICK;
-    if (isFirst) this.#caution = Math.min(this.#caution * 1.5, 8);
-    return isFirst;
+    return usual !== undefined && ms < usual.mean * TOO_QUICK;
+  }
+
+  /** A request was taken for lost and was not. */
+  tooHasty(): void {
+    this.#caution = Math.min(this.#caution * 1.5, MOST_CAUTION);
   }
 
   /** Waits twice as long from here on, until there is an answer. */

@@ -174,7 +174,7 @@ class Transfer<Req, Res> {
     const tookMs = now - flight.sentAt;
     if (isOrdinary && !flight.isRepeat) pace.answerTime.answered(flight.length, tookMs);
     if (flight.isRepeat && pace.answerTime.repeatAnswered(flight.length, tookMs))
-      pace.length.foundAgain(flight.length);
+      this.#foundAgain(flight.length);
     pace.length.answered(flight.length);
     if (isOrdinary && wanted > this.#wanted) pace.window.answered(wanted - this.#wanted, now);
   }
@@ -195,6 +195,13 @@ class Transfer<Req, Res> {
     this.#restart(this.#wanted);
   }
 
+  /** A message that counted as lost had arrived; its answer was slow. */
+  #foundAgain(length: number): void {
+    const { pace } = this.#client;
+    pace.length.foundAgain(length);
+    pace.answerTime.tooHasty();
+  }
+
   /** What an ordinary request would be given with all its retries. */
   get #patienceMs(): number {
     return this.#client.timeoutMs * (1 + this.#client.retries);
@@ -206,7 +213,9 @@ class Transfer<Req, Res> {
     const timeoutMs = asked.patienceMs ?? pace.answerTime.waitMs(length, most, pace.window.size);
     const before = this.#unanswered?.offset === asked.offset ? this.#unanswered : undefined;
     this.#unanswered = undefined;
-    const options = { signal: this.#signal, timeoutMs, linePauseMs: pace.linePauseMs, seq: before?.seq };
+    const onAnsweredTwice = () => this.#foundAgain(length);
+    const { linePauseMs } = pace;
+    const options = { signal: this.#signal, timeoutMs, linePauseMs, seq: before?.seq, onAnsweredTwice };
     const posted = await this.#client.post(this.#plan.command, asked.request, options);
     const answer =
       asked.patienceMs === undefined

@@ -166,7 +166,7 @@ describe("a hostile device", () => {
           const start = performance.now();
           await outcome(run(upload(session, new Uint8Array(3000).fill(1), { reconnectWithinMs: 1000 })));
           // Ten lost links, each with the patience of a first chunk and the wait for the board.
-          expect(performance.now() - start).toBeLessThan(11 * 45_000);
+          expect(performance.now() - start).toBeLessThan(11 * 60_000);
           await session.close();
         }),
         { numRuns: Math.ceil(RUNS / 3) },
