@@ -52,7 +52,13 @@ describe("--trace", () => {
   });
 
   test("a file that cannot be written is said before anything is sent", async () => {
-    const { status, err } = await runCli(["echo", "-d", board.address, "--trace", join(folder.path, "no-such-folder", "x")]);
+    const { status, err } = await runCli([
+      "echo",
+      "-d",
+      board.address,
+      "--trace",
+      join(folder.path, "no-such-folder", "x"),
+    ]);
     expect(status).toBe(20);
     expect(err).toContain("cannot write the trace");
   });
