@@ -80,8 +80,8 @@ const GOOD: { text: string; address: Address; written?: string }[] = [
   { text: "udp:[2001:db8::7]:1337", address: { kind: "udp", host: "2001:db8::7", port: 1337 } },
   { text: "wasm:swap", address: { kind: "wasm", variant: "swap" } },
   {
-    text: "qemu:swap?flash=/tmp/a+b %1.bin",
-    address: { kind: "qemu", variant: "swap", flash: "/tmp/a+b %1.bin" },
+    text: "qemu:swap?flash=/boards/a+b %1.bin",
+    address: { kind: "qemu", variant: "swap", flash: "/boards/a+b %1.bin" },
   },
 ];
 

@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openStream } from "../../src/transport/address.js";
 import { openError, openSerial } from "../../src/transport/serial.js";
@@ -26,7 +28,7 @@ test("a port that does not exist names the ports that do", async () => {
 });
 
 test("a file that is no serial port fails with the reason", async () => {
-  const path = `/tmp/no-port-${process.pid}`;
+  const path = join(mkdtempSync(join(tmpdir(), "no-port-")), "file");
   writeFileSync(path, "");
   const error = await failureOf(openSerial({ path, baudRate: 115200 }));
   expect(error.code).toBe("failed");
