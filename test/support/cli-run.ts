@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { onTestFinished } from "vitest";
+import { afterAll, onTestFinished } from "vitest";
 import { program, root } from "./cli-build.js";
 
 export interface Ended {
@@ -30,12 +30,12 @@ export interface Running {
   ended: Promise<Ended>;
 }
 
+/** Where the program finds no settings and may leave what it remembers. */
+const home = mkdtempSync(join(tmpdir(), "bootproof-home-"));
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
 /** Nothing of the machine's own settings reaches the program. */
-const cleanEnv = (): Record<string, string> => ({
-  PATH: process.env.PATH ?? "",
-  HOME: "/nonexistent",
-  XDG_CONFIG_HOME: "/nonexistent",
-});
+const cleanEnv = (): Record<string, string> => ({ PATH: process.env.PATH ?? "", HOME: home });
 
 /** Starts the built program as a user would. */
 export function start(words: readonly string[], options: RunOptions = {}): Running {
