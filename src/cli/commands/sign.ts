@@ -13,6 +13,7 @@ import {
 } from "../../image/sign.js";
 import { toImageSignature } from "../../image/signature-form.js";
 import { signatureFromResponse, signingRequestFile } from "../../image/signing-request.js";
+import { formatVersion } from "../../image/version.js";
 import {
   type CommonOptions,
   type Context,
@@ -181,7 +182,12 @@ async function make(
     const signed = await finishImage(prepared, image, { publicKey, signature });
     return { signed, key: publicKey, signer: "elsewhere" };
   }
-  const chosen = await openSigner(way, options, { signal, context: { version: image.version } });
+  const { version, securityCounter } = image;
+  const context = {
+    version: typeof version === "string" ? version : formatVersion(version),
+    ...(securityCounter !== undefined && { counter: securityCounter }),
+  };
+  const chosen = await openSigner(way, options, { signal, context });
   if (!chosen) return { signed: await signImage(bytes, image) };
   try {
     const { signer, where } = chosen;
