@@ -55,6 +55,7 @@ const commands: readonly (readonly [name: string, summary: string, load: () => P
   ["storage", "erase a board's storage partition", () => import("./commands/storage.js")],
   ["raw", "any command of any group by its numbers", () => import("./commands/raw.js")],
   ["console", "a terminal on a board's wire, SMP beside it", () => import("./commands/console.js")],
+  ["doctor", "what is wrong with a link, and what would help most", () => import("./commands/doctor.js")],
   ["bridge", "offer a board to other SMP clients, several at a time", () => import("./commands/bridge.js")],
   ["trace", "show a trace, or answer from it as the board did", () => import("./commands/trace.js")],
   ["prove", "find out what a board really enforces, with evidence", () => import("./commands/prove.js")],

@@ -1,0 +1,255 @@
+import type { Command } from "commander";
+import type { Client } from "../../client/client.js";
+import { connect } from "../../client/connect.js";
+import { BootproofError } from "../../errors.js";
+import {
+  type Address,
+  formatAddress,
+  isPipe,
+  openStream,
+  type PipeAddress,
+} from "../../transport/address.js";
+import { choosePort } from "../../transport/choose-port.js";
+import { describePort, listSerialPorts, type SerialPortInfo } from "../../transport/list.js";
+import { type Diagnosis, diagnose, USUAL_BAUD_RATES } from "../../workflow/diagnose.js";
+import {
+  type BoardOptions,
+  boardOptions,
+  type Context,
+  chooseDevice,
+  inContext,
+  startEmulated,
+} from "../context.js";
+import { statusFor } from "../exit.js";
+import { printable, type Tone, tone } from "../output.js";
+
+interface DoctorOptions extends BoardOptions {
+  erase?: boolean;
+}
+
+/** One thing that was looked at. */
+interface Finding {
+  readonly about: string;
+  readonly verdict: "good" | "warn" | "bad";
+  readonly says: string;
+  readonly hint?: string;
+}
+
+export function define(command: Command): void {
+  boardOptions(command)
+    .option("--erase", "also erase the free slot, to see how long that takes")
+    .addHelpText("after", "\nWithout --erase nothing on the board is changed.")
+    .action((options: DoctorOptions) => inContext(options, (context) => examine(options, context)));
+}
+
+/** How long each question waits while it is tried whether anybody is there. */
+const PROBE = { probeTimeoutMs: 600, probes: 3 } as const;
+const QUICK_PROBE = { probeTimeoutMs: 400, probes: 1 } as const;
+
+async function examine(options: DoctorOptions, context: Context): Promise<void> {
+  const { out, signal } = context;
+  const findings: Finding[] = [];
+  const add = (finding: Finding) => {
+    findings.push(finding);
+    if (!out.json) out.note(draw(finding));
+  };
+  const address = await chooseDevice(options.device, context);
+  const reached = await reachBoard(address, { add, signal });
+  let diagnosis: Diagnosis | undefined;
+  try {
+    if (reached.client) {
+      diagnosis = await diagnose(reached.client, {
+        signal,
+        erase: options.erase,
+        baudRate: reached.baudRate,
+      });
+      for (const finding of findingsOf(diagnosis)) add(finding);
+    }
+  } finally {
+    await reached.close();
+  }
+  out.result(
+    { address: formatAddress(address), findings, ...(diagnosis && { diagnosis }) },
+    summary(diagnosis, findings),
+  );
+  if (reached.error) process.exitCode = statusFor(reached.error);
+}
+
+interface Reached {
+  client?: Client;
+  baudRate?: number | undefined;
+  /** Why there is no client. */
+  error?: unknown;
+  close(): Promise<void>;
+}
+
+interface Examination {
+  add(finding: Finding): void;
+  signal: AbortSignal;
+}
+
+async function reachBoard(address: Address, examination: Examination): Promise<Reached> {
+  const { add, signal } = examination;
+  if (isPipe(address)) return reachPipe(address, examination);
+  const board = await startEmulated(address.kind, address.variant, address.flash);
+  try {
+    const client = await connect(await board.connect(), { signal });
+    add({ about: "answer", verdict: "good", says: heardOf(client) });
+    return {
+      client,
+      close: async () => {
+        await client.close();
+        await board.close();
+      },
+    };
+  } catch (error) {
+    await board.close();
+    throw error;
+  }
+}
+
+async function reachPipe(address: PipeAddress, examination: Examination): Promise<Reached> {
+  const { add, signal } = examination;
+  const closed = { close: async () => {} };
+  const port = await lookAtPort(address, examination);
+  try {
+    const stream = await openStream(address, { signal });
+    const { baudRate } = stream;
+    add({ about: "open", verdict: "good", says: `${stream.name} can be opened.` });
+    const client = await connect(stream, { ...PROBE, signal });
+    add({ about: "answer", verdict: "good", says: heardOf(client) });
+    return { client, baudRate: isPlainUsb(port) ? undefined : baudRate, close: () => client.close() };
+  } catch (error) {
+    if (!(error instanceof BootproofError)) throw error;
+    const hint = error.hint === undefined ? {} : { hint: error.hint };
+    add({
+      about: error.code === "timeout" ? "answer" : "open",
+      verdict: "bad",
+      says: error.message,
+      ...hint,
+    });
+    if (error.code === "timeout") await tryBaudRates(address, examination);
+    return { ...closed, error };
+  }
+}
+
+/** A board's own USB port has no line behind it, whatever its baud rate says. */
+const isPlainUsb = (port: SerialPortInfo | undefined) =>
+  port !== undefined && /ttyACM|usbmodem/.test(port.path);
+
+async function lookAtPort(
+  address: PipeAddress,
+  { add, signal }: Examination,
+): Promise<SerialPortInfo | undefined> {
+  const ports = address.kind === "serial" || address.kind === "port" ? await listSerialPorts({ signal }) : [];
+  const port =
+    address.kind === "port"
+      ? await choosePort(address.selector, { usbInterface: address.usbInterface, signal })
+      : ports.find((one) => address.kind === "serial" && [one.path, one.byId].includes(address.path));
+  if (!port) return undefined;
+  const { problem } = port;
+  add({
+    about: "port",
+    verdict: problem ? "bad" : "good",
+    says: problem ? problem.message : `${port.path} is ${describePort(port)}; nobody else has it open.`,
+    ...(problem && { hint: problem.hint }),
+  });
+  return port;
+}
+
+/** A board that is heard but not understood, or not heard at all, may speak at another speed. */
+async function tryBaudRates(address: PipeAddress, { add, signal }: Examination): Promise<void> {
+  if (address.kind !== "serial" && address.kind !== "port" && address.kind !== "rfc2217") return;
+  for (const baudRate of USUAL_BAUD_RATES.filter((rate) => rate !== address.baudRate)) {
+    const other = { ...address, baudRate };
+    try {
+      const client = await connect(await openStream(other, { signal }), { ...QUICK_PROBE, signal });
+      await client.close();
+      add({
+        about: "baud",
+        verdict: "warn",
+        says: `It answers at ${baudRate} baud.`,
+        hint: `Use -d ${formatAddress(other)}`,
+      });
+      return;
+    } catch (error) {
+      if (!(error instanceof BootproofError)) throw error;
+    }
+  }
+  add({
+    about: "baud",
+    verdict: "bad",
+    says: `It answers at none of ${[address.baudRate, ...USUAL_BAUD_RATES].join(", ")} baud.`,
+  });
+}
+
+function heardOf({ framing, server }: Client): string {
+  const count = server.bufCount === undefined ? "" : ` x ${server.bufCount}`;
+  const from = server.bufSizeFrom === "assumed" ? " (assumed: it does not say)" : "";
+  return `${MODES[server.mode]} answers in ${framing.name} framing, SMP version ${server.version}, buffers ${server.bufSize} bytes${count}${from}.`;
+}
+
+const MODES = {
+  application: "The application",
+  recovery: "Serial recovery",
+  unknown: "A server of an unknown kind",
+} as const;
+
+function findingsOf(diagnosis: Diagnosis): Finding[] {
+  const { roundTripMs, longestRoundTripMs, repeated, losesBursts, ceiling, eraseMs } = diagnosis;
+  const rate = kilobytes(diagnosis.uploadRate);
+  return [
+    {
+      about: "round trip",
+      verdict: "good",
+      says: `A short question takes ${ms(roundTripMs)}${
+        longestRoundTripMs === undefined
+          ? ""
+          : `, the longest message (${diagnosis.largestMessage} bytes) and back ${ms(longestRoundTripMs)}`
+      }.`,
+    },
+    {
+      about: "losses",
+      verdict: losesBursts ? "bad" : repeated > 0 ? "warn" : "good",
+      says: losesBursts
+        ? "Messages of many lines get lost unless each line is followed by a pause."
+        : repeated > 0
+          ? `${repeated} of the questions had to be repeated.`
+          : "No question had to be repeated.",
+    },
+    {
+      about: "rate",
+      verdict: ceiling !== undefined && diagnosis.uploadRate < ceiling * 0.9 ? "warn" : "good",
+      says:
+        ceiling === undefined
+          ? `An upload can reach ${rate} here.`
+          : `An upload can reach ${rate}; the line could carry ${kilobytes(ceiling)} with this framing and buffer.`,
+    },
+    ...(eraseMs === undefined
+      ? []
+      : [{ about: "erase", verdict: "good" as const, says: `Erasing the free slot takes ${ms(eraseMs)}.` }]),
+  ];
+}
+
+function summary(diagnosis: Diagnosis | undefined, findings: readonly Finding[]): string {
+  const { advice } = diagnosis ?? {};
+  if (advice) {
+    const gain =
+      advice.uploadRate === undefined ? "" : ` An upload could then reach ${kilobytes(advice.uploadRate)}.`;
+    return `What would help most: ${advice.setting}\n  ${advice.why}${gain}`;
+  }
+  return findings.some(({ verdict }) => verdict === "bad")
+    ? "This link does not work; see above."
+    : "Nothing here would help much.";
+}
+
+const TONES: Record<Finding["verdict"], Tone> = { good: "good", warn: "warn", bad: "bad" };
+
+function draw({ about, verdict, says, hint }: Finding): string {
+  const tried = hint === undefined ? "" : `\n            try: ${printable(hint)}`;
+  return `${tone(TONES[verdict], about.padEnd(11))} ${printable(says)}${tried}`;
+}
+
+const ms = (value: number) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+const kilobytes = (rate: number) =>
+  Number.isFinite(rate) ? `${(rate / 1000).toFixed(rate < 10_000 ? 2 : 1)} kB/s` : "any rate";

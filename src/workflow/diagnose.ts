@@ -1,0 +1,255 @@
+import type { Client, ServerFacts } from "../client/client.js";
+import { largestWindow } from "../client/pace.js";
+import { rawFraming } from "../smp/framing/raw.js";
+import { imageErase } from "../smp/groups/image.js";
+import { osEcho, osParams } from "../smp/groups/os.js";
+import { DeviceError } from "../smp/message.js";
+import { lineMs, uploadRate } from "./line-rate.js";
+
+/** What was measured on a link that works. Times in milliseconds, rates in bytes a second. */
+export interface Diagnosis {
+  readonly framing: string;
+  readonly server: ServerFacts;
+  readonly largestMessage: number;
+  /** Half of all short questions were answered within this. */
+  readonly roundTripMs: number;
+  /** The longest message and back; absent where nothing takes one (serial recovery has no echo). */
+  readonly longestRoundTripMs?: number;
+  /** Messages that had to be repeated. */
+  readonly repeated: number;
+  /** Messages of many lines get lost unless the lines are paused. */
+  readonly losesBursts: boolean;
+  /** Besides the bytes' own time on the line. */
+  readonly latencyMs: number;
+  readonly baudRate?: number;
+  /** What an upload can reach as the link is. */
+  readonly uploadRate: number;
+  /** What the line itself could carry with this framing and buffer, without latency. */
+  readonly ceiling?: number;
+  /** Erasing the free slot, when that was asked for. */
+  readonly eraseMs?: number;
+  /** The change that would help most; absent when none would help much. */
+  readonly advice?: Advice;
+}
+
+export interface Advice {
+  /** Kconfig, devicetree or host setting. */
+  readonly setting: string;
+  readonly why: string;
+  /** Upload rate with it, where that can be reckoned. */
+  readonly uploadRate?: number;
+}
+
+export interface DiagnoseOptions {
+  signal?: AbortSignal | undefined;
+  /** Bits a second of the line, where there is one. */
+  baudRate?: number | undefined;
+  /** Also erase the free slot, to see how long that takes. */
+  erase?: boolean | undefined;
+}
+
+const SHORT_QUESTIONS = 15;
+const LONG_QUESTIONS = 5;
+const ERASE_TIMEOUT_MS = 120_000;
+/** A change that brings less is not worth a new firmware. */
+const WORTH = 1.1;
+/** An erase as long as this makes the first chunk of an upload look like a silent board to many clients. */
+const LONG_ERASE_MS = 2000;
+
+/**
+ * Measures a link without changing anything on the board, unless an erase is asked for.
+ *
+ * @throws what `Client.send` throws
+ */
+export async function diagnose(client: Client, options: DiagnoseOptions = {}): Promise<Diagnosis> {
+  const { signal, baudRate } = options;
+  const { framing, server, largestMessage } = client;
+  const repeatedBefore = client.counts.repeated;
+  const roundTripMs = await usualMs(SHORT_QUESTIONS, () => anyAnswer(client, signal));
+  const shortLineMs =
+    lineMs(framing, SHORT_SIZE.question, baudRate) + lineMs(framing, SHORT_SIZE.answer, baudRate);
+  const latencyMs = Math.max(0, roundTripMs - shortLineMs);
+  const longestRoundTripMs = server.mode === "application" ? await longestEcho(client, signal) : undefined;
+  const eraseMs = options.erase ? await timeErase(client, signal) : undefined;
+  const losesBursts = client.slowedDown;
+  const shape = {
+    framing,
+    // What gets through without pauses counts.
+    bufSize: losesBursts ? Math.min(server.bufSize, BUFFER_OF_TWO_LINES) : server.bufSize,
+    baudRate,
+    latencyMs,
+    window: losesBursts ? 1 : largestWindow(server, framing.name),
+  };
+  const measured = {
+    framing: framing.name,
+    server,
+    largestMessage,
+    roundTripMs,
+    ...(longestRoundTripMs === undefined ? {} : { longestRoundTripMs }),
+    repeated: client.counts.repeated - repeatedBefore,
+    losesBursts,
+    latencyMs,
+    ...(baudRate === undefined ? {} : { baudRate }),
+    uploadRate:
+      baudRate === undefined ? rateOfRounds(client, roundTripMs, longestRoundTripMs) : uploadRate(shape),
+    ...(baudRate === undefined
+      ? {}
+      : {
+          ceiling: uploadRate({
+            ...shape,
+            bufSize: server.bufSize,
+            latencyMs: 0,
+            window: MOST_USEFUL_WINDOW,
+          }),
+        }),
+    ...(eraseMs === undefined ? {} : { eraseMs }),
+  };
+  const advice = advise(client, measured);
+  return { ...measured, ...(advice && { advice }) };
+}
+
+/** Of "os params" and its answer, decoded. */
+const SHORT_SIZE = { question: 9, answer: 33 } as const;
+const MOST_USEFUL_WINDOW = 8;
+/** Two console lines, which every server holds. */
+const BUFFER_OF_TWO_LINES = 164;
+
+/**
+ * Without a line of a known speed: an upload's round lies between a short question and the longest message and back, which
+ * takes that way twice.
+ */
+function rateOfRounds(client: Client, shortMs: number, longestMs: number | undefined): number {
+  const roundMs = longestMs === undefined ? shortMs : (shortMs + longestMs) / 2;
+  return (client.largestMessage * 1000) / roundMs;
+}
+
+/** The middle of several tries. */
+async function usualMs(tries: number, ask: () => Promise<unknown>): Promise<number> {
+  const taken: number[] = [];
+  for (let count = 0; count < tries; count++) {
+    const start = performance.now();
+    await ask();
+    taken.push(performance.now() - start);
+  }
+  return taken.sort((a, b) => a - b)[tries >> 1] ?? 0;
+}
+
+async function anyAnswer(client: Client, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await client.send(osParams, {}, { signal });
+  } catch (error) {
+    // A server without this command still answers that it has none.
+    if (!(error instanceof DeviceError)) throw error;
+  }
+}
+
+/** Header, map, key, and the head of a text. */
+const AROUND_ECHO = 14;
+
+function longestEcho(client: Client, signal: AbortSignal | undefined): Promise<number> {
+  // The answer is a byte longer than the question, and has to fit as well.
+  const d = "x".repeat(Math.max(0, client.largestMessage - AROUND_ECHO - 1));
+  return usualMs(LONG_QUESTIONS, () => client.send(osEcho, { d }, { signal }));
+}
+
+async function timeErase(client: Client, signal: AbortSignal | undefined): Promise<number> {
+  const start = performance.now();
+  await client.send(imageErase, {}, { signal, timeoutMs: ERASE_TIMEOUT_MS, retries: 0 });
+  return performance.now() - start;
+}
+
+type Measured = Omit<Diagnosis, "advice">;
+
+/** The one change that would help most: what loses data first, then what makes uploads fastest. */
+function advise(client: Client, measured: Measured): Advice | undefined {
+  const { server, losesBursts, eraseMs } = measured;
+  const isRecovery = server.mode === "recovery";
+  if (losesBursts) {
+    const lines = Math.ceil((measured.largestMessage + 4) / BYTES_A_LINE);
+    return {
+      setting: isRecovery ? `CONFIG_BOOT_LINE_BUFS=${lines}` : `CONFIG_UART_MCUMGR_RX_BUF_COUNT=${lines}`,
+      why: `The server loses messages of more than two lines, so each line has to be followed by a pause; its longest message has ${lines}.`,
+    };
+  }
+  const best = (measured.baudRate === undefined ? [] : alternatives(client, measured))
+    .map((one) => ({ ...one, uploadRate: uploadRate({ ...shapeOf(client, measured), ...one.change }) }))
+    .sort((a, b) => b.uploadRate - a.uploadRate)[0];
+  if (best && best.uploadRate > measured.uploadRate * WORTH) {
+    return { setting: best.setting, why: best.why, uploadRate: best.uploadRate };
+  }
+  if (eraseMs !== undefined && eraseMs > LONG_ERASE_MS) {
+    return {
+      setting: isRecovery ? "CONFIG_BOOT_ERASE_PROGRESSIVELY=y" : "CONFIG_IMG_ERASE_PROGRESSIVELY=y",
+      why: "The slot is erased in one go before the first chunk is answered.",
+    };
+  }
+  return undefined;
+}
+
+const BYTES_A_LINE = 93;
+const LARGE_BUFFER = 2048;
+const FAST_BAUD = 1_000_000;
+/** What FTDI's adapters hold answers back for, unless told otherwise, and what is left of it then. */
+const ADAPTER_LATENCY = { usualMs: 12, leastMs: 2 } as const;
+
+function shapeOf(client: Client, { server, baudRate, latencyMs }: Measured) {
+  const window = largestWindow(server, client.framing.name);
+  return { framing: client.framing, bufSize: server.bufSize, baudRate, latencyMs, window };
+}
+
+interface Alternative extends Advice {
+  readonly change: Partial<ReturnType<typeof shapeOf>>;
+}
+
+function alternatives(client: Client, { server, baudRate, latencyMs }: Measured): Alternative[] {
+  const isRecovery = server.mode === "recovery";
+  const { name } = client.framing;
+  const rows: (Alternative & { fits: boolean })[] = [
+    {
+      fits: server.bufSizeFrom === "assumed",
+      setting: isRecovery ? "CONFIG_BOOT_MGMT_MCUMGR_PARAMS=y" : "CONFIG_MCUMGR_GRP_OS_MCUMGR_PARAMS=y",
+      why: "The server does not say how large its buffers are, so the least of the usual ones is assumed.",
+      change: { bufSize: isRecovery ? 1024 : server.bufSize, window: isRecovery ? 1 : 3 },
+    },
+    {
+      fits: server.bufSize < LARGE_BUFFER && name !== "datagram",
+      setting: isRecovery
+        ? `CONFIG_BOOT_SERIAL_MAX_RECEIVE_SIZE=${LARGE_BUFFER}`
+        : `CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE=${LARGE_BUFFER}`,
+      why: `A buffer of ${server.bufSize} bytes makes many small messages.`,
+      change: { bufSize: LARGE_BUFFER },
+    },
+    {
+      fits: !isRecovery && name !== "raw" && server.bufCount !== undefined && server.bufCount < 4,
+      setting: "CONFIG_MCUMGR_TRANSPORT_NETBUF_COUNT=4",
+      why: "With so few buffers the next request has to wait for the answer to the one before.",
+      change: { window: 3 },
+    },
+    {
+      fits: name === "console" && baudRate !== undefined,
+      setting: isRecovery
+        ? "CONFIG_BOOT_SERIAL_RAW_PROTOCOL=y"
+        : "CONFIG_MCUMGR_TRANSPORT_RAW_UART=y with CONFIG_UART_MCUMGR_RAW_PROTOCOL=y",
+      why: "Console framing sends a third more bytes; raw framing has none to spare, but no check of its bytes either.",
+      change: { framing: rawFraming, window: 1 },
+    },
+    {
+      fits: baudRate !== undefined && baudRate < FAST_BAUD,
+      setting: `current-speed = <${FAST_BAUD}> at the UART's devicetree node, and ?baud=${FAST_BAUD} here`,
+      why: `The line itself is the limit at ${baudRate} baud.`,
+      change: { baudRate: FAST_BAUD },
+    },
+    {
+      fits: latencyMs > ADAPTER_LATENCY.usualMs && baudRate !== undefined,
+      setting: "latency_timer of the USB adapter: 1 in /sys/bus/usb-serial/devices/ttyUSB*/latency_timer",
+      why: `Each round takes ${Math.round(latencyMs)} ms more than its bytes need; many adapters hold answers back for 16.`,
+      change: { latencyMs: ADAPTER_LATENCY.leastMs },
+    },
+  ];
+  return rows.filter(({ fits }) => fits);
+}
+
+/** Baud rates that boards use, the likeliest first. */
+export const USUAL_BAUD_RATES = [
+  115200, 1_000_000, 921600, 460800, 230400, 57600, 38400, 19200, 9600,
+] as const;
