@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, onTestFinished } from "vitest";
@@ -32,6 +32,8 @@ export interface Running {
 
 /** Where the program finds no settings and may leave what it remembers. */
 const home = mkdtempSync(join(tmpdir(), "bootproof-home-"));
+// A test may run the program as somebody else, who must be able to look into it.
+chmodSync(home, 0o755);
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 /** Nothing of the machine's own settings reaches the program. */
