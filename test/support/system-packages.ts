@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
+import { createRequire } from "node:module";
 
 /** Programs that tests run, and the Debian packages that bring them. */
 const needed: readonly (readonly [program: string, debianPackage: string])[] = [
@@ -7,6 +8,8 @@ const needed: readonly (readonly [program: string, debianPackage: string])[] = [
   ["chromium", "chromium"],
   ["ser2net", "ser2net"],
   ["stm32flash", "stm32flash"],
+  ["softhsm2-util", "softhsm2"],
+  ["xz", "xz-utils"],
 ];
 
 /** Judges that nobody here wrote, from PyPI: imgtool checks our images, smpclient speaks to our board. */
@@ -30,6 +33,17 @@ export default function setup(): void {
   const missingPeers = peers.filter(([program]) => !isThere(program)).map(([, name]) => name);
   if (missingPeers.length > 0)
     spawnSync("pip", ["install", "--quiet", ...missingPeers], { stdio: "inherit" });
+  installPkcs11();
+}
+
+/** Optional for users and compiled when it is installed: nobody's `npm ci` waits for it, but the tests want it. */
+function installPkcs11(): void {
+  try {
+    createRequire(import.meta.url).resolve("pkcs11js");
+  } catch {
+    // Not there. Where it cannot be compiled, its tests are skipped and say why.
+    spawnSync("npm", ["install", "--no-save", "--no-audit", "--no-fund", "pkcs11js"], { stdio: "inherit" });
+  }
 }
 
 /** Only as root, or where sudo asks nothing: a test run never prompts. */
