@@ -42,7 +42,9 @@ function installPkcs11(): void {
     createRequire(import.meta.url).resolve("pkcs11js");
   } catch {
     // Not there. Where it cannot be compiled, its tests are skipped and say why.
-    spawnSync("npm", ["install", "--no-save", "--no-audit", "--no-fund", "pkcs11js"], { stdio: "inherit" });
+    spawnSync("npm", ["install", "--no-save", "--save-dev", "--no-audit", "--no-fund", "pkcs11js"], {
+      stdio: "inherit",
+    });
   }
 }
 
