@@ -271,7 +271,7 @@ function plan(facts: BoardFacts, image: Image, stage: Stage, options: FlashOptio
 interface Sent {
   uploadedBytes: number;
   uploadMs: number;
-  /** It is marked for a test boot. */
+  /** It is marked, and a reset will revert it unless it is confirmed. */
   trial: boolean;
 }
 
@@ -292,7 +292,7 @@ async function* sendAndMark(
   const told = { uploadedBytes: first.sentBytes, uploadMs: first.elapsedMs };
   if (before.server === "recovery") return { ...told, trial: false };
   try {
-    return { ...told, trial: yield* mark(session, hash, signal) };
+    return { ...told, trial: (yield* mark(session, hash, signal)) && mayRevert(before) };
   } catch (error) {
     // Power that failed during an earlier mark leaves the whole file and a damaged trailer: the board keeps both.
     const keptOld = first.resumedAt === file.length;
@@ -304,7 +304,7 @@ async function* sendAndMark(
   return {
     uploadedBytes: again.sentBytes,
     uploadMs: told.uploadMs + again.elapsedMs,
-    trial: yield* mark(session, hash, signal),
+    trial: (yield* mark(session, hash, signal)) && mayRevert(before),
   };
 }
 
@@ -450,10 +450,11 @@ async function* checkHealth(
       const says = await health.check(session, options.signal);
       yield { step: "health", name: health.name, ok: true, says };
     } catch (error) {
-      // A fault of ours or Ctrl-C says nothing about the board.
-      if (!(error instanceof BootproofError)) throw error;
-      yield { step: "health", name: health.name, ok: false, says: error.message };
-      return `Health check "${health.name}" failed: ${error.message}`;
+      // Ctrl-C says nothing about the board; a check that fails in whatever way has not found it well.
+      options.signal?.throwIfAborted();
+      const says = error instanceof Error ? error.message : String(error);
+      yield { step: "health", name: health.name, ok: false, says };
+      return `Health check "${health.name}" failed: ${says}${/[.!?]$/.test(says) ? "" : "."}`;
     }
   }
   return undefined;
@@ -520,7 +521,12 @@ async function* keep(
   const outcome = "not-confirmed";
   if (refusal !== undefined) {
     const says = `Version ${version} runs but does not let itself be confirmed: ${refusal.message}`;
-    return { outcome, says, hint: "The next reset reverts it.", after };
+    return {
+      outcome,
+      says,
+      hint: "The next reset reverts it: flash an image that lets itself be confirmed.",
+      after,
+    };
   }
   const end = yield* readFactsOnceBack(session, options);
   if (!runs(end, candidate)) {
@@ -529,7 +535,7 @@ async function* keep(
   }
   if (!runningSlot(end, imageNumber)?.content?.confirmed) {
     const says = `The board accepted the confirmation of version ${version}, but does not show it.`;
-    return { outcome, says, hint: "The next reset may revert it.", after: end };
+    return { outcome, says, hint: "See bootproof image list; the next reset may revert it.", after: end };
   }
   yield { step: "confirmed" };
   return { outcome: "confirmed", says: `Version ${version} runs and is confirmed.`, after: end };

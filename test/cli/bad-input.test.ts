@@ -339,7 +339,7 @@ describe("ports that are no help", () => {
     });
   });
 
-  it.each<[string, string | Buffer, RegExp, RegExp]>([
+  it.for<[string, string | Buffer, RegExp, RegExp]>([
     [
       "a wrong baud rate",
       Buffer.from("80ff91fe9c00e0f0fcf8e0c0".repeat(8), "hex"),
@@ -352,8 +352,8 @@ describe("ports that are no help", () => {
       /only log text .*temperature 21/,
       /other port/,
     ],
-  ])("%s", async (_what, noise, says, tries) => {
-    if (noPtyReason) return;
+  ])("%s", async ([_what, noise, says, tries], { skip }) => {
+    if (noPtyReason) skip(noPtyReason);
     const pty = await openPty();
     const running = start(["info", "-d", `serial:${pty.path}`, ...quick]);
     let over = false;
@@ -393,7 +393,9 @@ describe("ports that are no help", () => {
         .status !== 0
     )
       skip("root may open every port, and this machine cannot run Node as nobody");
-    const ended = await bootproof(["info", "-d", `serial:${pty.path}`, ...quick], { through });
+    // Nobody has no home either.
+    const options = { through, env: { HOME: "/nonexistent" } };
+    const ended = await bootproof(["info", "-d", `serial:${pty.path}`, ...quick], options);
     await pty.unplug();
     expectComplaint(ended, { status: 13, says: /may not open|permission/i });
   });

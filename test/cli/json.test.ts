@@ -11,6 +11,7 @@ import {
   start,
   tempFolder,
 } from "../support/cli-run.js";
+import { noQemuReason } from "../support/workflow-qemu.js";
 
 beforeAll(ensureBuilt, 120_000);
 
@@ -225,22 +226,27 @@ describe("boards", () => {
     expect(recovery.value).toEqual({ restarted: true, server: "recovery" });
   });
 
-  it("demo: every scene with what was expected and observed", async () => {
-    const { status, value } = await json(["demo"]);
-    expect(status).toBe(0);
-    expect(value).toMatchObject({ machine: "wasm" });
-    const scenes = value.scenes as Record<string, unknown>[];
-    expect(scenes.length).toBeGreaterThanOrEqual(6);
-    for (const scene of scenes)
-      expect(scene).toMatchObject({
-        scene: expect.any(String),
-        expected: expect.any(String),
-        outcome: expect.any(String),
-        says: expect.any(String),
-        before: { version: expect.any(String), storedCounter: expect.any(Number) },
-        asExpected: true,
-      });
-  });
+  it.for(["wasm", "qemu"])(
+    "demo on %s: every scene, expected and observed",
+    { timeout: 240_000 },
+    async (machine, { skip }) => {
+      if (machine === "qemu" && noQemuReason !== undefined) skip(noQemuReason);
+      const { status, value } = await json(["demo", "--machine", machine]);
+      expect(status).toBe(0);
+      expect(value).toMatchObject({ machine });
+      const scenes = value.scenes as Record<string, unknown>[];
+      expect(scenes.length).toBeGreaterThanOrEqual(6);
+      for (const scene of scenes)
+        expect(scene).toMatchObject({
+          scene: expect.any(String),
+          expected: expect.any(String),
+          outcome: expect.any(String),
+          says: expect.any(String),
+          before: { version: expect.any(String), storedCounter: expect.any(Number) },
+          asExpected: true,
+        });
+    },
+  );
 });
 
 describe("without --json", () => {

@@ -100,7 +100,7 @@ describe("a good update", () => {
       const { session } = await bench({ variant: "overwrite" });
       const { result } = await tell(session, await image("good-b", { variant: "overwrite" }));
       expect(result.gate.find(({ name }) => name === "way-back")).toMatchObject({ result: "warn" });
-      expect(result.outcome).toMatch(/^(confirmed|running)$/);
+      expect(result).toMatchObject({ outcome: "running", says: "Version 2.0.0 runs." });
       expect(await stands(session)).toMatchObject({ version: "2.0.0", counter: 2 });
     }));
 });
@@ -150,6 +150,21 @@ describe("images that behave badly", () => {
       });
       expect(steps).not.toContain("confirmed");
       expect(await stands(session)).toEqual(OLD);
+    }));
+
+  it("a check that fails in a way of its own counts as one that fails", () =>
+    inVirtualTime(async () => {
+      const { session } = await bench();
+      const clumsy: HealthCheck = {
+        name: "clumsy",
+        check: () => Promise.reject(new TypeError("lamp of null")),
+      };
+      const { result } = await tell(session, await image("good-b"), { health: [clumsy] });
+      expect(result).toMatchObject({
+        outcome: "unhealthy",
+        reverted: true,
+        says: expect.stringMatching(/^Health check "clumsy" failed: lamp of null\. The board was reset/),
+      });
     }));
 
   it("fail-health on a board that never reverts: it says that the image stayed", () =>

@@ -159,7 +159,7 @@ export function drawFlash(out: Output): (event: FlashEvent) => void {
       case "marked":
         return out.note(
           event.as === "test"
-            ? "Marked for a test boot; the board shows it as pending."
+            ? "Marked for the next boot; the board shows it as pending."
             : "This board has no test boot: it picks the image by version.",
         );
       case "reset":
@@ -171,7 +171,8 @@ export function drawFlash(out: Output): (event: FlashEvent) => void {
       case "restarted":
         return out.note("The board restarted by itself.");
       case "judged":
-        return out.note(printable(event.says));
+        // When it does not run, the result says so and why.
+        return event.runsNewImage ? out.note(printable(event.says)) : undefined;
       case "health":
         return out.note(
           `  ${event.ok ? MARKS.pass : MARKS.fail}  health: ${printable(event.name)}: ${printable(event.says)}`,
