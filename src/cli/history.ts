@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { makeFolder } from "./make-folder.js";
 
 const fileName = () =>
   join(process.env.XDG_STATE_HOME ?? join(homedir(), ".local", "state"), "bootproof", "shell-history");
@@ -19,7 +20,7 @@ export function readHistory(): string[] {
 export function writeHistory(newestFirst: readonly string[]): void {
   const file = fileName();
   try {
-    mkdirSync(dirname(file), { recursive: true });
+    makeFolder(dirname(file));
     writeFileSync(file, newestFirst.map((line) => `${line}\n`).join(""), { mode: 0o600 });
   } catch {
     // A home folder that cannot be written to costs the history, not the session.

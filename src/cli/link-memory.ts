@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { LinkMemory } from "../client/pace.js";
+import { makeFolder } from "./make-folder.js";
 
 /** Boards that are remembered; the one that was not used for longest goes first. */
 const MOST_BOARDS = 200;
@@ -25,7 +26,7 @@ export function rememberLink(key: string, memory: LinkMemory): void {
   all.set(key, memory);
   const kept = [...all].slice(-MOST_BOARDS);
   try {
-    mkdirSync(dirname(fileName()), { recursive: true });
+    makeFolder(dirname(fileName()));
     // Another run may read it meanwhile: it finds the old file or the new one.
     const fresh = `${fileName()}.${process.pid}`;
     writeFileSync(fresh, `${JSON.stringify(Object.fromEntries(kept), undefined, 1)}\n`);
