@@ -46,6 +46,8 @@ void fw_init(void)
 	trust_init(board_provision(), false);
 	endpoint_init(&endpoint, app_commands, app_command_count, SMP_LIKE_ZEPHYR, board_provision()->buf_size,
 		      log_smp_writer);
+	if (board_provision()->framing == FRAMING_RAW)
+		endpoint_be_raw(&endpoint);
 	port_watchdog_start(traits.watchdog_ms != 0 ? traits.watchdog_ms : WATCHDOG_MS);
 	announce();
 	if (traits.confirms_itself)

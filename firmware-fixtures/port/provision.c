@@ -39,7 +39,9 @@ static int is_sane(const struct provision *p)
 		return 0;
 	if (p->write_unit != 4 && p->write_unit != 8)
 		return 0;
-	if (p->buf_size > 2048 || p->recovery_buf_size > 2048)
+	if (p->framing > FRAMING_RAW)
+		return 0;
+	if (p->buf_size > 4096 || p->recovery_buf_size > 4096)
 		return 0;
 	if (p->board[sizeof(p->board) - 1] != 0 || p->serial[sizeof(p->serial) - 1] != 0)
 		return 0;

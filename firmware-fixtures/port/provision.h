@@ -25,6 +25,9 @@
 #define WEAK_NO_REVERT 0x0400u            /* an unconfirmed image stays */
 #define WEAK_RECOVERY_UNCHECKED 0x0800u   /* an image written by recovery is started unchecked */
 
+#define FRAMING_CONSOLE 0u
+#define FRAMING_RAW 1u
+
 struct provision_key {
 	uint16_t len; /* 0 = none */
 	uint8_t type; /* 1 ed25519, 2 ecdsa-p256, 3 rsa-2048, 4 rsa-3072 */
@@ -40,11 +43,11 @@ struct provision {
 	uint8_t mode;          /* MCUmgr's number: 2 overwrite only, 3 swap using move */
 	uint8_t images;        /* 1 or 2 */
 	uint8_t write_unit;    /* bytes: 4 or 8 */
-	uint8_t zero;
+	uint8_t framing;       /* of the application's server: FRAMING_CONSOLE or FRAMING_RAW */
 	uint16_t max_sectors;  /* MCUBOOT_MAX_IMG_SECTORS */
-	uint16_t buf_size;     /* application: SMP server buffer, bytes, at most 2048 */
+	uint16_t buf_size;     /* application: SMP server buffer, bytes, at most 4096 */
 	uint16_t buf_count;
-	uint16_t recovery_buf_size; /* bootloader: MCUBOOT_SERIAL_MAX_RECEIVE_SIZE, at most 2048 */
+	uint16_t recovery_buf_size; /* bootloader: MCUBOOT_SERIAL_MAX_RECEIVE_SIZE, at most 4096 */
 	uint8_t board[32];     /* board name, zero-terminated */
 	uint8_t serial[16];    /* serial number, zero-terminated */
 	struct provision_key keys[MAX_KEYS];

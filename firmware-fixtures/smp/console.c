@@ -30,7 +30,7 @@ static uint16_t crc16(uint16_t crc, const uint8_t *bytes, size_t len)
 void console_rx_init(struct console_rx *rx, size_t buf_size)
 {
 	memset(rx, 0, sizeof(*rx));
-	rx->limit = buf_size < CONSOLE_BUFFER_MAX ? buf_size : CONSOLE_BUFFER_MAX;
+	rx->limit = buf_size < SMP_BUFFER_MAX ? buf_size : SMP_BUFFER_MAX;
 }
 
 /* 0..63, or -1. */

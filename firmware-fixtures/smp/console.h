@@ -7,8 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buffer.h"
+
 #define CONSOLE_LINE_MAX 128u    /* CONFIG_UART_MCUMGR_RX_BUF_SIZE, MCUboot's BOOT_MAX_LINE_INPUT_LEN */
-#define CONSOLE_BUFFER_MAX 2048u /* largest server buffer a board may be provisioned with */
 #define CONSOLE_OVERHEAD 4u      /* length and CRC share the server buffer with the message */
 
 /* What was heard and not used; a wrong packet is never answered, so these counts are the only trace it leaves. */
@@ -23,7 +24,7 @@ struct console_rx {
 	bool line_too_long;
 	struct console_counts counts;
 	uint8_t line[CONSOLE_LINE_MAX];
-	uint8_t packet[CONSOLE_BUFFER_MAX];
+	uint8_t packet[SMP_BUFFER_MAX];
 };
 
 void console_rx_init(struct console_rx *rx, size_t buf_size);
@@ -38,7 +39,7 @@ enum console_split { CONSOLE_SPLIT_ZEPHYR, CONSOLE_SPLIT_MCUBOOT };
 
 typedef void console_writer(const uint8_t *bytes, size_t len);
 
-/* Sends one message as lines, one call of `write` a line. len <= CONSOLE_BUFFER_MAX. */
+/* Sends one message as lines, one call of `write` a line. len <= SMP_BUFFER_MAX. */
 void console_send(const uint8_t *message, size_t len, enum console_split split, console_writer *write);
 
 #endif

@@ -11,6 +11,7 @@ void endpoint_init(struct endpoint *e, const struct smp_command *commands, size_
 	if (buf_size < ENDPOINT_BUFFER_MIN)
 		buf_size = ENDPOINT_BUFFER_MIN;
 	console_rx_init(&e->rx, buf_size);
+	raw_rx_init(&e->raw, buf_size);
 	e->server = (struct smp_server){
 		.commands = commands,
 		.count = count,
@@ -21,15 +22,48 @@ void endpoint_init(struct endpoint *e, const struct smp_command *commands, size_
 	e->split = manner == SMP_LIKE_ZEPHYR ? CONSOLE_SPLIT_ZEPHYR : CONSOLE_SPLIT_MCUBOOT;
 }
 
+void endpoint_be_raw(struct endpoint *e)
+{
+	e->is_raw = true;
+}
+
+static void send_answer(struct endpoint *e, size_t len)
+{
+	if (e->is_raw)
+		e->write(e->answer, len);
+	else
+		console_send(e->answer, len, e->split, e->write);
+}
+
 static void answer_message(struct endpoint *e, const uint8_t *message, size_t len)
 {
 	while (len > 0) {
 		size_t used, answer = smp_serve(&e->server, message, len, e->answer, sizeof(e->answer), &used);
 
 		if (answer > 0)
-			console_send(e->answer, answer, e->split, e->write);
+			send_answer(e, answer);
 		message += used;
 		len -= used;
+	}
+}
+
+static void take_raw(struct endpoint *e, const uint8_t *bytes, size_t count)
+{
+	const uint8_t *message;
+	size_t len = raw_rx_bytes(&e->raw, bytes, count, &message);
+
+	if (len > 0)
+		answer_message(e, message, len);
+}
+
+static void take_console(struct endpoint *e, const uint8_t *bytes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const uint8_t *message;
+		size_t len = console_rx_byte(&e->rx, bytes[i], &message);
+
+		if (len > 0)
+			answer_message(e, message, len);
 	}
 }
 
@@ -38,12 +72,9 @@ bool endpoint_step(struct endpoint *e)
 	uint8_t bytes[READ_AT_ONCE];
 	size_t count = port_uart_read(bytes, sizeof(bytes));
 
-	for (size_t i = 0; i < count; i++) {
-		const uint8_t *message;
-		size_t len = console_rx_byte(&e->rx, bytes[i], &message);
-
-		if (len > 0)
-			answer_message(e, message, len);
-	}
+	if (e->is_raw)
+		take_raw(e, bytes, count);
+	else
+		take_console(e, bytes, count);
 	return count == sizeof(bytes);
 }

@@ -34,6 +34,9 @@ export type Policy = keyof typeof POLICY_BITS;
 export const MODE_NUMBERS = { overwrite: 2, "swap-move": 3 } as const;
 export type BootMode = keyof typeof MODE_NUMBERS;
 
+/** FRAMING_CONSOLE and FRAMING_RAW of port/provision.h. */
+const FRAMING_NUMBERS = { console: 0, raw: 1 } as const;
+
 const KEY_TYPE_NUMBERS = { ed25519: 1, "ecdsa-p256": 2, "rsa-2048": 3, "rsa-3072": 4 } as const;
 export type TrustedKeyType = keyof typeof KEY_TYPE_NUMBERS;
 
@@ -54,6 +57,8 @@ export interface Provision {
   bufSize: number;
   bufCount: number;
   recoveryBufSize: number;
+  /** How the application's server tells messages apart. Default console. */
+  framing?: keyof typeof FRAMING_NUMBERS | undefined;
   /** At most 31 ASCII characters. */
   board: string;
   /** At most 15 ASCII characters. */
@@ -72,7 +77,15 @@ export function encodeProvision(provision: Provision): Uint8Array {
     8,
     provision.policy.reduce((bits, policy) => bits | POLICY_BITS[policy], 0),
   );
-  bytes.set([MODE_NUMBERS[provision.mode], provision.images, provision.writeUnit], 12);
+  bytes.set(
+    [
+      MODE_NUMBERS[provision.mode],
+      provision.images,
+      provision.writeUnit,
+      FRAMING_NUMBERS[provision.framing ?? "console"],
+    ],
+    12,
+  );
   putU16le(bytes, 16, provision.maxSectors);
   putU16le(bytes, 18, provision.bufSize);
   putU16le(bytes, 20, provision.bufCount);

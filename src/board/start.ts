@@ -30,7 +30,12 @@ export interface StartOptions {
   off?: boolean | undefined;
   /** Server buffers other than the variant's, on a fresh flash. */
   buffers?: Partial<Pick<BoardVariant, "bufSize" | "bufCount" | "recoveryBufSize">> | undefined;
+  /** How the application's server tells messages apart, on a fresh flash. Default console. */
+  framing?: "console" | "raw" | undefined;
 }
+
+/** A variant as one board of it was asked for. */
+type FittedBoard = BoardVariant & Pick<StartOptions, "framing">;
 
 /**
  * Makes an emulated board and switches it on. A fresh flash leaves the factory first: keys and policy of the variant
@@ -38,7 +43,11 @@ export interface StartOptions {
  * Throws {@link BoardError}; SignError for an image that cannot be signed.
  */
 export async function startBoard(options: StartOptions): Promise<Board> {
-  const variant = { ...boardVariant(options.variant), ...options.buffers };
+  const variant: FittedBoard = {
+    ...boardVariant(options.variant),
+    ...options.buffers,
+    framing: options.framing,
+  };
   const name = `${options.machine}-${variant.id}`;
   const board = await (options.machine === "wasm" ? makeWasm(options, variant) : startQemu(options, variant));
   try {
@@ -70,7 +79,7 @@ async function makeWasm(options: StartOptions, variant: BoardVariant): Promise<B
 async function leaveFactory(
   board: Board,
   name: string,
-  variant: BoardVariant,
+  variant: FittedBoard,
   install: Uint8Array | undefined,
 ): Promise<void> {
   const sector = board.readFlash(LAYOUT.provision.offset, LAYOUT.provision.size);
@@ -117,7 +126,7 @@ async function factoryImages(
   );
 }
 
-async function provisioning(name: string, variant: BoardVariant): Promise<Uint8Array> {
+async function provisioning(name: string, variant: FittedBoard): Promise<Uint8Array> {
   const keys = await Promise.all(variant.keys.map((key) => fixtureKey(key)));
   return encodeProvision({
     policy: variant.policy,
@@ -128,6 +137,7 @@ async function provisioning(name: string, variant: BoardVariant): Promise<Uint8A
     bufSize: variant.bufSize,
     bufCount: variant.bufCount,
     recoveryBufSize: variant.recoveryBufSize,
+    framing: variant.framing,
     board: name,
     serial: "0001",
     keys: keys.map((key) => ({ type: key.type as TrustedKeyType, der: key.publicDer })),
