@@ -148,7 +148,6 @@ export {
   flash,
   type HealthCheck,
   HealthError,
-  restart,
 } from "./workflow/flash.js";
 export { GATE_CHECKS, type GateCheck, type GateCheckName } from "./workflow/gate.js";
 export { type Groups, listGroups } from "./workflow/groups.js";
@@ -166,6 +165,7 @@ export {
 } from "./workflow/recover.js";
 export { RecoveryNumberError, recoveryNumber } from "./workflow/recovery-number.js";
 export { Replay } from "./workflow/replay.js";
+export { type RestartPlan, restart } from "./workflow/restart.js";
 export { run } from "./workflow/run.js";
 export { type OpenClient, Session } from "./workflow/session.js";
 export {

@@ -1,13 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { fromHex } from "../../src/bytes.js";
 import { shellExec } from "../../src/smp/groups/shell.js";
-import {
-  type FlashOptions,
-  flash,
-  type HealthCheck,
-  HealthError,
-  restart,
-} from "../../src/workflow/flash.js";
+import { type FlashOptions, flash, type HealthCheck, HealthError } from "../../src/workflow/flash.js";
+import { restart } from "../../src/workflow/restart.js";
 import { run } from "../../src/workflow/run.js";
 import { bench, image, stands, tell, trustedKey } from "../support/workflow-board.js";
 import { inVirtualTime } from "../support/workflow-clock.js";

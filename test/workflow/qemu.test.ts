@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { flash, restart } from "../../src/workflow/flash.js";
+import { flash } from "../../src/workflow/flash.js";
+import { restart } from "../../src/workflow/restart.js";
 import { run } from "../../src/workflow/run.js";
 import { bench, image, stands, tell, trustedKey } from "../support/workflow-board.js";
 import { noQemuReason } from "../support/workflow-qemu.js";

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { slotOffset } from "../../src/board/layout.js";
 import { BOOT_MODES } from "../../src/smp/groups/os.js";
-import { flash, restart } from "../../src/workflow/flash.js";
+import { flash } from "../../src/workflow/flash.js";
+import { restart } from "../../src/workflow/restart.js";
 import { run } from "../../src/workflow/run.js";
 import { type Bench, bench, image, stands, tell, trustedKey } from "../support/workflow-board.js";
 import { inVirtualTime } from "../support/workflow-clock.js";

@@ -3,7 +3,7 @@ import { slotOffset } from "../../src/board/layout.js";
 import { toHex } from "../../src/bytes.js";
 import { imageErase } from "../../src/smp/groups/image.js";
 import { BOOT_MODES } from "../../src/smp/groups/os.js";
-import { restart } from "../../src/workflow/flash.js";
+import { restart } from "../../src/workflow/restart.js";
 import { run } from "../../src/workflow/run.js";
 import type { Session } from "../../src/workflow/session.js";
 import { type UploadEvent, type UploadOptions, upload } from "../../src/workflow/upload.js";

@@ -4,7 +4,8 @@ import { boardVariant, fixtureKey, type SignFixtureOptions, signedFixture } from
 import { startBoard } from "../../board/start.js";
 import { connect } from "../../client/connect.js";
 import { readFacts, runningSlot } from "../../workflow/facts.js";
-import { type FlashOptions, type FlashOutcome, flash, restart } from "../../workflow/flash.js";
+import { type FlashOptions, type FlashOutcome, flash } from "../../workflow/flash.js";
+import { restart } from "../../workflow/restart.js";
 import { run } from "../../workflow/run.js";
 import { Session } from "../../workflow/session.js";
 import { type CommonOptions, type Context, commonOptions, inContext } from "../context.js";

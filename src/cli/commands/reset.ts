@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { BOOT_MODES } from "../../smp/groups/os.js";
-import { restart } from "../../workflow/flash.js";
+import { restart } from "../../workflow/restart.js";
 import { run } from "../../workflow/run.js";
 import { type BoardOptions, boardOptions, withBoard } from "../context.js";
 import { NotDoneError } from "../not-done.js";

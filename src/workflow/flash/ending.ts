@@ -1,0 +1,109 @@
+import { imageMark } from "../../smp/groups/image.js";
+import { DeviceError } from "../../smp/message.js";
+import { explainOldImage } from "../aftermath.js";
+import { type BoardFacts, readFacts, runningSlot } from "../facts.js";
+import { isAway, untilAnswering } from "../reconnect.js";
+import { restart } from "../restart.js";
+import type { Session } from "../session.js";
+import { readFactsOnceBack } from "./observe.js";
+import { runs, type Target } from "./stage.js";
+import type { FlashEvent, FlashOptions, FlashResult } from "./story.js";
+
+interface Candidate extends Target {
+  /** The image is on trial: a reset reverts it. */
+  trial: boolean;
+}
+
+type Ending = Pick<FlashResult, "outcome" | "says" | "hint" | "after" | "reverted">;
+
+/** The image is not well: lets the board revert it, where it can. */
+export async function* giveUp(
+  session: Session,
+  why: string,
+  candidate: Candidate,
+  options: FlashOptions,
+): AsyncGenerator<FlashEvent, Ending, void> {
+  const { signal, withinMs } = options;
+  if (!candidate.trial) {
+    const says = `${why} This board has no trial boot, so the image stays.`;
+    const hint = "Flash a working image, or use serial recovery.";
+    return { outcome: "unhealthy", reverted: false, says, hint };
+  }
+  yield* untilAnswering(session, { signal, withinMs });
+  if (runs(await readFacts(session, options), candidate)) yield* restart(session, options);
+  const after = yield* readFactsOnceBack(session, options);
+  const reverted = after.server !== "recovery" && !runs(after, candidate);
+  const version = runningSlot(after, candidate.imageNumber)?.content?.version;
+  const says = reverted
+    ? `${why} The board was reset and went back to version ${version}.`
+    : `${why} The board was reset but did not go back to the old image.`;
+  return { outcome: "unhealthy", reverted, says, after };
+}
+
+/** The image is well: confirms it unless told otherwise, and reads back that it took. */
+export async function* keep(
+  session: Session,
+  after: BoardFacts,
+  candidate: Candidate,
+  options: FlashOptions,
+): AsyncGenerator<FlashEvent, Ending, void> {
+  const { trial, imageNumber } = candidate;
+  const running = runningSlot(after, imageNumber)?.content;
+  const version = running?.version ?? "";
+  if (running?.confirmed) {
+    const says = trial
+      ? `Version ${version} runs and has confirmed itself, before any health check.`
+      : `Version ${version} runs.`;
+    return { outcome: trial ? "confirmed" : "running", says, after };
+  }
+  if (options.confirm === false) {
+    return {
+      outcome: "on-trial",
+      says: `Version ${version} runs on trial: the next reset reverts it unless it is confirmed.`,
+      hint: "Keep it with bootproof image confirm.",
+      after,
+    };
+  }
+  const refusal = yield* confirmRunning(session, candidate, options);
+  if (refusal?.rcName === "ENOTSUP" && !trial)
+    return { outcome: "running", says: `Version ${version} runs; this board has no confirmation.`, after };
+  const outcome = "not-confirmed";
+  if (refusal !== undefined) {
+    const says = `Version ${version} runs but does not let itself be confirmed: ${refusal.message}`;
+    return {
+      outcome,
+      says,
+      hint: "The next reset reverts it: flash an image that lets itself be confirmed.",
+      after,
+    };
+  }
+  const end = yield* readFactsOnceBack(session, options);
+  if (!runs(end, candidate)) {
+    const says = `Version ${version} was lost while it was being confirmed. ${explainOldImage(after, end, candidate.hash, imageNumber).says}`;
+    return { outcome, says, hint: "Flash it again.", after: end };
+  }
+  if (!runningSlot(end, imageNumber)?.content?.confirmed) {
+    const says = `The board accepted the confirmation of version ${version}, but does not show it.`;
+    return { outcome, says, hint: "See bootproof image list; the next reset may revert it.", after: end };
+  }
+  yield { step: "confirmed" };
+  return { outcome: "confirmed", says: `Version ${version} runs and is confirmed.`, after: end };
+}
+
+/** Asks the running image to stay. Returns the board's refusal, when it refuses; a lost answer is left to the reading back. */
+async function* confirmRunning(
+  session: Session,
+  { hash, imageNumber }: Target,
+  { signal, withinMs }: FlashOptions,
+): AsyncGenerator<FlashEvent, DeviceError | undefined, void> {
+  // Without a hash the running image is meant; further image numbers are only told apart by theirs.
+  const request = imageNumber === 0 ? { confirm: true } : { hash, confirm: true };
+  try {
+    await session.client.send(imageMark, request, { signal });
+  } catch (error) {
+    if (error instanceof DeviceError) return error;
+    if (!isAway(error)) throw error;
+    yield* untilAnswering(session, { signal, withinMs });
+  }
+  return undefined;
+}

@@ -1,0 +1,50 @@
+import { BootproofError } from "../../errors.js";
+import { osEcho } from "../../smp/groups/os.js";
+import type { Session } from "../session.js";
+import type { FlashEvent, FlashOptions } from "./story.js";
+
+/** Something that must be well before an image is confirmed. */
+export interface HealthCheck {
+  name: string;
+  /** Resolves with a sentence; throws `HealthError` or any other error when the board is not well. */
+  check(session: Session, signal: AbortSignal | undefined): Promise<string>;
+}
+
+/** A health check found the board unwell. */
+export class HealthError extends BootproofError {
+  declare readonly code: "unhealthy";
+
+  constructor(message: string) {
+    super("unhealthy", message);
+  }
+}
+
+const ECHO: HealthCheck = {
+  name: "echo",
+  async check(session, signal) {
+    const text = "bootproof";
+    const { r } = await session.client.send(osEcho, { d: text }, { signal });
+    if (r !== text) throw new HealthError(`The board repeats "${r}" instead of "${text}".`);
+    return "The board repeats what it is sent.";
+  },
+};
+
+/** Why the board is not well; undefined when it is. */
+export async function* checkHealth(
+  session: Session,
+  options: FlashOptions,
+): AsyncGenerator<FlashEvent, string | undefined, void> {
+  for (const health of [ECHO, ...(options.health ?? [])]) {
+    try {
+      const says = await health.check(session, options.signal);
+      yield { step: "health", name: health.name, ok: true, says };
+    } catch (error) {
+      // Ctrl-C says nothing about the board; a check that fails in whatever way has not found it well.
+      options.signal?.throwIfAborted();
+      const says = error instanceof Error ? error.message : String(error);
+      yield { step: "health", name: health.name, ok: false, says };
+      return `Health check "${health.name}" failed: ${says}${/[.!?]$/.test(says) ? "" : "."}`;
+    }
+  }
+  return undefined;
+}
