@@ -3,6 +3,7 @@ import { type HashAlgorithm, hashOfTlv, isSignatureTlv } from "./algorithms.js";
 import { ORDER } from "./endian.js";
 import { flagNames, IMAGE_F } from "./header.js";
 import type { Image } from "./image.js";
+import type { Key } from "./keys.js";
 import { type BootMode, largestImage } from "./largest-image.js";
 import { publishedKeyName } from "./published-keys.js";
 import { CUSTOM_TLV_RANGE, TLV, type Tlv, tlvKind, tlvName } from "./tlv.js";
@@ -43,11 +44,9 @@ export function checkFlags(
       "fail",
       `The image is linked for address 0x${loadAddress.toString(16)}, the slot is at 0x${slotAddress.toString(16)}.`,
     );
-  const decrypted = decryptionKey ? range !== undefined : undefined;
-  if (encrypted && decrypted === false)
-    return check("flags", "fail", "The image is encrypted, and not for the given key.");
+  const opened = decryptionKey && range ? true : undefined;
   const asked = [
-    { what: "encrypted", needed: encrypted, supported: supports?.encryption ?? decrypted },
+    { what: "encrypted", needed: encrypted, supported: supports?.encryption ?? opened },
     { what: "compressed", needed: (flags & COMPRESSED) !== 0, supported: supports?.compression },
   ].filter(({ needed }) => needed);
   const refused = asked.find(({ supported }) => supported === false);
@@ -69,7 +68,76 @@ export function checkBootable({ header: { flags } }: Image, { toBoot }: VerifyOp
   return check("bootable", toBoot ? "fail" : "not-checked", sentence);
 }
 
-const ALL_MODES: readonly BootMode[] = ["overwrite-only", "swap-scratch", "swap-move", "swap-offset"];
+const UPGRADE_MODES: readonly BootMode[] = ["swap-move", "swap-offset", "swap-scratch", "overwrite-only"];
+
+/** Types of which MCUboot wants to know that nobody added them later (CVE-2024-32883). */
+const MUST_BE_PROTECTED: readonly number[] = [TLV.SEC_CNT, TLV.DEPENDENCY, TLV.BOOT_RECORD];
+
+export function checkProtectedArea(
+  { tlvs, protectedArea }: Image,
+  { allowList = true }: VerifyOptions,
+): Check {
+  const name = "protected-area";
+  const outside = tlvs.find((tlv) => !tlv.protected && MUST_BE_PROTECTED.includes(tlv.type));
+  if (outside)
+    return check(
+      name,
+      allowList ? "fail" : "not-checked",
+      `The TLV ${tlvName(outside.type)} at ${outside.offset} is outside it: neither hash nor signature covers that.`,
+    );
+  if (!protectedArea) return check(name, "pass", "The image has none, and nothing that belongs in one.");
+  const names = tlvs.filter((tlv) => tlv.protected).map(({ type }) => tlvName(type));
+  return check(
+    name,
+    "pass",
+    `${protectedArea.length} bytes, as the header states, covered by the hash: ${names.join(", ") || "empty"}.`,
+  );
+}
+
+/** Nothing of an image that is not encrypted. */
+export function checkDecryption(
+  { encrypted, tlvs }: Image,
+  range: Uint8Array | undefined,
+  { decryptionKey }: VerifyOptions,
+): Check[] {
+  const name = "decryption";
+  if (!encrypted) return [];
+  const kinds = tlvs.filter(({ type }) => type >= TLV.ENC_RSA2048 && type <= TLV.ENC_X25519_SHA512);
+  const kind = kinds.map(({ type }) => tlvName(type)).join(", ");
+  if (kinds.length === 0)
+    return [check(name, "fail", "The image is encrypted and carries no content key: nobody can open it.")];
+  if (range && !decryptionKey)
+    return [check(name, "pass", `Flagged as encrypted (${kind}), but the body is in clear.`)];
+  if (!decryptionKey)
+    return [check(name, "not-checked", `Encrypted (${kind}); no key was given to open it.`)];
+  if (!range) return [check(name, "fail", `Encrypted (${kind}), and not for the given key.`)];
+  return [check(name, "pass", `The given key opens it (${kind}).`)];
+}
+
+export function checkKeyHash(image: Image, { keys }: VerifyOptions): Check {
+  const name = "key-hash";
+  const named = image.tlvs.filter(({ type }) => type === TLV.KEYHASH || type === TLV.PUBKEY);
+  if (named.length === 0)
+    return check(
+      name,
+      "not-checked",
+      "The image names no key: only a bootloader that ignores names takes it.",
+    );
+  const told = named.map(({ type, value }) => `${type === TLV.KEYHASH ? "" : "in full "}${short(value)}`);
+  const list = `The image names key ${told.join(", ")}`;
+  if (!keys) return check(name, "not-checked", `${list}; no key was given to compare with.`);
+  const known = keys.find((key) => named.some((tlv) => names(tlv, key)));
+  if (!known) return check(name, "fail", `${list}, which is none of those that are trusted.`);
+  return check(name, "pass", `${list}; ${known.type} key ${short(known.keyHash)} is trusted.`);
+}
+
+const HASH_NAMES = ["sha256", "sha384", "sha512"] as const;
+
+function names({ type, value }: Tlv, key: Key): boolean {
+  if (type === TLV.PUBKEY) return equal(key.publicDer, value);
+  // As MCUboot compares: as many bytes as the image gives.
+  return HASH_NAMES.some((hash) => equal(key.keyHashBy(hash).subarray(0, value.length), value));
+}
 
 export function checkSize(image: Image, { slotSize, geometry, mode }: VerifyOptions): Check {
   const slot = geometry?.primarySize ?? slotSize;
@@ -83,17 +151,16 @@ export function checkSize(image: Image, { slotSize, geometry, mode }: VerifyOpti
       "pass",
       `The image has ${image.size} bytes, the slot ${slot}; what the trailer needs is not known.`,
     );
-  const limits = (mode ? [mode] : ALL_MODES).map((name) => ({ name, limit: largestImage(name, geometry) }));
+  const limits = (mode ? [mode] : UPGRADE_MODES).map((name) => ({
+    name,
+    limit: largestImage(name, geometry),
+  }));
   const tooSmall = limits.filter(({ limit }) => image.size > limit);
-  const listed = tooSmall.map(({ name, limit }) => `${name} takes at most ${limit}`).join(", ");
-  if (tooSmall.length === 0)
-    return check(
-      "size",
-      "pass",
-      `The image has ${image.size} bytes; at most ${Math.min(...limits.map(({ limit }) => limit))} fit.`,
-    );
-  const result = tooSmall.length === limits.length ? "fail" : "not-checked";
-  return check("size", result, `The image has ${image.size} bytes: ${listed}.`);
+  const listed = limits.map(
+    ({ name, limit }) => `${name} takes ${limit}${image.size > limit ? " (too few)" : ""}`,
+  );
+  const result = tooSmall.length === 0 ? "pass" : tooSmall.length === limits.length ? "fail" : "not-checked";
+  return check("size", result, `The image has ${image.size} bytes; ${listed.join(", ")}.`);
 }
 
 export function checkTlvTypes(image: Image, { allowList = true }: VerifyOptions): Check {

@@ -1,5 +1,12 @@
 import { equal, toHex } from "../bytes.js";
-import type { HashAlgorithm, SignatureAlgorithm, SigningKeyType } from "./algorithms.js";
+import {
+  HASHES,
+  type HashAlgorithm,
+  type HashName,
+  SIGNATURE_ALGORITHMS,
+  type SignatureAlgorithm,
+  type SigningKeyType,
+} from "./algorithms.js";
 import type { Image } from "./image.js";
 import { type Key, publicRawOf } from "./keys.js";
 import { TLV, type Tlv } from "./tlv.js";
@@ -82,6 +89,51 @@ export async function walkSignatures(image: Image, context: SignatureContext): P
     }
   }
   return found(valid);
+}
+
+/** The hash that goes with signatures of this type: of those that the type allows, the one that the image carries. */
+export function hashForSignatures(
+  image: Image,
+  type: SigningKeyType,
+  { pure, wanted }: { pure: boolean; wanted?: HashName | undefined },
+): HashAlgorithm {
+  const candidates = wanted ? [wanted] : pure ? (["sha512"] as const) : SIGNATURE_ALGORITHMS[type].hashes;
+  const carried = candidates.find((name) => image.tlvs.some((tlv) => tlv.type === HASHES[name].tlv));
+  return HASHES[carried ?? candidates[0]!];
+}
+
+/** One signature and every key that could have made it. */
+export interface SignatureTrial {
+  /** Of the TLV. */
+  readonly offset: number;
+  readonly type: number;
+  readonly tried: readonly { readonly key: Key; readonly good: boolean }[];
+}
+
+/** Each signature against each key of its type, whatever key the image names: for people, no bootloader does this. */
+export async function tryEveryKey(
+  image: Image,
+  keys: readonly Key[],
+  { range, pureOf }: { range: Uint8Array; pureOf: (type: SigningKeyType) => boolean },
+): Promise<SignatureTrial[]> {
+  const groups = [...keysByType(keys)].map(([type, group]) => {
+    const pure = pureOf(type);
+    const message = { range, digest: hashForSignatures(image, type, { pure }).digest(range), pure };
+    return { algorithm: SIGNATURE_ALGORITHMS[type], group, message };
+  });
+  return Promise.all(
+    image.signatures.map(async ({ offset, type, value }) => {
+      const able = groups.filter(({ algorithm }) => algorithm.tlv === type);
+      const tried = able.flatMap(({ algorithm, group, message }) =>
+        group.map(async (key) => {
+          const { min, max } = algorithm.signatureLength;
+          const fits = min !== max || value.length === min;
+          return { key, good: fits && (await algorithm.verify(publicRawOf(key), message, value)) };
+        }),
+      );
+      return { offset, type, tried: await Promise.all(tried) };
+    }),
+  );
 }
 
 /** In words, for a verdict: which key each key hash of the image names. */

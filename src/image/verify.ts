@@ -5,8 +5,11 @@ import {
   check,
   checkBootable,
   checkCounter,
+  checkDecryption,
   checkFlags,
   checkHash,
+  checkKeyHash,
+  checkProtectedArea,
   checkSize,
   checkTlvTypes,
   isPure,
@@ -18,7 +21,15 @@ import { ImageError } from "./header.js";
 import { hashAlgorithmOf, type Image, parseImage } from "./image.js";
 import type { Key } from "./keys.js";
 import type { BootMode, SlotGeometry } from "./largest-image.js";
-import { describeKeyHashes, keysByType, type SignatureResult, walkSignatures } from "./signatures.js";
+import {
+  describeKeyHashes,
+  hashForSignatures,
+  keysByType,
+  type SignatureResult,
+  type SignatureTrial,
+  tryEveryKey,
+  walkSignatures,
+} from "./signatures.js";
 import { tlvName } from "./tlv.js";
 
 /** What is looked at, in this order. */
@@ -33,8 +44,14 @@ export type CheckName =
   | "size"
   /** The unprotected TLVs are of types that a bootloader lets pass. */
   | "tlv-types"
+  /** What must be covered by hash and signature stands in the protected area, whose size is the header's. */
+  | "protected-area"
+  /** The given key opens it. Only of images that are encrypted. */
+  | "decryption"
   /** The image hash is the hash of what is there. */
   | "hash"
+  /** It names a key that is trusted. */
+  | "key-hash"
   /** A trusted key signed it. */
   | "signature"
   /** A compressed image unpacks to what it says. Only of images that are compressed. */
@@ -59,6 +76,8 @@ export interface Verdict {
   /** Things worth knowing that do not decide. */
   readonly warnings: readonly string[];
   readonly signatures: readonly SignatureResult[];
+  /** With `tryEveryKey`: each signature against each key. */
+  readonly trials?: readonly SignatureTrial[];
   /** Whose signature decided, when it was good. */
   readonly signedBy?: Key;
   /** Absent when the structure is broken. */
@@ -85,6 +104,8 @@ export interface VerifyOptions {
   readonly supports?: { readonly encryption?: boolean; readonly compression?: boolean };
   /** The image shall run: NON_BOOTABLE is a failure. */
   readonly toBoot?: boolean;
+  /** Find out about each signature and each key, beyond what decides. */
+  readonly tryEveryKey?: boolean;
   /** Where the slot begins in flash: an image that is linked for another address is not started there. */
   readonly slotAddress?: number;
 }
@@ -101,16 +122,23 @@ export async function verifyImage(bytes: Uint8Array, options: VerifyOptions = {}
     checkBootable(image, options),
     checkSize(image, options),
     checkTlvTypes(image, options),
+    checkProtectedArea(image, options),
+    ...checkDecryption(image, range, options),
     checkHash(image, range, signature.hash),
+    checkKeyHash(image, options),
     signature.check,
     ...(await checkCompressed(image, range, signature.signedBy)),
     checkCounter(image, options),
   ];
+  const { keys = [] } = options;
+  const pureOf = (type: string) => type === "ed25519" && isPure(image);
+  const trials = options.tryEveryKey && range ? await tryEveryKey(image, keys, { range, pureOf }) : undefined;
   return {
     result: resultOf(checks),
     checks,
     warnings: [...signature.warnings, ...warningsAbout(image, bytes)],
     signatures: signature.signatures,
+    ...(trials && { trials }),
     ...(signature.signedBy && { signedBy: signature.signedBy }),
     image,
   };
@@ -122,7 +150,9 @@ const ALL_CHECKS: readonly CheckName[] = [
   "bootable",
   "size",
   "tlv-types",
+  "protected-area",
   "hash",
+  "key-hash",
   "signature",
   "security-counter",
 ];
@@ -138,7 +168,7 @@ function tryParse(bytes: Uint8Array): Image | ImageError {
 
 function brokenStructure(error: ImageError): Verdict {
   const checks = ALL_CHECKS.map((name) =>
-    name === "structure"
+    name === "structure" || (name === "protected-area" && error.code === "protected-size")
       ? check(name, "fail", error.message)
       : check(name, "not-checked", "The image could not be taken apart."),
   );
@@ -212,9 +242,7 @@ async function checkWithType(
 ): Promise<SignatureOutcome> {
   const algorithm = SIGNATURE_ALGORITHMS[type];
   const pure = type === "ed25519" && isPure(image);
-  const candidates: readonly HashName[] = wanted ? [wanted] : pure ? ["sha512"] : algorithm.hashes;
-  const carried = candidates.find((name) => image.tlvs.some((tlv) => tlv.type === HASHES[name].tlv));
-  const hash = HASHES[carried ?? candidates[0]!];
+  const hash = hashForSignatures(image, type, { pure, wanted });
   const digest = hash.digest(range);
   const walk = await walkSignatures(image, { algorithm, hash, keys, range, digest, pure });
   const last = walk.signatures.findLast(({ result }) => result !== "ignored");

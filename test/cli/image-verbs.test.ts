@@ -109,11 +109,21 @@ describe("verify", () => {
     expect([status, value.result]).toEqual([0, "good"]);
     const checks = value.checks as { name: string; result: string }[];
     expect(checks.map(({ name, result }) => [name, result])).toEqual(
-      ["structure", "flags", "bootable", "size", "tlv-types", "hash", "signature", "security-counter"].map(
-        (name) => [name, "pass"],
-      ),
+      [
+        "structure",
+        "flags",
+        "bootable",
+        "size",
+        "tlv-types",
+        "protected-area",
+        "hash",
+        "key-hash",
+        "signature",
+        "security-counter",
+      ].map((name) => [name, "pass"]),
     );
     expect(value.signedBy).toMatchObject({ type: "ed25519" });
+    expect(value.trials).toMatchObject([{ type: "ED25519", tried: [{ key: key("ed25519"), good: true }] }]);
     expect(statSync(at("i.bin")).size).toBeGreaterThan(3000);
   });
 

@@ -4,7 +4,9 @@ import { concat, fromHex } from "../../src/bytes.js";
 import { encodeHeader, IMAGE_F } from "../../src/image/header.js";
 import { parseImage } from "../../src/image/image.js";
 import { keyFromSecret } from "../../src/image/keys.js";
-import { type SignOptions, signImage } from "../../src/image/sign.js";
+import { largestImage } from "../../src/image/largest-image.js";
+import { resignImage } from "../../src/image/resign.js";
+import { keySigner, type SignOptions, signImage } from "../../src/image/sign.js";
 import { buildTlvArea, TLV, TLV_INFO_MAGIC, type TlvEntry } from "../../src/image/tlv.js";
 import { type CheckName, type Verdict, type VerifyOptions, verifyImage } from "../../src/image/verify.js";
 import { payload } from "../support/image-imgtool-args.js";
@@ -31,7 +33,9 @@ describe("the verdict", () => {
       "bootable: pass",
       "size: pass",
       "tlv-types: pass",
+      "protected-area: pass",
       "hash: pass",
+      "key-hash: pass",
       "signature: pass",
       "security-counter: not-checked",
     ]);
@@ -64,6 +68,44 @@ describe("the verdict", () => {
     expect(verdict.signedBy).toBe(both[2]);
     const foreign = await verifyImage(await signed(), { keys: [other] });
     expect(foreign.checks.find(({ name }) => name === "signature")!.sentence).toContain("not trusted");
+  });
+
+  it("tries each signature against each key when asked", async () => {
+    const [first, second] = [keys.ed25519, keyFromSecret("ed25519", new Uint8Array(32).fill(9))];
+    const both = await resignImage(await signed(), keySigner(second), { add: true });
+    const trusts = [first, second, keys["rsa-2048"]].map(({ publicKey }) => publicKey);
+    const { trials } = await verifyImage(both, { keys: trusts, tryEveryKey: true });
+    expect(trials!.map(({ tried }) => tried.map(({ key, good }) => [key, good]))).toEqual([
+      [
+        [trusts[0], true],
+        [trusts[1], false],
+      ],
+      [
+        [trusts[0], false],
+        [trusts[1], true],
+      ],
+    ]);
+    expect((await verifyImage(both, { keys: trusts })).trials).toBeUndefined();
+  });
+
+  it("says whether the image names a trusted key, apart from whether the signature holds", async () => {
+    const bytes = await signed();
+    bytes[bytes.length - 1]! ^= 1;
+    const damaged = await verifyImage(bytes, trusted);
+    expect([resultOf(damaged, "key-hash"), resultOf(damaged, "signature")]).toEqual(["pass", "fail"]);
+    const other = keyFromSecret("ed25519", new Uint8Array(32).fill(9)).publicKey;
+    expect(resultOf(await verifyImage(await signed(), { keys: [other] }), "key-hash")).toBe("fail");
+    expect(resultOf(await verifyImage(await signed()), "key-hash")).toBe("not-checked");
+    const { bytes: unsigned } = await signImage(payload("p64"), COMMON);
+    expect(resultOf(await verifyImage(unsigned, trusted), "key-hash")).toBe("not-checked");
+  });
+
+  it("names the size's limit in each upgrade mode", async () => {
+    const bytes = await signed();
+    const geometry = { primarySize: 0x3000, sectorSize: 0x1000 };
+    const { sentence } = (await verifyImage(bytes, { geometry })).checks.find(({ name }) => name === "size")!;
+    for (const mode of ["swap-move", "swap-offset", "swap-scratch", "overwrite-only"] as const)
+      expect(sentence).toContain(`${mode} takes ${largestImage(mode, geometry)}`);
   });
 
   it("the whole public key instead of its hash", async () => {

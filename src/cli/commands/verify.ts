@@ -1,7 +1,11 @@
 import type { Command } from "commander";
 import { toHex } from "../../bytes.js";
 import { HASHES, type HashName } from "../../image/algorithms.js";
+import { short } from "../../image/checks.js";
 import type { Key } from "../../image/keys.js";
+import type { BootMode, SlotGeometry } from "../../image/largest-image.js";
+import type { SignatureTrial } from "../../image/signatures.js";
+import { tlvName } from "../../image/tlv.js";
 import { type Verdict, type VerifyOptions, verifyImage } from "../../image/verify.js";
 import { parseWrappingKey, type WrappingKey } from "../../image/wrapping-key.js";
 import { type CommonOptions, commonOptions, inContext, several, wholeNumber } from "../context.js";
@@ -69,7 +73,8 @@ export function define(command: Command): void {
         const files = [...(options.key ?? []), ...config.keys];
         const keys = await Promise.all(files.map(async (name) => (await readKey(name, options)).publicKey));
         const verdict = await verifyImage(readFirmware(file).bytes, await policy(options, keys));
-        out.result(describe(file, verdict), draw(verdict));
+        const names = new Map(keys.map((key, index) => [key, files[index]!]));
+        out.result(describe(file, verdict, names), draw(verdict, names));
         if (verdict.result === "bad" || (options.strict && verdict.result !== "good")) process.exitCode = 6;
       }),
     );
@@ -77,16 +82,12 @@ export function define(command: Command): void {
 
 async function policy(options: VerifyCommandOptions, keys: readonly Key[]): Promise<VerifyOptions> {
   const { slotSize, storedCounter, slotAddress, allowList, bootable, hash } = options;
-  const geometry = slotGeometry(options);
   const mode = bootMode(options.mode);
-  if (mode !== undefined && geometry === undefined && slotSize === undefined)
-    throw new UsageError(
-      "--mode needs the slot's size to say what fits.",
-      "Add --slot-size and --sector-size.",
-    );
+  const geometry = verifyGeometry(options, mode);
   const decryptionKey = await readDecryptionKey(options);
   return {
     allowList,
+    tryEveryKey: true,
     ...(keys.length > 0 && { keys }),
     ...(slotSize !== undefined && { slotSize }),
     ...(geometry && { geometry }),
@@ -97,6 +98,22 @@ async function policy(options: VerifyCommandOptions, keys: readonly Key[]): Prom
     ...(decryptionKey && { decryptionKey }),
     ...(hash !== undefined && { hash: hashName(hash) }),
   };
+}
+
+/** Modes whose trailer or spare sector is counted in sectors. */
+const IN_SECTORS: readonly BootMode[] = ["swap-move", "swap-offset", "swap-scratch"];
+
+/** What fits depends on the sectors only where images are swapped. */
+function verifyGeometry(options: GeometryOptions, mode: BootMode | undefined): SlotGeometry | undefined {
+  const { slotSize, sectorSize } = options;
+  if (mode === undefined) return slotGeometry(options);
+  const inSectors = IN_SECTORS.includes(mode);
+  if (slotSize === undefined || (inSectors && sectorSize === undefined))
+    throw new UsageError(
+      `--mode ${mode} needs the size of the slot${inSectors ? " and of a sector" : ""} to say what fits.`,
+      "Add --slot-size and --sector-size.",
+    );
+  return slotGeometry({ ...options, sectorSize: sectorSize ?? slotSize });
 }
 
 async function readDecryptionKey(options: VerifyCommandOptions): Promise<Key | WrappingKey | undefined> {
@@ -112,7 +129,10 @@ function hashName(text: string): HashName {
   throw new UsageError(`--hash ${text}: it is sha256, sha384 or sha512.`);
 }
 
-function describe(file: string, { result, checks, warnings, signatures, signedBy }: Verdict) {
+type KeyNames = ReadonlyMap<Key, string>;
+
+function describe(file: string, verdict: Verdict, names: KeyNames) {
+  const { result, checks, warnings, signatures, trials = [], signedBy } = verdict;
   return {
     file,
     result,
@@ -123,14 +143,29 @@ function describe(file: string, { result, checks, warnings, signatures, signedBy
       result: each,
       ...(key && { key: { type: key.type, hash: toHex(key.keyHash) } }),
     })),
+    trials: trials.map(({ offset, type, tried }) => ({
+      offset,
+      type: tlvName(type),
+      tried: tried.map(({ key, good }) => ({ key: names.get(key), hash: toHex(key.keyHash), good })),
+    })),
     ...(signedBy && { signedBy: { type: signedBy.type, hash: toHex(signedBy.keyHash) } }),
   };
 }
 
-function draw({ result, checks, warnings }: Verdict): string {
+function draw({ result, checks, warnings, trials = [] }: Verdict, names: KeyNames): string {
   return [
     ...checks.map((check) => `${MARKS[check.result]}  ${check.name.padEnd(16)} ${printable(check.sentence)}`),
+    ...trials.flatMap((trial) => drawTrial(trial, names)),
     ...warnings.map((warning) => `${tone("warn", "note")}  ${printable(warning)}`),
     tone(result === "good" ? "good" : result === "bad" ? "bad" : "warn", SAYS[result]),
   ].join("\n");
+}
+
+function drawTrial({ offset, type, tried }: SignatureTrial, names: KeyNames): string[] {
+  const what = `${tlvName(type)} at 0x${offset.toString(16)}`;
+  if (tried.length === 0) return [`      ${what}: none of the keys is of this type`];
+  return tried.map(
+    ({ key, good }) =>
+      `      ${what}: ${good ? "made by" : "not by"} ${printable(names.get(key) ?? short(key.keyHash))}`,
+  );
 }
