@@ -15,6 +15,7 @@ import { BEHAVIOURS, type Behaviour, type BoardEntry, type LayoutFacts, type Rea
 import { type BenchBoard, UnusableBoard } from "./board.js";
 import { openAttached } from "./boards/attached.js";
 import { openEmulated } from "./boards/emulated.js";
+import { openPlace } from "./boards/labgrid.js";
 import { openMachine } from "./boards/machine.js";
 import { Forge } from "./forge.js";
 import type { NamedKey } from "./stand.js";
@@ -36,18 +37,27 @@ export interface Overrides {
 /** Opens a board of the bench. Throws `UnusableBoard` with the reason, and what reading files and keys throws. */
 export async function assemble(entry: BoardEntry, overrides: Overrides = {}): Promise<Assembly> {
   const { reach } = entry;
-  if (reach.kind === "machine" || reach.kind === "attached") return usersOwn(entry, reach, overrides);
-  return emulated(entry, reach, overrides);
+  if ("variant" in reach) return emulated(entry, reach, overrides);
+  return usersOwn(entry, reach, overrides);
 }
 
-async function usersOwn(
-  entry: BoardEntry,
-  reach: Extract<Reach, { kind: "machine" | "attached" }>,
-  overrides: Overrides,
-): Promise<Assembly> {
+async function usersOwn(entry: BoardEntry, reach: UsersReach, overrides: Overrides): Promise<Assembly> {
   const forge = await ownForge(entry, overrides);
-  const board = reach.kind === "machine" ? openMachine(entry, reach) : await openAttached(entry, reach);
-  return { board, forge, layout: entry.layout, keys: await namedKeys(entry) };
+  const keys = await namedKeys(entry);
+  return { board: await openUsers(entry, reach), forge, layout: entry.layout, keys };
+}
+
+type UsersReach = Extract<Reach, { kind: "machine" | "attached" | "labgrid" }>;
+
+async function openUsers(entry: BoardEntry, reach: UsersReach): Promise<BenchBoard> {
+  switch (reach.kind) {
+    case "machine":
+      return openMachine(entry, reach);
+    case "attached":
+      return openAttached(entry, reach);
+    case "labgrid":
+      return openPlace(entry, reach);
+  }
 }
 
 /** Of the image that runs on an emulated board: neither of them the least, so that there is something below. */
@@ -55,7 +65,7 @@ const BASE = { version: "3.1.4", counter: 7 } as const;
 
 async function emulated(
   entry: BoardEntry,
-  reach: { kind: "wasm" | "qemu"; variant: string; flash?: string },
+  reach: Extract<Reach, { kind: "wasm" | "qemu" }>,
   overrides: Overrides,
 ): Promise<Assembly> {
   const variant = boardVariant(reach.variant);

@@ -39,7 +39,9 @@ export type Reach =
       /** Command lines for the shell: what switches the hub port, the relay, the probe's reset. */
       readonly power?: { readonly on: string; readonly off: string; readonly settleMs: number };
       readonly reset?: string;
-    };
+    }
+  /** A place of a lab that labgrid runs: its serial port and its power switch are asked for by the place's name. */
+  | { readonly kind: "labgrid"; readonly place: string; readonly coordinator?: string };
 
 export interface KeyFacts {
   /** Private key whose images the board accepts; `none`: the board asks for no signature at all. */
@@ -113,7 +115,7 @@ export function entryOf(address: string): BoardEntry {
   };
 }
 
-const KINDS = ["wasm", "qemu", "machine", "attached"] as const;
+const KINDS = ["wasm", "qemu", "machine", "attached", "labgrid"] as const;
 
 function readEntry(fields: Fields, folder: string): BoardEntry {
   const name = fields.required("name");
@@ -175,7 +177,20 @@ function readReach(kind: (typeof KINDS)[number], fields: Fields, folder: string)
         ...(power === undefined ? {} : { power }),
       };
     }
+    case "labgrid": {
+      const place = fields.required("place");
+      const coordinator = fields.text("coordinator");
+      mustBePlain(fields, "place", place);
+      if (coordinator !== undefined) mustBePlain(fields, "coordinator", coordinator);
+      return { kind, place, ...(coordinator === undefined ? {} : { coordinator }) };
+    }
   }
+}
+
+/** Both become words of command lines. */
+function mustBePlain(fields: Fields, field: string, text: string): void {
+  if (!/^[\w.+:[\]][\w.+:[\]-]{0,199}$/.test(text))
+    throw fields.faultOf(field, `"${text}" has characters that no ${field} of labgrid has.`);
 }
 
 function mustBePipe(fields: Fields, field: string, text: string): void {

@@ -47,7 +47,7 @@ export interface ProofHooks {
   readonly version: string;
   readonly signal: AbortSignal;
   note(text: string): void;
-  progress(label: string, done: number, total: number): void;
+  progress(label: string, done: number, total: number, unit?: string): void;
 }
 
 export interface ProofOutcome {
@@ -217,7 +217,7 @@ function drawing({ note, progress }: ProofHooks): (event: ProofEvent) => void {
       case "result":
         return note(`${event.board}  ${caseLine(event.result)}`);
       case "cut":
-        return progress(`${event.board} power cuts`, event.done, event.total);
+        return progress(`${event.board}: power`, event.done, event.total, "cuts");
       case "put-back":
         return note(`${event.board}: ${event.ok ? "" : "NOT PUT BACK: "}${event.says}`);
       case "case":

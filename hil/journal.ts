@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -36,34 +36,40 @@ export class JournalError extends BootproofError {
 export class Journal {
   readonly #path: string;
 
-  private constructor(path: string) {
+  readonly #lock: string;
+
+  private constructor(path: string, lock: string) {
     this.#path = path;
+    this.#lock = lock;
   }
 
-  /** Throws {@link JournalError} `board-busy` or `restore-first`. To be asked before a board is so much as switched on. */
-  static mustBeFree(entry: BoardEntry, folder = journalFolder()): void {
-    const path = pathOf(entry, folder);
-    if (existsSync(path)) throw occupied(entry, path);
-  }
-
-  /** Throws as {@link mustBeFree}. */
-  static begin(record: Omit<JournalRecord, "pid" | "startedAt">, folder = journalFolder()): Journal {
+  /**
+   * Takes a board for this run, before it is so much as switched on. Throws {@link JournalError} `board-busy` or
+   * `restore-first`.
+   */
+  static begin(entry: BoardEntry, folder = journalFolder()): Journal {
     mkdirSync(folder, { recursive: true });
-    const path = pathOf(record.entry, folder);
-    const content = JSON.stringify({
-      entry: record.entry,
-      pid: process.pid,
-      startedAt: new Date().toISOString(),
-      base: packed(record.base),
-      ...(record.flash && { flash: packed(record.flash) }),
-    });
-    try {
-      writeFileSync(path, content, { flag: "wx", mode: 0o600 });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      throw occupied(record.entry, path);
+    const path = pathOf(entry, folder);
+    const lock = JSON.stringify({ entry, pid: process.pid, startedAt: new Date().toISOString() });
+    for (;;) {
+      try {
+        writeFileSync(path, lock, { flag: "wx", mode: 0o600 });
+        return new Journal(path, lock);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+        mustBeLeftover(entry, path);
+        rmSync(path, { force: true });
+      }
     }
-    return new Journal(path);
+  }
+
+  /** Notes what the board is to be given back: from now on it may be changed. */
+  arm({ base, flash }: Pick<JournalRecord, "base" | "flash">): void {
+    const lock = JSON.parse(this.#lock);
+    const content = { ...lock, base: packed(base), ...(flash && { flash: packed(flash) }) };
+    // A run that dies while it writes must not leave half a record.
+    writeFileSync(`${this.#path}.new`, JSON.stringify(content), { mode: 0o600 });
+    renameSync(`${this.#path}.new`, this.#path);
   }
 
   /** The board is put back. */
@@ -72,24 +78,40 @@ export class Journal {
   }
 }
 
+export interface DeadRun {
+  readonly record: JournalRecord;
+  forget(): void;
+}
+
 /** Journals of runs that died, oldest first. A run that is still going on is none of them. */
-export function deadRuns(folder = journalFolder()): { record: JournalRecord; forget: () => void }[] {
+export function deadRuns(folder = journalFolder()): DeadRun[] {
   const files = namesIn(folder).filter((name) => name.endsWith(".json"));
   return files
     .map((name) => join(folder, name))
     .map((path) => ({ record: readJournal(path), forget: () => rmSync(path, { force: true }) }))
-    .filter(({ record }) => !isAlive(record.pid))
+    .filter((one): one is DeadRun => !isAlive(one.record.pid) && one.record.base !== undefined)
     .toSorted((a, b) => a.record.startedAt.localeCompare(b.record.startedAt));
 }
 
 /** What a board is to the journal: the same board under another name is the same board. */
 function pathOf({ reach }: BoardEntry, folder: string): string {
-  const place =
-    reach.kind === "attached" ? reach.address : reach.kind === "machine" ? reach.launch : reach.flash;
-  return join(
-    folder,
-    `${createHash("sha256").update(`${reach.kind} ${place}`).digest("hex").slice(0, 24)}.json`,
-  );
+  const name = createHash("sha256")
+    .update(`${reach.kind} ${whereabouts(reach)}`)
+    .digest("hex");
+  return join(folder, `${name.slice(0, 24)}.json`);
+}
+
+function whereabouts(reach: BoardEntry["reach"]): string | undefined {
+  switch (reach.kind) {
+    case "attached":
+      return reach.address;
+    case "labgrid":
+      return `${reach.place} ${reach.coordinator ?? ""}`;
+    case "machine":
+      return reach.launch;
+    default:
+      return reach.flash;
+  }
 }
 
 export function journalFolder(): string {
@@ -97,25 +119,36 @@ export function journalFolder(): string {
   return join(state, "bootproof", "prove");
 }
 
-function occupied(entry: BoardEntry, path: string): JournalError {
-  const { pid, startedAt } = readJournal(path);
+/** Throws why a board is taken. A run that died before it changed anything has left nothing but its file. */
+function mustBeLeftover(entry: BoardEntry, path: string): void {
+  const { pid, startedAt, base } = readJournal(path);
   if (isAlive(pid))
-    return new JournalError("board-busy", `Another run (process ${pid}) is on board ${entry.name}.`, {
+    throw new JournalError("board-busy", `Another run (process ${pid}) is on board ${entry.name}.`, {
       hint: "Wait for it, or stop it with Ctrl-C: it puts the board back.",
     });
-  return new JournalError(
-    "restore-first",
-    `A run over board ${entry.name}, begun ${startedAt}, ended in the middle: the board was not put back.`,
-    { hint: "Run bootproof prove --restore first." },
-  );
+  if (base !== undefined)
+    throw new JournalError(
+      "restore-first",
+      `A run over board ${entry.name}, begun ${startedAt}, ended in the middle: the board was not put back.`,
+      { hint: "Run bootproof prove --restore first." },
+    );
 }
 
-function readJournal(path: string): JournalRecord {
+/** Without what the board is to be given back while nothing was changed. */
+type Record = Omit<JournalRecord, "base"> & Partial<Pick<JournalRecord, "base">>;
+
+function readJournal(path: string): Record {
   try {
     const { entry, pid, startedAt, base, flash } = JSON.parse(readFileSync(path, "utf8"));
     if (typeof pid !== "number" || typeof startedAt !== "string" || typeof entry?.name !== "string")
       throw new TypeError("fields are missing");
-    return { entry, pid, startedAt, base: unpacked(base), ...(flash && { flash: unpacked(flash) }) };
+    return {
+      entry,
+      pid,
+      startedAt,
+      ...(base && { base: unpacked(base) }),
+      ...(flash && { flash: unpacked(flash) }),
+    };
   } catch (cause) {
     throw new JournalError(
       "bad-journal",

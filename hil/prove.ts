@@ -43,23 +43,42 @@ const BOOT_MS = { emulated: 60, other: 3000 } as const;
 /** Runs cases on one board, one after the other, and puts the board back. A board that cannot be used is a result. */
 export async function proveBoard(entry: BoardEntry, options: ProveOptions): Promise<BoardResult> {
   const start = performance.now();
+  let journal: Journal | undefined;
   let assembly: Assembly;
   try {
-    if (isLasting(entry)) Journal.mustBeFree(entry, options.journals);
+    // Boards that last beyond this run get a journal, from which a run that died can be finished.
+    journal = isLasting(entry) ? Journal.begin(entry, options.journals) : undefined;
     assembly = await assemble(entry, options);
   } catch (error) {
+    journal?.end();
     return unusable(entry, error, start);
   }
   const stand = new Stand(standOptions(entry, assembly, options));
-  const { says } = assembly.board;
+  try {
+    return await proveStand(entry, stand, journal, options, start);
+  } finally {
+    await stand.close();
+  }
+}
+
+async function proveStand(
+  entry: BoardEntry,
+  stand: Stand,
+  journal: Journal | undefined,
+  options: ProveOptions,
+  start: number,
+): Promise<BoardResult> {
+  const { says } = stand.board;
+  let isPutBack = true;
   try {
     const home = await stand.open();
     mustRunItsImage(stand);
-    const journal = beginJournal(entry, stand, options);
+    journal?.arm({ base: stand.forge.baseFile, ...(stand.canProgram && { flash: stand.readAll() }) });
+    isPutBack = false;
     const run = new Run(entry, stand, options);
     const image = { ...run.imageFacts(), version: home.running!.version };
     const { cases, controls, putBack } = await runAndPutBack(run, stand, options);
-    if (putBack.ok) journal?.end();
+    isPutBack = putBack.ok;
     return {
       board: entry.name,
       says,
@@ -75,19 +94,13 @@ export async function proveBoard(entry: BoardEntry, options: ProveOptions): Prom
   } catch (error) {
     return unusable(entry, error, start, says);
   } finally {
-    await stand.close();
+    if (isPutBack) journal?.end();
   }
 }
 
-/** Boards that last beyond this run get a journal, from which a run that died can be finished. */
-function beginJournal(entry: BoardEntry, stand: Stand, { journals }: ProveOptions): Journal | undefined {
-  if (!isLasting(entry)) return undefined;
-  const flash = stand.canProgram ? stand.readAll() : undefined;
-  return Journal.begin({ entry, base: stand.forge.baseFile, ...(flash && { flash }) }, journals);
-}
-
 function isLasting({ reach }: BoardEntry): boolean {
-  return reach.kind === "attached" || (reach.kind !== "machine" && reach.flash !== undefined);
+  if (reach.kind === "attached" || reach.kind === "labgrid") return true;
+  return reach.kind !== "machine" && reach.flash !== undefined;
 }
 
 /** Whatever happens in between, the board is put back: also after Ctrl-C, and after a fault of ours. */

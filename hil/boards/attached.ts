@@ -12,9 +12,19 @@ type Pipe = Exclude<Address, { kind: "wasm" | "qemu" }>;
 const HOOK_WITHIN_MS = 30_000;
 const LONGEST_LOG_LINE = 1000;
 
+/** How a board is called, and what is left to do when it is let go. */
+export interface Holding {
+  readonly says?: string;
+  release?(): Promise<void>;
+}
+
 /** A board behind an address, with command lines for what a desk can do: switch a hub port, pull a reset line. */
-export async function openAttached(entry: BoardEntry, reach: Attached): Promise<BenchBoard> {
-  const board = new AttachedBoard(entry, reach);
+export async function openAttached(
+  entry: BoardEntry,
+  reach: Attached,
+  holding: Holding = {},
+): Promise<BenchBoard> {
+  const board = new AttachedBoard(entry, reach, holding);
   await board.listen();
   return board;
 }
@@ -23,13 +33,16 @@ class AttachedBoard implements BenchBoard {
   readonly can: ReadonlySet<Ability>;
   readonly log = new LogBook();
   readonly #reach: Attached;
+  readonly #holding: Holding;
   #logStream: ByteStream | undefined;
 
   constructor(
     readonly entry: BoardEntry,
     reach: Attached,
+    holding: Holding,
   ) {
     this.#reach = reach;
+    this.#holding = holding;
     const can = new Set<Ability>();
     if (reach.power) can.add("power");
     if (reach.reset !== undefined) can.add("reset");
@@ -38,7 +51,7 @@ class AttachedBoard implements BenchBoard {
   }
 
   get says(): string {
-    return `board at ${this.#reach.address}`;
+    return this.#holding.says ?? `board at ${this.#reach.address}`;
   }
 
   open(signal: AbortSignal | undefined): Promise<ByteStream> {
@@ -83,6 +96,7 @@ class AttachedBoard implements BenchBoard {
 
   async close(): Promise<void> {
     await this.#logStream?.close();
+    await this.#holding.release?.();
   }
 
   /** Follows the log port, if there is one, until closed. */

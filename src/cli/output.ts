@@ -10,7 +10,8 @@ export interface Output {
   /** A sentence about what is happening, on stderr. Nothing with `--quiet`. */
   note(text: string): void;
   /** Progress of something countable; one line that redraws itself on a terminal, a line each quarter elsewhere. */
-  progress(label: string, done: number, total: number): void;
+  /** `unit`: of what is counted; bytes when nothing is said. */
+  progress(label: string, done: number, total: number, unit?: string): void;
   /** Ends a progress line, if one is open. */
   settle(): void;
 }
@@ -80,12 +81,12 @@ export function createOutput(options: { json: boolean; quiet: boolean }): Output
       // Colours are decided by stdout; where stderr goes to a file they do not belong.
       process.stderr.write(`${live ? text : stripVTControlCharacters(text)}\n`);
     },
-    progress(label, done, total) {
+    progress(label, done, total, unit = "bytes") {
       if (options.quiet || total === 0) return;
       const quarter = Math.floor((done * 4) / total);
       if (!live && quarter === lastQuarter) return;
       const percent = `${Math.floor((done * 100) / total)}`.padStart(3);
-      const line = `${label} ${bar(done / total)} ${percent} %  ${done} of ${total} bytes`;
+      const line = `${label} ${bar(done / total)} ${percent} %  ${done} of ${total} ${unit}`;
       if (live) process.stderr.write(`\r${line}`);
       else process.stderr.write(`${line}\n`);
       open = live;

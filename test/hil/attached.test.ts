@@ -1,18 +1,18 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Board, boardVariant, fixtureKeyPath, signedFixture, startBoard } from "bootproof";
+import { type Board, boardVariant, fixtureKeyPath, signedFixture } from "bootproof";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseBench } from "../../hil/bench.js";
 import { deadRuns, Journal } from "../../hil/journal.js";
 import { type ProveOptions, proveBoard } from "../../hil/prove.js";
 import { restoreBoard } from "../../hil/restore.js";
+import { type DeskBoard, startDeskBoard } from "../support/desk-board.js";
 
 /** A board as on a desk: an address, no programmer, no power switch. Behind the address is one of ours. */
 let folder: string;
 let board: Board;
-let server: Server;
+let desk: DeskBoard;
 let image: Uint8Array;
 let home: Uint8Array;
 
@@ -23,45 +23,23 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  server.close();
-  await board.close();
+  await desk.stop();
   rmSync(folder, { recursive: true });
 });
 
 async function start(variant: string): Promise<void> {
-  board = await startBoard({ machine: "wasm", variant, install: image });
-  await board.log.waitFor(/started/, { from: 0 });
+  desk = await startDeskBoard(variant, image);
+  board = desk.board;
   home = board.readFlash(0, image.length);
-  // One after the other, as with a real cable.
-  let turn: Promise<void> = Promise.resolve();
-  server = createServer((socket) => {
-    turn = turn.then(() => bridge(socket));
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-}
-
-/** Ends, without a word, when either side does. */
-async function bridge(socket: Socket): Promise<void> {
-  const uart = await board.connect();
-  socket.on("error", () => socket.destroy());
-  socket.on("data", (chunk: Uint8Array) => void uart.write(chunk).catch(() => socket.destroy()));
-  socket.on("close", () => void uart.close());
-  try {
-    for await (const chunk of uart.chunks) socket.write(chunk);
-  } catch {
-    socket.destroy();
-  }
-  await uart.close();
 }
 
 function entry(more = "") {
   writeFileSync(join(folder, "own.bin"), image);
-  const { port } = server.address() as AddressInfo;
   const text = `
 boards:
   - name: desk
     kind: attached
-    address: tcp:127.0.0.1:${port}
+    address: tcp:127.0.0.1:${desk.port}
     image: own.bin
     starts-within-ms: 5000
     keys: { signing: ${fixtureKeyPath("ed25519-1")} }
@@ -108,8 +86,7 @@ describe("a board that can only be spoken to", () => {
   });
 
   it("of a weak kind is found out the same way", async () => {
-    server.close();
-    await board.close();
+    await desk.stop();
     await start("no-signature");
     const result = await prove(["authenticity/unsigned", "integrity/flip-body-last"]);
     expect(verdicts(result)).toEqual({
@@ -148,7 +125,7 @@ describe("a run that died", () => {
 
   it("keeps later runs off the board until it is restored", async () => {
     const journals = join(folder, "journals");
-    const journal = Journal.begin({ entry: entry(), base: image }, journals);
+    const journal = Journal.begin(entry(), journals);
     expect((await prove(["authenticity/unsigned"])).unusable).toMatch(
       /Another run \(process \d+\) is on board desk/,
     );

@@ -12,10 +12,14 @@ const needed: readonly (readonly [program: string, debianPackage: string])[] = [
   ["xz", "xz-utils"],
 ];
 
-/** Judges that nobody here wrote, from PyPI: imgtool checks our images, smpclient speaks to our board. */
+/**
+ * Judges that nobody here wrote, from PyPI: imgtool checks our images, smpclient speaks to our board, labgrid lends one
+ * out.
+ */
 const peers: readonly (readonly [program: string, pypiPackage: string])[] = [
   ["imgtool", "imgtool"],
   ["smpmgr", "smpmgr"],
+  ["labgrid-client", "labgrid"],
 ];
 
 const isThere = (program: string) => spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;

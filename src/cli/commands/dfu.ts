@@ -192,7 +192,7 @@ function draw(out: Output): (event: DownloadEvent) => void {
       case "plan":
         return out.note(printable(event.says));
       case "erased":
-        return out.progress("erasing", event.page, event.pages);
+        return out.progress("erasing", event.page, event.pages, "pages");
       case "sent":
         return out.progress("sending", event.sent, event.total);
       case "leaving":

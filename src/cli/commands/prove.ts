@@ -45,7 +45,7 @@ interface ProveHooks {
   version: string;
   signal: AbortSignal;
   note(text: string): void;
-  progress(label: string, done: number, total: number): void;
+  progress(label: string, done: number, total: number, unit?: string): void;
 }
 
 interface ProveOutcome {
