@@ -103,6 +103,11 @@ function bar(share: number): string {
   return `[${"#".repeat(full)}${".".repeat(width - full)}]`;
 }
 
+/** Characters in a line of the terminal; undefined where lines go to a file or a program. */
+export function terminalWidth(): number | undefined {
+  return process.stdout.isTTY ? process.stdout.columns : undefined;
+}
+
 /** Columns aligned by their widest cell; the header row comes first. Cells may carry colour. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((title, column) =>

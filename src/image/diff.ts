@@ -1,10 +1,11 @@
 import { equal, toHex } from "../bytes.js";
 import { flagNames } from "./header.js";
 import type { Image } from "./image.js";
-import { type Tlv, tlvName } from "./tlv.js";
+import { tlvName } from "./tlv.js";
+import { tlvWords } from "./tlv-words.js";
 import { formatVersion } from "./version.js";
 
-/** One thing that differs between two images, in words of a person. `undefined`: not there. */
+/** One thing that differs between two images, in words of a person, or hex where there are none. `undefined`: not there. */
 export interface Difference {
   readonly what: string;
   readonly before: string | undefined;
@@ -54,8 +55,8 @@ function flagText(flags: number): string {
 
 /** TLVs of one type are compared in the order they stand in: the first with the first. */
 function tlvRows(before: Image, after: Image): Difference[] {
-  const old = numbered(before.tlvs);
-  const now = numbered(after.tlvs);
+  const old = numbered(before);
+  const now = numbered(after);
   return [...new Set([...old.keys(), ...now.keys()])].map((what) => ({
     what,
     before: old.get(what),
@@ -63,14 +64,14 @@ function tlvRows(before: Image, after: Image): Difference[] {
   }));
 }
 
-function numbered(tlvs: readonly Tlv[]): Map<string, string> {
+function numbered({ tlvs, endian }: Image): Map<string, string> {
   const values = new Map<string, string>();
   const seen = new Map<string, number>();
-  for (const { type, value, protected: isProtected } of tlvs) {
-    const name = `${tlvName(type)}${isProtected ? " (protected)" : ""}`;
+  for (const tlv of tlvs) {
+    const name = `${tlvName(tlv.type)}${tlv.protected ? " (protected)" : ""}`;
     const count = (seen.get(name) ?? 0) + 1;
     seen.set(name, count);
-    values.set(count === 1 ? name : `${name} no. ${count}`, toHex(value));
+    values.set(count === 1 ? name : `${name} no. ${count}`, tlvWords(tlv, endian) ?? toHex(tlv.value));
   }
   return values;
 }

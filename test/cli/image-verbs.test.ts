@@ -264,8 +264,28 @@ describe("inspect", () => {
     ]);
     expect(value.nextBoot).toMatchObject({ swapType: "none", outcome: "keep" });
     expect(value.slots).toMatchObject([{ version: "1.2.3" }, { empty: true }]);
+    // Nobody said where the slots are: they are found, and the page says how to name them.
+    const found = await json(["inspect", at("flash.bin")]);
+    expect(found.value).toMatchObject({
+      images: [{ offset: 0x8000, version: "1.2.3" }],
+      slots: [{ offset: 0x8000, size: 0x20000 }],
+    });
+    const map = found.value.map as { length: number }[];
+    expect(map.reduce((sum, { length }) => sum + length, 0)).toBe(0x48000);
+    expect((await bootproof(["inspect", at("flash.bin")])).stdout).toContain("--slots 0x8000:0x20000");
     expect((await bootproof(["inspect", at("flash.bin"), "--slots", "0:0x90000"])).status).toBe(2);
     expect((await bootproof(["inspect", at("flash.bin"), "--slots", "nowhere"])).status).toBe(2);
+  });
+
+  it("says whether a bootloader with a key takes it", async () => {
+    const { sign } = workshop();
+    const image = await sign("i.bin", "-k", key("ed25519"));
+    const say = async (name: string) =>
+      (await bootproof(["inspect", image, "--key", key(name)])).stdout.includes("refuses it");
+    expect([await say("ed25519"), await say("ecdsa-p256")]).toEqual([false, true]);
+    expect((await json(["inspect", image, "--key", key("ed25519")])).value.verdict).toMatchObject({
+      result: "good",
+    });
   });
 
   it("what is no image", async () => {

@@ -45,7 +45,7 @@ it("says what changed: version, counter, key, flags, and how much of the body", 
   expect(differences.slice(0, 3)).toEqual([
     { what: "version", before: "1.0.0", after: "1.1.0" },
     { what: "flags", before: "none", after: "NON_BOOTABLE" },
-    { what: "SEC_CNT (protected)", before: "01000000", after: "02000000" },
+    { what: "SEC_CNT (protected)", before: "1", after: "2" },
   ]);
   expect(differences.find(({ what }) => what === "ED25519")?.after).toBeUndefined();
 });

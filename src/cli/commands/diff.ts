@@ -10,13 +10,14 @@ export function define(command: Command): void {
     command.argument("<before>", "an MCUboot image").argument("<after>", "the image to compare it with"),
   ).action((before: string, after: string, options: CommonOptions) =>
     inContext(options, async ({ out }) => {
-      const diff = diffImages(parseImage(readFirmware(before).bytes), parseImage(readFirmware(after).bytes));
+      const [old, now] = [before, after].map((file) => parseImage(readFirmware(file).bytes));
+      const diff = diffImages(old!, now!);
       const { differences, body } = diff;
-      const rows = differences.map(({ what, before: old, after: now }: Difference) => [
-        what,
-        shown(old),
-        shown(now),
-      ]);
+      const rows = differences.map((one: Difference) => [one.what, shown(one.before), shown(one.after)]);
+      if (old!.encrypted && now!.encrypted)
+        out.note(
+          "Note: both bodies are encrypted; under different content keys even the same firmware differs.",
+        );
       const text = [
         differences.length === 0 ? "header and TLVs are the same" : table(["WHAT", "BEFORE", "AFTER"], rows),
         bodyLine(body),
@@ -26,8 +27,8 @@ export function define(command: Command): void {
   );
 }
 
-/** Enough of a value to tell it from another; all of it is in `--json`. */
-const SHOWN = 32;
+/** Enough of a value to tell it from another, and two of them side by side on a line; all of it is in `--json`. */
+const SHOWN = 20;
 
 function shown(value: string | undefined): string {
   if (value === undefined) return tone("dim", "not there");
@@ -39,5 +40,6 @@ function bodyLine({ sizeBefore, sizeAfter, changed, first }: ReturnType<typeof d
     sizeBefore === sizeAfter ? `${sizeBefore} bytes` : `${sizeBefore} bytes before, ${sizeAfter} after`;
   if (changed === 0)
     return `body: ${size}, no byte changed${sizeBefore === sizeAfter ? "" : " where both have one"}`;
-  return `body: ${size}, ${changed} bytes changed, the first at 0x${first!.toString(16)}`;
+  const share = ((100 * changed) / Math.min(sizeBefore, sizeAfter)).toFixed(1);
+  return `body: ${size}, ${changed} bytes (${share} %) changed, the first at 0x${first!.toString(16)}`;
 }

@@ -1,11 +1,12 @@
 import type { Command } from "commander";
+import { type DumpFindings, findImages } from "../../image/find-images.js";
 import { type Image, parseImage } from "../../image/image.js";
 import type { Key } from "../../image/keys.js";
 import { type CheckedSlot, type NextBoot, nextBoot } from "../../image/next-boot.js";
 import { parseSlot, type Slot, type SlotOptions } from "../../image/slot.js";
 import type { SwapMode } from "../../image/swap-type.js";
 import { maxAlignOfMagic } from "../../image/trailer.js";
-import { verifyImage } from "../../image/verify.js";
+import { type Verdict, verifyImage } from "../../image/verify.js";
 import {
   type CommonOptions,
   type Context,
@@ -24,7 +25,8 @@ import {
   slotGeometry,
   swapMode,
 } from "../geometry.js";
-import { drawMap, imageRegions } from "../inspect/draw-map.js";
+import { drawMap, dumpRegions, imageRegions } from "../inspect/draw-map.js";
+import { describeFindings, drawFlash } from "../inspect/flash-page.js";
 import { describeImage, drawImage } from "../inspect/image-page.js";
 import { describeSlot, drawNextBoot, drawRequests, drawSlot } from "../inspect/slot-page.js";
 import { printable, tone } from "../output.js";
@@ -68,9 +70,13 @@ export function define(command: Command): void {
 
 async function inspect(file: string, options: InspectOptions, context: Context): Promise<void> {
   const { bytes } = readFirmware(file);
+  const findings = findImages(bytes);
+  if (isWholeFlash(bytes, findings, options)) return inspectFlash(file, bytes, findings, options, context);
   const slots = slotBytes(bytes, options);
   if (slots) return inspectSlots(file, slots, options, context);
   const image = parseImage(bytes);
+  const keys = await trustedKeys(options, context);
+  const verdict = keys.length > 0 ? await verifyImage(bytes, { keys }) : undefined;
   const behind = bytes.length - image.size;
   const note =
     behind > 0
@@ -78,8 +84,44 @@ async function inspect(file: string, options: InspectOptions, context: Context):
       : "nothing follows the image";
   const regions = imageRegions(image, bytes.length);
   context.out.result(
-    { ...describeImage(file, bytes, image), map: regions },
-    `${tone("dim", "file".padEnd(11))}${printable(file)}, ${bytes.length} bytes; ${note}\n${drawImage(image)}\n\n${drawMap(regions)}`,
+    { ...describeImage(file, bytes, image), map: regions, ...(verdict && { verdict: told(verdict) }) },
+    [
+      `${tone("dim", "file".padEnd(11))}${printable(file)}, ${bytes.length} bytes; ${note}`,
+      drawImage(image, verdict),
+      "",
+      drawMap(regions),
+    ].join("\n"),
+  );
+}
+
+function told({ result, checks }: Verdict) {
+  return { result, checks };
+}
+
+/** Images that do not begin where the file does, or several: then the file is more than an image or a slot. */
+function isWholeFlash(
+  bytes: Uint8Array,
+  { images, slotEnds }: DumpFindings,
+  { slots, slot, secondary, sectorSize }: InspectOptions,
+): boolean {
+  const [first, ...more] = images;
+  if (slots !== undefined || slot || secondary !== undefined || !first) return false;
+  if (first.offset === 0) return more.length > 0 && (!isFilledUp(bytes) || slotEnds.length > 1);
+  return more.length > 0 || first.offset !== sectorSize;
+}
+
+/** A dump whose slots nobody named: what there is, and how to name them. */
+function inspectFlash(
+  file: string,
+  bytes: Uint8Array,
+  findings: DumpFindings,
+  { erased = 0xff }: InspectOptions,
+  { out }: Context,
+): void {
+  const map = dumpRegions(bytes, findings, erased);
+  out.result(
+    { file, fileSize: bytes.length, ...describeFindings(findings), map },
+    drawFlash(file, bytes, findings, map),
   );
 }
 
@@ -115,19 +157,25 @@ async function inspectSlots(
   file: string,
   parts: readonly Uint8Array[],
   options: InspectOptions,
-  { out, config }: Context,
+  context: Context,
 ): Promise<void> {
-  const keyFiles = [...(options.key ?? []), ...config.keys];
-  const keys = await Promise.all(keyFiles.map(async (name) => (await readKey(name, {})).publicKey));
+  const { out } = context;
+  const keys = await trustedKeys(options, context);
   const slots = await Promise.all(parts.map((bytes) => checkedSlot(bytes, options, keys)));
   const [primary, secondary] = slots;
   const asked = swapMode(bootMode(options.mode));
   const mode = asked ?? "swap-move";
   const next = primary && secondary ? nextBoot(mode, primary, secondary) : undefined;
   if (next && !asked) out.note("No swap mode was named with --mode: swap-move is taken.");
-  const pages = slots.map((one, index) => drawPage(one, index, slots.length));
+  const largest = Math.max(...parts.map(({ length }) => length));
+  const pages = slots.map((one, index) => drawPage(one, index, slots.length, largest));
   if (next) pages.push(drawNextBoot(mode, next));
   out.result(describe(file, parts, slots, mode, next), pages.join("\n\n"));
+}
+
+async function trustedKeys({ key = [] }: InspectOptions, { config }: Context): Promise<Key[]> {
+  const files = [...key, ...config.keys];
+  return Promise.all(files.map(async (name) => (await readKey(name, {})).publicKey));
 }
 
 async function checkedSlot(
@@ -163,15 +211,9 @@ function slotOptions(bytes: Uint8Array, options: InspectOptions): SlotOptions {
 
 const ROLES = ["primary", "secondary"] as const;
 
-function drawPage({ slot, verdict }: CheckedSlot, index: number, count: number): string {
+function drawPage({ slot, verdict }: CheckedSlot, index: number, count: number, largest: number): string {
   const title = count === 1 ? [] : [tone("strong", ROLES[index]!)];
-  const checked =
-    verdict?.checks.filter(({ result }) => result === "fail").map(({ sentence }) => sentence) ?? [];
-  const verdictLine =
-    checked.length > 0
-      ? [tone("bad", `a bootloader refuses this image: ${printable(checked.join(" "))}`)]
-      : [];
-  const image = slot.image ? [drawImage(slot.image), ""] : [];
+  const image = slot.image ? [drawImage(slot.image, verdict), ""] : [];
   const requests =
     count === 1
       ? [
@@ -181,7 +223,7 @@ function drawPage({ slot, verdict }: CheckedSlot, index: number, count: number):
           drawRequests(slot, "inactive"),
         ]
       : [drawRequests(slot, index === 0 ? "active" : "inactive")];
-  return [...title, ...image, drawSlot(slot), ...verdictLine, ...requests].join("\n");
+  return [...title, ...image, drawSlot(slot, largest), ...requests].join("\n");
 }
 
 function describe(
@@ -200,7 +242,7 @@ function describe(
       role: slots.length === 1 ? undefined : ROLES[index],
       ...describeSlot(slot),
       ...(slot.image && index > 0 && { image: describeImage(file, of(slot, parts[index]!), slot.image) }),
-      ...(verdict && { verdict: { result: verdict.result, checks: verdict.checks } }),
+      ...(verdict && { verdict: told(verdict) }),
     })),
     ...(next && { nextBoot: { mode, ...next } }),
   };

@@ -1,13 +1,15 @@
 import { basename } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { toHex } from "../../bytes.js";
 import { dumpImage } from "../../image/dumpinfo.js";
 import { flagNames } from "../../image/header.js";
 import type { Image } from "../../image/image.js";
 import { publishedKeyName } from "../../image/published-keys.js";
 import { type Tlv, tlvKind, tlvName } from "../../image/tlv.js";
-import { formatUuid } from "../../image/uuid.js";
+import { tlvWords } from "../../image/tlv-words.js";
+import type { Verdict } from "../../image/verify.js";
 import { formatVersion } from "../../image/version.js";
-import { printable, table, tone } from "../output.js";
+import { printable, table, terminalWidth, tone } from "../output.js";
 
 /** An image for `--json`: what imgtool's dumpinfo tells, under its names, and what is known beyond. */
 export function describeImage(file: string, bytes: Uint8Array, image: Image) {
@@ -46,8 +48,8 @@ export function describeImage(file: string, bytes: Uint8Array, image: Image) {
   };
 }
 
-/** An image as a page for people. */
-export function drawImage(image: Image): string {
+/** An image as a page for people; with a verdict where it was checked. */
+export function drawImage(image: Image, verdict?: Verdict): string {
   const { header } = image;
   const { names, unknown } = flagNames(header.flags);
   const flags = [...names, ...(unknown === 0 ? [] : [`0x${unknown.toString(16)}`])].join(" ") || "none";
@@ -77,11 +79,29 @@ export function drawImage(image: Image): string {
       "signature",
       image.signatures.length === 0
         ? tone("bad", "none: the image is not signed")
-        : `${image.signatures.map((tlv) => tlvName(tlv.type)).join(", ")} (not checked here: bootproof verify)`,
+        : `${image.signatures.map((tlv) => tlvName(tlv.type)).join(", ")}${signatureChecked(verdict) ? "" : " (not checked here: --key, or bootproof verify)"}`,
     ],
     ...image.keyHashes.map((hash): [string, string] => ["key", drawKeyHash(hash)]),
+    ...(verdict ? verdictRows(verdict) : []),
   ];
-  return `${drawRows(rows)}\n\n${table(["OFFSET", "TLV", "LENGTH", "AREA", "MEANING", "VALUE"], image.tlvs.map(drawTlv))}`;
+  return `${drawRows(rows)}\n\n${drawTlvs(image)}`;
+}
+
+function signatureChecked(verdict: Verdict | undefined): boolean {
+  return (
+    verdict?.checks.some(({ name, result }) => name === "signature" && result !== "not-checked") ?? false
+  );
+}
+
+/** What a bootloader would say to it: the failures, or that there are none. */
+function verdictRows({ result, checks }: Verdict): [string, string][] {
+  const failed = checks.filter((check) => check.result === "fail");
+  if (failed.length > 0)
+    return failed.map(({ sentence }): [string, string] => [
+      "REFUSED",
+      tone("bad", `a bootloader refuses it: ${printable(sentence)}`),
+    ]);
+  return result === "good" ? [["verdict", tone("good", "a bootloader with the given key starts it")]] : [];
 }
 
 /** Names on the left, values on the right. */
@@ -94,8 +114,19 @@ function drawKeyHash(hash: Uint8Array): string {
   return `${toHex(hash)}${published ? tone("bad", ` MCUboot's published development key ${published}: everybody has it`) : ""}`;
 }
 
-/** Bytes of a value that fit a line; the rest is in `--json`. */
-const SHOWN_BYTES = 16;
+/** Characters of a value where there is room; all of it is in `--json`. */
+const SHOWN = 36;
+/** Fewer than these say nothing: the column is left out then. */
+const LEAST_SHOWN = 8;
+
+function drawTlvs(image: Image): string {
+  const left = table(["OFFSET", "TLV", "LENGTH", "AREA", "MEANING"], image.tlvs.map(drawTlv));
+  const lines = left.split("\n").map((line) => stripVTControlCharacters(line).length);
+  const room = Math.min(SHOWN, (terminalWidth() ?? Number.POSITIVE_INFINITY) - Math.max(...lines) - 2);
+  if (room < LEAST_SHOWN) return left;
+  const rows = image.tlvs.map((tlv) => [...drawTlv(tlv), cut(valueText(tlv, image), room)]);
+  return table(["OFFSET", "TLV", "LENGTH", "AREA", "MEANING", "VALUE"], rows);
+}
 
 function drawTlv({ offset, type, value, protected: isProtected }: Tlv): string[] {
   const kind = tlvKind(type);
@@ -107,16 +138,18 @@ function drawTlv({ offset, type, value, protected: isProtected }: Tlv): string[]
     `${value.length}`,
     isProtected ? "protected" : "unprotected",
     refused ? tone("bad", `${meaning}; MCUboot refuses it here`) : meaning,
-    drawValue(type, value),
   ];
 }
 
-function drawValue(type: number, value: Uint8Array): string {
-  const isUuid = tlvName(type).startsWith("UUID_") && value.length === 16;
-  if (isUuid) return formatUuid(value);
-  const hex = toHex(value.subarray(0, SHOWN_BYTES));
-  const text = tlvKind(type) === undefined ? textOf(value.subarray(0, SHOWN_BYTES)) : undefined;
-  return `${hex}${value.length > SHOWN_BYTES ? "..." : ""}${text === undefined ? "" : ` "${text}"`}`;
+function valueText({ type, value }: Tlv, { endian }: Image): string {
+  const words = tlvWords({ type, value }, endian);
+  if (words !== undefined) return words;
+  const text = tlvKind(type) === undefined ? textOf(value.subarray(0, SHOWN)) : undefined;
+  return text === undefined ? toHex(value.subarray(0, SHOWN)) : `"${text}"`;
+}
+
+function cut(text: string, room: number): string {
+  return text.length <= room ? text : `${text.slice(0, room - 3)}...`;
 }
 
 /** Text that a vendor put there, when it is plain. */

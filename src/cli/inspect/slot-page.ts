@@ -28,8 +28,8 @@ export function describeSlot(slot: Slot) {
   };
 }
 
-/** A slot as a page for people: what is in it, drawn to scale, and what its trailer says. */
-export function drawSlot(slot: Slot): string {
+/** A slot as a page for people: what is in it, drawn to the scale of the largest slot, and what its trailer says. */
+export function drawSlot(slot: Slot, largest: number): string {
   const { trailer, image, problem } = slot;
   const content = image
     ? `version ${formatVersion(image.version)}${slot.imageOffset === 0 ? "" : `, from the second sector on (0x${slot.imageOffset.toString(16)})`}`
@@ -41,7 +41,7 @@ export function drawSlot(slot: Slot): string {
     ? `swap_info ${trailer.swapInfo.type} of image ${trailer.swapInfo.image}`
     : "swap_info unset";
   const size = trailer.swapSize === undefined ? "" : `, swap_size ${trailer.swapSize}`;
-  return `${drawMap(slot.map)}\n${drawRows([
+  return `${drawMap(slot.map, largest)}\n${drawRows([
     ["slot", `${slot.size} bytes, ${content}`],
     [
       "trailer",
