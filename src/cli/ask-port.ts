@@ -36,6 +36,7 @@ export async function askPort(path: string, signal: AbortSignal): Promise<Asked>
 const HEARD: Readonly<Record<RequestTimeout["heard"], string>> = {
   nothing: "silent",
   text: "log text only",
+  boot: "starting; ask again",
   noise: "noise: another baud rate?",
   damaged: "damaged frames",
   echo: "an echo",

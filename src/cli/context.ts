@@ -205,7 +205,8 @@ async function reach(
       open: async (how) => {
         remember();
         const stream = await openStream((await followed?.address(how)) ?? address, { signal: how });
-        last = await client(stream, how, { ...framingIn(address), memory: recallLink(key) });
+        const noticeMs = address.kind === "tcp" ? EMULATOR_START_MS : undefined;
+        last = await client(stream, how, { ...framingIn(address), noticeMs, memory: recallLink(key) });
         return last;
       },
       close: async () => void remember(),
@@ -215,6 +216,9 @@ async function reach(
   if (options.log) followLog(board, out);
   return { open: async (how) => client(await board.connect(), how, EMULATED), close: () => board.close() };
 }
+
+/** What is behind a TCP port may be an emulator that was started a moment ago: it listens before its board's first word. */
+const EMULATOR_START_MS = 250;
 
 /** What the emulated boards speak need not be found out. */
 const EMULATED = { framing: consoleFraming() };

@@ -298,14 +298,14 @@ export function nextStepFor(error: BootproofError): string | undefined {
 }
 
 /** What was heard in place of an answer: the board's silence, or a sign that this is the wrong port or speed. */
-const SILENT: RequestTimeout["heard"] = "nothing";
+const SILENT: readonly RequestTimeout["heard"][] = ["nothing", "boot"];
 
 /** The exit status an error leads to. */
 export function statusFor(error: unknown): ExitStatus {
   // Node's own AbortError is no DOMException, but means the same.
   if (error instanceof Error && error.name === "AbortError") return 130;
   if (!(error instanceof BootproofError)) return 1;
-  if (isTimeout(error) && error.heard !== SILENT) return 17;
+  if (isTimeout(error) && !SILENT.includes(error.heard)) return 17;
   const rows: typeof hilStatuses = { ...errorStatuses, ...hilStatuses };
   const row = Object.hasOwn(rows, error.name) ? rows[error.name] : undefined;
   return (typeof row === "object" ? row[error.code] : row) ?? 1;

@@ -255,6 +255,11 @@ export class Client {
     }
   }
 
+  /** True when the device was heard starting, and has said no message since. */
+  get isBooting(): boolean {
+    return this.#link.isBooting;
+  }
+
   /** Resolves when the device has fallen silent; see {@link Link.quiet}. */
   quiet(options: { quietMs: number; atMostMs: number; signal?: AbortSignal | undefined }): Promise<void> {
     return this.#link.quiet(options);

@@ -14,8 +14,13 @@ export interface ConnectOptions extends ClientOptions {
   signal?: AbortSignal | undefined;
   /** How long each first question waits. Default 1000; a board that is just starting needs several. */
   probeTimeoutMs?: number | undefined;
-  /** How often the first question is asked before giving up. Default 5. */
+  /** How often the first question is asked before giving up. Default 5; a board that was heard starting gets three times that. */
   probes?: number | undefined;
+  /**
+   * How long to listen before the first byte is said. Default 20. An emulator that was switched on a moment ago needs more
+   * until it says its first word.
+   */
+  noticeMs?: number | undefined;
 }
 
 /**
@@ -66,12 +71,13 @@ function inOrder(likely: FramingName | undefined): readonly [Framing, ...Framing
 
 async function findServer(client: Client, options: ConnectOptions): Promise<ServerFacts> {
   const { signal, probeTimeoutMs: timeoutMs = 1000, probes = 5 } = options;
-  await letBoot(client, { signal });
+  await letBoot(client, { signal, noticeMs: options.noticeMs });
   const asking = { signal, timeoutMs };
   const everyFraming = !client.isFramingKnown;
   // While the framing is open every question does this itself.
   if (!everyFraming) await client.endLine(signal);
-  let buffers = await askBuffers(client, { ...asking, versions: [2, 1], retries: probes - 1, everyFraming });
+  const first = { ...asking, versions: [2, 1], retries: probes - 1, everyFraming } as const;
+  let buffers = await askBuffers(client, first).catch((error: unknown) => askStarting(client, first, error));
   // A lost first request must not look like an old server, so version 1 has to stand up to a second question.
   const doubtful = client.answeredIn === 1;
   if (doubtful) buffers = (await answeredAgain(client, asking)) ?? buffers;
@@ -86,8 +92,13 @@ async function findServer(client: Client, options: ConnectOptions): Promise<Serv
   };
 }
 
-/** A board that talks at once is booting; it is left to finish, in bounds. */
-const BOOT = { noticeMs: 20, quietMs: 100, atMostMs: 2000 } as const;
+/**
+ * A board that talks at once is left to finish, in bounds. One whose words are those of a start rests longer between them:
+ * while an image is checked, and on an emulator that shares its machine.
+ */
+const BOOT = { noticeMs: 20, quietMs: 100, startingQuietMs: 600, atMostMs: 2000 } as const;
+/** Tries for a board that was heard starting, in multiples of the usual. A swap takes its time. */
+const PATIENCE = 3;
 
 /**
  * Listens, without saying a byte, until a board that boots has finished its log. Bytes that reach a UART while its driver
@@ -103,6 +114,16 @@ export async function letBoot(
   signal?.throwIfAborted();
   await delay(noticeMs, undefined, { signal }).catch(() => signal?.throwIfAborted());
   await client.quiet({ quietMs: BOOT.quietMs, atMostMs: BOOT.atMostMs, signal });
+  if (client.isBooting)
+    await client.quiet({ quietMs: BOOT.startingQuietMs, atMostMs: BOOT.atMostMs, signal });
+}
+
+/** The first question again, for a board that only said that it starts. */
+async function askStarting(client: Client, options: SendOptions, silence: unknown): Promise<Buffers> {
+  if (!(silence instanceof RequestTimeout && silence.heard === "boot")) throw silence;
+  const probes = 1 + (options.retries ?? 0);
+  await letBoot(client, { signal: options.signal });
+  return askBuffers(client, { ...options, retries: (PATIENCE - 1) * probes - 1 });
 }
 
 interface Buffers {

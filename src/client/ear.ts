@@ -6,6 +6,8 @@ export type HeardInstead =
   | "nothing"
   /** Readable text only. */
   | "text"
+  /** The text of a board that starts, and nothing more. */
+  | "boot"
   /** Bytes that are mostly no text. */
   | "noise"
   /** Frames that arrived damaged. */
@@ -21,6 +23,13 @@ const QUOTE_LENGTH = 80;
 /** With a wrong baud rate a third to all of the bytes are unprintable; log text with colours has a few in a hundred. */
 const NOISE_SHARE = 0.2;
 
+/** What MCUboot, Zephyr and other first programs of a board say of themselves. */
+const BOOT_TEXT =
+  /\*\*\* (Booting|Using Zephyr)|Starting bootloader|Jumping to the |Image index: \d|Swap type: |\bU-Boot \d|\brst:0x/;
+
+/** True when a line of text is one that a board writes while it starts. */
+export const tellsOfBoot = (line: string): boolean => BOOT_TEXT.test(line);
+
 /** Collects what is heard from one moment on, in bounded memory. */
 export class Ear {
   bytes = 0;
@@ -29,8 +38,14 @@ export class Ear {
   /** Requests heard: nobody but us sends any. */
   echoes = 0;
   readonly faults: Partial<Record<FaultCode, number>> = {};
+  #boot: boolean;
   #sample = new Uint8Array(0);
   #text = "";
+
+  /** `duringBoot`: the board was heard starting before. */
+  constructor(duringBoot = false) {
+    this.#boot = duringBoot;
+  }
 
   hearBytes(chunk: Uint8Array): void {
     this.bytes += chunk.length;
@@ -39,6 +54,7 @@ export class Ear {
   }
 
   hearText(text: string): void {
+    this.#boot ||= tellsOfBoot(text);
     this.#text = `${this.#text} ${text.slice(-QUOTE_LENGTH)}`.slice(-QUOTE_LENGTH);
   }
 
@@ -55,12 +71,12 @@ export class Ear {
   }
 
   get heard(): HeardInstead {
-    if (this.bytes === 0) return "nothing";
+    if (this.bytes === 0) return this.#boot ? "boot" : "nothing";
     if (this.otherAnswers > 0) return "other-answers";
     if (this.echoes > 0) return "echo";
     if (shareOfNoise(this.#sample) > NOISE_SHARE) return "noise";
     if (Object.keys(this.faults).length > 0) return "damaged";
-    return "text";
+    return this.#boot ? "boot" : "text";
   }
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { concat } from "../bytes.js";
 import type { Decoder, Framing, HeardFault } from "../smp/framing/framing.js";
 import type { ByteStream } from "../transport/transport.js";
-import { Ear } from "./ear.js";
+import { Ear, tellsOfBoot } from "./ear.js";
 
 /** Who is told what a {@link Link} hears, in the order it was heard. */
 export interface LinkListener {
@@ -48,6 +48,7 @@ export class Link {
   #framing: Framing;
   #decoders: readonly { readonly framing: Framing; readonly decoder: Decoder }[];
   #ear = new Ear();
+  #isBooting = false;
   #lastHeardAt = Number.NEGATIVE_INFINITY;
   /** Resolves when what was sent before is written: the lines of two messages must not mix. */
   #written: Promise<void> = Promise.resolve();
@@ -93,8 +94,13 @@ export class Link {
 
   /** A fresh ear, which hears from now until the next one is asked for. */
   newEar(): Ear {
-    this.#ear = new Ear();
+    this.#ear = new Ear(this.#isBooting);
     return this.#ear;
+  }
+
+  /** True when the device was heard starting, and has said no message since. */
+  get isBooting(): boolean {
+    return this.#isBooting;
   }
 
   /** Sends one message. Throws `TransportError`; abort throws the signal's reason, even between two lines. */
@@ -181,10 +187,14 @@ export class Link {
 
   #hear(all: ReturnType<Decoder["push"]>, framing: Framing): void {
     for (const heard of all) {
-      if (heard.kind === "message") this.#listener.message(heard.bytes, framing);
+      if (heard.kind === "message") {
+        if (framing === this.#framing) this.#isBooting = false;
+        this.#listener.message(heard.bytes, framing);
+      }
       // What is no message is judged by the likeliest framing: every byte of the others is a fault to it.
       else if (framing !== this.#framing) continue;
       else if (heard.kind === "text") {
+        this.#isBooting ||= tellsOfBoot(heard.text);
         this.#ear.hearText(heard.text);
         this.#listener.text(heard.text);
       } else {

@@ -16,7 +16,7 @@ export class RequestTimeout extends BootproofError {
     const { command, attempts, timeoutMs } = request;
     const asked = attempts === 1 ? "one request" : `${attempts} requests`;
     const { says, hint } = SILENCES[ear.heard];
-    const quote = ear.heard === "text" && ear.quote !== "" ? ` ("${ear.quote}")` : "";
+    const quote = (ear.heard === "text" || ear.heard === "boot") && ear.quote !== "" ? ` ("${ear.quote}")` : "";
     const message = `${command}: ${pipe} did not answer ${asked} of ${timeoutMs} ms each; heard ${says}${quote}.`;
     super("timeout", message, { hint });
     this.command = command;
@@ -36,6 +36,10 @@ export const SILENCES: Readonly<Record<HeardInstead, { says: string; hint: strin
   text: {
     says: "only log text",
     hint: "This is the log or shell port, or the firmware has no SMP server on it. Try the board's other port, or enter serial recovery.",
+  },
+  boot: {
+    says: "only how it starts",
+    hint: "It may start still, or be deaf since it was asked too early: try again, then switch it off and on. If this is its log port, try the other one.",
   },
   noise: {
     says: "bytes that are no text",

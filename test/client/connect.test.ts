@@ -136,6 +136,33 @@ test("a board that is booting is left to finish its log before it is asked", asy
   expect(order.slice(0, 4)).toEqual(["*** Booting ***", "image ok", "started", "asked"]);
 });
 
+test("a board that rests in the middle of its start is not asked before it is through", async () => {
+  const order: string[] = [];
+  const pipe = server({ params: PARAMS, consoleEcho: { rc: 8 } }, () => order.push("asked") < 0);
+  pipe.say("I: Starting bootloader\n");
+  setTimeout(() => pipe.say("I: Jumping to the first image slot\n"), 300);
+  await connect(pipe, { ...QUICK, onText: (line) => order.push(line) });
+  expect(order.slice(0, 3)).toEqual([
+    "I: Starting bootloader",
+    "I: Jumping to the first image slot",
+    "asked",
+  ]);
+});
+
+test("a board that was heard starting is asked three times as often, and the silence is named after it", async () => {
+  const pipe = new ScriptedPipe();
+  pipe.say("*** Booting MCUboot v2.4.0 ***\n");
+  const error = await connect(pipe, { ...QUICK, probes: 2 }).catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ code: "timeout", heard: "boot", hint: expect.stringMatching(/off and on/) });
+  expect(pipe.requests).toHaveLength(6);
+});
+
+test("a board that answers late after its start is found", async () => {
+  const pipe = server({ params: PARAMS, consoleEcho: { rc: 8 } }, ({ index }) => index < 4);
+  pipe.say("I: Swap type: test\n");
+  expect((await connect(pipe, { ...QUICK, probes: 2 })).server).toMatchObject({ version: 2, bufSize: 1024 });
+});
+
 test("nobody there: the stream is closed and what was heard is told", async () => {
   const pipe = new ScriptedPipe();
   const error = await connect(pipe, { ...QUICK, probes: 2 }).catch((reason: unknown) => reason);

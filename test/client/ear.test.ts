@@ -52,6 +52,18 @@ test("logs with colours, umlauts, prompts and frames sound like text", () => {
   expect(heardOf("\u0006\u0009ABMKAAAJAABCAKFhZGVoZWxsb0YZ\n")).toBe("text");
 });
 
+test("the words of a start are told from other text, and remembered by the next ear", () => {
+  const ear = new Ear();
+  ear.hearBytes(Buffer.from(LOG));
+  for (const line of LOG.split("\r\n")) ear.hearText(line);
+  expect(ear.heard).toBe("boot");
+  expect(new Ear(true).heard).toBe("boot");
+  const other = new Ear();
+  other.hearBytes(Buffer.from("the boot is full of shoes\n"));
+  other.hearText("the boot is full of shoes");
+  expect(other.heard).toBe("text");
+});
+
 test("memory stays bounded on a wire that never rests", () => {
   const ear = new Ear();
   for (let n = 0; n < 1000; n++) {
