@@ -32,7 +32,7 @@ export interface Sight {
   /** Of image 0. */
   readonly running?: { readonly version: string; readonly hash?: string; readonly confirmed: boolean };
   readonly slots: readonly SlotSight[];
-  /** Stored security counter by image number; only what the board reports. */
+  /** Stored security counter by image number, where the board reports it: by the trust group or a vendor's query. */
   readonly counters: Readonly<Record<number, number>>;
   /** Of the bootloader, since power on. */
   readonly events: readonly BootEvent[];
@@ -52,7 +52,7 @@ const FLAGS = ["active", "confirmed", "pending", "permanent", "bootable"] as con
 export function sightOf(facts: BoardFacts, label: string): Sight {
   const running = runningSlot(facts)?.content;
   const counters = facts.images.flatMap(({ image, storedCounter }) =>
-    storedCounter?.source === "device" ? [[image, storedCounter.value] as const] : [],
+    storedCounter === undefined ? [] : [[image, storedCounter.value] as const],
   );
   return {
     label,

@@ -290,7 +290,9 @@ export class Client {
       if (index > 0) this.counts.repeated++;
       // The raw question before may be half a line to the device.
       if (!this.#link.isSettled && framing.name === "console") await this.#link.endLine(options.signal);
-      const pause = (index > 0 || this.slowedDown) && this.#link.isSettled && isBurst(framing, message);
+      // What may be sent only once had better arrive.
+      const slowly = index > 0 || this.slowedDown || !mayRepeat(command);
+      const pause = slowly && this.#link.isSettled && isBurst(framing, message);
       const linePauseMs = pause ? LINE_PAUSE_MS : 0;
       const { timeoutMs } = plan;
       const attempt = { ear, timeoutMs, linePauseMs, framing, signal: options.signal };
@@ -298,7 +300,7 @@ export class Client {
       const answer = await this.#attempt(command.name, message, attempt);
       if (answer) {
         if (index === 0) this.#answerTime.firstAnswered(message.length, performance.now() - sentAt);
-        if (pause) this.#rescues++;
+        if (pause && mayRepeat(command)) this.#rescues++;
         return answer;
       }
       this.#link.giveUpPartial();

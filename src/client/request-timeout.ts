@@ -16,7 +16,8 @@ export class RequestTimeout extends BootproofError {
     const { command, attempts, timeoutMs } = request;
     const asked = attempts === 1 ? "one request" : `${attempts} requests`;
     const { says, hint } = SILENCES[ear.heard];
-    const quote = (ear.heard === "text" || ear.heard === "boot") && ear.quote !== "" ? ` ("${ear.quote}")` : "";
+    const quote =
+      (ear.heard === "text" || ear.heard === "boot") && ear.quote !== "" ? ` ("${ear.quote}")` : "";
     const message = `${command}: ${pipe} did not answer ${asked} of ${timeoutMs} ms each; heard ${says}${quote}.`;
     super("timeout", message, { hint });
     this.command = command;

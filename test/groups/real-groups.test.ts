@@ -22,7 +22,13 @@ import { getFile, putFile } from "../../src/workflow/files.js";
 import { listGroups } from "../../src/workflow/groups.js";
 import { run } from "../../src/workflow/run.js";
 import { Session } from "../../src/workflow/session.js";
-import { type RealServer, realServers, serverName, startServer } from "../support/real-servers.js";
+import {
+  JUST_STARTED,
+  type RealServer,
+  realServers,
+  serverName,
+  startServer,
+} from "../support/real-servers.js";
 
 /** Group names of the manifest -> numbers. */
 const NUMBERS: Readonly<Record<string, number>> = {
@@ -36,11 +42,7 @@ const NUMBERS: Readonly<Record<string, number>> = {
   zbasic: 63,
 };
 
-interface Grouped extends RealServer {
-  readonly groups: readonly string[];
-}
-
-const servers = (realServers() as Grouped[]).filter((server) => server.target !== "qemu_cortex_m0");
+const servers = realServers();
 
 /** Builds whose file system does not work, whoever asks: seen with plain single requests too. */
 const BROKEN_FILES: Readonly<Record<string, string>> = {
@@ -73,7 +75,9 @@ describe("every group of every server", () => {
   for (const server of servers) {
     test(serverName(server), async () => {
       const running = await startServer(server);
-      const session = await Session.open(async (signal) => connect(await running.open(), { signal }));
+      const session = await Session.open(async (signal) =>
+        connect(await running.open(), { ...JUST_STARTED, signal }),
+      );
       const did: Record<string, string> = {};
       try {
         const { client } = session;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fateOf, newEvents, type Offer, type Sight } from "../../hil/sight.js";
+import { fateOf, newEvents, type Offer, type Sight, sightOf } from "../../hil/sight.js";
 
 const OLD = "aa".repeat(32);
 const NEW = "bb".repeat(32);
@@ -117,4 +117,22 @@ describe("events since an earlier look", () => {
   ])("%s", (_, before, after, expected) => {
     expect(newEvents(before, after).map(({ type }) => type)).toEqual(expected);
   });
+});
+
+it.each(["device", "bootloader-info"] as const)("a stored counter is taken from: %s", (source) => {
+  const sight = sightOf(
+    {
+      name: "board",
+      server: "application",
+      bufSize: 384,
+      bufSizeFrom: "server",
+      images: [
+        { image: 0, storedCounter: { value: 7, source }, slots: [] },
+        { image: 1, slots: [] },
+      ],
+      reportsTrust: false,
+    },
+    "home",
+  );
+  expect(sight.counters).toEqual({ 0: 7 });
 });

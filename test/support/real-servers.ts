@@ -56,6 +56,9 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
+/** For `connect`: an emulator's socket listens before its board says its first word. */
+export const JUST_STARTED = { noticeMs: 300 } as const;
+
 /** Starts a server by its launch line and waits until its UART can be opened. */
 export async function startServer(server: RealServer): Promise<RunningServer> {
   if (!folder) throw new Error(noRealServersReason);

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { connect } from "../../src/client/connect.js";
 import { BOOT_MODES } from "../../src/smp/groups/os.js";
@@ -8,7 +7,13 @@ import { restart } from "../../src/workflow/restart.js";
 import { run } from "../../src/workflow/run.js";
 import { Session } from "../../src/workflow/session.js";
 import { upload } from "../../src/workflow/upload.js";
-import { type RealServer, realServers, serverName, startServer } from "../support/real-servers.js";
+import {
+  JUST_STARTED,
+  type RealServer,
+  realServers,
+  serverName,
+  startServer,
+} from "../support/real-servers.js";
 import { otherVersion } from "../support/workflow-real.js";
 
 /** The story on Zephyr servers and MCUboot builds that nobody here wrote. */
@@ -21,10 +26,10 @@ const swapping = withMcuboot.filter(({ target }) => target === "qemu_cortex_m0")
 
 async function onServer(server: RealServer, act: (session: Session) => Promise<void>): Promise<void> {
   const running = await startServer(server);
-  // Bytes that reach this emulated UART while its driver sets it up wedge it until the next reset.
-  if (server.target === "qemu_cortex_m0") await delay(2000);
   try {
-    const session = await Session.open(async (signal) => connect(await running.open(), { signal }));
+    const session = await Session.open(async (signal) =>
+      connect(await running.open(), { ...JUST_STARTED, signal }),
+    );
     await act(session);
     await session.close();
   } finally {

@@ -135,8 +135,7 @@ static const struct mgmt_handler trust_handlers[TRUST_COMMANDS] = {
 };
 
 static struct mgmt_group trust_group = {
-	/* Older trees have the member without const; none writes to it. */
-	.mg_handlers = (struct mgmt_handler *)trust_handlers,
+	.mg_handlers = trust_handlers,
 	.mg_handlers_count = ARRAY_SIZE(trust_handlers),
 	.mg_group_id = CONFIG_MCUMGR_GRP_TRUST_ID,
 #ifdef CONFIG_MCUMGR_GRP_ENUM_DETAILS_NAME
