@@ -211,7 +211,7 @@ export const errorStatuses: { readonly [Name in keyof Errors]: Row<Errors[Name]>
   ListError: 18,
   LzmaError: 22,
   MarkError: 8,
-  MessageError: 19,
+  MessageError: { "too-short": 19, length: 19, "not-smp": 19, "wrong-answer": 19, "too-long": 2 },
   NotDoneError: 8,
   PluginError: 2,
   PowerError: {

@@ -199,7 +199,8 @@ export class Client {
    * Sends a command and waits for its answer. Calls wait for each other. On silence it is sent again, if it may be
    * repeated, with the same sequence number, so that a slow answer to an earlier try still counts.
    * Throws `DeviceError` when the device refuses, {@link RequestTimeout} when it is silent, `TransportError` when the pipe
-   * is gone, `ShapeError`, `CborError` or `MessageError` when an answer makes no sense. Abort throws the signal's reason.
+   * is gone, `ShapeError`, `CborError` or `MessageError` when an answer makes no sense or the request is longer than the
+   * server's buffer. Abort throws the signal's reason.
    */
   async send<Req, Res>(command: Command<Req, Res>, request: Req, options: SendOptions = {}): Promise<Res> {
     const done = await this.#turns.alone(options.signal);
@@ -287,6 +288,7 @@ export class Client {
     const ear = this.#link.newEar();
     for (const [index, { version, framing }] of plan.tries.entries()) {
       const message = encodeRequest(command, request, { seq, version });
+      this.#refuseTooLong(command.name, message);
       if (index > 0) this.counts.repeated++;
       // The raw question before may be half a line to the device.
       if (!this.#link.isSettled && framing.name === "console") await this.#link.endLine(options.signal);
@@ -307,6 +309,16 @@ export class Client {
     }
     const attempts = plan.tries.length;
     throw new RequestTimeout(this.name, { command: command.name, attempts, timeoutMs: plan.timeoutMs }, ear);
+  }
+
+  /** A server that told its buffer drops what is longer, without a word. */
+  #refuseTooLong(command: string, message: Uint8Array): void {
+    const { largestMessage: expected } = this;
+    if (this.server.bufSizeFrom !== "server" || message.length <= expected) return;
+    const says = `${command}: a message of ${message.length} bytes, where the board takes ${expected} at most.`;
+    const hint =
+      "Shorten what is sent, or build the firmware with a larger CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE.";
+    throw new MessageError("too-long", says, { expected, got: message.length }, hint);
   }
 
   /** Every try of a request; while the framing is open, each of them in the time that one would have. */

@@ -41,16 +41,23 @@ export type MessageErrorCode =
   /** Reserved bits, a reserved version or an op beyond 3: whatever this is, it is not SMP 1 or 2. */
   | "not-smp"
   /** A response, but to another group, command or direction. */
-  | "wrong-answer";
+  | "wrong-answer"
+  /** A request, but longer than the server's buffer: it would be dropped in silence. */
+  | "too-long";
 
-/** Bytes that claim to be a message are none, or not the one that was expected. */
+/** Bytes that claim to be a message are none, or not the one that was expected, or not one that can be sent. */
 export class MessageError extends BootproofError {
   declare readonly code: MessageErrorCode;
   readonly expected: number;
   readonly got: number;
 
-  constructor(code: MessageErrorCode, message: string, numbers: { expected: number; got: number }) {
-    super(code, message);
+  constructor(
+    code: MessageErrorCode,
+    message: string,
+    numbers: { expected: number; got: number },
+    hint?: string,
+  ) {
+    super(code, message, { hint });
     this.expected = numbers.expected;
     this.got = numbers.got;
   }

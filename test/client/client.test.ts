@@ -293,3 +293,25 @@ test("closing fails the request under way and those that wait; closing twice is 
   for (const error of await Promise.all(sending)) expect(error).toBeInstanceOf(TransportError);
   expect(pipe.closed).toBe(true);
 });
+
+test("a request longer than the buffer that the server told is refused here, not dropped there", async () => {
+  const pipe = new ScriptedPipe(echo);
+  const client = new Client(pipe, QUICK);
+  client.server = { ...client.server, bufSize: 100, bufSizeFrom: "server" };
+  // 8 of header, 1 of map, 2 of key, 2 of the text's head; console framing needs 4 of the buffer.
+  expect(await client.send(osEcho, { d: "x".repeat(83) })).toEqual({ r: "x".repeat(83) });
+  const failure = await failureOf(client.send(osEcho, { d: "x".repeat(84) }));
+  expect(failure).toMatchObject({ code: "too-long", expected: 96, got: 97 });
+  expect(pipe.requests).toHaveLength(1);
+
+  client.server = { ...client.server, bufSizeFrom: "assumed" };
+  expect(await client.send(osEcho, { d: "x".repeat(84) })).toEqual({ r: "x".repeat(84) });
+});
+
+test("what may be sent only once, and needs many lines, is sent with rests between them", async () => {
+  const pipe = new ScriptedPipe((request, self) => self.answer(request, { o: "", ret: 0 }));
+  pipe.linesPerWrite = 1;
+  const client = new Client(pipe);
+  expect(await client.send(shellExec, { argv: ["x".repeat(290)] })).toEqual({ o: "", ret: 0 });
+  expect(client.slowedDown).toBe(false);
+});
