@@ -58,6 +58,8 @@ export interface SlotContent {
   securityCounter?: Sourced<number>;
   /** Hash of the key that signed it, hex. */
   signedBy?: Sourced<string>;
+  /** Bytes, header to last TLV. */
+  imageSize?: Sourced<number>;
 }
 
 export interface ImageFacts {
@@ -265,6 +267,7 @@ function contentOf(
       ["known-file", file?.securityCounter],
     ]),
     signedBy: firstTold<string>([["known-file", file?.keyHash]]),
+    imageSize: firstTold<number>([["known-file", file?.size]]),
   }) as SlotContent;
 }
 

@@ -9,6 +9,7 @@ import {
   type Version,
   VersionError,
 } from "../image/version.js";
+import { type WeakSpot, weakSpotOf } from "../image/weak-spots.js";
 import { type BoardFacts, runningSlot, type SlotContent, type SlotFacts, slotsOf } from "./facts.js";
 
 /**
@@ -19,7 +20,13 @@ export type GateResult = "pass" | "fail" | "warn" | "unknown";
 
 export type GateCheckName =
   /** What can be said of the file alone; see {@link CheckName}. */
-  Exclude<CheckName, "size"> | "trusted-key" | "fits-slot" | "version" | "slot-free" | "way-back";
+  | Exclude<CheckName, "size">
+  | "trusted-key"
+  | "fits-slot"
+  | "version"
+  | "slot-free"
+  | "way-back"
+  | "power-cut";
 
 /** All names, in the order in which the checks are made. */
 export const GATE_CHECKS: readonly GateCheckName[] = [
@@ -35,6 +42,7 @@ export const GATE_CHECKS: readonly GateCheckName[] = [
   "version",
   "slot-free",
   "way-back",
+  "power-cut",
 ];
 
 export interface GateCheck {
@@ -83,6 +91,7 @@ const BOARD_CHECKS: readonly BoardCheck[] = [
   ["version", version],
   ["slot-free", slotFree],
   ["way-back", wayBack],
+  ["power-cut", powerCut],
 ];
 
 /** What the file alone must be; its size and counter are held against the board instead. */
@@ -321,6 +330,41 @@ function wayBack({ facts, throughRecovery }: GateInput): Judgement {
   return {
     result: "warn",
     says: `Mode ${modeName}: there is no trial boot and no way back to the old image.`,
+  };
+}
+
+/** How boards are cut into sectors is nothing they report: this is what most are. */
+const USUAL_SECTOR = 4096;
+
+const WEAK_SPOTS: Readonly<Record<WeakSpot, string>> = {
+  "no-way-back": "a power cut in the middle can leave the new one unconfirmed and no way back to the old one",
+  "no-boot": "a power cut in the middle can leave a board that no longer boots",
+  stuck: "the old one leaves the swap no room, and the bootloader can stop for good",
+};
+
+/** Known weak spots of MCUboot itself that depend on the sizes of the two images. Never a failure: most cuts miss them. */
+function powerCut({ image, facts, imageNumber }: GateInput): Judgement {
+  const { mode: number, modeName } = facts.bootloader ?? {};
+  const mode = MODES[number ?? -1];
+  if (facts.server === "recovery") return { result: "pass", says: "Serial recovery swaps nothing." };
+  if (mode === undefined) return { result: "unknown", says: "The board does not report its upgrade mode." };
+  if (!mode.startsWith("swap")) return { result: "pass", says: `Mode ${modeName} swaps nothing.` };
+  const running = runningSlot(facts, imageNumber);
+  const oldSize = running?.content?.imageSize?.value;
+  if (oldSize === undefined) {
+    const says = `Mode ${modeName}: how large the running image is, nobody reports.`;
+    // Without the old image's size the other modes have nothing that is known to hurt in practice.
+    if (mode !== "swap-offset") return { result: "pass", says };
+    return { result: "unknown", says: `${says} Some pairs of sizes do not outlive every power cut.` };
+  }
+  const pair = { oldSize, newSize: image.size, sectorSize: USUAL_SECTOR, primarySize: running?.size };
+  const spot = weakSpotOf(mode, pair);
+  const sizes = `from ${oldSize} to ${image.size} bytes`;
+  if (spot === undefined)
+    return { result: "pass", says: `Mode ${modeName}: no weak spot is known for a swap ${sizes}.` };
+  return {
+    result: "warn",
+    says: `Mode ${modeName}, ${sizes} in sectors of ${USUAL_SECTOR}: ${WEAK_SPOTS[spot]} (MCUboot 2.4).`,
   };
 }
 

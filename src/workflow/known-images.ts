@@ -13,6 +13,8 @@ export interface KnownImage {
   securityCounter?: number;
   /** Hash of the key that signed it, hex. */
   keyHash?: string;
+  /** Bytes, header to last TLV. */
+  size?: number;
 }
 
 /** A list of known images cannot be read as one. */
@@ -31,12 +33,13 @@ export function knownImage(file: string, bytes: Uint8Array): KnownImage | undefi
     version: formatVersion(image.header.version),
     ...(image.securityCounter === undefined ? {} : { securityCounter: image.securityCounter }),
     ...(key === undefined ? {} : { keyHash: toHex(key) }),
+    size: image.size,
   };
 }
 
 /**
  * What a file says of images: an image file of itself, or a JSON list of what was released, as
- * `[{"hash": "…", "version": "1.2.3", "counter": 4, "key": "…"}]`. Throws `ImageError` or {@link KnownImagesError}.
+ * `[{"hash": "…", "version": "1.2.3", "counter": 4, "key": "…", "size": 45579}]`. Throws `ImageError` or {@link KnownImagesError}.
  */
 export function knownImages(file: string, bytes: Uint8Array): KnownImage[] {
   // No image begins so: its magic's first byte is 0x3d or 0x96.
@@ -58,19 +61,22 @@ function readList(file: string, bytes: Uint8Array): KnownImage[] {
 }
 
 function readEntry(file: string, entry: unknown, index: number): KnownImage {
-  const { hash, version, counter, key } = (entry ?? {}) as Record<string, unknown>;
+  const { hash, version, counter, key, size } = (entry ?? {}) as Record<string, unknown>;
   const say = (what: string) => wrong(file, `entry ${index}: ${what}`);
   if (!isHash(hash)) throw say('"hash" is no image hash: 64, 96 or 128 hex digits');
   if (typeof version !== "string") throw say('"version" is no text');
   if (counter !== undefined && !(Number.isInteger(counter) && (counter as number) >= 0))
     throw say('"counter" is no whole number');
   if (key !== undefined && !isHash(key)) throw say('"key" is no key hash in hex');
+  if (size !== undefined && !(Number.isInteger(size) && (size as number) > 0))
+    throw say('"size" is no number of bytes');
   return {
     file,
     hash: hash.toLowerCase(),
     version,
     ...(counter === undefined ? {} : { securityCounter: counter as number }),
     ...(key === undefined ? {} : { keyHash: key.toLowerCase() }),
+    ...(size === undefined ? {} : { size: size as number }),
   };
 }
 
@@ -81,6 +87,6 @@ function isHash(value: unknown): value is string {
 function wrong(file: string, what: string, cause?: unknown): KnownImagesError {
   return new KnownImagesError("bad-known-images", `${file}: ${what}`, {
     cause,
-    hint: 'it is a list: [{"hash": "...", "version": "1.2.3", "counter": 4, "key": "..."}]; counter and key may be left out',
+    hint: 'it is a list: [{"hash": "...", "version": "1.2.3", "counter": 4, "key": "...", "size": 45579}]; counter, key and size may be left out',
   });
 }

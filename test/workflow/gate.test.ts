@@ -210,8 +210,9 @@ describe("the gate refuses, with the reason, before a byte is sent", () => {
       }),
   );
 
-  it("has a case for every one of its checks", () => {
-    expect(new Set(CASES.map(({ refuses }) => refuses))).toEqual(new Set(GATE_CHECKS));
+  it("has a case for every one of its checks that can refuse", () => {
+    const onlyNotes = "power-cut";
+    expect(new Set([...CASES.map(({ refuses }) => refuses), onlyNotes])).toEqual(new Set(GATE_CHECKS));
   });
 });
 
@@ -267,6 +268,7 @@ describe("what a board does not report", () => {
       version: "unknown",
       "slot-free": "pass",
       "way-back": "unknown",
+      "power-cut": "unknown",
     });
   });
 
@@ -288,6 +290,29 @@ describe("what a board does not report", () => {
     for (const mode of [0, 2, 4, 6]) {
       expect(await judge({ bootloader: { mode, modeName: "x" } })).toMatchObject({ "way-back": "warn" });
     }
+  });
+
+  it("a known file gives the size of what runs: a pair that MCUboot may not bring through a power cut is noted", async () => {
+    const running = (bytes: number) => {
+      const content = {
+        version: "1.0.0",
+        active: true,
+        confirmed: true,
+        pending: false,
+        permanent: false,
+        bootable: true,
+        imageSize: { value: bytes, source: "known-file" as const },
+      };
+      return { images: [{ image: 0, slots: [{ image: 0, slot: 0, size: 0x20000, content }] }] };
+    };
+    const { size } = parseImage(await image("good-b"));
+    const offset = { bootloader: { mode: 9, modeName: "swap using offset" } };
+    const move = { bootloader: { mode: 3, modeName: "swap using move" } };
+    expect(await judge({ ...running(size + 2 * 4096), ...offset })).toMatchObject({ "power-cut": "warn" });
+    expect(await judge({ ...running(size), ...offset })).toMatchObject({ "power-cut": "pass" });
+    expect(await judge({ ...running(size + 2 * 4096), ...move })).toMatchObject({ "power-cut": "pass" });
+    expect(await judge({ ...running(0x1ffff), ...move })).toMatchObject({ "power-cut": "warn" });
+    expect(await judge(offset)).toMatchObject({ "power-cut": "unknown" });
   });
 
   it("slot sizes alone bound the image, for certain where the mode has no trailer to guess", async () => {
