@@ -19,6 +19,14 @@ const boards = bench === undefined ? [entryOf("wasm:good"), entryOf("qemu:good")
 const casesFor = ({ claims }: BoardEntry) => chooseCases({ quick, ...(claims && { claims }) });
 const startedAt = new Date();
 const results: BoardResult[] = [];
+/** All boards at once, as `bootproof prove` does it; each describe waits for its own. */
+const runs = new Map<BoardEntry, Promise<BoardResult>>();
+
+beforeAll(() => {
+  const signal = new AbortController().signal;
+  for (const entry of boards)
+    if (missing(entry) === undefined) runs.set(entry, proveBoard(entry, { signal, seed: 1, quick }));
+});
 
 /** Why a board is not here today; a missing board is a reason, not a pass. */
 function missing({ reach }: BoardEntry): string | undefined {
@@ -32,9 +40,8 @@ describe.each(boards.map((entry) => ({ name: entry.name, entry })))("board $name
   let result: BoardResult | undefined;
 
   beforeAll(async () => {
-    if (reason !== undefined) return;
-    result = await proveBoard(entry, { signal: new AbortController().signal, seed: 1, quick });
-    results.push(result);
+    result = await runs.get(entry);
+    if (result) results.push(result);
   });
 
   it("can be used, and runs its own image again afterwards", (context) => {

@@ -223,7 +223,8 @@ class Run {
     if (obstacle) return this.#result(one, obstacle, Date.now());
     const control = one.control && (await this.#control(one.control));
     if (control && control.verdict !== "holds") {
-      const seen = `Its control failed, so a refusal would prove nothing. ${control.says} ${control.seen}`;
+      const failed = control.verdict === "not-judged" ? "could not be judged" : "failed";
+      const seen = `Its control ${failed}, so a refusal would prove nothing. ${control.says} ${control.seen}`;
       return this.#result(one, { verdict: "not-judged", seen }, Date.now());
     }
     return this.#steps(one);

@@ -100,6 +100,8 @@ const EMULATED_SILENCE_MS = 5000;
 /** How long a machine that was just started is left alone, and how often it is started anew when it is deaf. */
 const FIRST_WORD_MS = 800;
 const MOST_STARTS = 4;
+/** An emulated machine restarts at once: when it looks as before by then, nothing has changed. */
+const MACHINE_RESTARTS_MS = 1500;
 /** Their watchdogs bite after one or two seconds. */
 const EMULATED_PATIENCE_MS = 3000;
 const MODE_NAMES: Readonly<Record<string, BootMode>> = {
@@ -568,7 +570,9 @@ export class Stand {
   /** A restart that is asked for over SMP, and waited for. */
   async #askRestart(how: { bootMode?: number }): Promise<void> {
     try {
-      await run(restart(this.session, { signal: this.signal, withinMs: this.#silenceMs, ...how }));
+      const unchangedMs = this.board.can.has("forgets") ? MACHINE_RESTARTS_MS : undefined;
+      const within = { withinMs: this.#silenceMs, unchangedMs };
+      await run(restart(this.session, { signal: this.signal, ...within, ...how }));
     } catch (error) {
       // A board that stays away is a finding for whoever looks next.
       if (!(error instanceof BootproofError) || !isLost(error)) throw error;

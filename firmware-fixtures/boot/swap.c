@@ -119,13 +119,20 @@ static int exchange(const struct provision *p, unsigned image, uint32_t sectors,
 	return rc;
 }
 
+/* The size that a swap which is cut short goes on with. MCUboot's swap using offset forgets how large the old image was
+ * (recordings "TEST, shorter image (large)"); a board that is weak on purpose does too. */
+static uint32_t size_to_note(const struct provision *p, unsigned image, uint32_t size)
+{
+	return (p->policy & WEAK_RESUME_SHORT) ? image_size(image, 1) : size;
+}
+
 /* The trailers, unless that was done and power failed before the first sector moved. */
 static int begin(const struct provision *p, unsigned image, enum swap_type type, uint32_t size, bool begun)
 {
 	int rc = type == SWAP_REVERT ? request_revert(p, image, size) : FLASH_OK;
 
 	if (rc == FLASH_OK && !begun)
-		rc = write_trailer(p, image, type, size);
+		rc = write_trailer(p, image, type, size_to_note(p, image, size));
 	if (rc == FLASH_OK)
 		rc = trailer_erase(p, image, 1);
 	return rc;

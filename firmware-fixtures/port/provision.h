@@ -24,6 +24,7 @@
 #define WEAK_COUNTER_IGNORED 0x0200u      /* counter kept and reported, older builds accepted all the same */
 #define WEAK_NO_REVERT 0x0400u            /* an unconfirmed image stays */
 #define WEAK_RECOVERY_UNCHECKED 0x0800u   /* an image written by recovery is started unchecked */
+#define WEAK_RESUME_SHORT 0x1000u         /* a swap cut short goes on with the new image's size only */
 
 #define FRAMING_CONSOLE 0u
 #define FRAMING_RAW 1u

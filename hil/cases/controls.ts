@@ -1,4 +1,4 @@
-import { type Control, fails, holds } from "../case.js";
+import { type Control, fails, holds, unjudged } from "../case.js";
 import { imageHashOf } from "../evidence.js";
 import { describe, type OfferOptions, type Stand } from "../stand.js";
 import { largestUpdate } from "./integrity.js";
@@ -46,8 +46,11 @@ export const CONTROLS: readonly Control[] = [
     async steps(stand) {
       const file = await stand.forge.update();
       const { sight } = await throughRecovery(stand, file, "a good update");
-      return sight.state === "application" && sight.running?.hash === imageHashOf(file)
-        ? holds(`It runs: version ${sight.running?.version}.`)
+      if (sight.state === "application" && sight.running?.hash === imageHashOf(file))
+        return holds(`It runs: version ${sight.running?.version}.`);
+      const isOld = sight.running?.hash === stand.home.running?.hash;
+      return isOld && stand.board.can.has("forgets")
+        ? unjudged(`${describe(sight)}: this emulator writes its files into the primary slot at each reset.`)
         : fails(`It does not run: ${describe(sight)}.`);
     },
   },

@@ -1,7 +1,7 @@
 import { type BootMode, largestImage, parseImage } from "bootproof";
 import { acceptance, type Case, fails, holds, refusal, unjudged } from "../case.js";
 import { imageHashOf } from "../evidence.js";
-import { appendUnprotected, type Forge, flipBit, hashAt, overflowTlv, SMALLEST_GROWTH } from "../forge.js";
+import { appendUnprotected, flipBit, hashAt, overflowTlv, SMALLEST_GROWTH } from "../forge.js";
 import type { Stand } from "../stand.js";
 
 const claim = "integrity";
@@ -202,12 +202,18 @@ export async function largestUpdate(stand: Stand, more: number): Promise<Uint8Ar
   const geometry = { primarySize: slotSize, sectorSize: sector, writeSize: writeUnit, maxSectors };
   const target = largestImage(mode, geometry) + more;
   const small = await stand.forge.make({ grow: SMALLEST_GROWTH });
-  return grownTo(stand.forge, small.length, target);
+  return grownTo(stand, small.length, target);
 }
 
-async function grownTo(forge: Forge, smallSize: number, target: number): Promise<Uint8Array> {
-  const file = await forge.make({ grow: SMALLEST_GROWTH + target - smallSize });
-  // An ECDSA signature may be a byte or two longer or shorter than the one before.
-  const off = target - file.length;
-  return off === 0 ? file : forge.make({ grow: SMALLEST_GROWTH + target - smallSize + off });
+/** ECDSA signatures differ by a byte or two from one to the next: other build numbers give others. */
+const MOST_TRIES = 50;
+
+async function grownTo(stand: Stand, smallSize: number, target: number): Promise<Uint8Array> {
+  let grow = SMALLEST_GROWTH + target - smallSize;
+  for (let build = 0; build < MOST_TRIES; build++) {
+    const file = await stand.forge.make({ grow, version: `${stand.forge.version(1)}+${build}` });
+    if (file.length === target) return file;
+    grow += target - file.length;
+  }
+  throw stand.notJudged(`No image of exactly ${target} bytes could be made.`);
 }

@@ -13,7 +13,8 @@ export type Claim =
   | "anti-rollback-version"
   | "counter-after-confirm"
   | "rollback"
-  | "recovery-checked";
+  | "recovery-checked"
+  | "power-loss";
 
 /** A row of the manifest: one variant of the board. */
 export interface BoardVariant {

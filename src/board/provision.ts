@@ -27,6 +27,7 @@ export const POLICY_BITS = {
   "weak-counter-ignored": 0x0200,
   "weak-no-revert": 0x0400,
   "weak-recovery-unchecked": 0x0800,
+  "weak-resume-short": 0x1000,
 } as const;
 export type Policy = keyof typeof POLICY_BITS;
 

@@ -9,6 +9,8 @@ export interface RestartPlan {
   withinMs?: number | undefined;
   /** MCUmgr's boot mode for the reset; see `BOOT_MODES`. */
   bootMode?: number | undefined;
+  /** How long a board may answer as if nothing had happened before that is taken for the end. Default 5000. */
+  unchangedMs?: number | undefined;
 }
 
 /**
@@ -19,7 +21,7 @@ export async function* restart(
   session: Session,
   options: RestartPlan = {},
 ): AsyncGenerator<{ step: "reset" } | WatchEvent, boolean, void> {
-  const { signal, withinMs, bootMode } = options;
+  const { signal, withinMs, bootMode, unchangedMs } = options;
   const fingerprint = (how: AbortSignal | undefined) => restartFingerprint(session, how);
   const before = await fingerprint(signal);
   try {
@@ -28,7 +30,8 @@ export async function* restart(
     if (!isAway(error)) throw error;
   }
   yield { step: "reset" };
-  const restarted = yield* untilRestarted(session, { signal, withinMs, fingerprint, before });
+  const watch = { signal, withinMs, unchangedMs, fingerprint, before };
+  const restarted = yield* untilRestarted(session, watch);
   await identify(session.client, { signal });
   return restarted;
 }
