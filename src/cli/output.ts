@@ -9,6 +9,8 @@ export interface Output {
   line(value: unknown, text: string): void;
   /** A sentence about what is happening, on stderr. Nothing with `--quiet`. */
   note(text: string): void;
+  /** A danger that must not be overlooked, on stderr, `--quiet` or not. */
+  warn(text: string): void;
   /** Progress of something countable; one line that redraws itself on a terminal, a line each quarter elsewhere. */
   /** `unit`: of what is counted; bytes when nothing is said. */
   progress(label: string, done: number, total: number, unit?: string): void;
@@ -80,6 +82,12 @@ export function createOutput(options: { json: boolean; quiet: boolean }): Output
       settle();
       // Colours are decided by stdout; where stderr goes to a file they do not belong.
       process.stderr.write(`${live ? text : stripVTControlCharacters(text)}\n`);
+    },
+    warn(text) {
+      settle();
+      const line = `WARNING: ${text}`;
+      const isColoured = live && process.env.NO_COLOR === undefined;
+      process.stderr.write(`${isColoured ? styleText(["bold", "red"], line) : line}\n`);
     },
     progress(label, done, total, unit = "bytes") {
       if (options.quiet || total === 0) return;

@@ -55,7 +55,7 @@ export async function wrapContentKey(
   if (!scheme)
     throw new EncryptionError(
       "unsupported-encryption-key",
-      `Images cannot be encrypted for a ${key.type} key${hash === "sha256" ? "" : ` with ${HASHES[hash].label}`}.`,
+      `Images cannot be encrypted for keys of type ${key.type}${hash === "sha256" ? "" : ` with ${HASHES[hash].label}`}.`,
       { hint: "RSA-2048, ECDSA P-256 and X25519 keys can receive images; SHA-512 goes with X25519 only." },
     );
   return { type: scheme.tlv, value: await scheme.wrap(contentKey, publicRawOf(key)) };

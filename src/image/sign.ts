@@ -290,7 +290,9 @@ function checkOptions(options: SignOptions): void {
     );
   if (!isU(loadAddress ?? 0, 32) || !isU(romFixed ?? 0, 32)) throw outOfRange("An address must fit 32 bits.");
   if (options.trailer && slotSize === 0)
-    throw badOption("A trailer stands at the end of the slot: give the slot's size.");
+    throw badOption(
+      "A trailer stands at the end of the slot: its size (--slot-size) must be given, and not as 0.",
+    );
   if (bootRecord !== undefined && bootRecord.length > MAX_SOFTWARE_TYPE)
     throw badOption(`Boot record "${bootRecord}": a software type has at most 12 characters.`);
   if (options.align !== undefined && options.align > maxAlignOf(options))
@@ -348,7 +350,7 @@ function withoutHeaderSpace(input: Uint8Array, { headerSize, padHeader }: SignOp
       "no-header-space",
       `The input does not begin with ${headerSize} zero bytes for a header.`,
       {
-        hint: "Ask for a header to be put in front (padHeader), or leave room for it when linking.",
+        hint: "Ask for a header to be put in front (padHeader, on the command line --pad-header), or leave room for it when linking.",
       },
     );
   return input.subarray(headerSize);

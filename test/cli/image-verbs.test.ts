@@ -381,7 +381,9 @@ describe("keys", () => {
     const words = "sign -v 1 -H 32 --pad-header -S 0".split(" ");
     const runs = [
       ["keys", "show", at("root.pem")],
+      ["keys", "show", at("root.pem"), "--quiet"],
       ["keys", "hash", at("root.pem")],
+      ["keys", "public", at("root.pem"), at("root.pub")],
       [...words, "-k", at("root.pem"), at("body.bin"), at("i.bin")],
       ["imgtool", ...words, "-k", at("root.pem"), at("body.bin"), at("i.bin")],
       ["keys", "resign", at("i.bin"), at("j.bin"), "-k", at("root.pem")],
@@ -394,6 +396,9 @@ describe("keys", () => {
         expect.stringMatching(/WARNING.*published development key root-ed25519\.pem/),
       ]);
     }
+    expect((await json(["keys", "show", at("root.pem")])).value.publishedKey).toBe("root-ed25519.pem");
+    expect((await json(["keys", "show", key("ed25519")])).value).not.toHaveProperty("publishedKey");
+    expect((await bootproof(["verify", at("i.bin"), "--key", at("root.pub")])).stderr).toContain("WARNING");
     expect((await bootproof(["verify", at("i.bin")])).stdout).toContain("published development key");
     expect((await bootproof(["inspect", at("i.bin")])).stdout).toContain("published development key");
   });

@@ -22,7 +22,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     why: "no trailer without a slot's size",
     of: (line) => line.includes("-S 0 --pad"),
     exit: 2,
-    says: /give the slot's size/,
+    says: /its size \(--slot-size\) must be given/,
   },
   {
     why: "an address below 0 or beyond 32 bits cannot be written in Intel HEX",

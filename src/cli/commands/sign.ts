@@ -3,7 +3,6 @@ import { basename } from "node:path";
 import type { Command } from "commander";
 import { toBase64, toHex } from "../../bytes.js";
 import { type Key, signatureAlgorithmOf } from "../../image/keys.js";
-import { publishedKeyName } from "../../image/published-keys.js";
 import {
   finishImage,
   prepareImage,
@@ -31,6 +30,7 @@ import { compression, encryption, exportVector, mustMakeSense, readSignature } f
 import { customTlvs, signOptions } from "../imgtool/sign-options.js";
 import { SIGN } from "../imgtool/sign-spec.js";
 import type { Output } from "../output.js";
+import { publishedKeyFact, warnIfPublished } from "../published-key.js";
 import { passphraseHelp } from "../secrets.js";
 import { expectedKey, openSigner, type SigningOptions, type Way, wayOf } from "../signing/choose.js";
 import { drawRequest } from "../signing/draw-request.js";
@@ -174,6 +174,7 @@ async function make(
 ): Promise<Made> {
   if (way === "attach" || way === "fixSig") {
     const publicKey = await expectedKey(options);
+    warnIfPublished(publicKey, out);
     const prepared = prepareImage(bytes, image, publicKey);
     const signature =
       way === "attach"
@@ -199,14 +200,6 @@ async function make(
   }
 }
 
-function warnIfPublished(key: Key, out: Output): void {
-  const published = publishedKeyName(key.keyHash);
-  if (published)
-    out.note(
-      `WARNING: this is MCUboot's published development key ${published}. Everybody has it: never ship an image signed with it.`,
-    );
-}
-
 async function writeRequest(
   body: string,
   { bytes }: Firmware,
@@ -215,6 +208,7 @@ async function writeRequest(
   out: Output,
 ): Promise<void> {
   const key = await expectedKey(options);
+  warnIfPublished(key, out);
   const request = await signingRequestFile(prepareImage(bytes, image, key), key, {
     name: basename(body),
     createdAt: new Date().toISOString(),
@@ -251,7 +245,7 @@ function report(file: string, { signed, key, signer }: Made, out: Output): void 
       bytes: signed.bytes.length,
       imageSize: signed.image.length,
       hash,
-      ...(key && { key: { type: key.type, hash: keyHash } }),
+      ...(key && { key: { type: key.type, hash: keyHash, ...publishedKeyFact(key) } }),
       ...(signer !== undefined && { signer }),
     },
     `${file}: ${signed.bytes.length} bytes, ${key ? `signed with ${key.type} key ${keyHash?.slice(0, 16)}` : "NOT signed"}, image hash ${hash}`,

@@ -14,6 +14,7 @@ import { readInput } from "../files.js";
 import { readFirmware } from "../firmware-file.js";
 import { bootMode, type GeometryOptions, geometryOptions, slotGeometry } from "../geometry.js";
 import { printable, tone } from "../output.js";
+import { warnIfPublished } from "../published-key.js";
 import { passphraseHelp, readKey } from "../secrets.js";
 
 interface VerifyCommandOptions extends CommonOptions, GeometryOptions {
@@ -73,6 +74,7 @@ export function define(command: Command): void {
         const files = [...(options.key ?? []), ...config.keys];
         const keys = await Promise.all(files.map(async (name) => (await readKey(name, options)).publicKey));
         const verdict = await verifyImage(readFirmware(file).bytes, await policy(options, keys));
+        for (const key of keys) warnIfPublished(key, out);
         const names = new Map(keys.map((key, index) => [key, files[index]!]));
         out.result(describe(file, verdict, names), draw(verdict, names));
         if (verdict.result === "bad" || (options.strict && verdict.result !== "good")) process.exitCode = 6;

@@ -9,10 +9,10 @@ import type { AddVerb } from "../commands/keys.js";
 import { type CommonOptions, type Context, inContext, several, wholeNumber } from "../context.js";
 import { UsageError } from "../exit.js";
 import { readInput, writeOutput } from "../files.js";
+import { warnIfPublished } from "../published-key.js";
 import { askLine, passphraseHelp, readPrivateKey } from "../secrets.js";
 import { openSigner, type SigningOptions, wayOf } from "../signing/choose.js";
 import { drawRequest } from "../signing/draw-request.js";
-import { warnIfPublished } from "./files.js";
 
 interface ApproveOptions extends CommonOptions, SigningOptions {
   yes?: boolean;

@@ -2,12 +2,12 @@ import { toHex } from "../../bytes.js";
 import { HASHES, type HashName } from "../../image/algorithms.js";
 import { cArray, cPrivateArray, rustArray } from "../../image/key-text.js";
 import { generateKey, type Key, privateDer, toPem } from "../../image/keys.js";
-import { publishedKeyName } from "../../image/published-keys.js";
 import type { AddVerb } from "../commands/keys.js";
 import { type CommonOptions, inContext } from "../context.js";
 import { UsageError } from "../exit.js";
 import { writeOutput } from "../files.js";
 import type { Output } from "../output.js";
+import { publishedKeyFact, warnIfPublished } from "../published-key.js";
 import { newPassphrase, passphraseHelp, readKey } from "../secrets.js";
 
 const TYPES = ["ed25519", "ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "x25519"] as const;
@@ -44,6 +44,7 @@ export function defineKeyFiles(verb: AddVerb): void {
     .action((file: string, target: string, options: KeyFileOptions) =>
       inContext(options, async ({ out }) => {
         const key = await readKey(file, options);
+        warnIfPublished(key, out);
         writeOutput(target, await publicForm(key.publicKey, options), { overwrite: options.force ?? false });
         out.result(
           { file: target, ...facts(key.publicKey) },
@@ -60,6 +61,7 @@ export function defineKeyFiles(verb: AddVerb): void {
     .action((file: string, target: string, options: KeyFileOptions) =>
       inContext(options, async ({ out }) => {
         const key = await readKey(file, options);
+        warnIfPublished(key, out);
         const { format, minimal = false, force = false } = options;
         if (format !== undefined && format !== "openssl" && format !== "pkcs8")
           throw new UsageError(`There is no format "${format as string}".`, "There are: openssl, pkcs8.");
@@ -144,16 +146,7 @@ function usualHash({ type }: Key): HashName {
   return type === "ecdsa-p384" ? "sha384" : "sha256";
 }
 
-/** MCUboot's development keys are in everybody's hands. */
-export function warnIfPublished(key: Key, out: Output): void {
-  const published = publishedKeyName(key.keyHash);
-  if (published)
-    out.note(
-      `WARNING: this is MCUboot's published development key ${published}. Everybody has it: trust it nowhere.`,
-    );
-}
-
 /** What may be said of a key: never its private part. */
 function facts(key: Key) {
-  return { type: key.type, private: key.isPrivate, keyHash: toHex(key.keyHash) };
+  return { type: key.type, private: key.isPrivate, keyHash: toHex(key.keyHash), ...publishedKeyFact(key) };
 }

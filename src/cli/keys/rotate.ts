@@ -10,8 +10,8 @@ import { UsageError } from "../exit.js";
 import { writeOutput } from "../files.js";
 import { readFirmware } from "../firmware-file.js";
 import { type Output, printable, table, tone } from "../output.js";
+import { warnIfPublished } from "../published-key.js";
 import { passphraseHelp, readKey, readPrivateKey } from "../secrets.js";
-import { warnIfPublished } from "./files.js";
 
 interface RotateOptions extends CommonOptions {
   key?: string | string[];
@@ -76,6 +76,7 @@ async function which(files: readonly string[], options: RotateOptions, out: Outp
 
 async function rotation(files: readonly string[], options: RotateOptions, out: Output): Promise<void> {
   const [old, next] = [await readKey(options.old!, options), await readKey(options.new!, options)];
+  for (const key of [old, next]) warnIfPublished(key, out);
   if (old.type !== next.type)
     out.note(
       `Note: ${old.type} and ${next.type}: a bootloader checks signatures of one type only, so that no board has both keys.`,
