@@ -1,8 +1,9 @@
 import type { BoardProfile, PortFact, SlotFact, UsbMatch } from "./profile.js";
 
 /**
- * The boards that are known by name. Facts only, each with its source; what no source says is left out. Slots are
- * Zephyr's defaults: nRF Connect SDK's partition manager and products of their own place them elsewhere.
+ * The boards that are known by name. Facts only, each with its source; what no source says is left out, and what stands in
+ * a document that could not be read again is marked as unverified. Slots are Zephyr's defaults: nRF Connect SDK's partition
+ * manager and products of their own place them elsewhere.
  */
 
 /** SEGGER gives its on-board probes many product numbers that do not tell the boards apart: the vendor has to do. */
@@ -16,7 +17,8 @@ const NORDIC_DTR = {
 } as const;
 const NORDIC_DTR_SOURCE = "docs.nordicsemi.com, nRF54L15 DK Hardware, Virtual serial ports";
 
-const zephyr = (path: string) => `zephyrproject-rtos/zephyr: ${path}`;
+/** A file of Zephyr, read at this commit. */
+const zephyr = (commit: string, path: string) => `zephyrproject-rtos/zephyr@${commit}: ${path}`;
 const slots = (...[primary, secondary]: [number, number][]): readonly [SlotFact, SlotFact] => [
   { address: primary![0], size: primary![1] },
   { address: secondary![0], size: secondary![1] },
@@ -25,16 +27,19 @@ const slots = (...[primary, secondary]: [number, number][]): readonly [SlotFact,
 const BUTTON_1 =
   "Hold Button 1 of the kit while you press and release its reset button, then let go (if MCUboot was built with CONFIG_BOOT_SERIAL_ENTRANCE_GPIO).";
 
-const STLINK: readonly UsbMatch[] = ["3748", "374b", "374d", "374e", "374f", "3753", "3754", "3757"].map(
-  (productId) => ({ vendorId: "0483", productId }),
-);
+const STLINK: readonly UsbMatch[] = [
+  ...["3748", "374a", "374b", "3752"],
+  ...["374d", "374e", "374f", "3753", "3754", "3757"],
+].map((productId) => ({ vendorId: "0483", productId }));
 const STLINK_SOURCE = "stlink-org/stlink: config/udev/rules.d, ids of ST-LINK/V2, V2-1 and V3";
 const ST_ROM_DFU: readonly UsbMatch[] = [{ vendorId: "0483", productId: "df11", state: "st-rom-dfu" }];
 const ST_PORT: readonly PortFact[] = [
   { role: "smp-and-log", wiredTo: "the ST-LINK's virtual COM port: Zephyr's console UART" },
 ];
 const ST_ROM_BY_HAND =
-  "Pull BOOT0 high (on Nucleo boards: a jumper from the BOOT0 pin of the Morpho connector to the 3.3 V pin), then press reset.";
+  "Pull BOOT0 high (on Nucleo-64 boards: a jumper from pin 7 to pin 5 of CN7; on others from the BOOT0 pin of the Morpho connector to VDD), then press reset.";
+const ST_ROM_SOURCE =
+  "AN2606: BOOT0 high at reset; glegrain/STM32-SPI-Bootloader-host, README: CN7-5 to CN7-7; RM0090: flash at 0x0800 0000";
 
 export const KNOWN_BOARDS: readonly BoardProfile[] = [
   {
@@ -47,10 +52,14 @@ export const KNOWN_BOARDS: readonly BoardProfile[] = [
     chip: { "probe-rs": "nRF52840_xxAA", pyocd: "nrf52840" },
     sources: {
       probe: JLINK_SOURCE,
-      ports: zephyr("boards/nordic/nrf52840dk/nrf52840dk_nrf52840.dts, uart-mcumgr = uart0"),
-      recoveryByHand: zephyr("boards/nordic/nrf52840dk/nrf52840dk_nrf52840.dts, mcuboot-button0 = button0"),
-      slots: zephyr("dts/vendor/nordic/nrf52840_partition.dtsi"),
+      ports: zephyr("07d5b2e", "boards/nordic/nrf52840dk/nrf52840dk_nrf52840.dts, uart-mcumgr = uart0"),
+      recoveryByHand: zephyr(
+        "07d5b2e",
+        "boards/nordic/nrf52840dk/nrf52840dk_nrf52840.dts, mcuboot-button0 = button0, P0.11, BUTTON1",
+      ),
+      slots: zephyr("7c341bc", "dts/vendor/nordic/nrf52840_partition.dtsi"),
       chip: zephyr(
+        "5491362",
         "boards/nordic/nrf52840dk/board.cmake, --device and --target; probe-rs takes the same name",
       ),
     },
@@ -68,11 +77,11 @@ export const KNOWN_BOARDS: readonly BoardProfile[] = [
     slots: slots([0x10000, 0x66000], [0x76000, 0x66000]),
     chip: { "probe-rs": "nRF52840_xxAA", pyocd: "nrf52840" },
     sources: {
-      target: "udev rules of the Knurling and Ferrous trainings: 1915:521f is the dongle's bootloader",
-      recoveryByHand: zephyr("boards/nordic/nrf52840dongle/doc/index.rst, option 2"),
-      rom: zephyr("boards/nordic/nrf52840dongle/doc/index.rst, option 1"),
-      slots: zephyr("boards/nordic/nrf52840dongle/fstab-stock.dtsi"),
-      chip: zephyr("boards/nordic/nrf52840dk/board.cmake: the same chip"),
+      target: "lsusb in many projects: 1915:521f is named Open DFU Bootloader, after RESET was pressed",
+      recoveryByHand: zephyr("0a04bc0", "boards/nordic/nrf52840dongle/doc/index.rst, option 2"),
+      rom: zephyr("0a04bc0", "boards/nordic/nrf52840dongle/doc/index.rst, option 1"),
+      slots: zephyr("82959cb", "boards/nordic/nrf52840dongle/fstab-stock.dtsi"),
+      chip: zephyr("5491362", "boards/nordic/nrf52840dk/board.cmake: the same chip"),
     },
   },
   {
@@ -83,11 +92,16 @@ export const KNOWN_BOARDS: readonly BoardProfile[] = [
       { role: "other", wiredTo: "UART1" },
       { role: "smp-and-log", wiredTo: "UART0 of the application core" },
     ],
+    recoveryByHand: BUTTON_1,
     slots: slots([0x10000, 0x70000], [0x80000, 0x70000]),
     sources: {
       probe: JLINK_SOURCE,
-      ports: "zephyrproject-rtos/zephyr discussion 72581: the first port is uart1, the second uart0",
-      slots: zephyr("dts/vendor/nordic/nrf5340_cpuapp_partition.dtsi"),
+      ports: "zephyrproject-rtos/zephyr discussion 72581, a measurement: ttyACM0 is uart1, ttyACM1 uart0",
+      recoveryByHand: zephyr(
+        "293e152",
+        "boards/nordic/nrf5340dk/nrf5340dk_common.dtsi, mcuboot-button0 = Push button 1",
+      ),
+      slots: zephyr("173c119", "dts/vendor/nordic/nrf5340_cpuapp_partition.dtsi"),
     },
   },
   {
@@ -97,21 +111,36 @@ export const KNOWN_BOARDS: readonly BoardProfile[] = [
     ports: [
       { role: "smp-and-log", wiredTo: "UART0 of the nRF9160, as the board controller routes it (VCOM0)" },
     ],
+    recoveryByHand: BUTTON_1,
     slots: slots([0x10000, 0x70000], [0x80000, 0x70000]),
     sources: {
       probe: JLINK_SOURCE,
-      ports: "docs.zephyrproject.org: CONFIG_BOARD_NRF9160DK_UART0_VCOM routes it to VCOM0",
-      slots: zephyr("dts/vendor/nordic/nrf91xx_partition.dtsi"),
+      ports: "docs.zephyrproject.org 2.5.0: CONFIG_BOARD_NRF9160DK_UART0_VCOM routes it to VCOM0",
+      recoveryByHand: zephyr(
+        "249205b",
+        "boards/nordic/nrf9160dk/nrf9160dk_nrf9160_common.dtsi, mcuboot-button0 = Push button 1",
+      ),
+      slots: zephyr("28cc3ce", "dts/vendor/nordic/nrf91xx_partition.dtsi"),
     },
   },
   {
     id: "nrf9151dk",
     name: "nRF9151 DK",
     probe: JLINK,
+    ports: [
+      { role: "smp-and-log", wiredTo: "UART0 of the nRF9151 (VCOM0)" },
+      { role: "other", wiredTo: "UART1 of the nRF9151 (VCOM1)" },
+    ],
+    recoveryByHand: BUTTON_1,
     slots: slots([0x10000, 0x70000], [0x80000, 0x70000]),
     sources: {
       probe: JLINK_SOURCE,
-      slots: zephyr("dts/vendor/nordic/nrf91xx_partition.dtsi"),
+      ports: `docs.nordicsemi.com, nRF9151 SMA DK, board controller; ${zephyr("0fdf109", "boards/nordic/nrf9151dk/nrf9151dk_nrf9151_common.dtsi, uart-mcumgr = uart0")}`,
+      recoveryByHand: zephyr(
+        "0fdf109",
+        "boards/nordic/nrf9151dk/nrf9151dk_nrf9151_common.dtsi, mcuboot-button0 = Push button 1",
+      ),
+      slots: zephyr("28cc3ce", "dts/vendor/nordic/nrf91xx_partition.dtsi"),
     },
   },
   {
@@ -128,20 +157,24 @@ export const KNOWN_BOARDS: readonly BoardProfile[] = [
     slots: slots([0x10000, 664 * 1024], [0xb6000, 664 * 1024]),
     sources: {
       probe: JLINK_SOURCE,
-      ports:
-        "docs.nordicsemi.com, nRF54L15 DK Hardware, Virtual serial ports; zephyr: nrf54l_05_10_15_cpuapp_common.dtsi, uart-mcumgr = uart20",
+      ports: `docs.nordicsemi.com, nRF54L15 DK Hardware, Virtual serial ports; ${zephyr("0c29809", "boards/nordic/nrf54l15dk/nrf54l_05_10_15_cpuapp_common.dtsi, uart-mcumgr = uart20")}`,
       lines: NORDIC_DTR_SOURCE,
       recoveryByHand: zephyr(
+        "0c29809",
         "boards/nordic/nrf54l15dk/nrf54l_05_10_15_cpuapp_common.dtsi, mcuboot-button0 = button0",
       ),
-      slots: zephyr("dts/vendor/nordic/nrf54l15_cpuapp_partition.dtsi"),
+      slots: zephyr("00c2855", "dts/vendor/nordic/nrf54l15_cpuapp_partition.dtsi"),
     },
   },
   {
     id: "thingy53",
     name: "Nordic Thingy:53",
     target: [{ vendorId: "1915", serialPrefix: "THINGY53_" }],
+    recoveryByHand:
+      "Switch the Thingy off (SW1), hold the button SW2 while you switch it on, then let go. Not the button on top: the bootloader does not watch that one.",
+    // No slots: Zephyr's are not those of the bootloader that Nordic ships it with.
     sources: {
+      recoveryByHand: `${zephyr("0de9657", "boards/nordic/thingy53/thingy53_nrf5340_common.dtsi, mcuboot-button0 = button1, Push button 2")}; devzone.nordicsemi.com, questions 115177 and 118508`,
       target:
         "docs.nordicsemi.com, nRF Util, Programming application firmware using MCUboot serial recovery: the serial number begins with THINGY53_",
     },
@@ -157,8 +190,9 @@ export const KNOWN_BOARDS: readonly BoardProfile[] = [
       "Switch the Thingy off, hold the big black button SW3 while you switch it on, then let go: the LED stays dark.",
     sources: {
       target:
-        "docs.nordicsemi.com, nRF Util, Programming application firmware using MCUboot serial recovery; usb.ids 1915:9100",
-      recoveryByHand: "devzone.nordicsemi.com, questions 64057, 68006 and 69236",
+        "docs.nordicsemi.com, nRF Util, Programming application firmware using MCUboot serial recovery; lsusb: 1915:9100 with two ttyACM",
+      recoveryByHand:
+        "devzone.nordicsemi.com, questions 64057 and 99013; nrfconnect/sdk-nrf@0a14316: boards/nordic/thingy91/thingy91_nrf9160_common.dtsi, mcuboot-button0",
     },
   },
   {
@@ -171,9 +205,10 @@ export const KNOWN_BOARDS: readonly BoardProfile[] = [
     sources: {
       probe: STLINK_SOURCE,
       target: "AN2606: the ROM's USB DFU shows as 0483:df11",
-      ports: zephyr("boards/st/nucleo_f429zi/nucleo_f429zi.dts: one console UART, wired to the ST-LINK"),
-      rom: "AN2606, boot by BOOT0; RM0090, flash at 0x0800 0000",
+      ports: zephyr("03de8aa", "boards/st/nucleo_f429zi/nucleo_f429zi.dts: one console UART"),
+      rom: ST_ROM_SOURCE,
     },
+    unverified: ["ports"],
   },
   {
     id: "nucleo-f429zi",
@@ -182,9 +217,12 @@ export const KNOWN_BOARDS: readonly BoardProfile[] = [
     rom: { kind: "st", byHand: ST_ROM_BY_HAND, flashBase: 0x0800_0000 },
     slots: slots([0x0802_0000, 256 * 1024], [0x0806_0000, 256 * 1024]),
     sources: {
-      ports: zephyr("boards/st/nucleo_f429zi/nucleo_f429zi.dts, console = usart3"),
-      rom: "AN2606, STM32F42xxx; RM0090, flash at 0x0800 0000",
-      slots: zephyr("boards/st/nucleo_f429zi/nucleo_f429zi.dts, partitions, on the flash at 0x0800 0000"),
+      ports: zephyr("03de8aa", "boards/st/nucleo_f429zi/nucleo_f429zi.dts, console = usart3"),
+      rom: ST_ROM_SOURCE,
+      slots: zephyr(
+        "03de8aa",
+        "boards/st/nucleo_f429zi/nucleo_f429zi.dts, partitions, on the flash at 0x0800 0000",
+      ),
     },
   },
   {
@@ -203,6 +241,7 @@ export const KNOWN_BOARDS: readonly BoardProfile[] = [
       target: "AN2606: the ROM's USB DFU shows as 0483:df11",
       rom: "AN2606, boot by BOOT0",
     },
+    unverified: ["rom"],
   },
   {
     id: "stm32-uart",
@@ -223,7 +262,7 @@ export const KNOWN_BOARDS: readonly BoardProfile[] = [
       flashBase: 0x0800_0000,
     },
     sources: {
-      probe: "usb.ids: FTDI 0403, Silicon Labs 10c4 and WCH 1a86 USB-serial converters",
+      probe: "usb.ids and Linux's ftdi_sio, cp210x, ch341: FTDI 0403, Silicon Labs 10c4, WCH 1a86",
       lines: "stm32flash manual, option -i: DTR and RTS are wired as the maker of the adapter board pleased",
       rom: "AN2606, boot by BOOT0; AN3155, USART protocol",
     },

@@ -27,9 +27,11 @@ export interface BoardProfile {
   readonly chip?: Readonly<Partial<Record<DebugTool, string>>>;
   /** Where each of the facts above was read. */
   readonly sources: Readonly<Partial<Record<FactName, string>>>;
+  /** Facts that are cited from a document which could not be read again: likely, and to be doubted first. */
+  readonly unverified?: readonly FactName[];
 }
 
-export type FactName = Exclude<keyof BoardProfile, "id" | "name" | "sources">;
+export type FactName = Exclude<keyof BoardProfile, "id" | "name" | "sources" | "unverified">;
 export type DebugTool = "probe-rs" | "openocd" | "pyocd" | "nrfutil" | "stm32programmer";
 
 /** Which USB devices are meant. Everything given must fit. Hex ids are four lower-case digits. */

@@ -18,7 +18,7 @@ export class ProfileError extends BootproofError {
 type Reader<T> = (value: unknown, field: string) => T;
 
 /**
- * Profiles of a user, in the shape of {@link BoardProfile}; `sources` may be left out. Unknown fields are refused, since
+ * Profiles of a user, in the shape of {@link BoardProfile}; `sources` may be left out; it and `unverified` are not kept. Unknown fields are refused, since
  * a misspelt fact would be a missing one.
  *
  * @throws ProfileError
@@ -26,7 +26,7 @@ type Reader<T> = (value: unknown, field: string) => T;
 export const readProfiles: Reader<BoardProfile[]> = (value, field) => list(readProfile)(value, field);
 
 const readProfile: Reader<BoardProfile> = (value, field) => {
-  const fields = record(value, field, [...Object.keys(FIELDS), "sources"]);
+  const fields = record(value, field, [...Object.keys(FIELDS), "sources", "unverified"]);
   const read = Object.entries(FIELDS).flatMap(([name, reader]) =>
     fields[name] === undefined ? [] : [[name, reader(fields[name], `${field}.${name}`)]],
   );
@@ -117,7 +117,7 @@ const slotPair: Reader<unknown> = (value, field) => {
 };
 
 /** Field -> how it is read. The names are those of {@link BoardProfile}. */
-const FIELDS: Readonly<Record<Exclude<keyof BoardProfile, "sources">, Reader<unknown>>> = {
+const FIELDS: Readonly<Record<Exclude<keyof BoardProfile, "sources" | "unverified">, Reader<unknown>>> = {
   id: text,
   name: text,
   target: list(usbMatch),

@@ -4,11 +4,12 @@ import { matchProfiles } from "../../src/profiles/profile.js";
 import { ProfileError, readProfiles } from "../../src/profiles/read.js";
 
 describe.each(KNOWN_BOARDS.map((profile) => [profile.id, profile] as const))("%s", (_id, profile) => {
-  const { id: _own, name, sources, ...facts } = profile;
+  const { id: _own, name, sources, unverified, ...facts } = profile;
 
   test("has a source for each fact, and a fact for each source", () => {
     expect(Object.keys(sources).sort()).toEqual(Object.keys(facts).sort());
     for (const source of Object.values(sources)) expect(source!.length).toBeGreaterThan(8);
+    for (const fact of unverified ?? []) expect(facts).toHaveProperty(fact);
   });
 
   test("has slots that do not overlap", () => {
@@ -20,7 +21,9 @@ describe.each(KNOWN_BOARDS.map((profile) => [profile.id, profile] as const))("%s
 
   test("can be read back as a profile of a user", () => {
     const text = JSON.stringify([profile]);
-    expect(readProfiles(JSON.parse(text), "profiles")).toEqual([{ ...profile, sources: {} }]);
+    expect(readProfiles(JSON.parse(text), "profiles")).toEqual([
+      { ...facts, id: profile.id, name, sources: {} },
+    ]);
     expect(name.length).toBeGreaterThan(3);
   });
 });

@@ -124,12 +124,15 @@ async function watch({ out, config, signal }: Context): Promise<void> {
 
 async function showProfiles({ out, config }: Context): Promise<void> {
   const profiles = allProfiles(config.profiles);
-  const rows = profiles.map(({ id, name, ...facts }) => [
+  const rows = profiles.map(({ id, name, sources: _, unverified = [], ...facts }) => [
     id,
     printable(name),
     Object.keys(facts)
-      .filter((fact) => fact !== "sources")
+      .map((fact) => `${fact}${unverified.some((doubted) => doubted === fact) ? "?" : ""}`)
       .join(" "),
   ]);
-  out.result(profiles, table(["PROFILE", "BOARD", "KNOWN (--json shows facts and sources)"], rows));
+  out.result(
+    profiles,
+    table(["PROFILE", "BOARD", "KNOWN (? unverified; --json shows facts and sources)"], rows),
+  );
 }
