@@ -8,7 +8,9 @@ export default defineConfig({
     reporters: ["default", "./test/support/reporter.ts"],
     testTimeout: 120_000,
     hookTimeout: 180_000,
-    // One machine at a time: two would share the processor and take as long.
+    // One machine for all files, which therefore run in one process, one after the other: to start it takes longer than
+    // most of them, and two would share the processor.
     fileParallelism: false,
+    isolate: false,
   },
 });

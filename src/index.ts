@@ -27,6 +27,7 @@ export { type ConnectOptions, connect, identify } from "./client/connect.js";
 export type { TraceRecord, TraceSink } from "./client/trace.js";
 export type { Device, DeviceIdentity, DevicePort, DeviceState } from "./devices/device.js";
 export { type DeviceChange, type ListDevicesOptions, listDevices, watchDevices } from "./devices/list.js";
+export { openPipe as openStream } from "./devices/open.js";
 export { SelectionError, selectDevice, smpPort } from "./devices/select.js";
 export { Whereabouts } from "./devices/whereabouts.js";
 export { BootproofError } from "./errors.js";
@@ -112,7 +113,7 @@ export {
 } from "./smp/schema.js";
 export { decodeSetting, encodeSetting, type SettingType, ValueError } from "./smp/setting-value.js";
 // The pipes.
-export { type Address, formatAddress, openStream, parseAddress } from "./transport/address.js";
+export { type Address, formatAddress, type PipeAddress, parseAddress } from "./transport/address.js";
 export { describePort, listSerialPorts, type SerialPortInfo } from "./transport/list.js";
 export { type ByteStream, TransportError, type TransportErrorCode } from "./transport/transport.js";
 // The stories.

@@ -20,7 +20,7 @@ import { debugProbe } from "./debug-probe.js";
 import { UsageError } from "./exit.js";
 import { printable } from "./output.js";
 import { traceTo } from "./trace-file.js";
-import { deviceMeant, type Followed, follow } from "./which-device.js";
+import { deviceMeant, type Followed, follow, openable } from "./which-device.js";
 
 /** A board on the bench, answering or not, and what the config file knows of it. */
 export interface BenchSite {
@@ -114,7 +114,7 @@ async function wayTo(address: Address, { config, signal }: Context): Promise<Way
   try {
     const followed = await follow(address, config, signal);
     const dial = async (how: AbortSignal | undefined) =>
-      openStream((await followed?.address(how)) ?? address, { signal: how });
+      openStream((await followed?.address(how)) ?? (await openable(address, config, how)), { signal: how });
     return { dial, ...(followed && { followed, device: followed.device }), close };
   } catch (error) {
     if (!(error instanceof SelectionError)) throw error;

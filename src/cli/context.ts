@@ -24,7 +24,7 @@ import { readAs, readInput } from "./files.js";
 import { recallLink, rememberLink } from "./link-memory.js";
 import { createOutput, type Output, printable } from "./output.js";
 import { traceTo } from "./trace-file.js";
-import { follow, namesDevice, onlyDevice } from "./which-device.js";
+import { follow, namesDevice, onlyDevice, openable } from "./which-device.js";
 
 /** Options that every command understands. */
 export interface CommonOptions {
@@ -195,8 +195,10 @@ async function reach(
   const client = (stream: ByteStream, how: AbortSignal | undefined, link: Partial<ConnectOptions>) =>
     connect(stream, { ...clientOptions, ...link, signal: how });
   if (isPipe(address)) {
-    const isPort = address.kind === "serial" || address.kind === "port";
-    const followed = isPort ? await follow(address, config, signal) : undefined;
+    const followed =
+      address.kind === "port" || address.kind === "serial"
+        ? await follow(address, config, signal)
+        : undefined;
     const { serialNumber, serialIsShared } = followed?.device ?? {};
     const key = serialNumber !== undefined && !serialIsShared ? serialNumber : formatAddress(address);
     let last: Client | undefined;
@@ -204,7 +206,8 @@ async function reach(
     return {
       open: async (how) => {
         remember();
-        const stream = await openStream((await followed?.address(how)) ?? address, { signal: how });
+        const where = (await followed?.address(how)) ?? (await openable(address, config, how));
+        const stream = await openStream(where, { signal: how });
         const noticeMs = address.kind === "tcp" ? EMULATOR_START_MS : undefined;
         last = await client(stream, how, { ...framingIn(address), noticeMs, memory: recallLink(key) });
         return last;

@@ -1,9 +1,9 @@
-import type { Device } from "../devices/device.js";
+import type { Device, DevicePort } from "../devices/device.js";
 import { allProfiles, listDevices } from "../devices/list.js";
 import { fitting, type NamedDevice, type Selected, selectDevice, smpPort } from "../devices/select.js";
 import { Whereabouts } from "../devices/whereabouts.js";
 import { BootproofError } from "../errors.js";
-import type { PortAddress, SerialAddress } from "../transport/address.js";
+import type { PipeAddress, PortAddress, SerialAddress, WireAddress } from "../transport/address.js";
 import type { Config } from "./config.js";
 
 /** The devices that the config file names, with the profiles it gives them. */
@@ -37,6 +37,16 @@ export interface Followed {
  * @throws SelectionError when several devices are meant
  */
 export async function follow(
+  address: PortAddress,
+  config: Config,
+  signal: AbortSignal | undefined,
+): Promise<Followed>;
+export async function follow(
+  address: SerialAddress | PortAddress,
+  config: Config,
+  signal: AbortSignal | undefined,
+): Promise<Followed | undefined>;
+export async function follow(
   address: SerialAddress | PortAddress,
   config: Config,
   signal: AbortSignal | undefined,
@@ -64,6 +74,16 @@ export async function follow(
   };
 }
 
+/** The address as it can be opened now: the port of a device that is meant by what it is, wherever it is today. */
+export async function openable(
+  address: PipeAddress,
+  config: Config,
+  signal: AbortSignal | undefined,
+): Promise<WireAddress> {
+  if (address.kind !== "port") return address;
+  return (await follow(address, config, signal)).address(signal);
+}
+
 function onOff<K extends "dtr" | "rts">(name: K, value: boolean | undefined): { [P in K]?: boolean } {
   return (value === undefined ? {} : { [name]: value }) as { [P in K]?: boolean };
 }
@@ -78,13 +98,10 @@ export async function deviceMeant(
 }
 
 function meant(address: SerialAddress | PortAddress, devices: readonly Device[]): Selected | undefined {
-  if (address.kind === "port") {
-    const selected = selectDevice(address.selector, devices);
-    const usbInterface = address.usbInterface ?? selected.usbInterface;
-    return { device: selected.device, ...(usbInterface === undefined ? {} : { usbInterface }) };
-  }
-  const device = devices.find(({ ports }) => ports.some(({ path }) => path === address.path));
-  const port = device?.ports.find(({ path }) => path === address.path);
+  if (address.kind === "port") return selectDevice(address.selector, devices, address.usbInterface);
+  const isIt = ({ path, byId }: DevicePort) => path === address.path || byId === address.path;
+  const device = devices.find(({ ports }) => ports.some(isIt));
+  const port = device?.ports.find(isIt);
   if (device === undefined || device.vendorId === undefined) return undefined;
   return { device, ...(port?.usbInterface === undefined ? {} : { usbInterface: port.usbInterface }) };
 }

@@ -38,6 +38,8 @@ export interface DeviceIdentity {
 /** A serial port of a device. */
 export interface DevicePort {
   readonly path: string;
+  /** The link in /dev/serial/by-id, which names the board itself. Linux only. */
+  readonly byId?: string;
   readonly usbInterface?: number;
   readonly role: PortRole | "unknown";
   /** How the role is known. */
@@ -157,8 +159,8 @@ function stateOf(
   return dfu.length > 0 || itself !== undefined ? "application" : "unknown";
 }
 
-function barePort({ path, usbInterface, problem }: SerialPortInfo): DevicePort {
-  return defined({ path, usbInterface, role: "unknown" as const, problem });
+function barePort({ path, byId, usbInterface, problem }: SerialPortInfo): DevicePort {
+  return defined({ path, byId, usbInterface, role: "unknown" as const, problem });
 }
 
 type Role = Pick<DevicePort, "role" | "roleFrom" | "wiredTo">;

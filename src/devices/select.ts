@@ -26,14 +26,24 @@ type Criterion = readonly [what: string, fits: (device: Device, wanted: string) 
 
 const same = (a: string | undefined, b: string) => a !== undefined && a.toLowerCase() === b.toLowerCase();
 
+/** A port by its name of today, or by the link that names its board: the whole path, or its last part. */
+const isPort = ({ path, byId }: DevicePort, wanted: string) =>
+  path === wanted || (byId !== undefined && (byId === wanted || byId.endsWith(`/${wanted}`)));
+
+/** Shorter parts of a name fit by accident. */
+const LEAST_PART = 3;
+const holds = ({ manufacturer = "", product = "" }: Device, part: string) =>
+  part.length >= LEAST_PART && `${manufacturer} ${product}`.toLowerCase().includes(part.toLowerCase());
+
 /** In this order; the first that any device fits decides, so that a serial number is never taken for a name. */
 const CRITERIA: readonly Criterion[] = [
   ["serial number", (device, wanted) => same(device.serialNumber, wanted)],
   ["USB port", (device, wanted) => device.usbPort === wanted],
-  ["serial port", (device, wanted) => device.ports.some(({ path }) => path === wanted)],
+  ["serial port", (device, wanted) => device.ports.some((port) => isPort(port, wanted))],
   ["USB ids", (device, wanted) => same(`${device.vendorId}:${device.productId}`, wanted)],
   ["board", (device, wanted) => same(device.profile?.id, wanted) || same(device.profile?.name, wanted)],
   ["product name", (device, wanted) => same(device.product, wanted)],
+  ["part of its maker's and its name", holds],
 ];
 
 /** A selector, and behind `#` the USB interface of the port that is meant. */
@@ -64,12 +74,13 @@ export interface Selected {
 
 /**
  * The one device that `text` means. More than one is refused: the wrong board must not be flashed because two of a kind
- * are plugged in.
+ * are plugged in. A text that is a port or its link means the port too; `usbInterface` is the one that was asked for
+ * otherwise.
  *
  * @throws SelectionError listing what there is
  */
-export function selectDevice(text: string, devices: readonly Device[]): Selected {
-  const [, selector = text, usbInterface] = WITH_INTERFACE.exec(text) ?? [];
+export function selectDevice(text: string, devices: readonly Device[], usbInterface?: number): Selected {
+  const [, selector = text, written] = WITH_INTERFACE.exec(text) ?? [];
   const found = fitting(devices, selector);
   const [device] = found;
   if (found.length > 1) {
@@ -90,7 +101,9 @@ export function selectDevice(text: string, devices: readonly Device[]): Selected
         : `There are:${listed(devices)}`,
     );
   }
-  return usbInterface === undefined ? { device } : { device, usbInterface: Number(usbInterface) };
+  const named = device.ports.find((port) => isPort(port, selector))?.usbInterface;
+  const wanted = usbInterface ?? (written === undefined ? named : Number(written));
+  return wanted === undefined ? { device } : { device, usbInterface: wanted };
 }
 
 /** Every device that the closest criterion fits. */

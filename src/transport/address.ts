@@ -17,7 +17,7 @@ export interface SerialAddress extends FramingOption, LineOptions {
   readonly path: string;
 }
 
-/** A serial port of this machine by what it is and not by its name of today; see `choosePort`. */
+/** A serial port of this machine by what it is and not by its name of today; see `devices/open.ts`. */
 export interface PortAddress extends FramingOption, LineOptions {
   readonly kind: "port";
   readonly selector: string;
@@ -69,8 +69,10 @@ export interface BoardAddress {
   readonly flash?: string;
 }
 
-/** What {@link openStream} can open; boards are started by their own room. */
-export type PipeAddress = SerialAddress | PortAddress | TcpAddress | Rfc2217Address | UsbAddress | UdpAddress;
+/** What {@link openStream} can open. */
+export type WireAddress = SerialAddress | TcpAddress | Rfc2217Address | UsbAddress | UdpAddress;
+/** What leads to a pipe, once it is known which port is meant; boards are started by their own room. */
+export type PipeAddress = WireAddress | PortAddress;
 export type Address = PipeAddress | BoardAddress;
 
 /** Baud of most boards' consoles; USB serial ports ignore it. */
@@ -191,13 +193,13 @@ export function formatAddress(address: Address): string {
 }
 
 /** True for addresses {@link openStream} opens; false for boards that have to be started. */
-export function isPipe(address: Address): address is PipeAddress {
+export function isPipe<A extends Address>(address: A): address is Exclude<A, BoardAddress> {
   return address.kind !== "wasm" && address.kind !== "qemu";
 }
 
 /** Opens the pipe at `address`. Throws {@link TransportError}; abort throws the signal's reason. */
 export async function openStream(
-  address: PipeAddress,
+  address: WireAddress,
   options: { signal?: AbortSignal | undefined } = {},
 ): Promise<ByteStream> {
   switch (address.kind) {
@@ -205,12 +207,6 @@ export async function openStream(
     case "serial": {
       const { openSerial } = await import("./serial.js");
       return openSerial(address, options);
-    }
-    case "port": {
-      const { choosePort } = await import("./choose-port.js");
-      const { openSerial } = await import("./serial.js");
-      const { path } = await choosePort(address.selector, { usbInterface: address.usbInterface, ...options });
-      return openSerial({ ...address, path }, options);
     }
     case "tcp": {
       const { openTcp } = await import("./tcp.js");

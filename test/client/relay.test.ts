@@ -6,10 +6,11 @@ import { slotOffset } from "../../src/board/layout.js";
 import { startBoard } from "../../src/board/start.js";
 import { connect } from "../../src/client/connect.js";
 import { Relay } from "../../src/client/relay.js";
+import { openPipe } from "../../src/devices/open.js";
 import { rawFraming } from "../../src/smp/framing/raw.js";
 import { imageList } from "../../src/smp/groups/image.js";
 import { osEcho, osParams } from "../../src/smp/groups/os.js";
-import { isPipe, openStream, parseAddress } from "../../src/transport/address.js";
+import { isPipe, parseAddress } from "../../src/transport/address.js";
 import { listenTcp } from "../../src/transport/tcp.js";
 import type { TransportError } from "../../src/transport/transport.js";
 import { listenUdp } from "../../src/transport/udp.js";
@@ -47,7 +48,7 @@ async function guest(address: string) {
   const pipe = parseAddress(address);
   if (!isPipe(pipe)) throw new Error(address);
   const framing = "framing" in pipe && pipe.framing === "raw" ? rawFraming : undefined;
-  const client = await connect(await openStream(pipe), { framing, probeTimeoutMs: 2000 });
+  const client = await connect(await openPipe(pipe), { framing, probeTimeoutMs: 2000 });
   closing.push(() => client.close());
   return client;
 }

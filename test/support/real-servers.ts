@@ -4,7 +4,8 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { openStream, type PipeAddress } from "../../src/transport/address.js";
+import { openPipe } from "../../src/devices/open.js";
+import type { PipeAddress } from "../../src/transport/address.js";
 import { type ByteStream, TransportError } from "../../src/transport/transport.js";
 
 /**
@@ -103,7 +104,7 @@ function running(child: ChildProcess, address: PipeAddress, cleanUp = () => {}):
   const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   return {
     address,
-    open: () => openStream(address),
+    open: () => openPipe(address),
     stop: async () => {
       child.kill("SIGKILL");
       await gone;

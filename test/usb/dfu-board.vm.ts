@@ -17,7 +17,7 @@ describe.skipIf(why !== "")(`A board updated by USB DFU${why && `: ${why}`}`, ()
   let port: RedirPort;
   let usb: UsbBoard;
   beforeAll(async () => {
-    machine = await UsbMachine.start();
+    machine = await UsbMachine.shared();
     port = new RedirPort(machine, "4");
     const board = await startBoard({ machine: "qemu", variant: "good" });
     usb = (await buildDfuBoard(board, port, { serialNumber: "LAB-1" })).usb;
@@ -33,8 +33,7 @@ describe.skipIf(why !== "")(`A board updated by USB DFU${why && `: ${why}`}`, ()
   });
   afterAll(async () => {
     await usb?.close();
-    port?.close();
-    await machine?.stop();
+    await port?.close();
   });
 
   const runningVersion = async () => {

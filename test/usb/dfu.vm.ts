@@ -24,22 +24,21 @@ describe.skipIf(why !== "")(`USB DFU and DfuSe${why && `: ${why}`}`, () => {
   let second: RedirPort;
   let image: Uint8Array;
   beforeAll(async () => {
-    machine = await UsbMachine.start();
+    machine = await UsbMachine.shared();
     port = new RedirPort(machine, "4");
     second = new RedirPort(machine, "5");
     image = await signedFixture("good-b", "qemu", boardVariant("good"));
     await machine.write("/tmp/image.bin", image);
   });
   afterAll(async () => {
-    port?.close();
-    second?.close();
-    await machine?.stop();
+    await port?.close();
+    await second?.close();
   });
   afterEach(async () => {
     await port.unplug();
     await second.unplug();
     await eventually("everything is unplugged", async () => (await plugged()).length === 0 || undefined);
-    expect(machine.uncaught).toEqual([]);
+    expect(machine.uncaught.splice(0)).toEqual([]);
   });
 
   const plugged = async () =>

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { fileAppears } from "../support/usb-vm/eventually.js";
+import { fileAppears, fileDisappears } from "../support/usb-vm/eventually.js";
 import { UsbMachine } from "../support/usb-vm/machine.js";
 
 const why = inject("noUsbMachine");
@@ -8,13 +8,16 @@ const why = inject("noUsbMachine");
 describe.skipIf(why !== "")(`The serial gadget of Linux${why && `: ${why}`}`, () => {
   let machine: UsbMachine;
   beforeAll(async () => {
-    machine = await UsbMachine.start();
+    machine = await UsbMachine.shared();
     const end = await machine.run(["sh", "-c", "modprobe dummy_hcd && modprobe g_serial use_acm=1"]);
     expect(end).toMatchObject({ code: 0 });
     await fileAppears(machine, "/dev/ttyACM0");
     await fileAppears(machine, "/dev/ttyGS0");
   });
-  afterAll(() => machine?.stop());
+  afterAll(async () => {
+    await machine?.run(["sh", "-c", "modprobe -r g_serial && modprobe -r dummy_hcd"]);
+    if (machine) await fileDisappears(machine, "/dev/ttyACM0");
+  });
 
   it.each(["serial:/dev/ttyACM0", "usb:0525:a4a7", "serial:/dev/ttyACM0"])(
     "speaks with %s",

@@ -13,7 +13,7 @@ describe.skipIf(why !== "")(`SMP with a board behind a real USB stack${why && `:
   let machine: UsbMachine;
   let board: UsbBoard;
   beforeAll(async () => {
-    machine = await UsbMachine.start();
+    machine = await UsbMachine.shared();
     const port = new RedirPort(machine, "4");
     board = await UsbBoard.build(await startBoard({ machine: "qemu", variant: "good" }), port, {
       serialNumber: "LAB-1",
@@ -23,10 +23,9 @@ describe.skipIf(why !== "")(`SMP with a board behind a real USB stack${why && `:
   });
   afterAll(async () => {
     await board?.close();
-    board?.port.close();
-    await machine?.stop();
+    await board?.port.close();
   });
-  afterEach(() => expect(machine.uncaught).toEqual([]));
+  afterEach(() => expect(machine.uncaught.splice(0)).toEqual([]));
 
   it.each([
     ["the kernel's driver", `serial:${TTY}`],

@@ -20,6 +20,7 @@ import { printable } from "../output.js";
 import { Terminal } from "../terminal.js";
 import { TerminalFilter } from "../terminal-safe.js";
 import { traceTo } from "../trace-file.js";
+import { openable } from "../which-device.js";
 
 interface ConsoleOptions extends BoardOptions {
   logFile?: string;
@@ -85,8 +86,11 @@ async function converse(options: ConsoleOptions, context: Context): Promise<void
 
 async function wayTo(options: ConsoleOptions, context: Context) {
   const address = await chooseDevice(options.device, context);
-  if (isPipe(address))
-    return { open: (signal: AbortSignal) => openStream(address, { signal }), close: async () => {} };
+  if (isPipe(address)) {
+    const open = async (signal: AbortSignal) =>
+      openStream(await openable(address, context.config, signal), { signal });
+    return { open, close: async () => {} };
+  }
   const board = await startEmulated(address.kind, address.variant, address.flash);
   return { open: () => board.connect(), close: () => board.close() };
 }

@@ -3,13 +3,12 @@ import type { Client } from "../../client/client.js";
 import { connect } from "../../client/connect.js";
 import { BootproofError } from "../../errors.js";
 import {
-  type Address,
+  type BoardAddress,
   formatAddress,
   isPipe,
   openStream,
-  type PipeAddress,
+  type WireAddress,
 } from "../../transport/address.js";
-import { choosePort } from "../../transport/choose-port.js";
 import { describePort, listSerialPorts, type SerialPortInfo } from "../../transport/list.js";
 import { type Diagnosis, diagnose, USUAL_BAUD_RATES } from "../../workflow/diagnose.js";
 import {
@@ -22,6 +21,7 @@ import {
 } from "../context.js";
 import { statusFor } from "../exit.js";
 import { printable, type Tone, tone } from "../output.js";
+import { openable } from "../which-device.js";
 
 interface DoctorOptions extends BoardOptions {
   erase?: boolean;
@@ -54,7 +54,8 @@ async function examine(options: DoctorOptions, context: Context): Promise<void> 
     if (!out.json) out.note(draw(finding));
   };
   const address = await chooseDevice(options.device, context);
-  const reached = await reachBoard(address, { add, signal });
+  const where = isPipe(address) ? await openable(address, context.config, signal) : address;
+  const reached = await reachBoard(where, { add, signal });
   let diagnosis: Diagnosis | undefined;
   try {
     if (reached.client) {
@@ -88,7 +89,7 @@ interface Examination {
   signal: AbortSignal;
 }
 
-async function reachBoard(address: Address, examination: Examination): Promise<Reached> {
+async function reachBoard(address: WireAddress | BoardAddress, examination: Examination): Promise<Reached> {
   const { add, signal } = examination;
   if (isPipe(address)) return reachPipe(address, examination);
   const board = await startEmulated(address.kind, address.variant, address.flash);
@@ -108,7 +109,7 @@ async function reachBoard(address: Address, examination: Examination): Promise<R
   }
 }
 
-async function reachPipe(address: PipeAddress, examination: Examination): Promise<Reached> {
+async function reachPipe(address: WireAddress, examination: Examination): Promise<Reached> {
   const { add, signal } = examination;
   const closed = { close: async () => {} };
   const port = await lookAtPort(address, examination);
@@ -138,14 +139,12 @@ const isPlainUsb = (port: SerialPortInfo | undefined) =>
   port !== undefined && /ttyACM|usbmodem/.test(port.path);
 
 async function lookAtPort(
-  address: PipeAddress,
+  address: WireAddress,
   { add, signal }: Examination,
 ): Promise<SerialPortInfo | undefined> {
-  const ports = address.kind === "serial" || address.kind === "port" ? await listSerialPorts({ signal }) : [];
-  const port =
-    address.kind === "port"
-      ? await choosePort(address.selector, { usbInterface: address.usbInterface, signal })
-      : ports.find((one) => address.kind === "serial" && [one.path, one.byId].includes(address.path));
+  if (address.kind !== "serial") return undefined;
+  const ports = await listSerialPorts({ signal });
+  const port = ports.find((one) => [one.path, one.byId].includes(address.path));
   if (!port) return undefined;
   const { problem } = port;
   add({
@@ -158,8 +157,8 @@ async function lookAtPort(
 }
 
 /** A board that is heard but not understood, or not heard at all, may speak at another speed. */
-async function tryBaudRates(address: PipeAddress, { add, signal }: Examination): Promise<void> {
-  if (address.kind !== "serial" && address.kind !== "port" && address.kind !== "rfc2217") return;
+async function tryBaudRates(address: WireAddress, { add, signal }: Examination): Promise<void> {
+  if (address.kind !== "serial" && address.kind !== "rfc2217") return;
   for (const baudRate of USUAL_BAUD_RATES.filter((rate) => rate !== address.baudRate)) {
     const other = { ...address, baudRate };
     try {

@@ -27,6 +27,16 @@ export async function fileDisappears(machine: UsbMachine, path: string): Promise
   await eventually(`${path} disappears`, async () => !(await exists(machine, path)) || undefined);
 }
 
+/** Most that a process does between two looks at it when it has nothing to do. A reader that spins does thousands. */
+const QUIET = 40;
+
+/** Throws when the agent, in which our streams run, does not rest although nothing happens: a stream spins. */
+export async function isQuiet(machine: UsbMachine): Promise<void> {
+  const { turns, reads } = await machine.call<{ turns: number; reads: number }>("files", "turnsPerRest");
+  if (turns > QUIET || reads > QUIET)
+    throw new Error(`not quiet: ${turns} turns of the event loop and ${reads} reads while nothing happens`);
+}
+
 async function exists(machine: UsbMachine, path: string): Promise<boolean> {
   return machine.call<boolean>("files", "exists", [path]);
 }

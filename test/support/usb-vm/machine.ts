@@ -42,6 +42,8 @@ interface Waiting {
 
 type Unnumbered<T> = T extends unknown ? Omit<T, "id"> : never;
 
+let shared: Promise<UsbMachine> | undefined;
+
 /** A computer with USB, emulated instruction by instruction: Debian's kernel, udev, our own package and an agent. */
 export class UsbMachine {
   /** Where QEMU's monitor listens: devices are plugged through it. */
@@ -50,17 +52,13 @@ export class UsbMachine {
   readonly bootMs: number;
   /** Exceptions nobody caught inside. A test that ends with some here has failed. */
   readonly uncaught: string[] = [];
-  readonly #process: QemuProcess;
   readonly #socket: Socket;
   readonly #console: string;
-  readonly #folder: string;
   readonly #waiting = new Map<number, Waiting>();
   #next = 1;
 
   private constructor(parts: Parts, monitor: Monitor, agent: Socket, bootMs: number) {
-    this.#process = parts.process;
     this.#console = parts.console;
-    this.#folder = parts.folder;
     this.monitor = monitor;
     this.bootMs = bootMs;
     this.#socket = agent;
@@ -69,10 +67,20 @@ export class UsbMachine {
     agent.on("close", () => this.#fail(new Error(`The machine is gone. Its last words:\n${this.console()}`)));
   }
 
-  static async start(): Promise<UsbMachine> {
+  /**
+   * The one machine that all files of a run share: starting it takes longer than most of them. It ends with the process.
+   * Whoever comes finds nothing plugged in, and leaves it so.
+   */
+  static shared(): Promise<UsbMachine> {
+    shared ??= UsbMachine.#start();
+    return shared;
+  }
+
+  static async #start(): Promise<UsbMachine> {
     const image = await machineImage();
     mkdirSync(join(CACHE, "consoles"), { recursive: true });
     const folder = mkdtempSync(join(tmpdir(), "usb-vm-"));
+    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
     const app = packApp(folder);
     const agents = await listen();
     const console = join(CACHE, "consoles", `${process.pid}-${Date.now()}.log`);
@@ -80,7 +88,7 @@ export class UsbMachine {
     const monitorPath = join(folder, "monitor.sock");
     const monitors = await listen(monitorPath);
     const qemu = new QemuProcess(launchWords({ image, app, console, monitorPath, port: portOf(agents) }));
-    const parts = { process: qemu, console, folder };
+    const parts = { process: qemu, console };
     try {
       const [monitor, agent] = await within(
         BOOT_LIMIT_MS,
@@ -107,9 +115,9 @@ export class UsbMachine {
     return (await this.#order({ do: "run", words, input, env, uid }, options)) as ProgramEnd;
   }
 
-  /** Runs our own command line inside. */
+  /** Runs our own command line inside. Interpreted: machine code made on the fly is emulated twice, and starts half as fast. */
   bootproof(words: readonly string[], options: RunOptions = {}): Promise<ProgramEnd> {
-    return this.run(["node", "/app/dist/cli/main.js", ...words], options);
+    return this.run(["node", "--jitless", "/app/dist/cli/main.js", ...words], options);
   }
 
   async write(path: string, bytes: Uint8Array): Promise<void> {
@@ -133,11 +141,6 @@ export class UsbMachine {
   /** The last of what the kernel and the start script said. */
   console(): string {
     return readTail(this.#console);
-  }
-
-  async stop(): Promise<void> {
-    await this.#process.kill();
-    rmSync(this.#folder, { recursive: true, force: true });
   }
 
   async #order(order: Unnumbered<Order>, { signal, limitMs = ORDER_LIMIT_MS }: RunOptions): Promise<unknown> {
@@ -171,6 +174,8 @@ export class UsbMachine {
   }
 
   #fail(error: Error): void {
+    // The next file gets a machine of its own.
+    shared = undefined;
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }
@@ -179,7 +184,6 @@ export class UsbMachine {
 interface Parts {
   readonly process: QemuProcess;
   readonly console: string;
-  readonly folder: string;
 }
 
 interface Launch {

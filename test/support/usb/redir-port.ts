@@ -45,9 +45,14 @@ export class RedirPort {
     this.#unpluggedAt = performance.now();
   }
 
-  /** Lets go of the socket; the machine may already be gone. */
-  close(): void {
-    this.#session?.close();
+  /** Takes the socket out of the machine, which stays for others. */
+  async close(): Promise<void> {
+    if (this.#session) {
+      await this.unplug();
+      await this.#machine.monitor.remove(this.#id);
+      this.#session.close();
+      await this.#machine.monitor.execute("chardev-remove", { id: `${this.#id}c` });
+    }
     this.#server?.close();
     rmSync(this.#folder, { recursive: true, force: true });
   }
@@ -69,7 +74,9 @@ export class RedirPort {
   }
 }
 
-/** Plugs QEMU's own hub of eight ports, which cannot switch power, into a root port. */
-export async function plugHub(machine: UsbMachine, port: string): Promise<void> {
-  await machine.monitor.execute("device_add", { driver: "usb-hub", id: `hub${port}`, bus: "xhci.0", port });
+/** Plugs QEMU's own hub of eight ports, which cannot switch power, into a root port. Returns how to pull it. */
+export async function plugHub(machine: UsbMachine, port: string): Promise<() => Promise<void>> {
+  const id = `hub${port}`;
+  await machine.monitor.execute("device_add", { driver: "usb-hub", id, bus: "xhci.0", port });
+  return () => machine.monitor.remove(id);
 }

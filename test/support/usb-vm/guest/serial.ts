@@ -1,4 +1,5 @@
-import { isPipe, openStream, parseAddress } from "../../../../src/transport/address.js";
+import { openPipe } from "../../../../src/devices/open.js";
+import { isPipe, parseAddress } from "../../../../src/transport/address.js";
 import type { ByteStream } from "../../../../src/transport/transport.js";
 
 /** Opens a pipe, writes, and reads until `bytes` have come. Hex in, hex out. */
@@ -71,5 +72,5 @@ export async function writeToTheEnd(address: string, signal: AbortSignal): Promi
 function open(address: string, signal: AbortSignal): Promise<ByteStream> {
   const parsed = parseAddress(address);
   if (!isPipe(parsed)) throw new Error(`${address} is not a pipe`);
-  return openStream(parsed, { signal });
+  return openPipe(parsed, { signal });
 }
