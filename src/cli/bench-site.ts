@@ -8,19 +8,21 @@ import type { Key } from "../image/keys.js";
 import type { PowerConfig } from "../power/power.js";
 import { powerSwitch } from "../power/switch.js";
 import type { BoardProfile } from "../profiles/profile.js";
+import { trustBoot } from "../smp/groups/trust.js";
 import { ST_ROM_LINE } from "../st-rom/an3155.js";
 import { type Address, formatAddress, isPipe, openStream } from "../transport/address.js";
 import type { ByteStream } from "../transport/transport.js";
 import type { Site } from "../workflow/ladder/site.js";
 import { stRomWriter } from "../workflow/ladder/st-rom.js";
 import { usbDfuWriter } from "../workflow/ladder/usb-dfu.js";
+import type { Session } from "../workflow/session.js";
 import type { BoardDetails } from "./board-config.js";
 import { type BoardOptions, type Context, chooseDevice, followLog, startEmulated } from "./context.js";
 import { debugProbe } from "./debug-probe.js";
 import { UsageError } from "./exit.js";
 import { printable } from "./output.js";
 import { traceTo } from "./trace-file.js";
-import { deviceMeant, type Followed, follow, openable } from "./which-device.js";
+import { deviceMeant, type Followed, follow, followUsb, openable } from "./which-device.js";
 
 /** A board on the bench, answering or not, and what the config file knows of it. */
 export interface BenchSite {
@@ -109,6 +111,12 @@ async function wayTo(address: Address, { config, signal }: Context): Promise<Way
     return { dial: () => board.connect(), board, close: () => board.close() };
   }
   const close = async () => {};
+  if (address.kind === "usb") {
+    const followed = await followUsb(address, config, signal);
+    const dial = async (how: AbortSignal | undefined) =>
+      openStream((await followed?.address(how)) ?? address, { signal: how });
+    return { dial, ...(followed && { device: followed.device }), close };
+  }
   if (address.kind !== "serial" && address.kind !== "port")
     return { dial: (how) => openStream(address, { signal: how }), close };
   try {
@@ -170,20 +178,35 @@ export async function askPerson(words: string, signal: AbortSignal | undefined):
 }
 
 /** What a board shows of itself by answering; undefined while it does not. */
-export async function lookBySmp(site: Site, signal: AbortSignal | undefined): Promise<string | undefined> {
-  const { restartFingerprint } = await import("../workflow/facts.js");
+export function lookBySmp(site: Site, signal: AbortSignal | undefined): Promise<string | undefined> {
+  return askQuietly(site, signal, async (session) => {
+    const { restartFingerprint } = await import("../workflow/facts.js");
+    return restartFingerprint(session, signal);
+  });
+}
+
+/** How often the board has started, when it answers and counts. */
+export function countBoots(site: Site, signal: AbortSignal | undefined): Promise<number | undefined> {
+  return askQuietly(site, signal, async ({ client }) => (await client.send(trustBoot, {}, { signal })).boots);
+}
+
+async function askQuietly<T>(
+  site: Site,
+  signal: AbortSignal | undefined,
+  ask: (session: Session) => Promise<T>,
+): Promise<T | undefined> {
   const { Session } = await import("../workflow/session.js");
   const open = async (how: AbortSignal | undefined) =>
     connect(await site.dial(how), { ...site.connect, signal: how, probes: 1, probeTimeoutMs: 700 });
   try {
     const session = await Session.open(open, signal);
     try {
-      return await restartFingerprint(session, signal);
+      return await ask(session);
     } finally {
       await session.close();
     }
   } catch {
-    // Silence, a port that is gone, half an answer: away is all that matters here.
+    // Silence, a port that is gone, half an answer, a board that counts nothing: there is nothing to know.
     signal?.throwIfAborted();
     return undefined;
   }

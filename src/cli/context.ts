@@ -24,7 +24,15 @@ import { readAs, readInput } from "./files.js";
 import { recallLink, rememberLink } from "./link-memory.js";
 import { createOutput, type Output, printable } from "./output.js";
 import { traceTo } from "./trace-file.js";
-import { follow, namesDevice, onlyDevice, openable } from "./which-device.js";
+import {
+  type Followed,
+  type FollowedUsb,
+  follow,
+  followUsb,
+  namesDevice,
+  onlyDevice,
+  openable,
+} from "./which-device.js";
 
 /** Options that every command understands. */
 export interface CommonOptions {
@@ -195,10 +203,7 @@ async function reach(
   const client = (stream: ByteStream, how: AbortSignal | undefined, link: Partial<ConnectOptions>) =>
     connect(stream, { ...clientOptions, ...link, signal: how });
   if (isPipe(address)) {
-    const followed =
-      address.kind === "port" || address.kind === "serial"
-        ? await follow(address, config, signal)
-        : undefined;
+    const followed = await followPipe(address, config, signal);
     const { serialNumber, serialIsShared } = followed?.device ?? {};
     const key = serialNumber !== undefined && !serialIsShared ? serialNumber : formatAddress(address);
     let last: Client | undefined;
@@ -222,6 +227,16 @@ async function reach(
 
 /** What is behind a TCP port may be an emulator that was started a moment ago: it listens before its board's first word. */
 const EMULATOR_START_MS = 250;
+
+/** A board of this machine is meant, and not the name of its port; what is behind a network is just an address. */
+async function followPipe(
+  address: PipeAddress,
+  config: Config,
+  signal: AbortSignal,
+): Promise<Followed | FollowedUsb | undefined> {
+  if (address.kind === "port" || address.kind === "serial") return follow(address, config, signal);
+  return address.kind === "usb" ? followUsb(address, config, signal) : undefined;
+}
 
 /** What the emulated boards speak need not be found out. */
 const EMULATED = { framing: consoleFraming() };

@@ -51,14 +51,17 @@ const WITH_INTERFACE = /^(.+)#(\d{1,2})$/;
 
 /** True for what can only be a device of this machine: a USB port, VID:PID, or either with an interface. */
 export function looksLikeDevice(text: string): boolean {
-  const wanted = WITH_INTERFACE.exec(text)?.[1] ?? text;
+  const wanted = bare(text);
   return /^\d+-\d+(\.\d+)*$/.test(wanted) || /^[0-9a-f]{4}:[0-9a-f]{4}$/i.test(wanted);
 }
+
+/** The device alone: which of its ports is meant makes no difference to what it is. */
+const bare = (selector: string) => WITH_INTERFACE.exec(selector)?.[1] ?? selector;
 
 /** Gives each device the profile that the user has named for it. */
 export function assignProfiles(devices: readonly Device[], named: readonly NamedDevice[]): Device[] {
   const assigned = named.flatMap(({ device, profile }) =>
-    profile === undefined ? [] : fitting(devices, device).map((found) => [found, profile] as const),
+    profile === undefined ? [] : fitting(devices, bare(device)).map((found) => [found, profile] as const),
   );
   return devices.map((device) => {
     const profile = assigned.find(([found]) => found === device)?.[1];

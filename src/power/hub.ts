@@ -1,19 +1,24 @@
 import type { LinuxRoots } from "../transport/linux.js";
 import { type HubPort, hubPort, neighboursOn, switchHubPort } from "../transport/linux-hub.js";
+import { askHubDescriptor } from "../transport/usb-hub.js";
 import { type ProgramEnd, runProgram } from "./command.js";
+import { HUB_DESCRIPTOR_TYPES, type HubDescriptor, readHubDescriptor } from "./hub-descriptor.js";
 import { PowerError, type PowerSwitch } from "./power.js";
 
 export interface HubOptions {
   /** For tests: where the kernel's trees are. */
   roots?: LinuxRoots | undefined;
+  /** For tests: what the hub says of itself. */
+  ask?: ((hub: string) => Promise<Uint8Array | undefined>) | undefined;
   /** For tests: runs uhubctl. */
   run?: ((program: string, args: readonly string[], signal?: AbortSignal) => Promise<ProgramEnd>) | undefined;
 }
 
 /**
  * Switches the power of a USB port: by the kernel where it can (Linux 6.0 and later), both halves of a USB 3 socket
- * together; else by uhubctl when that is installed. Many hubs say that they can and leave the power on, so a switch proves
- * nothing: see `testPower`. Throws {@link PowerError} `no-switch`.
+ * together; else by uhubctl when that is installed. A hub that says that it cannot is believed and not asked: Linux would
+ * only hide the board, which then looks switched off and is not. Many say that they can and leave the power on all the
+ * same, so a switch proves nothing: see `provePower`. Throws {@link PowerError} `no-switch`.
  */
 export function hubSwitch(usbPort: string, options: HubOptions = {}): PowerSwitch {
   const found = hubPort(usbPort, options.roots);
@@ -31,8 +36,39 @@ export function hubSwitch(usbPort: string, options: HubOptions = {}): PowerSwitc
     name,
     describe: (action) => `Switch ${name} ${action}.${action === "off" ? also : ""}`,
     on: act(true),
-    off: act(false),
+    async off(signal) {
+      mustSwitchAlone(found, await descriptorOf(found.hub, options), others);
+      await act(false)(signal);
+    },
   };
+}
+
+async function descriptorOf(hub: string, { ask, roots }: HubOptions): Promise<HubDescriptor | undefined> {
+  // A tree of a test has no hubs that could be asked.
+  const known = ask ?? (roots ? undefined : (port: string) => askHubDescriptor(port, HUB_DESCRIPTOR_TYPES));
+  const bytes = await known?.(hub);
+  return bytes && readHubDescriptor(bytes);
+}
+
+function mustSwitchAlone(
+  { hub, port }: HubPort,
+  descriptor: HubDescriptor | undefined,
+  others: readonly string[],
+): void {
+  if (descriptor === undefined || descriptor.switching === "per-port") return;
+  const instead =
+    "Use a hub that switches each port (uhubctl's list names some), or describe a relay or a command under power in the config file.";
+  if (descriptor.switching === "none") {
+    throw new PowerError("no-switch", `Hub ${hub} says that it cannot switch the power of its ports.`, {
+      hint: `Linux would only hide the board from USB, and its power would stay. ${instead}`,
+    });
+  }
+  const all = others.length === 0 ? "" : ` (${others.join(", ")})`;
+  throw new PowerError(
+    "no-switch",
+    `Hub ${hub} switches its ${descriptor.ports} ports together: port ${port} alone keeps its power.`,
+    { hint: `All others${all} would have to lose theirs as well. ${instead}` },
+  );
 }
 
 async function switchPort(

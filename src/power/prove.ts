@@ -7,6 +7,8 @@ export interface Vitals {
   readonly what: string;
   /** A text while it is there, which differs after it was without power where that can be told; undefined while it is away. */
   look(signal: AbortSignal | undefined): Promise<string | undefined>;
+  /** How often the board has started, by its own count, where it keeps one and can be asked. */
+  boots?(signal: AbortSignal | undefined): Promise<number | undefined>;
 }
 
 export type ProofEvent =
@@ -37,7 +39,7 @@ export interface PowerProof {
 const LOOK_MS = 100;
 
 /**
- * Proves that a switch switches: the board is there, goes away, stays away, and comes back. Hubs claim to switch and leave
+ * Proves that a switch switches: the board is there, goes away, stays away, and comes back, started anew where it can tell. Hubs claim to switch and leave
  * the power on, and Linux may switch it on again (uhubctl issues 319 and 324); only the board can tell. The power is given
  * back whatever happens.
  *
@@ -59,6 +61,7 @@ export async function* provePower(
       },
     );
   }
+  const bootsBefore = await vitals.boots?.(signal);
   yield { step: "alive", what: vitals.what };
   let goneAfterMs: number;
   yield { step: "off", does: power.describe("off") };
@@ -86,7 +89,20 @@ export async function* provePower(
     );
   }
   yield { step: "back", what: vitals.what, afterMs: back.afterMs };
-  return { restarted: back.seen !== before, goneAfterMs, backAfterMs: back.afterMs };
+  const bootsAfter = bootsBefore === undefined ? undefined : await vitals.boots?.(signal);
+  if (bootsAfter !== undefined && bootsAfter === bootsBefore) throw onlyHidden(vitals, bootsAfter);
+  const restarted = back.seen !== before || (bootsAfter !== undefined && bootsAfter !== bootsBefore);
+  return { restarted, goneAfterMs, backAfterMs: back.afterMs };
+}
+
+function onlyHidden({ what }: Vitals, boots: number): PowerError {
+  return new PowerError(
+    "still-powered",
+    `${capital(what)} was away and came back, and the board has not started anew: it still counts ${boots} starts.`,
+    {
+      hint: "The port was only switched off for USB; the board kept its power. Use another hub, a relay or a command.",
+    },
+  );
 }
 
 function stillPowered(power: PowerSwitch, { what }: Vitals, withinMs: number): PowerError {

@@ -225,6 +225,35 @@ describe("by the port of a hub", () => {
     });
   });
 
+  /** Composed after USB 2.0, table 11-13, and USB 3.2, 10.15.2.1; the tests in the USB machine ask hubs that others made. */
+  const GANGED = "0929040000326400ff";
+  const PER_PORT_SUPERSPEED = "0c2a04090032000400000000";
+  const NONE = "0a29080a000100000000ffff";
+
+  test.each([
+    ["each port", PER_PORT_SUPERSPEED, "1"],
+    ["nothing that it tells", undefined, "1"],
+    ["nothing that is a hub's", "1201000200000040", "1"],
+  ])("a hub that switches %s is asked to", async (_, hex, disabled) => {
+    const { tree, read } = hub([{ port: "1-1.4" }]);
+    const ask = async () => (hex === undefined ? undefined : Buffer.from(hex, "hex"));
+    await hubSwitch("1-1.4", { roots: tree.roots, ask }).off();
+    expect(read("1-1.4")[0]).toBe(disabled);
+  });
+
+  test.each([
+    ["none", NONE, /cannot switch/],
+    ["all together", GANGED, /switches its 4 ports together/],
+  ])("a hub that switches %s is left alone: Linux would only hide the board", async (_, hex, says) => {
+    const { tree, read } = hub([{ port: "1-1.4" }]);
+    const power = hubSwitch("1-1.4", { roots: tree.roots, ask: async () => Buffer.from(hex, "hex") });
+    await expect(power.off()).rejects.toMatchObject({
+      code: "no-switch",
+      message: expect.stringMatching(says),
+    });
+    expect(read("1-1.4")[0]).toBe("0");
+  });
+
   test("the port is the one the board is plugged into unless another is named", () => {
     const { tree } = hub([{ port: "1-1.4" }]);
     expect(powerSwitch({ kind: "hub" }, "1-1.4", { roots: tree.roots }).name).toBe("port 4 of hub 1-1");
@@ -293,6 +322,25 @@ describe("the proof", () => {
     state.powered = false;
     await expect(run(provePower(power, vitals, quick))).rejects.toThrow(/nothing can be proved/);
     expect(state.boots).toBe(1);
+  });
+
+  test("a board that was only hidden from USB is found out by its own count of starts", async () => {
+    const { power, vitals } = bench();
+    const hidden: Vitals = { ...vitals, boots: async () => 7 };
+    await expect(run(provePower(power, hidden, quick))).rejects.toMatchObject({
+      code: "still-powered",
+      message: expect.stringContaining("has not started anew"),
+    });
+  });
+
+  test("a board that counts its starts proves that it began anew", async () => {
+    const { power, vitals, state } = bench();
+    const plain: Vitals = {
+      what: "its USB device",
+      look: async (how) => (await vitals.look(how)) && "plugged in",
+      boots: async () => state.boots,
+    };
+    expect(await run(provePower(power, plain, quick))).toMatchObject({ restarted: true });
   });
 
   test("an interrupted proof gives the power back", async () => {

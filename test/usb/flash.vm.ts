@@ -4,6 +4,9 @@ import { boardVariant, fixtureKeyPath, signedFixture } from "../../src/board/cat
 import { LAYOUT } from "../../src/board/layout.js";
 import { startBoard } from "../../src/board/start.js";
 import { toHex } from "../../src/bytes.js";
+import { decodeCbor } from "../../src/smp/cbor.js";
+import { consoleFraming } from "../../src/smp/framing/console.js";
+import { readMessage } from "../../src/smp/header.js";
 import { RedirPort } from "../support/usb/redir-port.js";
 import { SMP_INTERFACE, UsbBoard } from "../support/usb/usb-board.js";
 import { fileAppears, fileDisappears } from "../support/usb-vm/eventually.js";
@@ -60,39 +63,68 @@ describe.skipIf(why !== "")(`A board on USB, from plug-in to a confirmed image${
       limitMs: 110_000,
     });
 
-  /** Pulls the cable when the board has received so many bytes, and puts it back after a while. */
-  function pullAfter(bytes: number): void {
-    board.onReceived = (total) => {
-      if (total < bytes) return;
+  /** Pulls the cable once, and puts it back after a while. */
+  const pull = () => void board.unplug().then(() => setTimeout(() => void board.plug(), OUT_MS));
+
+  /** Pulls it when `isTime` says so of what the board has received. */
+  function pullWhen(isTime: (total: number, packet: Uint8Array) => boolean): void {
+    board.onReceived = (total, packet) => {
+      if (!isTime(total, packet)) return;
       board.onReceived = () => {};
-      void board.unplug().then(() => setTimeout(() => void board.plug(), OUT_MS));
+      pull();
     };
   }
 
-  it.each(ADDRESSES)(
-    "flashes through %s; the board with the same name beside it stays as it was",
-    async (_, address) => {
-      const before = flashOf(neighbour);
-      const end = await flash(address);
-      expect(end).toMatchObject({ code: 0 });
-      expect(JSON.parse(end.stdout)).toMatchObject({ outcome: "confirmed" });
-      // The first start, the test boot; the board went away and came back by itself.
-      expect(board.enumerations).toBeGreaterThanOrEqual(2);
-      expect(neighbour.received).toBe(0);
-      expect(flashOf(neighbour)).toBe(before);
-    },
-  );
-
-  it.each([
-    [2_000, ADDRESSES[0]],
-    [15_000, ADDRESSES[1]],
-    [40_000, ADDRESSES[0]],
-  ] as const)("goes on where it was when the cable is pulled after %i bytes", async (bytes, [, address]) => {
-    pullAfter(bytes);
-    const end = await flash(address);
+  it("flashes; the board with the same name beside it stays as it was", async () => {
+    const before = flashOf(neighbour);
+    const end = await flash(ADDRESSES[0][1]);
     expect(end).toMatchObject({ code: 0 });
     expect(JSON.parse(end.stdout)).toMatchObject({ outcome: "confirmed" });
-    expect(end.stderr).toContain("The link was lost");
+    // The first start, the test boot; the board went away and came back by itself.
+    expect(board.enumerations).toBeGreaterThanOrEqual(2);
     expect(neighbour.received).toBe(0);
+    expect(flashOf(neighbour)).toBe(before);
   });
+
+  const STAGES: readonly [stage: string, way: (typeof ADDRESSES)[number], arrange: () => void][] = [
+    ["at the first question", ADDRESSES[1], () => pullWhen(() => true)],
+    ["in the middle of the upload", ADDRESSES[0], () => pullWhen((total) => total > 20_000)],
+    ["in the middle of the upload", ADDRESSES[1], () => pullWhen((total) => total > 20_000)],
+    ["while it restarts", ADDRESSES[0], () => void pullAtRestart()],
+    ["before the answer to the confirmation", ADDRESSES[1], () => pullAtConfirmation()],
+  ];
+
+  /** The board has begun to restart; its own absence from the bus and that of the cable become one. */
+  function pullAtRestart(): void {
+    const stop = board.board.onEvent(({ kind }) => {
+      if (kind !== "reset") return;
+      stop();
+      pull();
+    });
+  }
+
+  /** It has heard the request, and its answer meets no cable. */
+  function pullAtConfirmation(): void {
+    const decoder = consoleFraming().decoder();
+    pullWhen((_, packet) =>
+      decoder.push(packet).some((item) => {
+        if (item.kind !== "message") return false;
+        const { header, payload } = readMessage(item.bytes);
+        const isState = header.group === 1 && header.id === 0 && header.op === "write";
+        return isState && (decodeCbor(payload) as { confirm?: boolean }).confirm === true;
+      }),
+    );
+  }
+
+  it.each(STAGES)(
+    "goes on where it was when the cable is pulled %s, through %s",
+    async (_, [, address], arrange) => {
+      arrange();
+      const end = await flash(address);
+      expect({ ...end, stderr: end.stderr.slice(-2000) }).toMatchObject({ code: 0 });
+      expect(JSON.parse(end.stdout)).toMatchObject({ outcome: "confirmed" });
+      expect(neighbour.received).toBe(0);
+      expect(board.enumerations).toBeGreaterThanOrEqual(3);
+    },
+  );
 });

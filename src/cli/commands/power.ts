@@ -5,7 +5,7 @@ import type { PowerConfig, PowerSwitch } from "../../power/power.js";
 import { type ProofEvent, provePower, type Vitals } from "../../power/prove.js";
 import { powerSwitch } from "../../power/switch.js";
 import { run } from "../../workflow/run.js";
-import { type BenchSite, benchSite, lookBySmp, type SiteOptions } from "../bench-site.js";
+import { type BenchSite, benchSite, countBoots, lookBySmp, type SiteOptions } from "../bench-site.js";
 import { boardOptions, type Context, inContext, wholeNumber } from "../context.js";
 import { UsageError } from "../exit.js";
 import { devicesHere } from "../which-device.js";
@@ -105,6 +105,7 @@ async function vitalsOf({ site, followed }: BenchSite, { config, signal }: Conte
   const identity = identityOf(device, await devicesHere(config, signal));
   return {
     what: "its USB device",
+    boots: (how) => countBoots(site, how),
     look: async (how) => (findAgain(identity, await devicesHere(config, how)) ? "plugged in" : undefined),
   };
 }

@@ -31,6 +31,7 @@ export interface RunOptions {
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly uid?: number;
+  readonly cwd?: string;
   readonly signal?: AbortSignal;
   readonly limitMs?: number;
 }
@@ -111,8 +112,8 @@ export class UsbMachine {
 
   /** Runs a program inside; its end, whatever the exit code. */
   async run(words: readonly string[], options: RunOptions = {}): Promise<ProgramEnd> {
-    const { input, env, uid } = options;
-    return (await this.#order({ do: "run", words, input, env, uid }, options)) as ProgramEnd;
+    const { input, env, uid, cwd } = options;
+    return (await this.#order({ do: "run", words, input, env, uid, cwd }, options)) as ProgramEnd;
   }
 
   /** Runs our own command line inside. Interpreted: machine code made on the fly is emulated twice, and starts half as fast. */

@@ -6,6 +6,7 @@ export type Order =
       readonly words: readonly string[];
       readonly input?: string | undefined;
       readonly env?: Readonly<Record<string, string>> | undefined;
+      readonly cwd?: string | undefined;
       /** Default: root. */
       readonly uid?: number | undefined;
     }

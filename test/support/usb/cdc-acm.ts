@@ -13,6 +13,8 @@ const REQUEST = {
 const TO_INTERFACE = 0x21;
 const FROM_INTERFACE = 0xa1;
 
+const TOUCH_BAUD = 1200;
+
 export interface AcmOptions {
   /** Number of the control interface; the data interface is the next one. */
   readonly firstInterface: number;
@@ -36,6 +38,8 @@ export class CdcAcm implements UsbFunction {
   /** Empty packets the host sent after full ones. */
   zeroLengthPackets = 0;
   onData: (bytes: Uint8Array) => Promise<void> | void = () => {};
+  /** Somebody opened the port at 1200 baud and let it go: the sign to leave for the bootloader that many boards obey. */
+  onTouch: () => void = () => {};
   readonly #options: AcmOptions;
   #coding = Uint8Array.of(0, 0, 0, 0, 0, 0, 8);
   #toHost: PacketPipe | undefined;
@@ -89,8 +93,7 @@ export class CdcAcm implements UsbFunction {
       case REQUEST.setLineCoding:
         return this.#setLineCoding(data);
       case REQUEST.setControlLineState:
-        this.#setLine("dtr", (setup.value & 1) !== 0);
-        this.#setLine("rts", (setup.value & 2) !== 0);
+        this.#setLines((setup.value & 1) !== 0, (setup.value & 2) !== 0);
         return NO_BYTES;
       case REQUEST.sendBreak:
         this.history.push(`break ${setup.value}`);
@@ -111,6 +114,13 @@ export class CdcAcm implements UsbFunction {
     this.baudRate = u32le(data, 0);
     this.history.push(`baud ${this.baudRate}`);
     return NO_BYTES;
+  }
+
+  #setLines(dtr: boolean, rts: boolean): void {
+    const lets = this.lines.dtr && !dtr;
+    this.#setLine("dtr", dtr);
+    this.#setLine("rts", rts);
+    if (lets && this.baudRate === TOUCH_BAUD) this.onTouch();
   }
 
   #setLine(name: "dtr" | "rts", on: boolean): void {

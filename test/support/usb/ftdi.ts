@@ -38,6 +38,8 @@ export class Ftdi implements UsbFunction {
   /** Every change the host made, in order: `baud 115385`, `dtr on`. */
   readonly history: string[] = [];
   onData: (bytes: Uint8Array) => Promise<void> | void = () => {};
+  /** Called after each request that may have changed a line, once for both. */
+  onLines: (lines: Readonly<{ dtr: boolean; rts: boolean }>) => void = () => {};
   #toHost: PacketPipe | undefined;
 
   attach(pipes: ReadonlyMap<number, PacketPipe>): void {
@@ -77,6 +79,7 @@ export class Ftdi implements UsbFunction {
       this.lines[name] = on;
       this.history.push(`${name} ${on ? "on" : "off"}`);
     }
+    this.onLines({ ...this.lines });
   }
 }
 

@@ -50,8 +50,8 @@ export class RedirPort {
     if (this.#session) {
       await this.unplug();
       await this.#machine.monitor.remove(this.#id);
+      // QEMU keeps the socket's name, which nobody uses again: it lets go of it some time after the device.
       this.#session.close();
-      await this.#machine.monitor.execute("chardev-remove", { id: `${this.#id}c` });
     }
     this.#server?.close();
     rmSync(this.#folder, { recursive: true, force: true });

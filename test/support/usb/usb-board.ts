@@ -10,6 +10,13 @@ const RESTART_MS = 700;
 export interface UsbBoardOptions {
   readonly serialNumber?: string | undefined;
   readonly product?: string | undefined;
+  /** The bootloader's USB stack tells no serial number, as many do not. */
+  readonly anonymousInRecovery?: boolean;
+  /**
+   * What runs has USB and no ear for SMP, as an application that hangs: it shows itself as the application until
+   * {@link UsbBoard.enterRecovery}, whatever the bootloader says.
+   */
+  readonly isDeaf?: boolean;
   /** Interfaces besides the two serial ports; numbers from 4 and endpoints from 5 are free. */
   readonly more?: readonly UsbFunction[];
 }
@@ -18,22 +25,33 @@ export interface UsbBoardOptions {
 export const SMP_INTERFACE = 0;
 export const LOG_INTERFACE = 2;
 
+/** What our bootloader says on its log when it starts, and when it waits in serial recovery. */
+const STARTS = /^boot: boot \d+/;
+const WAITS_IN_RECOVERY = /: recovery, value/;
+
 /**
  * One of our emulated boards as a USB device: its SMP UART is a CDC-ACM port, its log UART a second one. As on a real
- * board the device is gone while the board restarts, and enumerates anew.
+ * board the device is gone while the board restarts, and enumerates anew; in serial recovery as another device, with one
+ * port and MCUboot's default names.
  */
 export class UsbBoard {
   readonly board: Board;
   readonly port: RedirPort;
+  /** The port of the application. */
   readonly smp: CdcAcm;
   readonly device: EmulatedDevice;
+  /** The bootloader, and its port. */
+  readonly recovery: EmulatedDevice;
+  readonly recoveryPort = new CdcAcm({ firstInterface: 0, firstEndpoint: 1 });
   /** Times the device was plugged in, by a hand or by the board's own start. */
   enumerations = 0;
   /** Bytes the board's UART has received over USB. */
   received = 0;
   /** Called after each packet that was received. */
-  onReceived: (total: number) => void = () => {};
+  onReceived: (total: number, packet: Uint8Array) => void = () => {};
   readonly #uart: ByteStream;
+  #mode: "application" | "recovery" = "application";
+  #isDeaf: boolean;
   #isInserted = false;
   #restarts = 0;
   #switching: Promise<void> = Promise.resolve();
@@ -47,12 +65,21 @@ export class UsbBoard {
     const { serialNumber, product = "Bootproof board", more = [] } = options;
     const shape = { vendorId: 0x2fe3, productId: 0x0004, release: 0x0100, manufacturer: "Bootproof" };
     this.device = new EmulatedDevice({ ...shape, product, serialNumber }, [this.smp, log, ...more]);
-    this.smp.onData = async (bytes) => {
-      await uart.write(bytes);
-      this.received += bytes.length;
-      this.onReceived(this.received);
-    };
+    const inRecovery = { vendorId: 0x2fe3, productId: 0x0100, release: 0x0404, manufacturer: "ZEPHYR" };
+    this.recovery = new EmulatedDevice(
+      {
+        ...inRecovery,
+        product: "MCUBOOT",
+        serialNumber: options.anonymousInRecovery ? undefined : serialNumber,
+      },
+      [this.recoveryPort],
+    );
+    this.#isDeaf = options.isDeaf ?? false;
+    this.smp.onData = (bytes) => (this.#isDeaf ? undefined : this.#receive(bytes));
+    this.recoveryPort.onData = (bytes) => this.#receive(bytes);
+    for (const line of board.log.lines) this.#hear(line);
     board.log.onLine((line) => {
+      this.#hear(line);
       if (log.lines.dtr) log.send(Buffer.from(`${line}\r\n`));
     });
     board.onEvent((event) => {
@@ -79,6 +106,17 @@ export class UsbBoard {
     return this.#do(() => this.port.unplug());
   }
 
+  /** What makes a deaf application leave: a reset with a pin held, a touch at 1200 baud. */
+  enterRecovery(): void {
+    this.#isDeaf = false;
+    this.#mode = "recovery";
+    void this.#restart();
+  }
+
+  get mode(): "application" | "recovery" {
+    return this.#mode;
+  }
+
   async close(): Promise<void> {
     await this.unplug();
     await this.#uart.close();
@@ -96,13 +134,31 @@ export class UsbBoard {
   async #appear(): Promise<void> {
     if (!this.#isInserted || !this.board.isOn || this.port.device) return;
     this.enumerations++;
-    await this.port.plug(this.device);
+    await this.port.plug(this.#mode === "recovery" ? this.recovery : this.device);
+  }
+
+  #hear(line: string): void {
+    if (this.#isDeaf) return;
+    if (STARTS.test(line)) this.#mode = "application";
+    if (!WAITS_IN_RECOVERY.test(line)) return;
+    this.#mode = "recovery";
+    // It was back as the application before its bootloader had decided.
+    if (this.port.device === this.device) void this.#restart();
+  }
+
+  async #receive(bytes: Uint8Array): Promise<void> {
+    await this.#uart.write(bytes);
+    this.received += bytes.length;
+    this.onReceived(this.received, bytes);
   }
 
   async #forward(): Promise<void> {
     try {
       // Without DTR nobody listens, and a firmware keeps quiet.
-      for await (const chunk of this.#uart.chunks) if (this.smp.lines.dtr) this.smp.send(chunk);
+      for await (const chunk of this.#uart.chunks) {
+        const acm = this.port.device === this.recovery ? this.recoveryPort : this.smp;
+        if (acm.lines.dtr && !this.#isDeaf) acm.send(chunk);
+      }
     } catch {
       // The board was closed: its UART is lost, which is how the story of this device ends.
     }

@@ -62,6 +62,7 @@ function runProgram(order: Extract<Order, { do: "run" }>, signal: AbortSignal): 
     signal,
     killSignal: "SIGKILL",
     env: { ...process.env, ...order.env },
+    ...(order.cwd === undefined ? {} : { cwd: order.cwd }),
     ...as,
   });
   const output = { stdout: "", stderr: "" };
