@@ -126,8 +126,11 @@ async function wayTo(address: Address, { config, signal }: Context): Promise<Way
     return { dial, ...(followed && { followed, device: followed.device }), close };
   } catch (error) {
     if (!(error instanceof SelectionError)) throw error;
-    // A board in a USB bootloader has no serial port: the rungs that need none may still reach it.
-    const device = await deviceMeant(address, config, signal);
+    // A board in a USB bootloader has no serial port, one without power is nowhere: what needs no port may still reach it.
+    const device = await deviceMeant(address, config, signal).catch((absent: unknown) => {
+      if (absent instanceof SelectionError && absent.code === "no-board") return undefined;
+      throw absent;
+    });
     return { dial: () => Promise.reject(error), ...(device && { device }), close };
   }
 }

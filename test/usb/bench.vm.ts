@@ -55,30 +55,69 @@ describe.skipIf(why !== "")(`A bench of USB devices${why && `: ${why}`}`, () => 
     expect(dtrOff).toBeLessThan(rtsOff);
   });
 
-  it("a hub switches the power of each port, judged by uhubctl", async () => {
-    const hub = new PowerHub(4);
-    const switched: string[] = [];
-    hub.onPower = (number, on) => {
-      switched.push(`${number} ${on ? "on" : "off"}`);
-      // The echo device is the one that hangs on port 2.
-      if (number === 2) void (on ? port.plug(new EchoDevice({ serialNumber: "E1" })) : port.unplug());
-    };
-    await hubPort.plug(hubDevice(hub));
-    await fileAppears(machine, "/dev/ttyACM0");
-    expect([1, 2, 3, 4].map((number) => hub.isOn(number))).toEqual([true, true, true, true]);
-    switched.length = 0;
-    const off = await machine.run(["uhubctl", "-l", "1-5", "-p", "2", "-a", "off"]);
-    expect(off).toMatchObject({ code: 0 });
-    expect(off.stdout).toContain("ppps");
-    await fileDisappears(machine, "/dev/ttyACM0");
-    const on = await machine.run(["uhubctl", "-l", "1-5", "-p", "2", "-a", "on"]);
-    expect(on).toMatchObject({ code: 0 });
-    await fileAppears(machine, "/dev/ttyACM0");
-    expect(switched).toEqual(["2 off", "2 on"]);
+  describe("a hub", () => {
+    /** The echo device hangs on port 2, as far as its power goes. */
+    async function plugHubOf(switching: "per-port" | "ganged" | "none"): Promise<string[]> {
+      const hub = new PowerHub(4, switching);
+      const switched: string[] = [];
+      hub.onPower = (number, on) => {
+        switched.push(`${number} ${on ? "on" : "off"}`);
+        if (number === 2) void (on ? port.plug(new EchoDevice({ serialNumber: "E1" })) : port.unplug());
+      };
+      await hubPort.plug(hubDevice(hub));
+      await fileAppears(machine, "/dev/ttyACM0");
+      await eventually("all ports have power", () => hub.isOn(4) || undefined);
+      switched.length = 0;
+      return switched;
+    }
+    const power = (...words: string[]) =>
+      machine.bootproof(["power", ...words, "--hub", "1-5.2", "-d", "1-4"]);
+    const uhubctl = async (...words: string[]) =>
+      (await machine.run(["uhubctl", "-l", "1-5", "-p", "2", ...words])).stdout;
+
+    it("switches the power of each port, by uhubctl's judgement and by our command", async () => {
+      const switched = await plugHubOf("per-port");
+      expect(await uhubctl("-a", "off")).toContain("ppps");
+      await fileDisappears(machine, "/dev/ttyACM0");
+      await uhubctl("-a", "on");
+      await fileAppears(machine, "/dev/ttyACM0");
+      expect(await power("off")).toMatchObject({ code: 0 });
+      await fileDisappears(machine, "/dev/ttyACM0");
+      expect(await uhubctl()).toMatch(/Port 2: 0000 off/);
+      expect(await power("on", "--quiet")).toMatchObject({ code: 0 });
+      await fileAppears(machine, "/dev/ttyACM0");
+      expect(await uhubctl()).toMatch(/Port 2: 0100 power/);
+      expect(await power("cycle", "--off-for", "300")).toMatchObject({ code: 0 });
+      await fileAppears(machine, "/dev/ttyACM0");
+      expect(switched).toEqual(["2 off", "2 on", "2 off", "2 on", "2 off", "2 on"]);
+    });
+
+    it.each([
+      ["ganged", "ganged", "switches its 4 ports together"],
+      ["none", "nops", "cannot switch the power"],
+    ] as const)("that switches otherwise (%s) is not asked to", async (switching, judged, says) => {
+      const switched = await plugHubOf(switching);
+      expect(await uhubctl("-f")).toContain(judged);
+      const end = await power("off");
+      expect(end.code).not.toBe(0);
+      expect(end.stderr).toContain(says);
+      expect(switched).toEqual([]);
+    });
+
+    it("that nobody here wrote is understood: QEMU's own switches nothing", async () => {
+      const pull = await plugHub(machine, "1");
+      try {
+        await there("1-1");
+        const end = await machine.bootproof(["power", "off", "--hub", "1-1.2", "-d", "tcp:127.0.0.1:9"]);
+        expect(end.stderr).toContain("Hub 1-1 says that it cannot switch");
+      } finally {
+        await pull();
+      }
+    });
   });
 
   it("finds a board behind a hub by its place", async () => {
-    await plugHub(machine, "1");
+    const pull = await plugHub(machine, "1");
     await there("1-1");
     const behind = new RedirPort(machine, "1.3");
     try {
@@ -89,6 +128,7 @@ describe.skipIf(why !== "")(`A bench of USB devices${why && `: ${why}`}`, () => 
     } finally {
       await behind.unplug();
       await behind.close();
+      await pull();
     }
   });
 

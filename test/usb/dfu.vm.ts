@@ -51,8 +51,9 @@ describe.skipIf(why !== "")(`USB DFU and DfuSe${why && `: ${why}`}`, () => {
     await eventually("it is plugged in", async () => (await plugged()).includes(`1-${at.port}`) || undefined);
   }
 
-  function zephyr(serialNumber = "Z1"): { dfu: PlainDfu; device: EmulatedDevice } {
-    const dfu = new PlainDfu({ interfaceNumber: 0, transferSize: 512, names: ["image 0", "image 1"] });
+  function zephyr(serialNumber = "Z1", isTolerant = false): { dfu: PlainDfu; device: EmulatedDevice } {
+    const names = ["image 0", "image 1"];
+    const dfu = new PlainDfu({ interfaceNumber: 0, transferSize: 512, names, isTolerant });
     return { dfu, device: new EmulatedDevice({ ...ZEPHYR, serialNumber }, [dfu]) };
   }
 
@@ -151,6 +152,7 @@ describe.skipIf(why !== "")(`USB DFU and DfuSe${why && `: ${why}`}`, () => {
       "plan",
       "erased",
       "sent",
+      "compared",
       "leaving",
       "done",
     ]);
@@ -158,6 +160,34 @@ describe.skipIf(why !== "")(`USB DFU and DfuSe${why && `: ${why}`}`, () => {
     expect(toHex(dfu.flash.subarray(0x2800, 0x2800 + 5000))).toBe(toHex(raw));
     expect(dfu.flash[0x1fff]).toBe(0x11);
     expect(dfu.startedAt).toBe(address);
+  });
+
+  it("does not start what does not read back as it was sent", async () => {
+    const { dfu, device } = stRom();
+    dfu.wornAt = DfuSe.ADDRESS + 1234;
+    await plug(port, device);
+    expect((await download({}, new Uint8Array(3000))).slice(-2)).toEqual([
+      "dfu-verify",
+      "What was written does not read back: at 0x080004d2 there is 0x01, and 0x00 was sent.",
+    ]);
+    expect(dfu.startedAt).toBeUndefined();
+  });
+
+  it("starts what was written to a chip that is protected against reading, and says so", async () => {
+    const { dfu, device } = stRom();
+    dfu.isProtected = true;
+    await plug(port, device);
+    expect((await download({}, new Uint8Array(3000))).slice(-3)).toEqual(["unverified", "leaving", "done"]);
+    expect(dfu.startedAt).toBe(DfuSe.ADDRESS);
+  });
+
+  it("reads back from a device that waits for it before it is reset", async () => {
+    const { dfu, device } = zephyr("Z1", true);
+    await plug(port, device);
+    expect(await download({}, image, { alternate: 1 })).toEqual([
+      ...["device", "plan", "sent", "leaving", "compared", "done"],
+    ]);
+    expect(toHex(dfu.memories[1]!)).toBe(toHex(image));
   });
 
   it("writes a DfuSe file's elements where they belong", async () => {

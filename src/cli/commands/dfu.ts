@@ -31,6 +31,7 @@ interface DownloadCommandOptions extends DfuOptions {
   key?: string[];
   anyFile?: boolean;
   leave: boolean;
+  verify: boolean;
 }
 
 interface UploadCommandOptions extends DfuOptions {
@@ -48,6 +49,7 @@ export function define(command: Command): void {
     .option("--key <file>", "a public key that may have signed the image (repeatable)", several)
     .option("--any-file", "send a file that is no MCUboot image to a device that erases by itself")
     .option("--no-leave", "stay in ST's ROM afterwards")
+    .option("--no-verify", "do not read back what was written")
     .action((file: string, options: DownloadCommandOptions) =>
       inContext(mustBeNamedOrShown(options), (context) => downloadFile(file, options, context)),
     );
@@ -171,12 +173,14 @@ async function downloadFile(file: string, options: DownloadCommandOptions, conte
   const { out, config, signal } = context;
   const bytes = readInput(file);
   const keys = await readKeys([...(options.key ?? []), ...config.keys]);
-  const { alt: alternate, address, anyFile, leave: leaves } = options;
-  const how = { signal, alternate, address, keys, anyFile, leave: leaves };
+  const { alt: alternate, address, anyFile, leave: leaves, verify } = options;
+  const how = { signal, alternate, address, keys, anyFile, leave: leaves, verify };
   const write = async (device: DfuDevice) => {
     const result = await run(download(device, bytes, how), draw(out));
+    const read = result.verified ? " and read them back" : "";
     const then = result.left ? "; the device was told to start it" : "";
-    out.result(result, `Wrote ${result.bytes} bytes in ${(result.elapsedMs / 1000).toFixed(1)} s${then}.`);
+    const seconds = (result.elapsedMs / 1000).toFixed(1);
+    out.result(result, `Wrote ${result.bytes} bytes${read} in ${seconds} s${then}.`);
   };
   const { targets, content } = readDfuFile(bytes);
   await withDevice(options, context, write, async () => {
@@ -195,6 +199,10 @@ function draw(out: Output): (event: DownloadEvent) => void {
         return out.progress("erasing", event.page, event.pages, "pages");
       case "sent":
         return out.progress("sending", event.sent, event.total);
+      case "compared":
+        return out.progress("comparing", event.compared, event.total);
+      case "unverified":
+        return out.note(`Not read back: ${printable(event.why)}`);
       case "leaving":
         return out.note("All sent. The device checks and starts it.");
     }

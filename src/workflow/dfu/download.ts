@@ -13,7 +13,9 @@ import type { Key } from "../../image/keys.js";
 import { verifyImage } from "../../image/verify.js";
 import { TransportError } from "../../transport/transport.js";
 import { usbId, usbInWords } from "../../transport/usb.js";
+import { chooseMemory } from "./choose-memory.js";
 import type { DfuDevice, DfuMemory } from "./device.js";
+import { readBack } from "./read-back.js";
 
 export interface DownloadOptions {
   signal?: AbortSignal | undefined;
@@ -27,6 +29,8 @@ export interface DownloadOptions {
   anyFile?: boolean | undefined;
   /** Start what was written, by leaving DFU mode. Default true. */
   leave?: boolean | undefined;
+  /** Read back what was written, where the device can be read, before it is started. Default true. */
+  verify?: boolean | undefined;
 }
 
 export type DownloadEvent =
@@ -36,6 +40,9 @@ export type DownloadEvent =
   | { step: "plan"; says: string; alternate: number; pages: number; bytes: number }
   | { step: "erased"; page: number; pages: number }
   | { step: "sent"; sent: number; total: number }
+  | { step: "compared"; compared: number; total: number }
+  /** It could not be read back; what was written may be right all the same. */
+  | { step: "unverified"; why: string }
   /** The device checks and starts what it has. */
   | { step: "leaving" };
 
@@ -43,6 +50,8 @@ export interface DownloadResult {
   readonly bytes: number;
   readonly alternate: number;
   readonly pagesErased: number;
+  /** Every byte was read back and is as it was sent. */
+  readonly verified: boolean;
   /** It was asked to start what was written. */
   readonly left: boolean;
   readonly elapsedMs: number;
@@ -75,15 +84,49 @@ export async function* download(
   yield { step: "plan", says: planInWords(plan), alternate, pages: plan.pages.length, bytes: plan.bytes };
   await device.select(alternate);
   await device.toIdle();
-  if (plan.memory.memory) yield* writeAddresses(device, plan);
-  else yield* writeBlocks(device, plan.elements[0]!.data);
-  const left = options.leave !== false || !plan.memory.memory;
-  if (left) {
-    yield { step: "leaving" };
-    await (plan.memory.memory ? startProgram(device, plan) : manifest(device, plan.bytes));
-  }
+  const verify = options.verify !== false;
+  const ended = plan.memory.memory
+    ? yield* downloadToAddresses(device, plan, { verify, leaves: options.leave !== false })
+    : yield* downloadAsFile(device, plan, verify);
   const elapsedMs = performance.now() - start;
-  return { bytes: plan.bytes, alternate, pagesErased: plan.pages.length, left, elapsedMs };
+  return { bytes: plan.bytes, alternate, pagesErased: plan.pages.length, ...ended, elapsedMs };
+}
+
+type Ending = Pick<DownloadResult, "verified" | "left">;
+
+/** What is wrong is never started: it is compared first. */
+async function* downloadToAddresses(
+  device: DfuDevice,
+  plan: Plan,
+  { verify, leaves }: { verify: boolean; leaves: boolean },
+): AsyncGenerator<DownloadEvent, Ending, void> {
+  yield* writeAddresses(device, plan);
+  const verified = verify && (yield* readBack(device, plan.elements, { hasAddresses: true }));
+  if (leaves) {
+    yield { step: "leaving" };
+    await startProgram(device, plan);
+  }
+  return { verified, left: leaves };
+}
+
+/** The device ends the download itself; one that stays in DFU mode afterwards can be read until it is reset. */
+async function* downloadAsFile(
+  device: DfuDevice,
+  plan: Plan,
+  verify: boolean,
+): AsyncGenerator<DownloadEvent, Ending, void> {
+  yield* writeBlocks(device, plan.elements[0]!.data);
+  yield { step: "leaving" };
+  if (!(await manifest(device, plan.bytes))) return { verified: false, left: true };
+  let verified = false;
+  try {
+    verified = verify && (yield* readBack(device, plan.elements, { hasAddresses: false }));
+    await device.reset();
+  } catch (error) {
+    // Some do not wait for the reset.
+    if (!isGone(error)) throw error;
+  }
+  return { verified, left: true };
 }
 
 async function planFor(device: DfuDevice, file: Uint8Array, options: DownloadOptions): Promise<Plan> {
@@ -108,18 +151,6 @@ async function planFor(device: DfuDevice, file: Uint8Array, options: DownloadOpt
   if (!memory.memory) return planBlocks(memory, content, target !== undefined, options);
   const first = options.address ?? memory.memory.regions[0]!.address;
   return planAddresses(memory, memory.memory, target?.elements ?? [{ address: first, data: content }]);
-}
-
-/** Throws {@link DfuError} `dfu-cannot` naming the memories when none or several could be meant. */
-export function chooseMemory(memories: readonly DfuMemory[], alternate: number | undefined): DfuMemory {
-  const meant = memories.filter((one) => alternate === undefined || one.alternate === alternate);
-  if (meant.length === 1) return meant[0]!;
-  const known = memories.map((one) => `${one.alternate} (${one.name ?? "no name"})`).join(", ");
-  throw new DfuError(
-    "dfu-cannot",
-    alternate === undefined ? "The device has several memories." : `The device has no memory ${alternate}.`,
-    { hint: `Say which with --alt: ${known}.` },
-  );
 }
 
 /** A device without addresses takes the file as it is and erases by itself: what it gets must be an image. */
@@ -209,16 +240,21 @@ function blockSize({ offer }: DfuDevice): number {
   return Math.min(offer.functional.transferSize, MOST_TRANSFER_BYTES);
 }
 
-/** An empty block ends the download; the device may be gone at any moment after it. */
-async function manifest(device: DfuDevice, bytes: number): Promise<void> {
+/**
+ * An empty block ends the download; the device may be gone at any moment after it. True when it stays in DFU mode and
+ * waits to be reset.
+ */
+async function manifest(device: DfuDevice, bytes: number): Promise<boolean> {
   const blocks = Math.ceil(bytes / blockSize(device));
   await device.tell(downloadBlock(blocks % MOST_BLOCKS, new Uint8Array(0)));
   try {
-    await device.settle(["dfuIDLE", "dfuMANIFEST-WAIT-RESET"]);
+    const { state } = await device.settle(["dfuIDLE", "dfuMANIFEST-WAIT-RESET"]);
+    if (state === "dfuIDLE") return true;
     await device.reset();
   } catch (error) {
     if (!isGone(error)) throw error;
   }
+  return false;
 }
 
 /** ST's ROM jumps to the address that was set last. */

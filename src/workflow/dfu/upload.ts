@@ -7,8 +7,8 @@ import {
   setAddress,
   upload as uploadBlock,
 } from "../../dfu/requests.js";
+import { chooseMemory } from "./choose-memory.js";
 import type { DfuDevice } from "./device.js";
-import { chooseMemory } from "./download.js";
 
 export interface UploadOptions {
   /** Alternate setting. Default: the device's only one. */

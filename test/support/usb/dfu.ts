@@ -149,7 +149,14 @@ abstract class DfuMode implements UsbFunction {
 
   #upload(block: number, length: number): ControlAnswer {
     if (this.#state !== STATE.dfuIdle && this.#state !== STATE.uploadIdle) return this.#refuse();
-    const bytes = this.readBlock(block, length);
+    let bytes: Uint8Array;
+    try {
+      bytes = this.readBlock(block, length);
+    } catch (status) {
+      this.#refuse();
+      this.#status = status as number;
+      return "stall";
+    }
     this.#state = bytes.length < length ? STATE.dfuIdle : STATE.uploadIdle;
     return bytes;
   }
@@ -237,6 +244,10 @@ export class DfuSe extends DfuMode {
   protected override readonly afterManifest = STATE.manifest;
   readonly flash = new Uint8Array(DfuSe.PAGE * DfuSe.PAGES).fill(0xff);
   erasedPages: number[] = [];
+  /** A cell of the flash that keeps a bit it should lose, as worn ones do. */
+  wornAt: number | undefined;
+  /** Read protection: uploads are refused. */
+  isProtected = false;
   /** The program that was started, by its address. */
   startedAt: number | undefined;
   onStart: () => void = () => {};
@@ -261,6 +272,7 @@ export class DfuSe extends DfuMode {
 
   protected readBlock(block: number, length: number): Uint8Array {
     if (block === 0) return Uint8Array.of(...Object.values(OPCODE));
+    if (this.isProtected) throw STATUS.vendor;
     const at = this.#pointer + (block - 2) * this.shape.transferSize - DfuSe.ADDRESS;
     return this.flash.slice(at, at + length);
   }
@@ -281,6 +293,8 @@ export class DfuSe extends DfuMode {
     const at = this.#inside(address, data.length) - DfuSe.ADDRESS;
     if (this.flash.subarray(at, at + data.length).some((byte) => byte !== 0xff)) throw STATUS.write;
     this.flash.set(data, at);
+    const worn = (this.wornAt ?? -1) - DfuSe.ADDRESS;
+    if (worn >= at && worn < at + data.length) this.flash[worn]! |= 1;
   }
 
   #inside(address: number, length: number): number {

@@ -7,8 +7,8 @@ const TYPE = { hubDescriptor: 0xa0, portStatus: 0xa3, portFeature: 0x23, hubFeat
 const FEATURE = { power: 8 } as const;
 const HUB_DESCRIPTOR = 0x29;
 const STATUS_POWER = 0x0100;
-/** Each port's power is switched on its own, and none has overcurrent protection. */
-const PER_PORT_POWER = 0x0011;
+/** wHubCharacteristics: how power is switched, and no overcurrent protection. */
+const SWITCHING = { ganged: 0x0010, "per-port": 0x0011, none: 0x0012 } as const;
 
 /**
  * A hub that switches the power of each port. Nothing can be plugged into it in an emulator: whoever builds the bench
@@ -24,8 +24,10 @@ export class PowerHub implements UsbFunction {
   /** Ports are counted from 1. */
   onPower: (port: number, on: boolean) => void = () => {};
   readonly #isOn: boolean[];
+  readonly #characteristics: number;
 
-  constructor(ports: number) {
+  constructor(ports: number, switching: keyof typeof SWITCHING = "per-port") {
+    this.#characteristics = SWITCHING[switching];
     this.#isOn = new Array<boolean>(ports + 1).fill(false);
   }
 
@@ -58,8 +60,8 @@ export class PowerHub implements UsbFunction {
     const powerGoodMs = 20;
     const body = [
       this.#isOn.length - 1,
-      PER_PORT_POWER & 0xff,
-      PER_PORT_POWER >> 8,
+      this.#characteristics & 0xff,
+      this.#characteristics >> 8,
       powerGoodMs / 2,
       0,
       0,
