@@ -30,7 +30,8 @@ export function explainOldImage(
   const told = after.events && explainEvents(newEvents(before.events ?? [], after.events), imageNumber);
   if (told !== undefined)
     return { says: `${now} ${told}`, hint: "bootproof info shows the board's own list of events." };
-  return { ...suggest(after, hash, imageNumber, now) };
+  const guessed = suggest(after, hash, imageNumber, now);
+  return guessed ?? (before.server === "recovery" ? rewritten(now) : refused(now));
 }
 
 function state(after: BoardFacts, imageNumber: number): string {
@@ -75,7 +76,7 @@ function suggest(
   hash: Uint8Array,
   imageNumber: number,
   now: string,
-): { says: string; hint: string } {
+): { says: string; hint: string } | undefined {
   if (after.server === "recovery") {
     return {
       says: now,
@@ -96,8 +97,21 @@ function suggest(
       hint: "Look at the log of its first boot: it crashed, hung, or was reset before it was confirmed.",
     };
   }
+  return undefined;
+}
+
+/** An update went into the secondary slot, where a bootloader erases what it refuses. */
+function refused(now: string): { says: string; hint: string } {
   return {
     says: `${now} The new one is in no slot any more: the bootloader has most likely refused and erased it.`,
     hint: "The likeliest reasons: a key it does not trust, a security counter or version that is too low. Its log says which.",
+  };
+}
+
+/** Recovery put it into the primary slot, where a bootloader refuses by staying in recovery: it erases nothing there. */
+function rewritten(now: string): { says: string; hint: string } {
+  return {
+    says: `${now} Recovery wrote the new one over the primary slot, and at this start it is in no slot any more: something else was put there since.`,
+    hint: "An update that waited in the secondary slot was swapped in, or something writes the slot at each start: a debugger, or an emulator whose command line loads an image (QEMU's -device loader).",
   };
 }

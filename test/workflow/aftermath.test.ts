@@ -89,6 +89,13 @@ describe("what is told when the old image runs", () => {
     expect(explain(board({}))).toMatch(/in no slot any more: the bootloader has most likely refused/);
   });
 
+  it("what recovery wrote over the primary slot was refused and erased by nobody", () => {
+    const { says, hint } = explainOldImage(board({ server: "recovery" }), board({}), SENT, 0);
+    expect(says).toMatch(/something else was put there since/);
+    expect(says).not.toMatch(/refused/);
+    expect(hint).toContain("-device loader");
+  });
+
   it("a board in serial recovery has found nothing that it may start", () => {
     expect(explain(board({ server: "recovery" }))).toMatch(/serial recovery: it found no image/);
   });
