@@ -28,8 +28,9 @@ export type { TraceRecord, TraceSink } from "./client/trace.js";
 export type { Device, DeviceIdentity, DevicePort, DeviceState } from "./devices/device.js";
 export { type DeviceChange, type ListDevicesOptions, listDevices, watchDevices } from "./devices/list.js";
 export { openPipe as openStream } from "./devices/open.js";
-export { SelectionError, selectDevice, smpPort } from "./devices/select.js";
-export { Whereabouts } from "./devices/whereabouts.js";
+export { type NamedDevice, SelectionError, selectDevice, smpPort } from "./devices/select.js";
+export { findAgain, identityOf, Whereabouts } from "./devices/whereabouts.js";
+export { DfuError, type DfuErrorCode } from "./dfu/error.js";
 export { BootproofError } from "./errors.js";
 // The cargo: images and keys. Pure; works in a browser too.
 export type { HashName, KeyType } from "./image/algorithms.js";
@@ -61,8 +62,24 @@ export {
   type Version,
   VersionError,
 } from "./image/version.js";
-export { type PowerConfig, PowerError, type PowerSwitch } from "./power/power.js";
-export { type PowerProof, provePower, type Vitals } from "./power/prove.js";
+export { commandSwitch } from "./power/command.js";
+export { httpSwitch } from "./power/http.js";
+export { hubSwitch } from "./power/hub.js";
+export { type HubDescriptor, type HubSwitching, readHubDescriptor } from "./power/hub-descriptor.js";
+export {
+  type PowerConfig,
+  PowerError,
+  type PowerErrorCode,
+  type PowerSwitch,
+  readPower,
+} from "./power/power.js";
+export {
+  type PowerProof,
+  type ProofEvent,
+  type ProofOptions,
+  provePower,
+  type Vitals,
+} from "./power/prove.js";
 export { powerSwitch } from "./power/switch.js";
 export { KNOWN_BOARDS } from "./profiles/boards.js";
 export type { BoardProfile, LineStep } from "./profiles/profile.js";
@@ -114,9 +131,20 @@ export {
 export { decodeSetting, encodeSetting, type SettingType, ValueError } from "./smp/setting-value.js";
 // The pipes.
 export { type Address, formatAddress, type PipeAddress, parseAddress } from "./transport/address.js";
+export { changeLines, type LineChange } from "./transport/lines.js";
 export { describePort, listSerialPorts, type SerialPortInfo } from "./transport/list.js";
 export { type ByteStream, TransportError, type TransportErrorCode } from "./transport/transport.js";
+export { type UsbFound, type UsbSelector, UsbTransferError } from "./transport/usb.js";
 // The stories.
+export { DfuDevice, type DfuMemory, type DfuOffer } from "./workflow/dfu/device.js";
+export {
+  type DownloadEvent as DfuDownloadEvent,
+  type DownloadOptions as DfuDownloadOptions,
+  type DownloadResult as DfuDownloadResult,
+  download as dfuDownload,
+} from "./workflow/dfu/download.js";
+export { chooseDfu, type DfuListing, leaveForDfu, listDfu } from "./workflow/dfu/find.js";
+export { type UploadOptions as DfuUploadOptions, upload as dfuUpload } from "./workflow/dfu/upload.js";
 export {
   type BoardFacts,
   type BootEvent,
@@ -155,6 +183,8 @@ export { type Groups, listGroups } from "./workflow/groups.js";
 export { knownImages } from "./workflow/known-images.js";
 export { LADDER, type Rung, type RungName } from "./workflow/ladder/rungs.js";
 export type { DirectWriter, PowerSource, Site } from "./workflow/ladder/site.js";
+export { type StRomWay, stRomWriter } from "./workflow/ladder/st-rom.js";
+export { usbDfuWriter } from "./workflow/ladder/usb-dfu.js";
 export { AwayError, staysUp, untilAnswering, type WatchEvent } from "./workflow/reconnect.js";
 export {
   type RecoverEvent,

@@ -55,6 +55,7 @@ const arrows: Record<string, readonly string[]> = {
     "board",
     "smp",
     "image",
+    "dfu",
     "transport",
     "bytes",
     "errors",
@@ -66,7 +67,7 @@ const doors: Record<string, readonly string[]> = {
   "cbor-x": ["smp/cbor.ts"],
   "@noble/curves": ["image/algorithms.ts"],
   "@noble/hashes": ["image/algorithms.ts"],
-  serialport: ["transport/serial.ts", "transport/list.ts", "transport/lines.ts", "transport/rom-port.ts"],
+  serialport: ["transport/serial.ts", "transport/list.ts", "transport/line-port.ts", "transport/rom-port.ts"],
   usb: ["transport/usb.ts"],
   commander: ["cli/"],
   "node:fs": ["cli/", "board/", "transport/linux.ts"],
@@ -77,6 +78,24 @@ const doors: Record<string, readonly string[]> = {
 
 /** Rooms that run anywhere, a browser too: no builtin of Node at all. */
 const pure = ["errors", "bytes", "smp", "image", "profiles", "st-rom"];
+
+/** Signs that a file knows Linux: paths of its trees, its programs, and the rooms' own files for it. */
+const knowsLinux = [
+  /["'`]\/(?:sys|proc|dev|etc|run)\b/,
+  /["'`](?:udevadm|setpriv)["'`]/,
+  /from "[^"]*\/linux(?:-\w+)?\.js"/,
+];
+
+/** Files that know Linux without asking which system this is, and why that does no harm elsewhere. */
+const linuxUnasked: Record<string, string> = {
+  "board/flash-file.ts":
+    "reads /proc to tell a process from its successor; where there is none, it is not told apart",
+  "board/qemu-process.ts": "uses setpriv where it is installed",
+  "devices/device.ts": "only a type",
+  "devices/list.ts": "only a type",
+  "devices/udev.ts": "only texts; the command that installs them asks",
+  "power/hub.ts": "a hub port without the kernel's files is left to uhubctl, which other systems have",
+};
 
 const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
 
@@ -119,5 +138,16 @@ describe("the house", () => {
         return !door.some((allowed) => file.split(sep).join("/").startsWith(allowed));
       });
     expect(outside).toEqual([]);
+  });
+
+  it("keeps what only Linux has in files that say so, or that ask first", () => {
+    const codeOf = (file: string) =>
+      readFileSync(join(src, file), "utf8").replace(/\/\*.*?\*\/|\/\/[^\n]*/gs, "");
+    const unasked = files
+      .map((file) => file.split(sep).join("/"))
+      .filter((file) => !/(?:^|\/)linux(?:-\w+)?\.ts$/.test(file))
+      .filter((file) => knowsLinux.some((sign) => sign.test(codeOf(file))))
+      .filter((file) => !codeOf(file).includes("process.platform"));
+    expect(unasked.sort()).toEqual(Object.keys(linuxUnasked).sort());
   });
 });
