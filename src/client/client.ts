@@ -14,9 +14,10 @@ import {
 } from "../smp/header.js";
 import { decodeResponse, encodeRequest } from "../smp/message.js";
 import { type ByteStream, TransportError } from "../transport/transport.js";
+import { AnswerTime } from "./answer-time.js";
 import type { Ear } from "./ear.js";
 import { isBurst, Link } from "./link.js";
-import { AnswerTime, LINE_PAUSE_MS, type LinkMemory, largestWindow, Pace } from "./pace.js";
+import { LINE_PAUSE_MS, type LinkMemory, Pace, windowSizes } from "./pace.js";
 import { RequestTimeout } from "./request-timeout.js";
 import { type TraceSink, traceRecord } from "./trace.js";
 import { Turns } from "./turns.js";
@@ -76,6 +77,10 @@ export interface PostOptions {
 /** A request that was sent and is not waited for yet. */
 export interface Posted<Res> {
   readonly seq: number;
+  /** Of its message, header included, bytes. */
+  readonly length: number;
+  /** What it takes on the wire, where its speed is known. */
+  readonly wireMs: number | undefined;
   /** As {@link Client.send}, after one try. */
   readonly answer: Promise<Res>;
 }
@@ -122,7 +127,7 @@ export class Client {
   #seq = 128 + Math.floor(Math.random() * 112);
   readonly #pending = new Map<number, Pending>();
   readonly #turns = new Turns();
-  readonly #answerTime = new AnswerTime();
+  readonly #answerTime: AnswerTime;
   /** Whom a second answer with this number concerns. */
   readonly #repeated = new Map<number, () => void>();
   #ended: { error: unknown } | undefined;
@@ -138,6 +143,7 @@ export class Client {
       ended: (error) =>
         this.#end(error ?? new TransportError("failed", stream.name, `${stream.name} is closed.`)),
     });
+    this.#answerTime = new AnswerTime(this.byteMs);
   }
 
   get name(): string {
@@ -168,6 +174,11 @@ export class Client {
     return this.framing.largestMessage(this.server.bufSize);
   }
 
+  /** What a byte of a message takes on the wire, framing included; undefined where the speed is not known. */
+  get byteMs(): number | undefined {
+    return this.#link.byteMs(this.framing);
+  }
+
   /** True once bursts of lines are sent with pauses, because the server kept losing them. */
   get slowedDown(): boolean {
     return this.#rescues >= RESCUES_UNTIL_SLOW || (this.#options.memory?.linePauseMs ?? 0) > 0;
@@ -177,7 +188,7 @@ export class Client {
   get pace(): Pace {
     const { server, framing } = this;
     if (this.#pace?.server !== server || this.#pace.framing !== framing) {
-      const pace = new Pace(largestWindow(server, framing.name), this.#answerTime, this.#options.memory);
+      const pace = new Pace(windowSizes(server, framing.name), this.#answerTime, this.#options.memory);
       this.#pace = { server, framing, pace };
     }
     return this.#pace.pace;
@@ -185,8 +196,9 @@ export class Client {
 
   /** What this link taught, for the next time: give it to `connect`. */
   get memory(): LinkMemory {
-    const { window, length, linePauseMs } = this.pace;
-    const best = length.best(this.largestMessage, window.size);
+    const { pace } = this;
+    const best = pace.nextLength(this.largestMessage);
+    const { window, linePauseMs } = pace;
     return {
       ...(this.isFramingKnown ? { framing: this.framing.name } : {}),
       ...(window.size > 1 ? { window: window.size } : {}),
@@ -213,7 +225,8 @@ export class Client {
 
   /**
    * Sends a command once without waiting for answers to others that were posted: for transfers that keep several requests
-   * under way. `send` waits until all that was posted before it is answered, and the other way round.
+   * under way. `send` waits until all that was posted before it is answered, and the other way round. `timeoutMs` counts
+   * from the start, the time on the wire included: what is under way before may be on it too.
    */
   async post<Req, Res>(command: Command<Req, Res>, request: Req, options: PostOptions): Promise<Posted<Res>> {
     const { signal, timeoutMs = this.timeoutMs, linePauseMs = 0, seq = this.#freeSeq() } = options;
@@ -223,7 +236,7 @@ export class Client {
     const done = await this.#turns.shared(signal);
     const ear = this.#link.ear;
     const message = encodeRequest(command, request, { seq, version: this.server.version });
-    const trying = this.#attempt(command.name, message, { ear, timeoutMs, linePauseMs, signal });
+    const trying = this.#attempt(command.name, message, { ear, timeoutMs, linePauseMs, signal, wireMs: 0 });
     const answer = trying
       .then((bytes) => {
         if (bytes) return decodeResponse(command, bytes) as Res;
@@ -232,7 +245,7 @@ export class Client {
       .finally(done);
     // Whoever posted may have given up waiting.
     answer.catch(() => {});
-    return { seq, answer };
+    return { seq, length: message.length, wireMs: this.byteMs && this.#link.wireMs(message), answer };
   }
 
   /**
@@ -339,7 +352,10 @@ export class Client {
   async #attempt(command: string, message: Uint8Array, options: Attempt): Promise<Uint8Array | undefined> {
     const { timeoutMs, signal } = options;
     const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), timeoutMs + this.#link.wireMs(message));
+    const timer = setTimeout(
+      () => deadline.abort(),
+      timeoutMs + (options.wireMs ?? this.#link.wireMs(message)),
+    );
     const stop = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal;
     try {
       return await this.#exchange(command, message, { ...options, signal: stop });
@@ -423,6 +439,8 @@ interface Attempt {
   readonly ear: Ear;
   readonly timeoutMs: number;
   readonly linePauseMs: number;
+  /** Added to the deadline. Default: what the message takes on the wire, where that is known. */
+  readonly wireMs?: number;
   readonly framing?: Framing;
   readonly signal: AbortSignal | undefined;
 }

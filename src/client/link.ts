@@ -34,6 +34,7 @@ const END_OF_LINE = Uint8Array.of(0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, LF);
 
 /** Start, eight, stop. */
 const BITS_A_BYTE = 10;
+const BYTES_OF_A_SAMPLE = 1024;
 
 /** More than the 20 ms between two looks of an emulated UART at its pseudo-terminal. */
 const REST_AFTER_LINE_MS = 30;
@@ -116,6 +117,14 @@ export class Link {
         await this.#stream.write(piece);
       }
     });
+  }
+
+  /** What a byte of a message takes on the wire, framing included, where its speed is known. */
+  byteMs(framing: Framing): number | undefined {
+    const { baudRate } = this.#stream;
+    if (baudRate === undefined) return undefined;
+    const sample = framing.largestMessage(BYTES_OF_A_SAMPLE);
+    return (framing.encode(new Uint8Array(sample)).length / sample) * ((BITS_A_BYTE * 1000) / baudRate);
   }
 
   /** How long the message takes on the wire, where its speed is known: at 9600 baud that can be seconds. */

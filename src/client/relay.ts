@@ -9,7 +9,7 @@ import { type Header, joinMessage, MessageError, readMessage } from "../smp/head
 import { decodePayload } from "../smp/message.js";
 import { type ByteStream, TransportError } from "../transport/transport.js";
 import type { Client } from "./client.js";
-import { largestWindow } from "./pace.js";
+import { windowSizes } from "./pace.js";
 
 export interface GuestOptions {
   /** What a guest has to say first, in a line or a datagram of its own. Absent: nothing. */
@@ -44,7 +44,7 @@ export class Relay {
   constructor(client: Client, lost: (error: TransportError) => void) {
     this.#client = client;
     this.#lost = lost;
-    this.#free = largestWindow(client.server, client.framing.name);
+    this.#free = windowSizes(client.server, client.framing.name).safe;
   }
 
   /** Serves one guest until he leaves or is wrong about the token. */

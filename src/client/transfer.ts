@@ -5,7 +5,6 @@ import { osParams } from "../smp/groups/os.js";
 import { DeviceError } from "../smp/message.js";
 import { ShapeError } from "../smp/schema.js";
 import { type Client, type Posted, RequestTimeout } from "./client.js";
-import { LINE_PAUSE_MS } from "./pace.js";
 import { untilAborted } from "./until-aborted.js";
 
 /** One request of a transfer: what it asks, and where the next one begins if it is granted. */
@@ -69,13 +68,19 @@ export async function* transfer<Req, Res>(
 
 interface Flight<Req, Res> {
   readonly asked: Asked<Req>;
-  /** The length that was chosen for its message. */
+  /** The length that was chosen for its message, and the one that it has: the last one of all is shorter. */
   readonly length: number;
+  readonly messageLength: number;
   readonly seq: number;
   readonly sentAt: number;
   /** Asked before, so that it is not known which of the two an answer is to. */
   readonly isRepeat: boolean;
+  /** Nothing else was on the line when it was sent. */
+  readonly isLone: boolean;
   readonly timeoutMs: number;
+  /** What was on the wire before it when it was sent, in milliseconds; when its own last byte should have arrived. */
+  readonly queuedMs: number;
+  readonly arrivedAt: number;
   /** Sent before the offset was corrected: what it says is heard, but nobody waits for its data. */
   isStale: boolean;
   outcome: Promise<Outcome<Req, Res>>;
@@ -99,6 +104,12 @@ class Transfer<Req, Res> {
   #isAtEnd = false;
   /** Waited for in vain since the last answer. */
   #silentMs = 0;
+  /** When the wire has carried all that was sent. */
+  #wireFreeAt = 0;
+  /** How much later than reckoned messages arrive, one behind the other. */
+  #driftMs = 0;
+  /** Patient requests of which a later question told that they got lost. */
+  #passedOver = 0;
   /** What was not answered in time: its repeat has the same number, so that a slow answer still counts. */
   #unanswered: { offset: number; seq: number } | undefined;
 
@@ -119,7 +130,7 @@ class Transfer<Req, Res> {
   async fill(): Promise<void> {
     const { pace } = this.#client;
     while (this.#flights.length < pace.window.size) {
-      const length = pace.length.best(this.#client.largestMessage, pace.window.size);
+      const length = pace.nextLength(this.#client.largestMessage);
       const planned = this.#plan.ask(this.#next, length);
       this.#isAtEnd = planned === undefined;
       const isAlone = planned?.patienceMs !== undefined;
@@ -156,7 +167,7 @@ class Transfer<Req, Res> {
   #goOn(wanted: number, { asked, isStale }: Flight<Req, Res>): void {
     this.#wanted = wanted;
     if (isStale ? wanted <= this.#next : wanted === asked.next) return;
-    if (wanted < asked.next) this.#client.pace.window.lost();
+    if (wanted < asked.next) this.#client.pace.lost();
     this.#restart(wanted);
   }
 
@@ -172,23 +183,54 @@ class Transfer<Req, Res> {
     const isOrdinary = flight.asked.patienceMs === undefined;
     this.#silentMs = 0;
     const tookMs = now - flight.sentAt;
-    if (isOrdinary && !flight.isRepeat) pace.answerTime.answered(flight.length, tookMs);
-    if (flight.isRepeat && pace.answerTime.repeatAnswered(flight.length, tookMs))
+    if (isOrdinary && !flight.isRepeat)
+      pace.answerTime.answered(flight.messageLength, tookMs - flight.queuedMs);
+    if (isOrdinary && !flight.isRepeat && flight.isLone) this.#learnAlone(flight.messageLength, tookMs);
+    if (flight.isRepeat && pace.answerTime.repeatAnswered(flight.messageLength, tookMs - flight.queuedMs))
       this.#foundAgain(flight.length);
     pace.length.answered(flight.length);
-    if (isOrdinary && wanted > this.#wanted) pace.window.answered(wanted - this.#wanted, now);
+    if (!isOrdinary || wanted <= this.#wanted) return;
+    if (!flight.isRepeat) this.#learnPromptness(flight, wanted - this.#wanted, now);
+    pace.window.answered(wanted - this.#wanted, now);
+  }
+
+  /** Whether the server is so quick that its last buffer may be used too. */
+  #learnPromptness(flight: Flight<Req, Res>, bytes: number, now: number): void {
+    const { pace, byteMs } = this.#client;
+    const { restMs } = pace.answerTime;
+    if (byteMs === undefined || restMs === undefined) return;
+    const lateMs = now - flight.arrivedAt - restMs;
+    // No two clocks agree: behind one another messages come later and later than reckoned, but only by so much each.
+    const driftMs = flight.isLone ? 0 : this.#driftMs + flight.messageLength * byteMs * MOST_CLOCKS_DIFFER;
+    this.#driftMs = Math.max(0, Math.min(lateMs, driftMs));
+    const { isLone } = flight;
+    pace.promptness.heard(bytes, { ownMs: lateMs - this.#driftMs, lineMs: byteMs * BYTES_A_LINE, isLone });
+    pace.window.takeAll(pace.promptness.isProven);
+  }
+
+  #learnAlone(length: number, tookMs: number): void {
+    const { answerTime, window } = this.#client.pace;
+    answerTime.answeredAlone(length, tookMs);
+    const onLineMs = length * answerTime.byteMs;
+    if (onLineMs > 0) window.suggest(Math.ceil(answerTime.roundMs(length) / onLineMs));
   }
 
   /** A request that was not answered in time: again from there, unless the device has been silent for too long. */
   #lose(flight: Flight<Req, Res>, error: unknown): void {
-    if (!(error instanceof RequestTimeout)) throw error;
+    if (!(error instanceof RequestTimeout || error instanceof PassedOver)) throw error;
     const { pace, counts } = this.#client;
     this.#client.giveUpPartial();
     pace.length.lost(flight.length);
     if (flight.isStale) return;
+    if (error instanceof PassedOver) {
+      this.#passedOver++;
+      counts.repeated++;
+      this.#restart(this.#wanted);
+      return;
+    }
     this.#silentMs += flight.timeoutMs;
     if (flight.asked.patienceMs !== undefined || this.#silentMs >= this.#patienceMs) throw error;
-    pace.window.lost();
+    pace.lost();
     pace.answerTime.backOff();
     counts.repeated++;
     this.#unanswered = { offset: flight.asked.offset, seq: flight.seq };
@@ -209,40 +251,50 @@ class Transfer<Req, Res> {
 
   async #send(asked: Asked<Req>, length: number): Promise<Flight<Req, Res>> {
     const { pace, timeoutMs: most } = this.#client;
+    const isPatient = asked.patienceMs !== undefined;
     const sentAt = performance.now();
-    const timeoutMs = asked.patienceMs ?? pace.answerTime.waitMs(length, most, pace.window.size);
+    const atMost = most + length * (this.#client.byteMs ?? 0);
+    const queuedMs = Math.max(0, this.#wireFreeAt - sentAt);
+    const waitMs = () => queuedMs + pace.answerTime.waitMs(length, atMost, pace.window.size);
+    const timeoutMs = asked.patienceMs ?? waitMs();
     const before = this.#unanswered?.offset === asked.offset ? this.#unanswered : undefined;
     this.#unanswered = undefined;
     const onAnsweredTwice = () => this.#foundAgain(length);
     const { linePauseMs } = pace;
-    const options = { signal: this.#signal, timeoutMs, linePauseMs, seq: before?.seq, onAnsweredTwice };
+    const giveUp = new AbortController();
+    const signal = isPatient ? AbortSignal.any([this.#signal, giveUp.signal]) : this.#signal;
+    const isLone = this.#flights.length === 0;
+    const options = { signal, timeoutMs, linePauseMs, seq: before?.seq, onAnsweredTwice };
     const posted = await this.#client.post(this.#plan.command, asked.request, options);
-    const answer =
-      asked.patienceMs === undefined
-        ? posted.answer
-        : this.#patiently(posted, asked, { until: sentAt + timeoutMs, resends: this.#client.retries });
+    const answer = !isPatient ? posted.answer : this.#patiently(posted, giveUp);
     const flight = {
       asked,
       length,
       seq: posted.seq,
       sentAt,
       timeoutMs,
+      messageLength: posted.length,
+      queuedMs,
+      arrivedAt: this.#arrivalOf(posted, sentAt),
       isRepeat: before !== undefined,
+      isLone,
       isStale: false,
     };
     return withOutcome(flight, answer);
+  }
+
+  /** When a message that is sent now should have arrived, behind what was sent before. */
+  #arrivalOf({ length, wireMs }: Posted<Res>, sentAt: number): number {
+    const onWireMs = wireMs ?? length * this.#client.pace.answerTime.byteMs;
+    this.#wireFreeAt = Math.max(this.#wireFreeAt, sentAt) + onWireMs;
+    return this.#wireFreeAt;
   }
 
   /**
    * Waits long, but not for a request that never arrived: a server answers one after the other, so when it answers a
    * question that was asked behind it, it has not got this one. One that is busy erasing answers neither.
    */
-  async #patiently(
-    posted: Posted<Res>,
-    asked: Asked<Req>,
-    left: { until: number; resends: number },
-  ): Promise<Res> {
-    const signal = this.#signal;
+  async #patiently(posted: Posted<Res>, giveUp: AbortController): Promise<Res> {
     let isOver = false;
     const over = posted.answer
       .catch(() => {})
@@ -250,23 +302,28 @@ class Transfer<Req, Res> {
         isOver = true;
       });
     for (let waitMs = this.#soonMs; ; waitMs = Math.min(waitMs * 2, ASK_BEHIND_MS)) {
-      await Promise.race([over, delay(waitMs, undefined, { signal })]);
-      // A raw server drops a second message that comes before it has taken the first.
-      if (isOver || left.resends === 0 || this.#client.framing.name === "raw") return posted.answer;
-      if (!(await this.#answersBehind(waitMs)) || isOver) continue;
-      const timeoutMs = left.until - performance.now();
-      if (timeoutMs <= 0) return posted.answer;
-      this.#client.counts.repeated++;
-      const again = { signal, timeoutMs, linePauseMs: LINE_PAUSE_MS, seq: posted.seq };
-      const next = await this.#client.post(this.#plan.command, asked.request, again);
-      return this.#patiently(next, asked, { ...left, resends: left.resends - 1 });
+      await Promise.race([over, delay(waitMs, undefined, { signal: this.#signal })]);
+      if (isOver || !this.#mayAskBehind) return posted.answer;
+      if (!(await this.#answersBehind(Math.max(waitMs, LEAST_FOR_A_QUESTION_MS))) || isOver) continue;
+      giveUp.abort(new DOMException("The request got lost.", "AbortError"));
+      throw new PassedOver();
     }
+  }
+
+  /**
+   * Zephyr's console server takes its buffer for a message's first line without asking whether there is one (4.4): of two,
+   * the busy request has one and its answer the other, and a further line would end the server.
+   */
+  get #mayAskBehind(): boolean {
+    const { framing, server, retries } = this.#client;
+    if (this.#passedOver >= retries) return false;
+    return framing.name !== "console" || server.mode === "recovery" || server.bufCount !== 2;
   }
 
   /** Silence that is more than the usual, where that is known. */
   get #soonMs(): number {
     const { pace, largestMessage } = this.#client;
-    return pace.answerTime.waitMs(largestMessage, ASK_BEHIND_MS, 2);
+    return pace.answerTime.waitMs(largestMessage, ASK_BEHIND_MS, 1);
   }
 
   async #answersBehind(timeoutMs: number): Promise<boolean> {
@@ -296,5 +353,14 @@ function withOutcome<Req, Res>(
   return flight;
 }
 
+/** Share by which the clock of a UART may be slower than its baud rate says. */
+const MOST_CLOCKS_DIFFER = 0.01;
+/** Decoded bytes that a full console line carries. */
+const BYTES_A_LINE = 93;
+
+/** A request that the device has not got: it answered what was asked behind it. */
+class PassedOver extends Error {}
+
 /** Silence after which, at the latest, a question is asked behind a request that may take long. */
 const ASK_BEHIND_MS = 1000;
+const LEAST_FOR_A_QUESTION_MS = 100;

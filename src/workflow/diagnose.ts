@@ -1,5 +1,5 @@
 import type { Client, ServerFacts } from "../client/client.js";
-import { largestWindow } from "../client/pace.js";
+import { windowSizes } from "../client/pace.js";
 import { rawFraming } from "../smp/framing/raw.js";
 import { imageErase } from "../smp/groups/image.js";
 import { osEcho, osParams } from "../smp/groups/os.js";
@@ -78,7 +78,7 @@ export async function diagnose(client: Client, options: DiagnoseOptions = {}): P
     bufSize: losesBursts ? Math.min(server.bufSize, BUFFER_OF_TWO_LINES) : server.bufSize,
     baudRate,
     latencyMs,
-    window: losesBursts ? 1 : largestWindow(server, framing.name),
+    window: losesBursts ? 1 : windowSizes(server, framing.name).safe,
   };
   const measured = {
     framing: framing.name,
@@ -193,7 +193,7 @@ const FAST_BAUD = 1_000_000;
 const ADAPTER_LATENCY = { usualMs: 12, leastMs: 2 } as const;
 
 function shapeOf(client: Client, { server, baudRate, latencyMs }: Measured) {
-  const window = largestWindow(server, client.framing.name);
+  const window = windowSizes(server, client.framing.name).safe;
   return { framing: client.framing, bufSize: server.bufSize, baudRate, latencyMs, window };
 }
 

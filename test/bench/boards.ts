@@ -16,16 +16,23 @@ export interface BenchBoard {
   close(): Promise<void>;
 }
 
-/** Our own board in this process, with server buffers as asked. */
-export async function wasmBoard(buffer: number, bufferCount: number): Promise<BenchBoard> {
+export interface BoardShape {
+  framing: "console" | "raw";
+  buffer: number;
+  bufferCount: number;
+}
+
+/** Our own board, in this process or in QEMU, with a server as asked. */
+export async function ownBoard(machine: "wasm" | "qemu", shape: BoardShape): Promise<BenchBoard> {
   const { startBoard, LAYOUT } = subject;
   const board = await startBoard({
-    machine: "wasm",
+    machine,
     variant: "good",
-    buffers: { bufSize: buffer, bufCount: bufferCount },
+    framing: shape.framing,
+    buffers: { bufSize: shape.buffer, bufCount: shape.bufferCount },
   });
   return {
-    link: "wasm",
+    link: machine,
     open: () => board.connect(),
     written: (length) => board.readFlash(LAYOUT.slotSize, length),
     close: () => board.close(),

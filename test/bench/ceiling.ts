@@ -27,6 +27,42 @@ export function pipedCeiling(line: LineFacts): number {
   return data / (request / bytesASecond);
 }
 
+/** What a sender has to live with beside the line itself. */
+export interface Hardship {
+  /** Requests that may be under way at once. */
+  window: number;
+  /** Share of bytes that arrive as others. */
+  errorRate: number;
+}
+
+/**
+ * Bytes a second that any sender could reach at most, with the best length of message and the best window up to the one
+ * allowed. A server takes data in order only, so a loss costs the message, and until it can be known the wire carries others
+ * in vain; a sender that waits for each answer finds out at the very moment when it should have come.
+ */
+export function reachable(line: LineFacts, { window, errorRate }: Hardship): number {
+  const lengths = [line.buffer];
+  if (errorRate > 0) for (let buffer = 96; buffer < line.buffer; buffer += 8) lengths.push(buffer);
+  const windows = window > 1 ? [1, window] : [1];
+  const rates = windows.flatMap((size) =>
+    lengths.map((buffer) => rateOf({ ...line, buffer }, { window: size, errorRate })),
+  );
+  return Math.max(...rates);
+}
+
+function rateOf(line: LineFacts, { window, errorRate }: Hardship): number {
+  const { request, answer, data, bytesASecond } = onWire(line);
+  const wire = request / bytesASecond;
+  const round = wire + answer / bytesASecond + line.delayMs / 1000;
+  const each = Math.max(wire, round / window);
+  // A lost answer costs a sender nothing when the next one says the same.
+  const atRisk = window > 1 ? request : request + answer;
+  const loss = 1 - (1 - errorRate) ** atRisk;
+  // What is on the wire when the loss is known has to leave it first.
+  const known = window > 1 ? wire * (1 + Math.ceil((round - wire) / wire)) : round;
+  return data / (each + (loss / (1 - loss)) * known);
+}
+
 /** The shape of one round: data bytes, and the bytes on the wire each way. */
 export function onWire({ framing, baud, buffer }: LineFacts) {
   const message = framing === "raw" ? buffer : buffer - CONSOLE_OVERHEAD;

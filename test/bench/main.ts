@@ -11,7 +11,8 @@ const json = words.includes("--json");
 const wanted = words.filter((word) => !word.startsWith("--"));
 
 const COLUMNS = [
-  ["link", 36],
+  ["link", 34],
+  ["what", 7],
   ["framing", 8],
   ["baud", 8],
   ["delayMs", 8],
@@ -22,9 +23,11 @@ const COLUMNS = [
   ["ceiling", 8],
   ["ceilingOf", 10],
   ["ratio", 6],
-  ["window", 7],
-  ["messageLength", 14],
-  ["repeated", 9],
+  ["worst", 6],
+  ["reachable", 9],
+  ["verdict", 12],
+  ["window", 6],
+  ["messageLength", 13],
   ["clock", 7],
 ] as const satisfies readonly (readonly [keyof Row, number])[];
 
@@ -45,5 +48,5 @@ for (const setting of matrix) {
   if (!wanted.every((word) => says.includes(word))) continue;
   const row = await measure(setting, { real: words.includes("--real") });
   if (row) print(row);
-  else if (!json) console.log(`${setting.board}: not on this machine (BOOTPROOF_REAL_SERVERS)`);
+  else console.error(`${setting.board}: skipped, BOOTPROOF_REAL_SERVERS names no folder with it`);
 }
