@@ -226,7 +226,7 @@ async function reach(
 }
 
 /** What is behind a TCP port may be an emulator that was started a moment ago: it listens before its board's first word. */
-const EMULATOR_START_MS = 250;
+export const EMULATOR_START_MS = 250;
 
 /** A board of this machine is meant, and not the name of its port; what is behind a network is just an address. */
 async function followPipe(

@@ -113,6 +113,10 @@ export function permissionProblem(path: string, facts: PermissionFacts | undefin
       hint: "Ask the administrator for read and write access to it.",
     };
   const { user, group, groupMayUse, userInGroup } = facts;
+  if (path.startsWith("/dev/pts/")) {
+    const hint = "A pseudo-terminal is its owner's alone: run this as the user who started the emulator.";
+    return { code: "permission", message: `${message}.`, hint };
+  }
   if (!groupMayUse) {
     const rule = `SUBSYSTEM=="tty", KERNEL=="${path.slice(path.lastIndexOf("/") + 1)}", GROUP="dialout", MODE="0660"`;
     return {

@@ -19,6 +19,8 @@ export interface Diagnosis {
   readonly repeated: number;
   /** Messages of many lines get lost unless the lines are paused. */
   readonly losesBursts: boolean;
+  /** SMP travels through the board's shell. */
+  readonly overShell: boolean;
   /** Besides the bytes' own time on the line. */
   readonly latencyMs: number;
   readonly baudRate?: number;
@@ -44,6 +46,8 @@ export interface DiagnoseOptions {
   signal?: AbortSignal | undefined;
   /** Bits a second of the line, where there is one. */
   baudRate?: number | undefined;
+  /** A shell's prompt was heard beside the answers. */
+  overShell?: boolean | undefined;
   /** Also erase the free slot, to see how long that takes. */
   erase?: boolean | undefined;
 }
@@ -62,7 +66,7 @@ const LONG_ERASE_MS = 2000;
  * @throws what `Client.send` throws
  */
 export async function diagnose(client: Client, options: DiagnoseOptions = {}): Promise<Diagnosis> {
-  const { signal, baudRate } = options;
+  const { signal, baudRate, overShell = false } = options;
   const { framing, server, largestMessage } = client;
   const repeatedBefore = client.counts.repeated;
   const roundTripMs = await usualMs(SHORT_QUESTIONS, () => anyAnswer(client, signal));
@@ -88,6 +92,7 @@ export async function diagnose(client: Client, options: DiagnoseOptions = {}): P
     ...(longestRoundTripMs === undefined ? {} : { longestRoundTripMs }),
     repeated: client.counts.repeated - repeatedBefore,
     losesBursts,
+    overShell,
     latencyMs,
     ...(baudRate === undefined ? {} : { baudRate }),
     uploadRate:
@@ -162,17 +167,27 @@ type Measured = Omit<Diagnosis, "advice">;
 
 /** The one change that would help most: what loses data first, then what makes uploads fastest. */
 function advise(client: Client, measured: Measured): Advice | undefined {
-  const { server, losesBursts, eraseMs } = measured;
+  const { server, losesBursts, overShell, eraseMs } = measured;
   const isRecovery = server.mode === "recovery";
   if (losesBursts) {
     const lines = Math.ceil((measured.largestMessage + 4) / BYTES_A_LINE);
+    const setting = isRecovery
+      ? "CONFIG_BOOT_LINE_BUFS"
+      : overShell
+        ? "CONFIG_MCUMGR_TRANSPORT_SHELL_RX_BUF_COUNT"
+        : "CONFIG_UART_MCUMGR_RX_BUF_COUNT";
     return {
-      setting: isRecovery ? `CONFIG_BOOT_LINE_BUFS=${lines}` : `CONFIG_UART_MCUMGR_RX_BUF_COUNT=${lines}`,
+      setting: `${setting}=${lines}`,
       why: `The server loses messages of more than two lines, so each line has to be followed by a pause; its longest message has ${lines}.`,
     };
   }
-  const best = (measured.baudRate === undefined ? [] : alternatives(client, measured))
-    .map((one) => ({ ...one, uploadRate: uploadRate({ ...shapeOf(client, measured), ...one.change }) }))
+  // Reckoned as a gain, since without a known line only rounds were measured.
+  const now = uploadRate(shapeOf(client, measured));
+  const best = alternatives(client, measured)
+    .map((one) => {
+      const gain = uploadRate({ ...shapeOf(client, measured), ...one.change }) / now;
+      return { ...one, uploadRate: measured.uploadRate * gain };
+    })
     .sort((a, b) => b.uploadRate - a.uploadRate)[0];
   if (best && best.uploadRate > measured.uploadRate * WORTH) {
     return { setting: best.setting, why: best.why, uploadRate: best.uploadRate };
@@ -201,7 +216,8 @@ interface Alternative extends Advice {
   readonly change: Partial<ReturnType<typeof shapeOf>>;
 }
 
-function alternatives(client: Client, { server, baudRate, latencyMs }: Measured): Alternative[] {
+function alternatives(client: Client, measured: Measured): Alternative[] {
+  const { server, baudRate, latencyMs, overShell } = measured;
   const isRecovery = server.mode === "recovery";
   const { name } = client.framing;
   const rows: (Alternative & { fits: boolean })[] = [
@@ -212,7 +228,7 @@ function alternatives(client: Client, { server, baudRate, latencyMs }: Measured)
       change: { bufSize: isRecovery ? 1024 : server.bufSize, window: isRecovery ? 1 : 3 },
     },
     {
-      fits: server.bufSize < LARGE_BUFFER && name !== "datagram",
+      fits: server.bufSizeFrom === "server" && server.bufSize < LARGE_BUFFER && name !== "datagram",
       setting: isRecovery
         ? `CONFIG_BOOT_SERIAL_MAX_RECEIVE_SIZE=${LARGE_BUFFER}`
         : `CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE=${LARGE_BUFFER}`,
@@ -226,7 +242,7 @@ function alternatives(client: Client, { server, baudRate, latencyMs }: Measured)
       change: { window: 3 },
     },
     {
-      fits: name === "console" && baudRate !== undefined,
+      fits: name === "console" && baudRate !== undefined && !overShell,
       setting: isRecovery
         ? "CONFIG_BOOT_SERIAL_RAW_PROTOCOL=y"
         : "CONFIG_MCUMGR_TRANSPORT_RAW_UART=y with CONFIG_UART_MCUMGR_RAW_PROTOCOL=y",
@@ -248,6 +264,12 @@ function alternatives(client: Client, { server, baudRate, latencyMs }: Measured)
   ];
   return rows.filter(({ fits }) => fits);
 }
+
+/** Zephyr's shell: `uart:~$`. */
+const PROMPT = /\b[\w.-]+:~\$/;
+
+/** True for a line that a shell has put its prompt into. */
+export const hasPrompt = (line: string): boolean => PROMPT.test(line);
 
 /** Baud rates that boards use, the likeliest first. */
 export const USUAL_BAUD_RATES = [

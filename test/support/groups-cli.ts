@@ -86,8 +86,11 @@ export interface TcpBoard {
 }
 
 /** Our own firmware on a TCP port of this machine, for one client after the other. */
-export async function boardOnTcp(variant = "good"): Promise<TcpBoard> {
-  const board = await startBoard({ machine: "wasm", variant });
+export async function boardOnTcp(
+  variant = "good",
+  buffers?: { bufSize: number; bufCount: number },
+): Promise<TcpBoard> {
+  const board = await startBoard({ machine: "wasm", variant, buffers });
   const uart = await board.connect();
   let client: Socket | undefined;
   const server = createServer({ noDelay: true }, (socket) => {

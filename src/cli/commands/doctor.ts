@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { Client } from "../../client/client.js";
+import { type Client, RequestTimeout } from "../../client/client.js";
 import { connect } from "../../client/connect.js";
 import { BootproofError } from "../../errors.js";
 import {
@@ -10,12 +10,13 @@ import {
   type WireAddress,
 } from "../../transport/address.js";
 import { describePort, listSerialPorts, type SerialPortInfo } from "../../transport/list.js";
-import { type Diagnosis, diagnose, USUAL_BAUD_RATES } from "../../workflow/diagnose.js";
+import { type Diagnosis, diagnose, hasPrompt, USUAL_BAUD_RATES } from "../../workflow/diagnose.js";
 import {
   type BoardOptions,
   boardOptions,
   type Context,
   chooseDevice,
+  EMULATOR_START_MS,
   inContext,
   startEmulated,
 } from "../context.js";
@@ -63,6 +64,7 @@ async function examine(options: DoctorOptions, context: Context): Promise<void> 
         signal,
         erase: options.erase,
         baudRate: reached.baudRate,
+        overShell: reached.overShell,
       });
       for (const finding of findingsOf(diagnosis)) add(finding);
     }
@@ -79,6 +81,7 @@ async function examine(options: DoctorOptions, context: Context): Promise<void> 
 interface Reached {
   client?: Client;
   baudRate?: number | undefined;
+  overShell?: boolean;
   /** Why there is no client. */
   error?: unknown;
   close(): Promise<void>;
@@ -117,9 +120,19 @@ async function reachPipe(address: WireAddress, examination: Examination): Promis
     const stream = await openStream(address, { signal });
     const { baudRate } = stream;
     add({ about: "open", verdict: "good", says: `${stream.name} can be opened.` });
-    const client = await connect(stream, { ...PROBE, signal });
-    add({ about: "answer", verdict: "good", says: heardOf(client) });
-    return { client, baudRate: isPlainUsb(port) ? undefined : baudRate, close: () => client.close() };
+    let overShell = false;
+    const onText = (line: string) => {
+      overShell ||= hasPrompt(line);
+    };
+    const noticeMs = address.kind === "tcp" ? EMULATOR_START_MS : undefined;
+    const client = await connect(stream, { ...PROBE, noticeMs, onText, signal });
+    add({ about: "answer", verdict: "good", says: heardOf(client, overShell) });
+    return {
+      client,
+      overShell,
+      baudRate: hasLine(address, port) ? baudRate : undefined,
+      close: () => client.close(),
+    };
   } catch (error) {
     if (!(error instanceof BootproofError)) throw error;
     const hint = error.hint === undefined ? {} : { hint: error.hint };
@@ -129,14 +142,15 @@ async function reachPipe(address: WireAddress, examination: Examination): Promis
       says: error.message,
       ...hint,
     });
-    if (error.code === "timeout") await tryBaudRates(address, examination);
+    if (error instanceof RequestTimeout && !READABLE.includes(error.heard))
+      await tryBaudRates(address, examination);
     return { ...closed, error };
   }
 }
 
-/** A board's own USB port has no line behind it, whatever its baud rate says. */
-const isPlainUsb = (port: SerialPortInfo | undefined) =>
-  port !== undefined && /ttyACM|usbmodem/.test(port.path);
+/** A board's own USB port has no line behind it, nor has an emulator's pseudo-terminal, whatever the baud rate says. */
+const hasLine = (address: WireAddress, port: SerialPortInfo | undefined) =>
+  !/ttyACM|usbmodem|^\/dev\/pts\//.test(port?.path ?? ("path" in address ? address.path : ""));
 
 async function lookAtPort(
   address: WireAddress,
@@ -156,10 +170,14 @@ async function lookAtPort(
   return port;
 }
 
+/** What can only be heard at the right speed. */
+const READABLE: readonly RequestTimeout["heard"][] = ["text", "boot", "echo", "other-answers"];
+
 /** A board that is heard but not understood, or not heard at all, may speak at another speed. */
 async function tryBaudRates(address: WireAddress, { add, signal }: Examination): Promise<void> {
   if (address.kind !== "serial" && address.kind !== "rfc2217") return;
-  for (const baudRate of USUAL_BAUD_RATES.filter((rate) => rate !== address.baudRate)) {
+  const others = USUAL_BAUD_RATES.filter((rate) => rate !== address.baudRate);
+  for (const baudRate of others) {
     const other = { ...address, baudRate };
     try {
       const client = await connect(await openStream(other, { signal }), { ...QUICK_PROBE, signal });
@@ -178,14 +196,14 @@ async function tryBaudRates(address: WireAddress, { add, signal }: Examination):
   add({
     about: "baud",
     verdict: "bad",
-    says: `It answers at none of ${[address.baudRate, ...USUAL_BAUD_RATES].join(", ")} baud.`,
+    says: `It answers at none of ${[address.baudRate, ...others].join(", ")} baud.`,
   });
 }
 
-function heardOf({ framing, server }: Client): string {
+function heardOf({ framing, server }: Client, overShell = false): string {
   const count = server.bufCount === undefined ? "" : ` x ${server.bufCount}`;
   const from = server.bufSizeFrom === "assumed" ? " (assumed: it does not say)" : "";
-  return `${MODES[server.mode]} answers in ${framing.name} framing, SMP version ${server.version}, buffers ${server.bufSize} bytes${count}${from}.`;
+  return `${MODES[server.mode]} answers in ${framing.name} framing${overShell ? " through its shell" : ""}, SMP version ${server.version}, buffers ${server.bufSize} bytes${count}${from}.`;
 }
 
 const MODES = {
