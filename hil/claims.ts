@@ -69,7 +69,7 @@ export const CLAIMS = {
   },
   "power-loss": {
     title: "Power can fail at any moment",
-    says: "After a power cut at any moment a valid image starts, and the stored security counter never goes back.",
+    says: "After a power cut at any moment the board ends up with the image it would have without, and the stored security counter never goes back.",
   },
   link: {
     title: "A bad cable does no harm",

@@ -15,6 +15,7 @@ import { toJunit } from "./report/junit.js";
 import { caseLine, toText } from "./report/terminal.js";
 import { restoreBoard } from "./restore.js";
 import type { ProofReport } from "./result.js";
+import { toolHash } from "./tool-hash.js";
 
 export type { ProofEvent } from "./prove.js";
 export type { ProofReport } from "./result.js";
@@ -104,11 +105,12 @@ async function run(request: ProofRequest, hooks: ProofHooks): Promise<ProofRepor
     throw new RequestError("usage", "There is no such case.", {
       hint: "bootproof prove --list shows them all.",
     });
+  const sha256 = toolHash();
   hooks.note(`Seed ${seed}: --seed ${seed} repeats the random choices of this run.`);
   const boards = await Promise.all(entries.map((entry) => proveBoard(entry, options)));
   return {
     format: "bootproof proof 1",
-    tool: { name: "bootproof", version: hooks.version },
+    tool: { name: "bootproof", version: hooks.version, ...(sha256 && { sha256 }) },
     startedAt,
     elapsedMs: performance.now() - start,
     seed,

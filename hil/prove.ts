@@ -210,7 +210,9 @@ class Run {
   /** Finds out which ways back there are, before anything is put at risk. */
   async #prepare(cases: readonly Case[]): Promise<void> {
     const wanted = cases.filter((one) => this.#isClaimed(one));
-    if (wanted.some(({ needs }) => needs.includes("recovery"))) await this.#stand.tryRecovery();
+    const { canProgram, board } = this.#stand;
+    const isOnlyWay = !canProgram && !board.can.has("forgets");
+    if (isOnlyWay || wanted.some(({ needs }) => needs.includes("recovery"))) await this.#stand.tryRecovery();
     this.#ways = await waysBack(this.#stand, (id) => this.#control(id));
   }
 

@@ -57,7 +57,12 @@ export interface BoardResult {
 
 export interface ProofReport {
   readonly format: "bootproof proof 1";
-  readonly tool: { readonly name: "bootproof"; readonly version: string };
+  readonly tool: {
+    readonly name: "bootproof";
+    readonly version: string;
+    /** Over all files of the program as it was built. */
+    readonly sha256?: string;
+  };
   /** ISO 8601. */
   readonly startedAt: string;
   readonly elapsedMs: number;

@@ -73,7 +73,7 @@ export const trial: readonly Case[] = [
     risk: "secondary slot",
     expected: "A second after its start it runs, unconfirmed.",
     quick: true,
-    steps: (stand) => waitsForConfirmation(stand),
+    steps: waitsForConfirmation,
   },
   {
     id: "trial/test-burns-nothing",
@@ -224,9 +224,8 @@ async function testThenPermanent(stand: Stand): Promise<Finding> {
 
 const SOAK_MS = 300;
 
-/** Also run with an image that confirms itself, which it must find out. */
-export async function waitsForConfirmation(stand: Stand, file?: Uint8Array): Promise<Finding> {
-  const offered = file ?? (await stand.forge.update());
+async function waitsForConfirmation(stand: Stand): Promise<Finding> {
+  const offered = await stand.forge.update();
   const problem = await onTrial(stand, offered, "a good update, for one trial boot");
   if (problem) return unjudged(problem);
   await new Promise((resolve) => setTimeout(resolve, SOAK_MS));

@@ -15,7 +15,7 @@ export function drawEvidence(
   return html`${cuts.length > 0 && drawCuts(cuts)}
 ${before.length > 0 && drawSlots("Slots before", before)}${after.length > 0 && drawSlots("Slots after", after)}
 ${sights.length > 0 && html`<h3>What the board showed</h3>${sightTable(sights.slice(-MOST_SIGHTS))}`}
-${fold("What was done", notes.length, html`<ol class="steps">${notes.slice(0, MOST_NOTES).map(({ at, says }) => html`<li><small>+${at - start} ms</small> ${says}</li>`)}</ol>`)}
+${fold("What was done", notes.length, html`<ol class="steps">${notes.slice(0, MOST_NOTES).map(({ at, says }) => html`<li><small>${since(at, start)}</small> ${says}</li>`)}</ol>`)}
 ${fold("Images that were given to the board", offered.length, html`<table><thead><tr><th>What</th><th>Bytes</th><th>SHA-256 of the file, image hash</th><th>How</th></tr></thead><tbody>${offered.map((one) => html`<tr><td>${one.what}</td><td>${one.size}</td><td class="mono">${one.sha256}<br>${one.imageHash ?? "no image hash"}</td><td>${one.way}</td></tr>`)}</tbody></table>`)}
 ${fold("Its log", log.length, html`<pre>${log.map(({ text }) => `${text}\n`)}</pre>`)}
 ${fold("Messages", messageCount, html`<pre>${messages.map((message) => messageLine(message, start))}</pre>`, messageCount > messages.length ? `${messageCount}, the first and last ${messages.length} shown` : undefined)}`;
@@ -43,8 +43,13 @@ function sightRow(sight: Sight): Markup {
   return html`<tr><td>${sight.label}</td><td>${describe({ ...sight, counters: {} })}</td><td>${sight.counters[0] ?? "not reported"}</td><td>${held}</td><td>${events.length > 0 ? events : sight.reportsTrust ? "nothing" : "does not report"}</td></tr>`;
 }
 
+/** What came before the first step has a minus. */
+function since(at: number, start: number): string {
+  return `${at < start ? "" : "+"}${at - start} ms`;
+}
+
 function messageLine({ at, direction, command, hex, length, payload }: Message, start: number): string {
   const cut = hex.length / 2 < length ? `… (${length} bytes)` : "";
   const arrow = direction === "sent" ? "→" : "←";
-  return `${arrow} +${at - start} ms ${command ?? "(nobody waited for this)"}\n  ${hex}${cut}\n${payload === undefined ? "" : `  ${payload}\n`}`;
+  return `${arrow} ${since(at, start)} ${command ?? "(nobody waited for this)"}\n  ${hex}${cut}\n${payload === undefined ? "" : `  ${payload}\n`}`;
 }

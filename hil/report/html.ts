@@ -1,5 +1,5 @@
 import type { Verdict } from "../case.js";
-import { CLAIMS } from "../claims.js";
+import { CLAIMS, type ClaimId } from "../claims.js";
 import type { BoardResult, CaseResult, ClaimResult, ProofReport } from "../result.js";
 import { type Change, wordsOfChange } from "./compare.js";
 import { drawEvidence } from "./evidence.js";
@@ -24,6 +24,7 @@ ${banner(report)}
 ${changes && changesPart(changes)}
 ${report.boards.map(boardPart)}
 ${explanations()}
+${toolPart(report)}
 </main></body></html>
 `;
   return page.toString();
@@ -50,9 +51,22 @@ function banner({ boards }: ProofReport): Markup {
         : "Nothing was found broken, but not everything could be judged";
   return html`<div class="banner ${tone}"><b>${head}</b>
 <p>${good} kept, ${broken} not kept, ${open} could not be judged, ${count("not-supported")} not made by ${boards.length === 1 ? "this board" : "these boards"}.</p>
-${claims.filter(({ verdict }) => verdict === "does-not-hold").map(({ claim }) => html`<p><strong>Not kept:</strong> ${CLAIMS[claim].title}. <small>${CLAIMS[claim].says}</small></p>`)}
+${boards.map(brokenPromises)}
 ${unusable.map(({ board, unusable: why }) => html`<p><strong>${board} could not be used:</strong> ${why}</p>`)}
 ${lost.map(({ board, putBack }) => html`<p><strong>${board} was not put back:</strong> ${putBack.says}</p>`)}</div>`;
+}
+
+/** For each promise that is broken: what it was, and what was seen instead. */
+function brokenPromises(
+  { board, claims, cases }: BoardResult,
+  _: number,
+  boards: readonly BoardResult[],
+): Markup {
+  const broken = claims.filter(({ verdict }) => verdict === "does-not-hold");
+  const seen = (claim: ClaimId) =>
+    cases.find((one) => one.claim === claim && one.verdict === "does-not-hold")?.seen;
+  const where = boards.length > 1 ? ` by ${board}` : "";
+  return html`${broken.map(({ claim }) => html`<p><strong>Not kept${where}:</strong> ${CLAIMS[claim].title}.<br><small>${CLAIMS[claim].says} Seen: ${seen(claim)}</small></p>`)}`;
 }
 
 function changesPart(changes: readonly Change[]): Markup {
@@ -76,11 +90,15 @@ ${claims.filter(({ verdict }) => verdict !== "not-supported").map((claim) => cla
 
 function claimRow({ claim, verdict, counts }: ClaimResult): Markup {
   const { title, says } = CLAIMS[claim];
-  const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  const open =
-    verdict === "holds" && counts["not-judged"] > 0 ? `, ${counts["not-judged"]} could not be judged` : "";
-  const counted = verdict === "not-supported" ? "" : `${counts[verdict]} of ${total} trials${open}`;
-  return html`<tr class="${verdict}"><td><strong>${title}</strong><br><small>${says}</small></td><td class="badge-cell">${badge(verdict)}<br><small>${counted}</small></td></tr>`;
+  return html`<tr class="${verdict}"><td><strong>${title}</strong><br><small>${says}</small></td><td class="badge-cell">${badge(verdict)}<br><small>${countedWords(verdict, counts)}</small></td></tr>`;
+}
+
+function countedWords(verdict: Verdict, counts: ClaimResult["counts"]): string {
+  const tried = counts.holds + counts["does-not-hold"];
+  const open = counts["not-judged"] > 0 ? `, ${counts["not-judged"]} open` : "";
+  if (verdict === "does-not-hold") return `failed ${counts["does-not-hold"]} of ${tried}${open}`;
+  if (verdict === "not-judged") return `${counts["not-judged"]} open`;
+  return verdict === "holds" ? `passed ${tried} of ${tried}${open}` : "";
 }
 
 function badge(verdict: Verdict): Markup {
@@ -93,13 +111,14 @@ function claimPart({ claim, verdict }: ClaimResult, board: BoardResult): Markup 
     .filter((one) => one.claim === claim)
     .toSorted((a, b) => VERDICT_ORDER.indexOf(a.verdict) - VERDICT_ORDER.indexOf(b.verdict));
   const open = verdict === "does-not-hold" ? new Markup(" open") : "";
-  return html`<details class="claim ${verdict}"${open}><summary>${badge(verdict)}<span class="grow">${CLAIMS[claim].title}</span></summary><div class="in">${cases.map(casePart)}</div></details>`;
+  return html`<details class="claim ${verdict}"${open}><summary>${badge(verdict)}<span class="grow">${CLAIMS[claim].title}</span></summary><div class="in">${cases.map((one) => casePart(one, board))}</div></details>`;
 }
 
-function casePart(one: CaseResult): Markup {
+function casePart(one: CaseResult, { controls }: BoardResult): Markup {
+  const control = controls.find(({ id }) => id === one.control);
   return html`<details class="${one.verdict}" id="${one.id}"><summary>${badge(one.verdict)}<span class="grow">${one.says}</span><small>${seconds(one.elapsedMs)}</small></summary><div class="in">
 <dl class="facts"><dt>Expected</dt><dd>${one.expected}</dd><dt>Seen</dt><dd>${one.seen}</dd><dt>At risk</dt><dd>${one.risk}</dd>
-<dt>Control</dt><dd>${one.control ?? "none needed: the case shows the board at work by itself"}</dd><dt>Case</dt><dd><code>${one.id}</code></dd></dl>
+<dt>Control</dt><dd>${control ? html`${control.says} ${badge(control.verdict)}` : "none needed: the case shows the board at work by itself"}</dd><dt>Case</dt><dd><code>${one.id}</code></dd></dl>
 ${one.evidence && drawEvidence(one.evidence, one.before ?? [], one.after ?? [])}</div></details>`;
 }
 
@@ -111,6 +130,13 @@ function boardFacts({ image, home, mode }: BoardResult): Markup {
   return html`<dl class="facts"><dt>Own image</dt><dd>version ${image?.version}</dd><dt>Image hash</dt><dd><code>${image?.imageHash}</code></dd>
 <dt>SHA-256 of the file</dt><dd><code>${image?.sha256}</code></dd><dt>Bootloader mode</dt><dd>${mode ?? "not reported"}</dd>
 <dt>Stored security counter</dt><dd>${home?.counters[0] ?? "not reported"}</dd><dt>Tells what its bootloader did</dt><dd>${home?.reportsTrust ? "yes (trust group)" : "no"}</dd></dl>`;
+}
+
+/** What made this page, so that it can be made again. */
+function toolPart({ tool, seed }: ProofReport): Markup {
+  return html`<h2>What made this page</h2><dl class="facts"><dt>Tool</dt><dd>${tool.name} ${tool.version}</dd>
+<dt>SHA-256 of its program files</dt><dd><code>${tool.sha256 ?? "not built: run from its sources"}</code></dd>
+<dt>Again with the same random choices</dt><dd><code>--seed ${seed}</code></dd></dl>`;
 }
 
 function explanations(): Markup {

@@ -52,7 +52,7 @@ export function drawCuts(cuts: readonly CutRecord[]): Markup {
       story,
       cuts.filter((cut) => cut.story === story),
     ),
-  )}`;
+  )}<p class="legend"><span class="key"><i class="c-old"></i>the old image ran</span><span class="key"><i class="c-fresh"></i>the new image ran</span><span class="key"><i class="c-bad"></i>wrong</span></p>`;
 }
 
 function drawStory(story: string, cuts: readonly CutRecord[]): Markup {
@@ -75,9 +75,8 @@ function drawStory(story: string, cuts: readonly CutRecord[]): Markup {
   });
   const unit = UNITS[cuts[0]!.unit];
   const bad = cuts.filter(({ ok }) => !ok).length;
-  return html`<figure><figcaption>${story}: ${cuts.length} power cuts, ${unit} ${first} to ${last}; ${bad === 0 ? "a valid image started after each" : `${bad} left the board wrong`}</figcaption>
-<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" class="cuts" role="img" aria-label="Power cuts of ${story}">${bars}</svg>
-<p class="legend"><span class="key"><i class="c-old"></i>the old image ran</span><span class="key"><i class="c-fresh"></i>the new image ran</span><span class="key"><i class="c-bad"></i>wrong</span></p></figure>`;
+  return html`<figure><figcaption>${story}: ${cuts.length} power cuts, ${unit} ${first} to ${last}; ${bad === 0 ? "the right image ran after each" : `${bad} left the board wrong`}</figcaption>
+<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" class="cuts" role="img" aria-label="Power cuts of ${story}">${bars}</svg></figure>`;
 }
 
 const UNITS = { operation: "flash operation", ms: "millisecond", byte: "byte" } as const;

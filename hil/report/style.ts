@@ -32,6 +32,8 @@ figure{margin:.8rem 0}figcaption{font-weight:600;font-size:.9rem;margin-bottom:.
 .r-header{fill:#3b5bdb;background:#3b5bdb}.r-body{fill:#74a9f7;background:#74a9f7}.r-protected{fill:#7b2d8e;background:#7b2d8e}.r-tlvs{fill:#c77dd6;background:#c77dd6}
 .r-free{fill:#fff;background:#fff}.r-leftover{fill:#c9ced6;background:#c9ced6}.r-trailer{fill:#e8a13a;background:#e8a13a}
 .c-old{fill:#74a9f7;background:#74a9f7}.c-fresh{fill:#2f9e5b;background:#2f9e5b}.c-bad{fill:#b3261e;background:#b3261e}
+.in table{display:block;overflow-x:auto}.in td{min-width:4rem}.in td:last-child{min-width:11rem}
+@media (max-width:40rem){body{font-size:15px}main{padding:1rem .6rem 3rem}th,td{padding:.4rem .5rem}details>.in{padding:.2rem .6rem .8rem}dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin-bottom:.4rem}td.mono{min-width:16rem}}
 ol.steps{padding-left:1.4rem;margin:.3rem 0}ol.steps li{margin:.15rem 0}
 @media print{body{background:#fff}details{break-inside:avoid}}
 `;

@@ -96,6 +96,17 @@ describe("a board that can only be spoken to", () => {
     expect(result.putBack.ok, result.putBack.says).toBe(true);
   });
 
+  it("whose firmware confirms itself, before anybody has judged it, is found out", async () => {
+    await desk.stop();
+    const own = { version: "3.0.0", counter: 4 };
+    image = await signedFixture("self-confirm", "wasm", boardVariant("good"), own);
+    await start("good");
+    const result = await prove(["trial/waits-for-confirmation"]);
+    expect(verdicts(result)).toEqual({ "trial/waits-for-confirmation": "does-not-hold" });
+    expect(result.cases[0]?.seen).toMatch(/confirms itself, before it could be judged/);
+    expect(result.putBack.ok, result.putBack.says).toBe(true);
+  });
+
   it("is put back when the run is interrupted", async () => {
     const abort = new AbortController();
     const result = await prove(["trial/upload-while-unconfirmed", "trial/never-confirmed"], {
