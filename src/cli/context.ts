@@ -22,6 +22,7 @@ import { type Config, loadConfig } from "./config.js";
 import { UsageError } from "./exit.js";
 import { readAs, readInput } from "./files.js";
 import { recallLink, rememberLink } from "./link-memory.js";
+import { hashNatively } from "./native-hash.js";
 import { createOutput, type Output, printable } from "./output.js";
 import { traceTo } from "./trace-file.js";
 import {
@@ -109,6 +110,7 @@ export async function inContext(
     if (abort.signal.aborted) process.exit(130);
     abort.abort();
   };
+  hashNatively();
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   const out = createOutput({ json: options.json ?? false, quiet: options.quiet ?? false });

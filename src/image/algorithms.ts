@@ -27,10 +27,27 @@ export interface HashAlgorithm {
 }
 
 export const HASHES: Readonly<Record<HashName, HashAlgorithm>> = {
-  sha256: { name: "sha256", tlv: TLV.SHA256, length: 32, label: "SHA256", digest: (bytes) => sha256(bytes) },
-  sha384: { name: "sha384", tlv: TLV.SHA384, length: 48, label: "SHA384", digest: (bytes) => sha384(bytes) },
-  sha512: { name: "sha512", tlv: TLV.SHA512, length: 64, label: "SHA512", digest: (bytes) => sha512(bytes) },
+  sha256: { name: "sha256", tlv: TLV.SHA256, length: 32, label: "SHA256", digest: digestBy("sha256") },
+  sha384: { name: "sha384", tlv: TLV.SHA384, length: 48, label: "SHA384", digest: digestBy("sha384") },
+  sha512: { name: "sha512", tlv: TLV.SHA512, length: 64, label: "SHA512", digest: digestBy("sha512") },
 };
+
+/** SHA-2 of whole bytes, at once. */
+export type Digest = (hash: HashName, bytes: Uint8Array) => Uint8Array;
+
+let digestOfPlatform: Digest | undefined;
+
+/**
+ * Has all images hashed by what the platform brings along: for a whole image OpenSSL, through `node:crypto`, takes a
+ * tenth of the time that a program just started needs without it. The results must be SHA-2's, as they are without.
+ */
+export function hashWith(digest: Digest): void {
+  digestOfPlatform = digest;
+}
+
+function digestBy(name: HashName): (bytes: Uint8Array) => Uint8Array {
+  return (bytes) => (digestOfPlatform ? digestOfPlatform(name, bytes) : NOBLE_HASHES[name](bytes));
+}
 
 /** The hash algorithm whose image hash a TLV type holds. */
 export function hashOfTlv(type: number): HashAlgorithm | undefined {
@@ -87,6 +104,9 @@ export interface SignatureAlgorithm {
   readonly sign: (secret: Uint8Array, message: SignedMessage) => Promise<Uint8Array>;
   readonly verify: (publicRaw: Uint8Array, message: SignedMessage, signature: Uint8Array) => Promise<boolean>;
 }
+
+// A run of the program makes one or two signatures: larger tables cost it more than they save.
+for (const { Point } of [ed25519, p256, p384]) Point.BASE.precompute(4);
 
 /** RFC 8032 as bootloaders have it; noble's default (ZIP 215) accepts points that they refuse. */
 const STRICT = { zip215: false } as const;

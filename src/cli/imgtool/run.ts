@@ -1,4 +1,5 @@
 import { BootproofError } from "../../errors.js";
+import { hashNatively } from "../native-hash.js";
 import { printable } from "../output.js";
 import {
   type Arguments,
@@ -60,6 +61,7 @@ const COMMANDS: readonly { readonly spec: CommandSpec; readonly work: Work }[] =
  * own. Resolves to imgtool's exit status and never throws for what a user or a file did.
  */
 export async function runImgtool(argv: readonly string[], io: ImgtoolIo): Promise<ImgtoolStatus> {
+  hashNatively();
   const [name, ...rest] = argv;
   if (name === "-h" || name === "--help") {
     io.out(`${overview()}\n`);
