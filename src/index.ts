@@ -151,7 +151,6 @@ export {
   type FactSource,
   type ImageFacts,
   type KnownImage,
-  knownImage,
   readFacts,
   runningSlot,
   type SlotFacts,
@@ -180,7 +179,7 @@ export {
 } from "./workflow/flash.js";
 export { GATE_CHECKS, type GateCheck, type GateCheckName } from "./workflow/gate.js";
 export { type Groups, listGroups } from "./workflow/groups.js";
-export { knownImages } from "./workflow/known-images.js";
+export { knownImage, knownImages } from "./workflow/known-images.js";
 export { LADDER, type Rung, type RungName } from "./workflow/ladder/rungs.js";
 export type { DirectWriter, PowerSource, Site } from "./workflow/ladder/site.js";
 export { type StRomWay, stRomWriter } from "./workflow/ladder/st-rom.js";

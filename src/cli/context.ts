@@ -4,7 +4,7 @@ import type { Client } from "../client/client.js";
 import { type ConnectOptions, connect } from "../client/connect.js";
 import { looksLikeDevice } from "../devices/select.js";
 import { BootproofError } from "../errors.js";
-import { type Key, parseKey } from "../image/keys.js";
+import type { Key } from "../image/keys.js";
 import { consoleFraming } from "../smp/framing/console.js";
 import { rawFraming } from "../smp/framing/raw.js";
 import {
@@ -266,6 +266,8 @@ export function followLog(board: Board, out: Output): void {
 
 /** Keys from files; what the user names on the command line comes first, then the config file's. */
 export async function readKeys(files: readonly string[]): Promise<Key[]> {
+  // Loaded when there is a key to read: its curves and hashes take as long as all the rest.
+  const { parseKey } = await import("../image/keys.js");
   return Promise.all(files.map((file) => readAs(file, (content) => parseKey(content))));
 }
 

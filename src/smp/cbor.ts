@@ -1,4 +1,5 @@
-import { Encoder } from "cbor-x";
+// Not its main entry: that loads native code, which takes longer than all its work here and reads what devices send.
+import { Encoder } from "cbor-x/encode";
 import { BootproofError } from "../errors.js";
 
 /**

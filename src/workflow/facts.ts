@@ -10,7 +10,7 @@ import type { KnownImage } from "./known-images.js";
 import type { Session } from "./session.js";
 import { counterBeside, queryCounters } from "./vendor-counters.js";
 
-export { type KnownImage, knownImage } from "./known-images.js";
+export type { KnownImage } from "./known-images.js";
 
 /** Where a figure was read. */
 export type FactSource =

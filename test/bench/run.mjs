@@ -13,7 +13,7 @@ process.on("exit", () => rmSync(out, { recursive: true }));
 const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 };
 writeFileSync(join(out, "package.json"), '{"type":"module"}');
 const files = readdirSync(here).filter((file) => /^[a-z-]+\.ts$/.test(file));
-for (const name of [...files, "../support/workflow-clock.ts"]) {
+for (const name of [...files, "../support/workflow-clock.ts", "../support/pipe-pty.ts"]) {
   const { outputText } = ts.transpileModule(readFileSync(join(here, name), "utf8"), { compilerOptions });
   const target = join(out, "bench", name.replace(/\.ts$/, ".js"));
   mkdirSync(dirname(target), { recursive: true });

@@ -460,5 +460,5 @@ describe("no board named", () => {
 
 it("a stack trace is for faults of ours alone, and asks to be reported", () => {
   // Nothing a user can do is known to lead there; the words stand in one place.
-  expect(readFileSync(join(root, "src/cli/main.ts"), "utf8").match(/\.stack/g)).toHaveLength(1);
+  expect(readFileSync(join(root, "src/cli/program.ts"), "utf8").match(/\.stack/g)).toHaveLength(1);
 });

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { runImgtool } from "../imgtool/run.js";
 
-/** For `bootproof --help`: `main.ts` hands imgtool's arguments to {@link imgtool} before commander can read them. */
+/** For `bootproof --help`: `program.ts` hands imgtool's arguments to {@link imgtool} before commander can read them. */
 export function define(command: Command): void {
   command.argument("[args...]", "imgtool's subcommand and its arguments");
 }
