@@ -1,13 +1,27 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const REPOSITORY = fileURLToPath(new URL("../../../", import.meta.url));
 
-/** Where packages and images are kept between runs. CI keeps this folder in its own cache. */
+/** Where packages and images are kept between runs, outside the checkout, which CI begins anew each time. */
 export const CACHE =
-  process.env.BOOTPROOF_USB_CACHE ?? join(REPOSITORY, "node_modules/.cache/bootproof-usb-vm");
+  process.env.BOOTPROOF_USB_CACHE ??
+  join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "bootproof-usb-vm");
+
+/** What nobody has used for so long goes. Other checkouts may use other artefacts meanwhile. */
+const KEPT_MS = 7 * 24 * 3600_000;
 
 /** A short name for everything an artefact is made of: a different ingredient gives a different name. */
 export function keyOf(ingredients: readonly (string | Uint8Array)[]): string {
@@ -18,7 +32,7 @@ export function keyOf(ingredients: readonly (string | Uint8Array)[]): string {
 
 /**
  * The folder `kind-key` of the cache, made by `make` the first time. A run that is cut short leaves no half artefact;
- * artefacts of other keys are old ones and go.
+ * what was not used for a week goes.
  */
 export async function cachedFolder(
   kind: string,
@@ -26,10 +40,12 @@ export async function cachedFolder(
   make: (folder: string) => Promise<void>,
 ): Promise<string> {
   const folder = join(CACHE, `${kind}-${key}`);
-  if (existsSync(folder)) return folder;
-  mkdirSync(CACHE, { recursive: true });
-  for (const name of readdirSync(CACHE).filter((other) => other.startsWith(`${kind}-`)))
-    rmSync(join(CACHE, name), { recursive: true });
+  if (existsSync(folder)) {
+    const now = new Date();
+    utimesSync(folder, now, now);
+    return folder;
+  }
+  forgetOld();
   const draft = `${folder}.${process.pid}`;
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { recursive: true });
@@ -38,6 +54,12 @@ export async function cachedFolder(
   if (existsSync(folder)) rmSync(draft, { recursive: true });
   else renameSync(draft, folder);
   return folder;
+}
+
+function forgetOld(): void {
+  mkdirSync(CACHE, { recursive: true });
+  for (const path of readdirSync(CACHE).map((name) => join(CACHE, name)))
+    if (Date.now() - statSync(path).mtimeMs > KEPT_MS) rmSync(path, { recursive: true, force: true });
 }
 
 /** A file of this repository, as an ingredient of a key. */
