@@ -155,10 +155,13 @@ function meant(address: SerialAddress | PortAddress, devices: readonly Device[])
   return { device, ...(port?.usbInterface === undefined ? {} : { usbInterface: port.usbInterface }) };
 }
 
-/** True when `text` is the serial number, place or name of something plugged in, so that it need not be an address. */
+/**
+ * True when `text` is the serial number, place or name of something plugged in, so that it need not be an address. A part
+ * of a name has to be asked for by `port:`, lest a misspelt name of the config file become another board.
+ */
 export async function namesDevice(text: string, config: Config, signal?: AbortSignal): Promise<boolean> {
   const wanted = text.replace(/#\d{1,2}$/, "");
-  return fitting(await devicesHere(config, signal), wanted).length > 0;
+  return fitting(await devicesHere(config, signal), wanted, { whole: true }).length > 0;
 }
 
 /** Nothing was named: the one device that can be spoken to. */

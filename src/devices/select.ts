@@ -35,6 +35,8 @@ const LEAST_PART = 3;
 const holds = ({ manufacturer = "", product = "" }: Device, part: string) =>
   part.length >= LEAST_PART && `${manufacturer} ${product}`.toLowerCase().includes(part.toLowerCase());
 
+const PART: Criterion = ["part of its maker's and its name", holds];
+
 /** In this order; the first that any device fits decides, so that a serial number is never taken for a name. */
 const CRITERIA: readonly Criterion[] = [
   ["serial number", (device, wanted) => same(device.serialNumber, wanted)],
@@ -43,7 +45,7 @@ const CRITERIA: readonly Criterion[] = [
   ["USB ids", (device, wanted) => same(`${device.vendorId}:${device.productId}`, wanted)],
   ["board", (device, wanted) => same(device.profile?.id, wanted) || same(device.profile?.name, wanted)],
   ["product name", (device, wanted) => same(device.product, wanted)],
-  ["part of its maker's and its name", holds],
+  PART,
 ];
 
 /** A selector, and behind `#` the USB interface of the port that is meant. */
@@ -109,9 +111,13 @@ export function selectDevice(text: string, devices: readonly Device[], usbInterf
   return wanted === undefined ? { device } : { device, usbInterface: wanted };
 }
 
-/** Every device that the closest criterion fits. */
-export function fitting(devices: readonly Device[], wanted: string): Device[] {
-  for (const [, fits] of CRITERIA) {
+/** Every device that the closest criterion fits. `whole`: a part of a name is not enough. */
+export function fitting(
+  devices: readonly Device[],
+  wanted: string,
+  { whole = false }: { whole?: boolean } = {},
+): Device[] {
+  for (const [, fits] of CRITERIA.filter((criterion) => !whole || criterion !== PART)) {
     const found = devices.filter((device) => fits(device, wanted));
     if (found.length > 0) return found;
   }

@@ -7,7 +7,7 @@ export interface Vitals {
   readonly what: string;
   /** A text while it is there, which differs after it was without power where that can be told; undefined while it is away. */
   look(signal: AbortSignal | undefined): Promise<string | undefined>;
-  /** How often the board has started, by its own count, where it keeps one and can be asked. */
+  /** How often the board has started since it was given power, by its own count, where it keeps one and can be asked. */
   boots?(signal: AbortSignal | undefined): Promise<number | undefined>;
 }
 
@@ -35,6 +35,7 @@ export interface PowerProof {
   backAfterMs: number;
 }
 
+const FIRST_BOOT = 1;
 /** Between two looks. */
 const LOOK_MS = 100;
 
@@ -61,7 +62,7 @@ export async function* provePower(
       },
     );
   }
-  const bootsBefore = await vitals.boots?.(signal);
+  const bootsBefore = (await vitals.boots?.(signal)) ?? FIRST_BOOT;
   yield { step: "alive", what: vitals.what };
   let goneAfterMs: number;
   yield { step: "off", does: power.describe("off") };
@@ -89,16 +90,17 @@ export async function* provePower(
     );
   }
   yield { step: "back", what: vitals.what, afterMs: back.afterMs };
-  const bootsAfter = bootsBefore === undefined ? undefined : await vitals.boots?.(signal);
-  if (bootsAfter !== undefined && bootsAfter === bootsBefore) throw onlyHidden(vitals, bootsAfter);
-  const restarted = back.seen !== before || (bootsAfter !== undefined && bootsAfter !== bootsBefore);
+  // A board that had started once counts one again: only a count above that tells anything.
+  const bootsAfter = bootsBefore > FIRST_BOOT ? await vitals.boots?.(signal) : undefined;
+  if (bootsAfter === bootsBefore) throw onlyHidden(vitals, bootsAfter);
+  const restarted = back.seen !== before || (bootsAfter !== undefined && bootsAfter < bootsBefore);
   return { restarted, goneAfterMs, backAfterMs: back.afterMs };
 }
 
 function onlyHidden({ what }: Vitals, boots: number): PowerError {
   return new PowerError(
     "still-powered",
-    `${capital(what)} was away and came back, and the board has not started anew: it still counts ${boots} starts.`,
+    `${capital(what)} was away and came back, and the board had its power all the time: it counts ${boots} starts since it got it, as before.`,
     {
       hint: "The port was only switched off for USB; the board kept its power. Use another hub, a relay or a command.",
     },

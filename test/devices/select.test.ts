@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { listDevices } from "../../src/devices/list.js";
-import { looksLikeDevice, SelectionError, selectDevice, smpPort } from "../../src/devices/select.js";
+import { fitting, looksLikeDevice, SelectionError, selectDevice, smpPort } from "../../src/devices/select.js";
 import { cdc, recoveryBoard, UsbTree, zephyrBoard } from "../support/usb-tree.js";
 
 let tree: UsbTree;
@@ -35,6 +35,14 @@ describe("a device is selected by", () => {
       expect(selectDevice(text(), await devices()).device.usbPort).toBe(usbPort);
     });
   }
+});
+
+test("a part of a name is enough only where it is asked for: a misspelt name must not become another board", async () => {
+  const all = await devices();
+  expect(fitting(all, "bootloader").map(({ usbPort }) => usbPort)).toEqual(["3-1"]);
+  expect(fitting(all, "bootloader", { whole: true })).toEqual([]);
+  expect(fitting(all, "dfu").length).toBe(1);
+  expect(fitting(all, "df")).toEqual([]);
 });
 
 function refused(select: () => unknown): SelectionError {

@@ -53,7 +53,7 @@ describe.skipIf(why !== "")(`USB DFU and DfuSe${why && `: ${why}`}`, () => {
 
   function zephyr(serialNumber = "Z1", isTolerant = false): { dfu: PlainDfu; device: EmulatedDevice } {
     const names = ["image 0", "image 1"];
-    const dfu = new PlainDfu({ interfaceNumber: 0, transferSize: 512, names, isTolerant });
+    const dfu = new PlainDfu({ interfaceNumber: 0, transferSize: 1024, names, isTolerant });
     return { dfu, device: new EmulatedDevice({ ...ZEPHYR, serialNumber }, [dfu]) };
   }
 

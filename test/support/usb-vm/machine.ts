@@ -43,6 +43,9 @@ interface Waiting {
 
 type Unnumbered<T> = T extends unknown ? Omit<T, "id"> : never;
 
+/** Machine code that is made on the fly has to be translated once more by the emulator: programs start half as fast with it. */
+const INTERPRETED = ["--jitless", "--no-expose-wasm"] as const;
+
 let shared: Promise<UsbMachine> | undefined;
 
 /** A computer with USB, emulated instruction by instruction: Debian's kernel, udev, our own package and an agent. */
@@ -116,9 +119,9 @@ export class UsbMachine {
     return (await this.#order({ do: "run", words, input, env, uid, cwd }, options)) as ProgramEnd;
   }
 
-  /** Runs our own command line inside. Interpreted: machine code made on the fly is emulated twice, and starts half as fast. */
+  /** Runs our own command line inside. */
   bootproof(words: readonly string[], options: RunOptions = {}): Promise<ProgramEnd> {
-    return this.run(["node", "--jitless", "/app/dist/cli/main.js", ...words], options);
+    return this.run(["node", ...INTERPRETED, "/app/dist/cli/main.js", ...words], options);
   }
 
   async write(path: string, bytes: Uint8Array): Promise<void> {
