@@ -1,0 +1,133 @@
+import { execFile, spawnSync } from "node:child_process";
+import { createServer, type Server, type Socket } from "node:net";
+import { promisify } from "node:util";
+import { afterAll, afterEach, expect, test } from "vitest";
+import type { Board } from "../../src/board/board.js";
+import { startBoard } from "../../src/board/start.js";
+import { type CliRun, ownFolder, runCli, startCli } from "../support/groups-cli.js";
+
+const home = ownFolder();
+const env = { HOME: home.path };
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+afterAll(() => home.remove());
+
+/** A board on a serial server that can be pulled out and put back at the same address. */
+class Plugged {
+  port = 0;
+  #board: Board | undefined;
+  #server: Server | undefined;
+  readonly #sockets = new Set<Socket>();
+
+  async plugIn(): Promise<void> {
+    this.#board = await startBoard({ machine: "wasm", variant: "good" });
+    const uart = await this.#board.connect();
+    this.#server = createServer({ noDelay: true }, (socket) => {
+      this.#sockets.add(socket);
+      socket.on("error", () => socket.destroy());
+      socket.on("close", () => this.#sockets.delete(socket));
+      socket.on("data", (chunk: Uint8Array) => void uart.write(chunk));
+    });
+    void (async () => {
+      for await (const chunk of uart.chunks) for (const socket of this.#sockets) socket.write(chunk);
+    })().catch(() => {});
+    await new Promise<void>((resolve) => this.#server?.listen(this.port, "127.0.0.1", resolve));
+    this.port = (this.#server.address() as { port: number }).port;
+  }
+
+  async pull(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.#server?.close(resolve) ?? resolve(undefined));
+    await this.#board?.close();
+    this.#server = undefined;
+    this.#board = undefined;
+  }
+}
+
+interface Bridged {
+  board: Plugged;
+  run: CliRun;
+  udp: string;
+  tcp: string;
+}
+
+async function bridge(...args: string[]): Promise<Bridged> {
+  const board = new Plugged();
+  await board.plugIn();
+  closing.push(() => board.pull());
+  const run = startCli(["bridge", "-d", `tcp:127.0.0.1:${board.port}`, "--port", "0", ...args], { env });
+  closing.push(async () => {
+    run.child.kill("SIGTERM");
+    await run.done;
+  });
+  const [, port] = await run.said(/is at udp:\S+:(\d+) and tcp:/);
+  return { board, run, udp: `udp:127.0.0.1:${port}`, tcp: `tcp:127.0.0.1:${port}` };
+}
+
+const echo = async (address: string, text: string) => {
+  const { status, out, err } = await runCli(["echo", text, "-d", address, "--timeout", "600"], { env });
+  return { status, out: out.trim(), err };
+};
+
+test("several programs at once, over UDP and TCP, each with his own answers", async () => {
+  const { udp, tcp } = await bridge();
+  const texts = ["one", "two", "three", "four", "five", "six"];
+  const heard = await Promise.all(texts.map((text, index) => echo(index % 2 ? tcp : udp, text)));
+  expect(heard.map(({ out }) => out)).toEqual(texts);
+});
+
+test("a board that is pulled out is waited for, and answers again at the same addresses", async () => {
+  const { board, run, udp, tcp } = await bridge();
+  expect((await echo(udp, "before")).out).toBe("before");
+  await board.pull();
+  expect((await echo(udp, "away")).status).toBe(16);
+  await board.plugIn();
+  await run.said(/answers again/);
+  expect((await echo(udp, "by UDP")).out).toBe("by UDP");
+  expect((await echo(tcp, "by TCP")).out).toBe("by TCP");
+  expect(run.child.exitCode).toBeNull();
+});
+
+test("beyond this machine only with a token, which has to be said", async () => {
+  const refused = await runCli(["bridge", "-d", "wasm:good", "--listen", "0.0.0.0", "--port", "0"], { env });
+  expect(refused.status).toBe(2);
+  expect(refused.err).toMatch(/could change the board's firmware.*\n.*--token/);
+
+  const { run, udp, tcp } = await bridge("--listen", "0.0.0.0", "--token", "0123456789abcdef");
+  for (const address of [udp, tcp]) {
+    expect((await echo(`${address}?token=0123456789abcdef`, "in")).out).toBe("in");
+    expect((await echo(`${address}?token=0123456789abcdeX`, "out")).status).not.toBe(0);
+    expect((await echo(address, "out")).status).not.toBe(0);
+  }
+  await run.said(/said a wrong token/);
+});
+
+/** Says a text to the port given, and prints what comes back. */
+const SMPCLIENT = `
+import asyncio, sys
+from smpclient import SMPClient
+from smpclient.requests.os_management import EchoWrite
+from smpclient.transport.udp import SMPUDPTransport
+class There(SMPUDPTransport):
+    async def connect(self, address, timeout_s):
+        await super().connect(address, timeout_s, int(sys.argv[1]))
+async def main():
+    async with SMPClient(There(), "127.0.0.1") as client:
+        print((await client.request(EchoWrite(d=sys.argv[2]))).r)
+asyncio.run(main())
+`;
+const noSmpclientReason =
+  spawnSync("python3", ["-c", "import smpclient.transport.udp"]).status === 0
+    ? undefined
+    : "smpclient is not installed";
+
+test.skipIf(noSmpclientReason)("a client that nobody here wrote is served beside ours", async () => {
+  const { udp, tcp } = await bridge();
+  const port = udp.slice(udp.lastIndexOf(":") + 1);
+  const theirs = promisify(execFile)("python3", ["-c", SMPCLIENT, port, "from elsewhere"]);
+  const ours = await echo(tcp, "from here");
+  expect((await theirs).stdout.trim()).toBe("from elsewhere");
+  expect(ours.out).toBe("from here");
+});
