@@ -26,6 +26,8 @@ test.each([
   [8, "write", [0, 4]],
   [9, "write", [0]],
   [10, "read", [0, 1, 2, 3]],
+  [11, "read", [2, 6, 7, 8]],
+  [11, "write", [0, 1]],
   [63, "write", [0]],
   [200, "read", [0, 1, 2, 3]],
 ])("group %i has the %s commands %j", (group, op, ids) => {

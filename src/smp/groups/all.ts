@@ -10,6 +10,7 @@ import { osCommands } from "./os.js";
 import { settingsCommands } from "./settings.js";
 import { shellCommands } from "./shell.js";
 import { statCommands } from "./stat.js";
+import { transportCommands } from "./transport.js";
 import { trustCommands } from "./trust.js";
 import { zephyrCommands } from "./zephyr.js";
 
@@ -24,6 +25,7 @@ export const allCommands: readonly AnyCommand[] = [
   ...fsCommands,
   ...shellCommands,
   ...enumCommands,
+  ...transportCommands,
   ...zephyrCommands,
   ...trustCommands,
 ];
