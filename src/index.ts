@@ -33,15 +33,38 @@ export { findAgain, identityOf, Whereabouts } from "./devices/whereabouts.js";
 export { DfuError, type DfuErrorCode } from "./dfu/error.js";
 export { BootproofError } from "./errors.js";
 // The cargo: images and keys. Pure; works in a browser too.
-export type { HashName, KeyType } from "./image/algorithms.js";
+export { type Digest, type HashName, hashWith, type KeyType } from "./image/algorithms.js";
+export type { CompressionKind, Lzma2Compressor } from "./image/compression.js";
+export { type Difference, diffImages, type ImageDiff } from "./image/diff.js";
+export { type DumpedImage, dumpImage } from "./image/dumpinfo.js";
+export { ElfError, isElf, parseElf } from "./image/elf.js";
+export { type DecryptionKey, decryptRange, EncryptionError } from "./image/encryption.js";
+export { type DumpFindings, findImages } from "./image/find-images.js";
 export { IMAGE_F, ImageError, type ImageErrorCode, type ImageHeader, parseHeader } from "./image/header.js";
 export { type Dependency, type Image, parseImage } from "./image/image.js";
+export { formatIntelHex, HexError, joinSegments, parseIntelHex, type Segment } from "./image/intel-hex.js";
 export { KeyError } from "./image/key-error.js";
 export { generateKey, Key, parseKey, toPem } from "./image/keys.js";
 export { type BootMode, largestImage, type SlotGeometry, trailerSize } from "./image/largest-image.js";
+export { LzmaError } from "./image/lzma2.js";
+export { type CheckedSlot, type NextBoot, nextBoot } from "./image/next-boot.js";
 export { publishedKeyName } from "./image/published-keys.js";
+export { type ResignOptions, resignImage } from "./image/resign.js";
 export {
+  acceptance,
+  type KeySet,
+  type Named,
+  rotationStages,
+  type Signatories,
+  whoSigned,
+} from "./image/rotation.js";
+export { decideSetNext, type SetNextRule, type SetNextTarget } from "./image/set-next.js";
+export {
+  type EncryptOptions,
+  finishImage,
   keySigner,
+  type PreparedImage,
+  prepareImage,
   SignError,
   type SignedImage,
   type Signer,
@@ -49,11 +72,31 @@ export {
   type SignOptions,
   signImage,
 } from "./image/sign.js";
-export { parseSlot, type Slot } from "./image/slot.js";
-export { decideSwapType, type SwapMode, type SwapType } from "./image/swap-type.js";
+export type { SignatureResult, SignatureTrial } from "./image/signatures.js";
+export {
+  type OpenedRequest,
+  openSigningRequest,
+  type RequestCircumstances,
+  type SigningFacts,
+  SigningRequestError,
+  type SigningRequestFile,
+  type SigningResponseFile,
+  signatureFromResponse,
+  signingRequestFile,
+  signingResponseFile,
+} from "./image/signing-request.js";
+export { parseSlot, type Region, type Slot, type SlotOptions } from "./image/slot.js";
+export { decideSwapType, isConfirmed, type SwapMode, type SwapType } from "./image/swap-type.js";
 export { TLV, type Tlv, type TlvEntry, tlvKind, tlvName } from "./image/tlv.js";
-export { parseTrailer, type Trailer, type TrailerState } from "./image/trailer.js";
-export { type Check, type Verdict, type VerifyOptions, verifyImage } from "./image/verify.js";
+export { tlvWords } from "./image/tlv-words.js";
+export { type MaxAlign, parseTrailer, type Trailer, type TrailerState } from "./image/trailer.js";
+export {
+  type Check,
+  type CheckName,
+  type Verdict,
+  type VerifyOptions,
+  verifyImage,
+} from "./image/verify.js";
 export {
   compareVersions,
   formatVersion,
@@ -62,6 +105,7 @@ export {
   type Version,
   VersionError,
 } from "./image/version.js";
+export { parseWrappingKey, type WrappingKey } from "./image/wrapping-key.js";
 export { commandSwitch } from "./power/command.js";
 export { httpSwitch } from "./power/http.js";
 export { hubSwitch } from "./power/hub.js";
