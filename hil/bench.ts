@@ -80,7 +80,7 @@ export class BenchError extends BootproofError {
 export function readBench(file: string): BoardEntry[] {
   if (!existsSync(file)) {
     throw new BenchError("bench-missing", `There is no bench file ${file}.`, {
-      hint: "hil/README.md shows one; without a bench file name a board with -d.",
+      hint: "The README shows one; without a bench file name a board with -d.",
     });
   }
   return parseBench(file, readFileSync(file, "utf8"));

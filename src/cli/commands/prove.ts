@@ -82,7 +82,7 @@ export function define(command: Command): void {
       "-d, --device <address>",
       "one board: an address; wasm:VARIANT and qemu:VARIANT are emulated ones",
     )
-    .option("--bench <file>", "boards described in a bench file (hil/README.md)")
+    .option("--bench <file>", "boards described in a bench file; the README has one")
     .option("--board <name>", "only this board of the bench; may be given several times", several)
     .option("--image <file>", "the board's own image: bad ones are made from it, and it is put back")
     .option("--key <file>", "private key that signs for this board; without it only damage is tried")
