@@ -18,7 +18,7 @@ import { openEmulated } from "./boards/emulated.js";
 import { openPlace } from "./boards/labgrid.js";
 import { openMachine } from "./boards/machine.js";
 import { Forge } from "./forge.js";
-import type { NamedKey } from "./stand.js";
+import type { NamedKey } from "./stand/desk.js";
 
 /** A board and what its bad images are made from. */
 export interface Assembly {

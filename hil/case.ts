@@ -1,6 +1,7 @@
 import type { ClaimId } from "./claims.js";
 import type { Forge } from "./forge.js";
-import type { OfferOptions, Stand } from "./stand.js";
+import type { OfferOptions } from "./stand/desk.js";
+import type { Stand } from "./stand.js";
 
 export type Verdict =
   | "holds"

@@ -8,7 +8,9 @@ import type { ClaimId } from "./claims.js";
 import { Journal } from "./journal.js";
 import { type BoardResult, type CaseResult, type ControlResult, judgeClaims } from "./result.js";
 import { coveredBy, type WayBack, waysBack } from "./safety.js";
-import { describe, NotJudged, Stand } from "./stand.js";
+import { describe } from "./sight.js";
+import { NotJudged } from "./stand/desk.js";
+import { Stand } from "./stand.js";
 
 export interface ProveOptions extends Overrides {
   readonly signal: AbortSignal;

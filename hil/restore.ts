@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { BootproofError } from "bootproof";
 import { assemble } from "./assemble.js";
 import type { JournalRecord } from "./journal.js";
-import { describe, Stand } from "./stand.js";
+import { describe } from "./sight.js";
+import { Stand } from "./stand.js";
 
 /** Gives a board its own image back after a run that died, by the journal of that run. */
 export async function restoreBoard(

@@ -247,3 +247,14 @@ export function wordsOf({ type, image, slot, reason, value }: BootEvent): string
   const number = value === undefined ? "" : `, value ${value}`;
   return `image ${image} slot ${slot}: ${type}${why}${number}`;
 }
+
+/** What a person would say of a board that looks like this. */
+export function describe(sight: Sight): string {
+  const counter = sight.counters[0];
+  const stored = counter === undefined ? "" : `, stored security counter ${counter}`;
+  if (sight.state === "silent") return "the board is silent";
+  if (sight.state === "recovery") return `the board is in serial recovery${stored}`;
+  if (!sight.running) return `the board answers and lists no image${stored}`;
+  const { version, hash = "", confirmed } = sight.running;
+  return `version ${version} (${hash.slice(0, 12)}) runs${confirmed ? "" : " unconfirmed"}${stored}`;
+}

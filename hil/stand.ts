@@ -1,28 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
-import {
-  type BootMode,
-  BootproofError,
-  type ByteStream,
-  type Client,
-  connect,
-  DeviceError,
-  identify,
-  imageErase,
-  imageList,
-  imageMark,
-  type Key,
-  LAYOUT,
-  osReset,
-  RequestTimeout,
-  readFacts,
-  restart,
-  run,
-  Session,
-  signImage,
-  TransportError,
-  trustCounters,
-  upload,
-} from "bootproof";
+import { type BootMode, BootproofError, type Client, LAYOUT, type Session } from "bootproof";
 import type { LayoutFacts } from "./bench.js";
 import type { BenchBoard, CutPlan, Start } from "./board.js";
 import type { Need } from "./case.js";
@@ -30,79 +6,30 @@ import { type Evidence, imageHashOf, Recorder } from "./evidence.js";
 import type { Forge } from "./forge.js";
 import { NEEDS } from "./needs.js";
 import {
+  describe,
   fateOf,
   newEvents,
   pictureOf,
   type Reaction,
   type Sight,
   type SlotPicture,
-  sightOf,
-  silentSight,
   tellsOfSwap,
 } from "./sight.js";
+import { Delivery } from "./stand/delivery.js";
+import {
+  type Desk,
+  type Glance,
+  NotJudged,
+  type OfferOptions,
+  type StandOptions,
+  unlessUnable,
+} from "./stand/desk.js";
+import { Line, type Tamper } from "./stand/line.js";
+import { Power, type Restart } from "./stand/power.js";
+import { walkHome } from "./stand/way-home.js";
 import { Strategy } from "./strategy.js";
 
-/** A case cannot be judged: something it takes for granted is not so. The message says what. */
-export class NotJudged extends BootproofError {
-  declare readonly code: "not-judged";
-
-  constructor(why: string) {
-    super("not-judged", why);
-  }
-}
-
-export interface StandOptions {
-  readonly board: BenchBoard;
-  readonly forge: Forge;
-  readonly layout: LayoutFacts | undefined;
-  /** From the bench; else what the board reports. */
-  readonly mode: BootMode | undefined;
-  /** How images get into the secondary slot where there is a choice. */
-  readonly through: "smp" | "programmer";
-  readonly seed: number;
-  /** Power cuts per story and kind; random ones altogether. */
-  readonly cuts: number;
-  readonly randomCuts: number;
-  /** How long a boot takes, about: moments of power cuts are chosen within it. */
-  readonly bootMs: number;
-  readonly keys: { readonly accepted: readonly NamedKey[]; readonly refused: readonly NamedKey[] };
-  readonly onCut?: ((done: number, total: number) => void) | undefined;
-  readonly signal: AbortSignal;
-}
-
-export interface NamedKey {
-  readonly name: string;
-  readonly key: Key;
-}
-
-/** The least that tells how a board is, for when it is looked at a thousand times. */
-export interface Glance {
-  readonly start: Start;
-  readonly hash?: string | undefined;
-  /** Stored security counter. */
-  readonly counter?: number | undefined;
-}
-
-export interface OfferOptions {
-  readonly what: string;
-  /** Image number. */
-  readonly image?: number;
-  /** Ask for it for good instead of once. */
-  readonly permanent?: boolean;
-  readonly through?: "smp" | "programmer";
-  readonly upgrade?: boolean;
-  /** Leave it in the slot, not asked for. */
-  readonly noRequest?: boolean;
-}
-
-/** Emulated boards answer in a moment or never. */
-const EMULATED_SILENCE_MS = 5000;
-/** How long a machine that was just started is left alone, and how often it is started anew when it is deaf. */
-const FIRST_WORD_MS = 800;
-const MOST_STARTS = 4;
-/** An emulated machine restarts at once: when it looks as before by then, nothing has changed. */
-const MACHINE_RESTARTS_MS = 1500;
-/** Their watchdogs bite after one or two seconds. */
+/** The watchdogs of emulated boards bite after one or two seconds. */
 const EMULATED_PATIENCE_MS = 3000;
 const MODE_NAMES: Readonly<Record<string, BootMode>> = {
   "single slot": "single-slot",
@@ -117,30 +44,25 @@ const MODE_NAMES: Readonly<Record<string, BootMode>> = {
 };
 
 /** A board on its test stand: what the steps of a case call. Everything done and seen here becomes evidence. */
-export class Stand {
+export class Stand implements Desk {
   readonly board: BenchBoard;
   readonly forge: Forge;
   readonly options: StandOptions;
   readonly strategy: Strategy;
+  readonly #line = new Line(this);
+  readonly #power = new Power(this, this.#line);
+  readonly #delivery = new Delivery(this, this.#line, this.#power);
   #signal: AbortSignal;
-  #session: Session | undefined;
   #recorder = new Recorder();
   #logFrom = 0;
-  #bootFrom = 0;
   #home: Sight | undefined;
   #last: Sight | undefined;
-  /** Who has started, by the log. */
-  #told: Start = "unknown";
   /** What was seen last before the last boot. */
   #beforeBoot: Sight | undefined;
   #recoveryProblem: string | undefined = "Serial recovery was not tried.";
   #factory: Uint8Array | undefined;
   #dirty = true;
-  /** Found out by asking for an image: the board knows no such request. */
-  #picksByVersion = false;
   #logTellsSwaps = false;
-  /** Wraps the SMP line: how link trouble is made. */
-  #tamper: ((stream: ByteStream) => ByteStream) | undefined;
 
   constructor(options: StandOptions) {
     this.options = options;
@@ -148,14 +70,13 @@ export class Stand {
     this.board = options.board;
     this.forge = options.forge;
     this.strategy = new Strategy({
-      "power-on": async () => void (await this.#switchOn()),
-      "power-off": () => this.powerOff(),
-      "ask-recovery": async () => void (await this.#askRecovery()),
+      "power-on": async () => void (await this.#power.on()),
+      "power-off": () => this.#power.off(),
+      "ask-recovery": () => this.#enterRecovery(),
       "ask-restart": async () => void (await this.boot("reset")),
     });
   }
 
-  /** Aborted by Ctrl-C, until the board is put back. */
   get signal(): AbortSignal {
     return this.#signal;
   }
@@ -166,13 +87,14 @@ export class Stand {
   }
 
   get session(): Session {
-    if (!this.#session) throw new NotJudged("The board was not reached.");
-    return this.#session;
+    return this.#line.session;
   }
 
   get client(): Client {
-    return this.session.client;
+    return this.#line.client;
   }
+
+  // --- what is known of the board --------------------------------------------------------------------------------
 
   /** How the board stood at the start. */
   get home(): Sight {
@@ -189,7 +111,7 @@ export class Stand {
   }
 
   get picksByVersion(): boolean {
-    return this.#picksByVersion || this.mode === "direct-xip" || this.mode === "ram-load";
+    return this.#delivery.knowsNoRequest || this.mode === "direct-xip" || this.mode === "ram-load";
   }
 
   get canProgram(): boolean {
@@ -199,10 +121,6 @@ export class Stand {
   get layout(): LayoutFacts {
     if (!this.options.layout) throw new NotJudged("The bench file does not say how the flash is laid out.");
     return this.options.layout;
-  }
-
-  note(says: string): void {
-    this.#recorder.note(says);
   }
 
   /** Why this board does not have what a case needs; undefined when it does. */
@@ -215,26 +133,48 @@ export class Stand {
     return this.#recoveryProblem;
   }
 
-  notJudged(why: string): NotJudged {
-    return new NotJudged(why);
+  /** How long an image may misbehave before something should have been done about it. */
+  get patienceMs(): number {
+    return this.canProgram ? EMULATED_PATIENCE_MS : this.board.entry.startsWithinMs;
   }
 
-  /** Says that the board is no longer as it stood at the start. */
-  touch(): void {
-    this.#dirty = true;
-  }
+  // --- evidence --------------------------------------------------------------------------------------------------
 
   get recorder(): Recorder {
     return this.#recorder;
   }
 
-  // --- at the start and between cases ---------------------------------------------------------------------------
+  note(says: string): void {
+    this.#recorder.note(says);
+  }
+
+  notJudged(why: string): NotJudged {
+    return new NotJudged(why);
+  }
+
+  touch(): void {
+    this.#dirty = true;
+  }
+
+  /** A new case begins: its evidence is collected from here on. */
+  begin(): void {
+    this.#recorder = new Recorder();
+    this.#logFrom = this.board.log.end;
+    this.#power.forgetBoot();
+  }
+
+  /** The evidence since {@link begin}. */
+  finish(): Evidence {
+    return this.#recorder.finish(this.board.log.since(this.#logFrom));
+  }
+
+  // --- at the start and between cases ----------------------------------------------------------------------------
 
   /** Switches on, reaches the board, remembers how it stands: that is what {@link goHome} comes back to. */
   async open(): Promise<Sight> {
     await this.board.powerOff().catch(unlessUnable);
-    const start = await this.#switchOn();
-    this.#session = await this.#firstSession();
+    const start = await this.#power.on();
+    await this.#line.open();
     this.#home = await this.look("at the start");
     this.strategy.arrived(this.#home.state === "recovery" ? "recovery" : "app");
     if (start !== "unknown" && start !== this.#home.state)
@@ -265,29 +205,17 @@ export class Stand {
     if (flash) await this.writeAll(flash);
     await this.open();
     this.#factory = undefined;
-    if (!flash) await this.#walkHome();
+    if (!flash) await walkHome(this);
     const sight = await this.look("restored");
     if (sight.running?.hash !== imageHashOf(this.forge.baseFile) || !sight.running?.confirmed)
       throw new NotJudged(`The board's own image could not be put back: now ${describe(sight)}.`);
     return sight;
   }
 
-  /** A new case begins: its evidence is collected from here on. */
-  begin(): void {
-    this.#recorder = new Recorder();
-    this.#logFrom = this.board.log.end;
-    this.#bootFrom = this.#logFrom;
-  }
-
-  /** The evidence since {@link begin}. */
-  finish(): Evidence {
-    return this.#recorder.finish(this.board.log.since(this.#logFrom));
-  }
-
   /** As it stood at the start, whatever happened since. Throws when that cannot be brought about. */
   async goHome(): Promise<Sight> {
     if (!this.#dirty) return this.home;
-    this.#tamper = undefined;
+    this.#line.mend();
     if (this.#factory) {
       await this.board.powerOff();
       this.board.writeFlash(0, this.#factory);
@@ -298,7 +226,7 @@ export class Stand {
       this.strategy.mended("off");
       await this.#anew();
     } else {
-      await this.#walkHome();
+      await walkHome(this);
     }
     const sight = await this.look("put back");
     if (sight.running?.hash !== this.home.running?.hash)
@@ -313,66 +241,46 @@ export class Stand {
     return sight;
   }
 
+  /** Off and on, and reached again, for boards that forget everything meanwhile. */
+  async #anew(): Promise<void> {
+    await this.board.powerOff();
+    await this.board.powerOn();
+    await this.#line.close();
+    await this.#line.open();
+  }
+
   async close(): Promise<void> {
-    await this.#session?.close();
+    await this.#line.close();
     await this.board.close();
   }
 
   // --- power and boots -------------------------------------------------------------------------------------------
 
-  async powerOff(): Promise<void> {
-    this.#dirty = true;
-    await this.board.powerOff();
+  powerOff(): Promise<void> {
+    return this.#power.off();
   }
 
-  /**
-   * One boot and what the board is afterwards. `power`: off and on; `reset`: a reset, by the button or by asking.
-   * Default: by power where that changes nothing else.
-   */
-  async boot(how: "power" | "reset" = this.#usualBoot, label = "after the restart"): Promise<Sight> {
-    this.#dirty = true;
+  /** One boot and what the board is afterwards; by power where that changes nothing else. */
+  async boot(how: Restart = this.#power.usual, label = "after the restart"): Promise<Sight> {
     this.#beforeBoot = this.#last;
-    this.#bootFrom = this.board.log.end;
-    this.note(how === "power" ? "power off and on" : "reset");
-    if (how === "power") {
-      await this.board.powerOff();
-      await this.board.powerOn();
-      await this.#untilStarted(this.#bootFrom);
-    } else if (this.board.can.has("reset")) {
-      await this.board.reset();
-      await this.#untilStarted(this.#bootFrom);
-    } else {
-      await this.#askRestart({});
-    }
+    await this.#power.restart(how);
     return this.look(label);
   }
 
   /** Switches on with a power cut planned. `cut` when it happened, else what started. The board may be off afterwards. */
-  async bootWithCut(cut: CutPlan): Promise<Start> {
-    this.#dirty = true;
-    await this.board.powerOff();
-    const from = this.board.log.end;
-    this.#bootFrom = from;
-    await this.board.powerOn(cut);
-    return this.board.started(from, this.#silenceMs);
+  bootWithCut(cut: CutPlan): Promise<Start> {
+    return this.#power.onWithCut(cut);
   }
 
   /** Off and on, and a glance at what runs then. */
-  async bootAndGlance(): Promise<Glance> {
-    this.#dirty = true;
-    await this.board.powerOff();
-    const start = await this.#switchOn();
-    if (start !== "application") return { start };
-    if (this.client.server.mode !== "application") await this.#reidentify();
-    const how = { signal: this.signal, timeoutMs: 500, retries: 3 };
-    const { images } = await this.client.send(imageList, {}, how);
-    const hash = images.find(({ active, image = 0 }) => active && image === 0)?.hash;
-    const told = this.home.reportsTrust ? await this.client.send(trustCounters, {}, how) : undefined;
-    return {
-      start,
-      hash: hash && Buffer.from(hash).toString("hex"),
-      counter: told?.images.find(({ image }) => image === 0)?.counter,
-    };
+  bootAndGlance(): Promise<Glance> {
+    return this.#power.glance(this.home.reportsTrust);
+  }
+
+  async #enterRecovery(): Promise<void> {
+    await this.#power.askRecovery();
+    const sight = await this.look("after asking for recovery");
+    if (sight.state !== "recovery") throw new NotJudged(`Serial recovery did not come: ${describe(sight)}.`);
   }
 
   /** The whole flash. */
@@ -381,13 +289,16 @@ export class Stand {
   }
 
   /** Leaves the board off, with this flash. */
-  writeAll(flash: Uint8Array): Promise<void> {
-    return this.#program(() => this.board.writeFlash(0, flash));
+  async writeAll(flash: Uint8Array): Promise<void> {
+    await this.#power.off();
+    this.board.writeFlash(0, flash);
   }
+
+  // --- what it shows ---------------------------------------------------------------------------------------------
 
   /** What the board shows now. A board that restarts meanwhile is waited for; one that stays away is `silent`. */
   async look(label: string): Promise<Sight> {
-    const sight = await this.#read(label);
+    const sight = await this.#line.read(label);
     this.strategy.arrived(
       sight.state === "recovery" ? "recovery" : sight.state === "silent" ? "silent" : "app",
     );
@@ -400,13 +311,14 @@ export class Stand {
   /** Slots as their flash reads; nothing where flash cannot be read. */
   pictures(): SlotPicture[] {
     if (!this.canProgram) return [];
-    const { slotSize } = this.layout;
+    const { slotSize, sector, writeUnit, maxSectors } = this.layout;
+    const geometry = { primarySize: slotSize, sectorSize: sector, writeSize: writeUnit, maxSectors };
     const slots = this.home.slots.length > 2 ? 4 : 2;
     return Array.from({ length: slots }, (_, index) =>
       pictureOf(
         this.board.readFlash(index * slotSize, slotSize),
         { image: index >> 1, slot: index & 1 },
-        this.#geometry(),
+        geometry,
         this.mode ? { mode: this.mode } : {},
       ),
     );
@@ -420,7 +332,7 @@ export class Stand {
     const refusal = await this.ask(file, options);
     if (refusal !== undefined)
       return { fate: "refused-by-server", shows: refusal, sight: await this.look("after the refusal") };
-    return this.react(before, await this.boot(), file, options.image ?? 0);
+    return this.#react(before, await this.boot(), file, options.image ?? 0);
   }
 
   /** Puts an image where updates go and asks for it. Returns why the board's server refused, when it did. */
@@ -432,275 +344,45 @@ export class Stand {
   }
 
   /** What became of an image that was offered before the last boot. */
-  react(before: Sight, after: Sight, file: Uint8Array, image = 0): Reaction {
-    const lines = this.board.log.since(this.#bootFrom);
-    const events = newEvents(this.#beforeBoot ?? before, after);
-    const { picksByVersion } = this;
-    const logTellsSwaps = this.#logTellsSwaps;
-    const offer = {
+  #react(before: Sight, after: Sight, file: Uint8Array, image: number): Reaction {
+    const lines = this.board.log.since(this.#power.bootFrom);
+    const fate = fateOf({
       before,
       after,
       hash: imageHashOf(file),
       image,
-      events,
+      events: newEvents(this.#beforeBoot ?? before, after),
       lines,
-      picksByVersion,
-      logTellsSwaps,
-    };
-    const fate = fateOf(offer);
+      picksByVersion: this.picksByVersion,
+      logTellsSwaps: this.#logTellsSwaps,
+    });
     if (fate.fate === "started" && tellsOfSwap(lines)) this.#logTellsSwaps = true;
     this.note(`${fate.fate}: ${fate.shows}`);
     return { ...fate, sight: after };
   }
 
   /** Leaves the board off, with the image in the secondary slot and a request for it in the trailer. */
-  async program(file: Uint8Array, options: OfferOptions): Promise<void> {
-    const { what, image = 0, permanent = false, noRequest = false } = options;
-    const { slotSize } = this.layout;
-    this.#recorder.offered(what, file, `programmed into slot 1 of image ${image}`);
-    const slot = new Uint8Array(slotSize).fill(0xff);
-    slot.set(file.subarray(0, slotSize));
-    const tail = noRequest ? new Uint8Array(0) : await requestTail(permanent);
-    slot.set(tail, slotSize - tail.length);
-    await this.#program(() => this.board.writeFlash((image * 2 + 1) * slotSize, slot));
+  program(file: Uint8Array, options: OfferOptions): Promise<void> {
+    return this.#delivery.program(file, this.layout, options);
   }
 
   /** Uploads and marks over SMP. Returns why the board's server refused, or undefined when it took all. */
-  async send(file: Uint8Array, options: OfferOptions): Promise<string | undefined> {
-    const { what, image, permanent = false, upgrade } = options;
-    this.#dirty = true;
-    this.#recorder.offered(what, file, "uploaded over SMP");
-    try {
-      await run(
-        upload(this.session, file, { signal: this.signal, image, upgrade, reconnectWithinMs: 20_000 }),
-      );
-      await this.mark(file, permanent);
-      return undefined;
-    } catch (error) {
-      if (!(error instanceof BootproofError) || isLost(error)) throw error;
-      this.note(`the board's server refused: ${error.message}`);
-      return error.message.replace(/\.$/, "");
-    }
+  send(file: Uint8Array, options: OfferOptions): Promise<string | undefined> {
+    return this.#delivery.send(file, options, this.picksByVersion);
   }
 
   /** Asks for an image that lies in the secondary. Boards that pick by version have no such request. */
   async mark(file: Uint8Array, permanent: boolean): Promise<void> {
-    if (this.picksByVersion) return;
-    const hash = imageHashOf(file);
-    if (hash === undefined) throw new NotJudged("The image has no hash by which it could be asked for.");
-    const request = { hash: Uint8Array.from(Buffer.from(hash, "hex")), confirm: permanent };
-    try {
-      await this.client.send(imageMark, request, { signal: this.signal });
-    } catch (error) {
-      if (!(error instanceof DeviceError && error.rcName === "ENOTSUP")) throw error;
-      this.#picksByVersion = true;
-      this.note("the board has no such request: it decides by version what to start");
-      return;
-    }
-    this.note(permanent ? "asked for it for good" : "asked for one trial boot");
+    if (!this.picksByVersion) await this.#delivery.mark(file, permanent);
   }
 
   /** Confirms what runs. */
-  async confirm(): Promise<void> {
-    this.#dirty = true;
-    await this.client.send(imageMark, { confirm: true }, { signal: this.signal });
-    this.note("confirmed what runs");
+  confirm(): Promise<void> {
+    return this.#delivery.confirm();
   }
 
   /** The SMP line from now on goes through `tamper`; undefined ends that. */
-  async tamperWith(tamper: ((stream: ByteStream) => ByteStream) | undefined): Promise<void> {
-    this.#tamper = tamper;
-    await this.session.reopen(this.signal);
+  tamperWith(tamper: Tamper | undefined): Promise<void> {
+    return this.#line.tamperWith(tamper);
   }
-
-  // --- inside ----------------------------------------------------------------------------------------------------
-
-  get #usualBoot(): "power" | "reset" {
-    return this.board.can.has("power") && !this.board.can.has("forgets") ? "power" : "reset";
-  }
-
-  /** How long an image may misbehave before something should have been done about it. */
-  get patienceMs(): number {
-    return this.canProgram ? EMULATED_PATIENCE_MS : this.board.entry.startsWithinMs;
-  }
-
-  get #silenceMs(): number {
-    return this.canProgram ? EMULATED_SILENCE_MS : this.board.entry.startsWithinMs;
-  }
-
-  async #switchOn(): Promise<Start> {
-    const from = this.board.log.end;
-    this.#bootFrom = from;
-    await this.board.powerOn().catch(unlessUnable);
-    return this.#untilStarted(from);
-  }
-
-  async #program(write: () => void): Promise<void> {
-    await this.powerOff();
-    write();
-  }
-
-  async #untilStarted(from: number): Promise<Start> {
-    this.#told = await this.board.started(from, this.#silenceMs);
-    return this.#told;
-  }
-
-  /** An emulated machine that was asked too early may be deaf until its next start; it gets some. */
-  async #firstSession(): Promise<Session> {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await Session.open((signal) => this.#connect(signal), this.signal);
-      } catch (error) {
-        if (!this.board.can.has("forgets") || tries === MOST_STARTS || !(error instanceof RequestTimeout))
-          throw error;
-        await this.board.powerOff();
-        await this.board.powerOn();
-      }
-    }
-  }
-
-  /** Off and on, and reached again, for boards that forget everything meanwhile. */
-  async #anew(): Promise<void> {
-    await this.board.powerOff();
-    await this.board.powerOn();
-    await this.#session?.close();
-    this.#session = await this.#firstSession();
-  }
-
-  /** A restart that is asked for over SMP, and waited for. */
-  async #askRestart(how: { bootMode?: number }): Promise<void> {
-    try {
-      const unchangedMs = this.board.can.has("forgets") ? MACHINE_RESTARTS_MS : undefined;
-      const within = { withinMs: this.#silenceMs, unchangedMs };
-      await run(restart(this.session, { signal: this.signal, ...within, ...how }));
-    } catch (error) {
-      // A board that stays away is a finding for whoever looks next.
-      if (!(error instanceof BootproofError) || !isLost(error)) throw error;
-    }
-  }
-
-  async #askRecovery(): Promise<void> {
-    this.#dirty = true;
-    this.note("asked to restart into serial recovery");
-    const from = this.board.log.end;
-    if (!this.board.can.has("log")) await this.#askRestart({ bootMode: 1 });
-    else {
-      await this.client.send(osReset, { boot_mode: 1 }, { signal: this.signal });
-      await this.#untilStarted(from);
-    }
-    const sight = await this.look("after asking for recovery");
-    if (sight.state !== "recovery") throw new NotJudged(`Serial recovery did not come: ${describe(sight)}.`);
-  }
-
-  async #connect(signal: AbortSignal | undefined): Promise<Client> {
-    const stream = await this.board.open(signal);
-    // Bytes that reach a UART while its driver sets it up can make it deaf until the next reset (emulated nRF51).
-    if (this.board.can.has("forgets")) await delay(FIRST_WORD_MS, undefined, { signal });
-    return connect(this.#tamper?.(stream) ?? stream, {
-      signal,
-      ...(this.canProgram ? { timeoutMs: this.#tamper ? 250 : 1000, probeTimeoutMs: 300, probes: 8 } : {}),
-      trace: (record) => this.#recorder.heard(record),
-      onText: (line) => this.board.log.add("console", line),
-    });
-  }
-
-  async #read(label: string): Promise<Sight> {
-    const deadline = performance.now() + this.#silenceMs;
-    for (;;) {
-      this.signal.throwIfAborted();
-      try {
-        if (this.#told !== this.client.server.mode) await this.#reidentify();
-        return sightOf(await readFacts(this.session, { signal: this.signal }), label);
-      } catch (error) {
-        if (!(error instanceof BootproofError) || !isLost(error)) throw error;
-        if (performance.now() > deadline) return silentSight(label);
-        this.#told = "unknown";
-        if (error instanceof TransportError) await this.#reopen();
-      }
-    }
-  }
-
-  /** Unless the log has told that it is the same as before, whoever answers now may be another server than before, with other buffers. */
-  async #reidentify(): Promise<void> {
-    await identify(this.client, {
-      signal: this.signal,
-      probeTimeoutMs: this.canProgram ? 250 : 1000,
-      probes: 3,
-    });
-  }
-
-  async #reopen(): Promise<void> {
-    await this.session.reopen(this.signal).catch(async (error: unknown) => {
-      if (!(error instanceof BootproofError)) throw error;
-      await delay(100, undefined, { signal: this.signal });
-    });
-  }
-
-  /** Without a programmer: the old image is reverted to, or sent again and confirmed. */
-  async #walkHome(): Promise<void> {
-    let sight = await this.look("before putting back");
-    const own = imageHashOf(this.forge.baseFile);
-    if (sight.state === "recovery") {
-      await run(upload(this.session, this.forge.baseFile, { signal: this.signal }));
-      sight = await this.boot("reset", "own image sent through recovery");
-    }
-    if (sight.running?.hash === own && !sight.running?.confirmed) await this.confirm();
-    else if (sight.running && !sight.running.confirmed) sight = await this.boot("reset", "reverted");
-    if (sight.running?.hash !== own) {
-      const refusal = await this.send(this.forge.baseFile, { what: "the board's own image" });
-      if (refusal !== undefined)
-        throw new NotJudged(`The board's own image could not be sent back: ${refusal}`);
-      sight = await this.boot("reset", "own image on trial");
-      if (sight.running?.hash === own && !sight.running?.confirmed) await this.confirm();
-    }
-    await this.client
-      .send(imageErase, {}, { signal: this.signal, timeoutMs: 40_000 })
-      .catch((error: unknown) => {
-        // Slots that are pending, or boards without this command: harmless, the next upload erases.
-        if (!(error instanceof BootproofError)) throw error;
-      });
-  }
-
-  #geometry() {
-    const { slotSize, sector, writeUnit, maxSectors } = this.layout;
-    return { primarySize: slotSize, sectorSize: sector, writeSize: writeUnit, maxSectors };
-  }
-}
-
-/** What a person would say of a board that looks like this. */
-export function describe(sight: Sight): string {
-  const counter = sight.counters[0];
-  const stored = counter === undefined ? "" : `, stored security counter ${counter}`;
-  if (sight.state === "silent") return "the board is silent";
-  if (sight.state === "recovery") return `the board is in serial recovery${stored}`;
-  if (!sight.running) return `the board answers and lists no image${stored}`;
-  const { version, hash = "", confirmed } = sight.running;
-  return `version ${version} (${hash.slice(0, 12)}) runs${confirmed ? "" : " unconfirmed"}${stored}`;
-}
-
-function isLost(error: BootproofError): boolean {
-  return error instanceof RequestTimeout || error instanceof TransportError || error.code === "away";
-}
-
-/** A board whose power nobody can switch is on. */
-function unlessUnable(error: unknown): void {
-  if (!(error instanceof BootproofError) || error.code !== "unable") throw error;
-}
-
-/** The magic at the end of a slot; a request for good has image_ok before it (trailer fields, A = 8). */
-const TEST_TAIL = 16;
-const PERMANENT_TAIL = 24;
-
-/** The end of a slot with a request in it, as imgtool pads one. */
-async function requestTail(permanent: boolean): Promise<Uint8Array> {
-  const { bytes } = await signImage(new Uint8Array(64), {
-    version: "0.0.0",
-    headerSize: 32,
-    padHeader: true,
-    slotSize: 0x4000,
-    align: 4,
-    maxSectors: 32,
-    trailer: permanent ? "confirmed" : "test",
-  });
-  return bytes.slice(permanent ? -PERMANENT_TAIL : -TEST_TAIL);
 }

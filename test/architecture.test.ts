@@ -101,8 +101,10 @@ const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((fi
 
 const roomOf = (file: string) => file.split(sep)[0]!.replace(/\.ts$/, "");
 
-function importsOf(file: string): string[] {
-  const text = readFileSync(join(src, file), "utf8");
+const importsOf = (file: string) => importsIn(join(src, file));
+
+function importsIn(path: string): string[] {
+  const text = readFileSync(path, "utf8");
   const statements = text.matchAll(/(?:from\s+|import\s+|import\()\s*"([^"]+)"/g);
   return [...statements].map((match) => match[1]!);
 }
@@ -149,5 +151,24 @@ describe("the house", () => {
       .filter((file) => knowsLinux.some((sign) => sign.test(codeOf(file))))
       .filter((file) => !codeOf(file).includes("process.platform"));
     expect(unasked.sort()).toEqual(Object.keys(linuxUnasked).sort());
+  });
+});
+
+/** The proof suite is a user of the library as any other: what it needs is in the public index or not to be had. */
+describe("hil", () => {
+  const room = fileURLToPath(new URL("../hil", import.meta.url));
+  const inRoom = readdirSync(room, { recursive: true, encoding: "utf8" }).filter(
+    (file) => file.endsWith(".ts") && !file.endsWith(".hil.ts") && !file.includes("vitest.config"),
+  );
+
+  it("has files", () => expect(inRoom.length).toBeGreaterThan(30));
+
+  it.each(inRoom)("%s knows the library by its public index only", (file) => {
+    const outside = importsIn(join(room, file)).filter((specifier) =>
+      specifier.startsWith(".")
+        ? relative(room, resolve(room, dirname(file), specifier)).startsWith("..")
+        : !/^(bootproof|yaml|node:.+)$/.test(specifier),
+    );
+    expect(outside).toEqual([]);
   });
 });

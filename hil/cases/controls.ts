@@ -1,6 +1,8 @@
 import { type Control, fails, holds, unjudged } from "../case.js";
 import { imageHashOf } from "../evidence.js";
-import { describe, type OfferOptions, type Stand } from "../stand.js";
+import { describe } from "../sight.js";
+import type { OfferOptions } from "../stand/desk.js";
+import type { Stand } from "../stand.js";
 import { largestUpdate } from "./integrity.js";
 import { throughRecovery } from "./recovery.js";
 

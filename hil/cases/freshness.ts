@@ -1,6 +1,7 @@
 import { type Case, fails, holds, refusal, unjudged } from "../case.js";
 import { appendUnprotected, counterAt, flipBit, rehash } from "../forge.js";
-import { describe, type Stand } from "../stand.js";
+import { describe } from "../sight.js";
+import type { Stand } from "../stand.js";
 import { throughRecovery } from "./recovery.js";
 
 const claim = "anti-rollback-counter";

@@ -4,7 +4,9 @@ import type { CutPlan } from "../board.js";
 import { type Case, type Finding, fails, holds, type Need, unjudged } from "../case.js";
 import { imageHashOf } from "../evidence.js";
 import { Random } from "../random.js";
-import { describe, type Glance, type Stand } from "../stand.js";
+import { describe } from "../sight.js";
+import type { Glance } from "../stand/desk.js";
+import type { Stand } from "../stand.js";
 
 const claim = "power-loss";
 

@@ -2,8 +2,8 @@ import { DeviceError, imageUpload, osEcho, run, upload } from "bootproof";
 import { type Case, type Finding, fails, holds, unjudged } from "../case.js";
 import { imageHashOf } from "../evidence.js";
 import { flipBit } from "../forge.js";
-import type { Sight } from "../sight.js";
-import { describe, type Stand } from "../stand.js";
+import { describe, type Sight } from "../sight.js";
+import type { Stand } from "../stand.js";
 
 /** The bootloader's own SMP server: a way back in that must be no back door. */
 export const recovery: readonly Case[] = [

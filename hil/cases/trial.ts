@@ -2,8 +2,8 @@ import { shellExec } from "bootproof";
 import type { Behaviour } from "../bench.js";
 import { type Case, type Finding, fails, holds, type Need, unjudged } from "../case.js";
 import { imageHashOf } from "../evidence.js";
-import type { Sight } from "../sight.js";
-import { describe, type Stand } from "../stand.js";
+import { describe, type Sight } from "../sight.js";
+import type { Stand } from "../stand.js";
 
 const claim = "rollback";
 

@@ -1,6 +1,5 @@
 import type { Evidence, Message } from "../evidence.js";
-import { type Sight, type SlotPicture, wordsOf } from "../sight.js";
-import { describe } from "../stand.js";
+import { describe, type Sight, type SlotPicture, wordsOf } from "../sight.js";
 import { html, type Markup } from "./markup.js";
 import { drawCuts, drawSlots } from "./pictures.js";
 

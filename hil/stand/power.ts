@@ -1,0 +1,106 @@
+import { imageList, osReset, trustCounters } from "bootproof";
+import type { CutPlan, Start } from "../board.js";
+import { type Desk, type Glance, silenceMs, unlessUnable } from "./desk.js";
+import type { Line } from "./line.js";
+
+export type Restart = "power" | "reset";
+
+/** Power and restarts of a board. What it is afterwards somebody else looks at. */
+export class Power {
+  readonly #desk: Desk;
+  readonly #line: Line;
+  #bootFrom = 0;
+
+  constructor(desk: Desk, line: Line) {
+    this.#desk = desk;
+    this.#line = line;
+  }
+
+  /** Number of the first log line of the last boot. */
+  get bootFrom(): number {
+    return this.#bootFrom;
+  }
+
+  /** What the log has said until now belongs to no boot. */
+  forgetBoot(): void {
+    this.#bootFrom = this.#desk.board.log.end;
+  }
+
+  /** By power where that changes nothing else. */
+  get usual(): Restart {
+    const { can } = this.#desk.board;
+    return can.has("power") && !can.has("forgets") ? "power" : "reset";
+  }
+
+  async off(): Promise<void> {
+    this.#desk.touch();
+    await this.#desk.board.powerOff();
+  }
+
+  async on(): Promise<Start> {
+    this.forgetBoot();
+    await this.#desk.board.powerOn().catch(unlessUnable);
+    return this.#untilStarted();
+  }
+
+  /** One boot. `power`: off and on; `reset`: by the button or by asking. */
+  async restart(how: Restart): Promise<void> {
+    const { board } = this.#desk;
+    this.#desk.touch();
+    this.#desk.note(how === "power" ? "power off and on" : "reset");
+    this.forgetBoot();
+    if (how === "power") {
+      await board.powerOff();
+      await board.powerOn();
+      await this.#untilStarted();
+    } else if (board.can.has("reset")) {
+      await board.reset();
+      await this.#untilStarted();
+    } else {
+      await this.#line.askRestart({});
+    }
+  }
+
+  async askRecovery(): Promise<void> {
+    const { board, signal } = this.#desk;
+    this.#desk.touch();
+    this.#desk.note("asked to restart into serial recovery");
+    if (!board.can.has("log")) return this.#line.askRestart({ bootMode: 1 });
+    const from = board.log.end;
+    await this.#line.client.send(osReset, { boot_mode: 1 }, { signal });
+    await this.#untilStarted(from);
+  }
+
+  /** Switches on with a power cut planned. `cut` when it happened, else what started. The board may be off afterwards. */
+  async onWithCut(cut: CutPlan): Promise<Start> {
+    const { board } = this.#desk;
+    await this.off();
+    this.forgetBoot();
+    await board.powerOn(cut);
+    return board.started(this.#bootFrom, silenceMs(this.#desk));
+  }
+
+  /** Off and on, and a glance at what runs then. */
+  async glance(reportsTrust: boolean): Promise<Glance> {
+    await this.off();
+    const start = await this.on();
+    if (start !== "application") return { start };
+    await this.#line.identifyUnlessTold();
+    const { client } = this.#line;
+    const how = { signal: this.#desk.signal, timeoutMs: 500, retries: 3 };
+    const { images } = await client.send(imageList, {}, how);
+    const hash = images.find(({ active, image = 0 }) => active && image === 0)?.hash;
+    const told = reportsTrust ? await client.send(trustCounters, {}, how) : undefined;
+    return {
+      start,
+      hash: hash && Buffer.from(hash).toString("hex"),
+      counter: told?.images.find(({ image }) => image === 0)?.counter,
+    };
+  }
+
+  async #untilStarted(from = this.#bootFrom): Promise<Start> {
+    const start = await this.#desk.board.started(from, silenceMs(this.#desk));
+    this.#line.told(start);
+    return start;
+  }
+}
