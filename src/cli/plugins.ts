@@ -1,3 +1,5 @@
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { BootproofError } from "../errors.js";
@@ -45,8 +47,8 @@ const FORM_HINT =
   'its default export is { name: "lamp", does: "...", commands: [command({...})] }, or a function that returns that';
 
 /**
- * Loads a plug-in: a JavaScript module, or TypeScript where this Node.js can (22.18 and later). It is a program and runs
- * with all rights of this one.
+ * Loads a plug-in: a JavaScript module, or TypeScript where this Node.js runs it (22.18 and later) or the package
+ * `typescript` is installed where the file lies. It is a program and runs with all rights of this one.
  *
  * @throws PluginError
  */
@@ -65,20 +67,62 @@ export async function loadPlugin(file: string): Promise<Plugin> {
 
 async function exportOf(file: string): Promise<unknown> {
   try {
-    const module = (await import(pathToFileURL(resolve(file)).href)) as { default?: unknown };
-    const made = module.default;
+    const made = (await moduleOf(resolve(file))).default;
     return typeof made === "function" ? await (made as (words: PluginWords) => unknown)(pluginWords) : made;
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === "ERR_UNKNOWN_FILE_EXTENSION" && /\.[cm]?ts$/.test(file))
+    if (isUnknownKind(cause) && TYPESCRIPT.test(file))
       throw new PluginError(file, `Node.js ${process.versions.node} cannot run TypeScript by itself`, {
         cause,
-        hint: "use Node.js 22.18 or later, or compile the file to JavaScript first",
+        hint: "npm install typescript where the file lies, use Node.js 22.18 or later, or compile it to JavaScript",
       });
     if (code === "ERR_MODULE_NOT_FOUND" && message.includes(resolve(file)))
       throw new PluginError(file, "there is no such plug-in file", { cause });
     throw new PluginError(file, `cannot be loaded: ${message}`, { cause });
   }
+}
+
+const TYPESCRIPT = /\.[cm]?ts$/;
+
+const isUnknownKind = (error: unknown) =>
+  (error as NodeJS.ErrnoException).code === "ERR_UNKNOWN_FILE_EXTENSION";
+
+async function moduleOf(path: string): Promise<{ default?: unknown }> {
+  try {
+    return (await import(pathToFileURL(path).href)) as { default?: unknown };
+  } catch (error) {
+    const compile = isUnknownKind(error) && TYPESCRIPT.test(path) ? compilerAt(path) : undefined;
+    if (!compile) throw error;
+    // Beside the original, so that what it imports is found.
+    const compiled = `${path}.${process.pid}.mjs`;
+    writeFileSync(compiled, compile(readFileSync(path, "utf8")));
+    try {
+      return (await import(pathToFileURL(compiled).href)) as { default?: unknown };
+    } finally {
+      rmSync(compiled);
+    }
+  }
+}
+
+/** What is used of the package `typescript`. */
+interface Compiler {
+  transpileModule(source: string, options: object): { outputText: string };
+  ModuleKind: { ESNext: number };
+  ScriptTarget: { ES2022: number };
+}
+
+/** The user's own `typescript`; undefined when none is installed where the file lies. */
+function compilerAt(path: string): ((source: string) => string) | undefined {
+  const require = createRequire(path);
+  let ts: Compiler;
+  try {
+    ts = require("typescript") as Compiler;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND") return undefined;
+    throw error;
+  }
+  const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 };
+  return (source) => ts.transpileModule(source, { compilerOptions }).outputText;
 }
 
 function checked(file: string, entry: unknown, index: number): AnyCommand {

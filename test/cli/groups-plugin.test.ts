@@ -1,5 +1,6 @@
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { boardOnTcp, ownFolder, runCli, type TcpBoard } from "../support/groups-cli.js";
@@ -147,22 +148,35 @@ test.each([
   expect(status).toBe(2);
 });
 
-test("TypeScript where this Node.js can, else a word about it", async () => {
+describe("TypeScript", () => {
   const source = `interface Words { command(declared: object): object; text: object }
     export default ({ command, text }: Words) => ({ name: "typed", commands: [ command({
       name: "typed echo", does: "echo", group: 0, id: 0, op: "write", request: { d: text }, response: { r: text } }) ] });`;
-  const { status, out, err } = await on(
-    "--plugin",
-    plugin("typed.ts", source),
-    "typed",
-    "echo",
-    "hi",
-    "--json",
-  );
   const canRun = (process.features as { typescript?: unknown }).typescript;
-  if (canRun) expect(JSON.parse(out)).toEqual({ r: "hi" });
-  else {
+
+  test("where this Node.js can, else a word about it", async () => {
+    const file = plugin("typed.ts", source);
+    const { status, out, err } = await on("--plugin", file, "typed", "echo", "hi", "--json");
+    if (canRun) return expect(JSON.parse(out)).toEqual({ r: "hi" });
     expect(status).toBe(2);
     expect(err).toContain("cannot run TypeScript by itself");
-  }
+    expect(err).toContain("npm install typescript");
+  });
+
+  test("with the user's own compiler where there is one", async () => {
+    const project = join(folder.path, "project");
+    mkdirSync(join(project, "node_modules"), { recursive: true });
+    const compiler = dirname(createRequire(import.meta.url).resolve("typescript/package.json"));
+    symlinkSync(compiler, join(project, "node_modules", "typescript"));
+    writeFileSync(join(project, "words.mjs"), 'export const says = "a word from beside it";');
+    const file = join(project, "typed.ts");
+    writeFileSync(
+      file,
+      `import { says } from "./words.mjs";\n${source.replace('"echo", group', "says, group")}`,
+    );
+    const { out, err } = await on("--plugin", file, "typed", "echo", "hi", "--json");
+    expect(err).toBe("");
+    expect(JSON.parse(out)).toEqual({ r: "hi" });
+    expect(readdirSync(project).sort()).toEqual(["node_modules", "typed.ts", "words.mjs"]);
+  });
 });

@@ -224,7 +224,23 @@ describe("raw", () => {
     expect((await on(["raw", "70000", "0", "read"])).status).toBe(2);
   });
 
+  test("a command by its name, with a request or without", async () => {
+    expect(await json("raw", "os", "echo", '{"d": "hello"}')).toMatchObject({ payload: { r: "hello" } });
+    expect(await json("raw", "stat", "list")).toMatchObject({ group: 2, id: 1, op: "read" });
+    expect((await on(["raw", "os", "shout"])).err).toMatch(
+      /No command has the name "os shout".*\n.*raw --list/,
+    );
+    expect((await on(["raw", "os", "echo", "{}", "{}"])).status).toBe(2);
+    expect((await on(["raw"])).status).toBe(2);
+    expect((await on(["raw", "--list"])).out).toMatch(/^image erase +1 +5 +write +erase a slot$/m);
+  });
+
   test("Mynewt's groups are known and refused by name", async () => {
-    expect((await on(["raw", "4", "5", "read"])).err).toContain("does not have this command");
+    for (const words of [
+      ["4", "5", "read"],
+      ["log", "list"],
+    ])
+      expect((await on(["raw", ...words])).err).toContain("log list: The device does not have this command.");
+    expect((await on(["raw", "crash", "trigger", '{"t": "div0"}'])).err).toContain("crash trigger: ");
   });
 });

@@ -2,17 +2,26 @@ import type { Command } from "commander";
 import { toHex } from "../../bytes.js";
 import { CborError, encodeCbor } from "../../smp/cbor.js";
 import { commandByNumber } from "../../smp/command.js";
-import { commandOf } from "../../smp/groups/all.js";
+import { allCommands, commandOf } from "../../smp/groups/all.js";
 import { toJson } from "../../smp/json.js";
 import { decodePayload } from "../../smp/message.js";
 import { ShapeError } from "../../smp/schema.js";
-import { type BoardOptions, boardOptions, wholeNumber, withBoard } from "../context.js";
+import {
+  type BoardOptions,
+  boardOptions,
+  type Context,
+  inContext,
+  wholeNumber,
+  withBoard,
+} from "../context.js";
 import { drawValue } from "../draw-value.js";
 import { UsageError } from "../exit.js";
+import { table } from "../output.js";
 import { readHex, readPayload } from "../words.js";
 
 interface RawOptions extends BoardOptions {
   hex?: string;
+  list?: boolean;
 }
 
 const group = wholeNumber("group", { max: 0xffff });
@@ -20,36 +29,71 @@ const id = wholeNumber("command", { max: 0xff });
 
 export function define(command: Command): void {
   boardOptions(command)
-    .argument("<group>", "number of the management group: 0 OS, 1 image, ..., 64 and above a user's", group)
-    .argument("<id>", "number of the command in the group", id)
-    .argument("<op>", "read or write")
-    .argument("[json]", 'the request as JSON; bytes as {"hex": "cafe01"}. Default: an empty map')
+    .usage("[options] <group> <id> <op> [json]\n       bootproof raw [options] <name> [json]")
+    .argument("[what...]", "group, id and op (read or write), or the name of a command that --list shows")
+    .option("--list", "show the commands that have a name")
     .option("--hex <bytes>", "the request's payload as it is, which need not be CBOR")
     .addHelpText(
       "after",
       `
-The answer is shown as it is: a CBOR map by its keys, anything else in hex.
+The request is JSON, bytes in it as {"hex": "cafe01"}; without one it is an empty map. The answer is shown as it is: a CBOR
+map by its keys, anything else in hex. Groups 0 to 63 are SMP's own, 64 and above a user's.
   bootproof raw 0 0 write '{"d": "hello"}'
-  bootproof raw 200 0 read --json`,
+  bootproof raw log show '{"log_name": "reboot_log"}'`,
     )
-    .action((groupId: number, commandId: number, op: string, json: string | undefined, options: RawOptions) =>
-      withBoard(options, async ({ client }, { out, signal }) => {
-        const request = requestOf(json, options.hex);
-        const answer = await client.send(commandFor(groupId, commandId, op), request, { signal });
-        const fields = fieldsIn(answer);
-        const hex = toHex(answer);
-        out.result(
-          { group: groupId, id: commandId, op, hex, ...(fields ? { payload: toJson(fields) } : {}) },
-          fields ? drawValue(fields) : hex,
-        );
-      }),
+    .action((what: string[], options: RawOptions) =>
+      options.list ? inContext(options, listCommands) : ask(what, options),
     );
 }
+
+async function ask(what: readonly string[], options: RawOptions): Promise<void> {
+  const { command, json } = readWords(what);
+  const request = requestOf(json, options.hex);
+  await withBoard(options, async ({ client }, { out, signal }) => {
+    const answer = await client.send(command, request, { signal });
+    const fields = fieldsIn(answer);
+    const hex = toHex(answer);
+    const { group, id, op } = command;
+    out.result(
+      { group, id, op, hex, ...(fields ? { payload: toJson(fields) } : {}) },
+      fields ? drawValue(fields) : hex,
+    );
+  });
+}
+
+async function listCommands({ out }: Context): Promise<void> {
+  const rows = allCommands.map(({ name, group, id, op, does }) => ({ name, group, id, op, does }));
+  const drawn = rows.map(({ name, group, id, op, does }) => [name, `${group}`, `${id}`, op, does]);
+  out.result({ commands: rows }, table(["NAME", "GROUP", "ID", "OP", "DOES"], drawn));
+}
+
+/** Numbers, or as many words as the name of a command has; then perhaps the request. */
+function readWords(what: readonly string[]) {
+  const named = allCommands.find(({ name }) => what.slice(0, name.split(" ").length).join(" ") === name);
+  const length = named ? named.name.split(" ").length : NUMBERS;
+  if (!named && !/^[\d]/.test(what[0] ?? ""))
+    throw new UsageError(
+      what.length === 0 ? "Which command?" : `No command has the name "${what.join(" ")}".`,
+      "bootproof raw --list shows the names; others go by group, id and op: bootproof raw 64 0 read",
+    );
+  if (what.length < length) throw new UsageError("A command is its group, its id, and read or write.");
+  if (what.length > length + 1)
+    throw new UsageError(`"${what[length + 1]}" is too much.`, "The request is one word: quote it.");
+  const [groupId = "", commandId = "", op = ""] = what;
+  const command = named
+    ? commandFor(named.group, named.id, named.op)
+    : commandFor(group(groupId), id(commandId), op);
+  return { command, json: what[length] };
+}
+
+const NUMBERS = 3;
 
 function commandFor(groupId: number, commandId: number, op: string) {
   if (op !== "read" && op !== "write") throw new UsageError(`"${op}" is neither read nor write.`);
   const numbers = { group: groupId, id: commandId, op } as const;
-  return commandByNumber({ ...numbers, resultBeside: commandOf(numbers)?.resultBeside });
+  const declared = commandOf(numbers);
+  const command = commandByNumber({ ...numbers, resultBeside: declared?.resultBeside });
+  return declared ? { ...command, name: declared.name } : command;
 }
 
 function requestOf(json: string | undefined, hex: string | undefined): Uint8Array {

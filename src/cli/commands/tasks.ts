@@ -18,9 +18,21 @@ export function define(command: Command): void {
       const tasks = Object.entries(answer.tasks).map(([name, task]) => readTask(name, task));
       out.result(
         { tasks },
-        table(["TASK", "PRIORITY", "STATE", "STACK USED", "OF", "SWITCHES", "RUNTIME"], tasks.map(drawTask)),
+        reportedColumns(
+          ["TASK", "PRIORITY", "STATE", "STACK USED", "OF", "SWITCHES", "RUNTIME"],
+          tasks.map(drawTask),
+        ),
       );
     }),
+  );
+}
+
+/** Without the columns that no task has a figure for. */
+function reportedColumns(head: readonly string[], rows: readonly string[][]): string {
+  const isReported = (_: string, column: number) => rows.some((row) => row[column] !== "");
+  return table(
+    head.filter(isReported),
+    rows.map((row) => row.filter(isReported)),
   );
 }
 
