@@ -1,7 +1,7 @@
-import { BootproofError, DeviceError, imageMark, run, signImage, upload } from "bootproof";
+import { BootproofError, DeviceError, imageList, imageMark, run, signImage, upload } from "bootproof";
 import type { LayoutFacts } from "../bench.js";
 import { imageHashOf } from "../evidence.js";
-import { type Desk, isLost, NotJudged, type OfferOptions } from "./desk.js";
+import { type Desk, isLost, type OfferOptions } from "./desk.js";
 import type { Line } from "./line.js";
 import type { Power } from "./power.js";
 
@@ -44,8 +44,7 @@ export class Delivery {
     recorder.offered(what, file, "uploaded over SMP");
     try {
       await run(upload(this.#line.session, file, { signal, image, upgrade, reconnectWithinMs: 20_000 }));
-      if (!picksByVersion) await this.mark(file, permanent);
-      return undefined;
+      return picksByVersion ? undefined : await this.mark(file, permanent, image);
     } catch (error) {
       if (!(error instanceof BootproofError) || isLost(error)) throw error;
       this.#desk.note(`the board's server refused: ${error.message}`);
@@ -53,20 +52,30 @@ export class Delivery {
     }
   }
 
-  /** Asks for an image that lies in the secondary. */
-  async mark(file: Uint8Array, permanent: boolean): Promise<void> {
-    const hash = imageHashOf(file);
-    if (hash === undefined) throw new NotJudged("The image has no hash by which it could be asked for.");
+  /** Asks for an image that lies in the secondary. Returns why that cannot be done, when it cannot. */
+  async mark(file: Uint8Array, permanent: boolean, image = 0): Promise<string | undefined> {
+    const { client } = this.#line;
+    const { signal } = this.#desk;
+    const hash = imageHashOf(file) ?? (await this.#listedHash(image));
+    if (hash === undefined) return "it lists no image with a hash in that slot, so none can be asked for";
     const request = { hash: Uint8Array.from(Buffer.from(hash, "hex")), confirm: permanent };
     try {
-      await this.#line.client.send(imageMark, request, { signal: this.#desk.signal });
+      await client.send(imageMark, request, { signal });
     } catch (error) {
       if (!(error instanceof DeviceError && error.rcName === "ENOTSUP")) throw error;
       this.#knowsNoRequest = true;
       this.#desk.note("the board has no such request: it decides by version what to start");
-      return;
+      return undefined;
     }
     this.#desk.note(permanent ? "asked for it for good" : "asked for one trial boot");
+    return undefined;
+  }
+
+  /** What the board takes for the hash of a file in which we find none. */
+  async #listedHash(image: number): Promise<string | undefined> {
+    const { images } = await this.#line.client.send(imageList, {}, { signal: this.#desk.signal });
+    const held = images.find((entry) => entry.slot === 1 && (entry.image ?? 0) === image);
+    return held?.hash && Buffer.from(held.hash).toString("hex");
   }
 
   /** Confirms what runs. */

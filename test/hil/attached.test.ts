@@ -85,6 +85,14 @@ describe("a board that can only be spoken to", () => {
     expect(board.readFlash(0, image.length)).toEqual(home);
   });
 
+  it("is not asked for what it does not list: that refusal is its own", async () => {
+    const result = await prove(["integrity/truncated-tlv", "integrity/flip-hash"]);
+    expect(result.cases.map(({ verdict, seen }) => [verdict, seen])).toEqual([
+      ["holds", expect.stringMatching(/reports "image 0 slot 1: verify-failed, reason hash"/)],
+      ["holds", expect.stringMatching(/SMP server, before .* lists no image with a hash in that slot/)],
+    ]);
+  });
+
   it("of a weak kind is found out the same way", async () => {
     await desk.stop();
     await start("no-signature");
