@@ -333,8 +333,8 @@ function wayBack({ facts, throughRecovery }: GateInput): Judgement {
   };
 }
 
-/** How boards are cut into sectors is nothing they report: this is what most are. */
-const USUAL_SECTOR = 4096;
+/** How its flash is cut into sectors no board reports: these are the usual ones, the commonest first. */
+const USUAL_SECTORS = [4096, 2048, 1024] as const;
 
 const WEAK_SPOTS: Readonly<Record<WeakSpot, string>> = {
   "no-way-back": "a power cut in the middle can leave the new one unconfirmed and no way back to the old one",
@@ -357,14 +357,17 @@ function powerCut({ image, facts, imageNumber }: GateInput): Judgement {
     if (mode !== "swap-offset") return { result: "pass", says };
     return { result: "unknown", says: `${says} Some pairs of sizes do not outlive every power cut.` };
   }
-  const pair = { oldSize, newSize: image.size, sectorSize: USUAL_SECTOR, primarySize: running?.size };
-  const spot = weakSpotOf(mode, pair);
+  const pair = { oldSize, newSize: image.size, primarySize: running?.size };
+  const met = USUAL_SECTORS.flatMap((sectorSize) => {
+    const spot = weakSpotOf(mode, { ...pair, sectorSize });
+    return spot === undefined ? [] : [{ spot, sectorSize }];
+  });
   const sizes = `from ${oldSize} to ${image.size} bytes`;
-  if (spot === undefined)
+  if (!met[0])
     return { result: "pass", says: `Mode ${modeName}: no weak spot is known for a swap ${sizes}.` };
   return {
     result: "warn",
-    says: `Mode ${modeName}, ${sizes} in sectors of ${USUAL_SECTOR}: ${WEAK_SPOTS[spot]} (MCUboot 2.4).`,
+    says: `Mode ${modeName}, ${sizes} in sectors of ${met[0].sectorSize}: ${WEAK_SPOTS[met[0].spot]} (MCUboot 2.4).`,
   };
 }
 

@@ -309,6 +309,7 @@ describe("what a board does not report", () => {
     const offset = { bootloader: { mode: 9, modeName: "swap using offset" } };
     const move = { bootloader: { mode: 3, modeName: "swap using move" } };
     expect(await judge({ ...running(size + 2 * 4096), ...offset })).toMatchObject({ "power-cut": "warn" });
+    expect(await judge({ ...running(size + 2 * 1024), ...offset })).toMatchObject({ "power-cut": "warn" });
     expect(await judge({ ...running(size), ...offset })).toMatchObject({ "power-cut": "pass" });
     expect(await judge({ ...running(size + 2 * 4096), ...move })).toMatchObject({ "power-cut": "pass" });
     expect(await judge({ ...running(0x1ffff), ...move })).toMatchObject({ "power-cut": "warn" });
