@@ -1,6 +1,8 @@
 import type { Command } from "commander";
+import { toHex } from "../../bytes.js";
 import { identify } from "../../client/connect.js";
 import { BootproofError } from "../../errors.js";
+import type { ResponseOf } from "../../smp/command.js";
 import { imageList } from "../../smp/groups/image.js";
 import { osEcho, osReset } from "../../smp/groups/os.js";
 import { isPipe, openStream } from "../../transport/address.js";
@@ -12,7 +14,6 @@ import {
   inContext,
   startEmulated,
 } from "../context.js";
-import { drawValue } from "../draw-value.js";
 import { UsageError } from "../exit.js";
 import { LineStamper, logTo, type StampedLine } from "../log-file.js";
 import { NotDoneError } from "../not-done.js";
@@ -128,7 +129,8 @@ class Screen {
     this.#context.out.note(
       `--- ${text.replaceAll("\n", "\n--- ")}`.replaceAll("\n", process.stdin.isTTY ? "\r\n" : "\n"),
     );
-    this.#log?.({ at: new Date(), text: `--- ${printable(text)}` });
+    const at = new Date();
+    for (const line of text.split("\n")) this.#log?.({ at, text: `--- ${printable(line)}` });
   }
 
   flush(): void {
@@ -203,6 +205,18 @@ async function question(key: string, terminal: Terminal, screen: Screen): Promis
 
 type Question = (client: NonNullable<Terminal["client"]>) => Promise<string>;
 
+const FLAGS = ["active", "confirmed", "pending", "permanent", "bootable"] as const;
+/** Bytes of a hash by which a person tells images apart. */
+const SHORT_HASH = 6;
+
+/** One slot in a line that fits beside a log. */
+function drawImage(entry: ResponseOf<typeof imageList>["images"][number]): string {
+  const { image, slot, version, hash } = entry;
+  const place = image === undefined ? `slot ${slot}` : `image ${image} slot ${slot}`;
+  const short = hash === undefined ? [] : [toHex(hash.subarray(0, SHORT_HASH))];
+  return [place, printable(version), ...short, FLAGS.filter((flag) => entry[flag]).join(" ")].join("  ");
+}
+
 const QUESTIONS: Readonly<Record<string, Question>> = {
   e: async (client) => {
     await client.send(osEcho, { d: "" });
@@ -211,7 +225,7 @@ const QUESTIONS: Readonly<Record<string, Question>> = {
   i: async (client) => {
     await identify(client);
     const { images } = await client.send(imageList, {});
-    return drawValue(images);
+    return images.length === 0 ? "no image in any slot" : images.map(drawImage).join("\n");
   },
   r: async (client) => {
     await client.send(osReset, {});

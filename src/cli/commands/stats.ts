@@ -51,13 +51,17 @@ async function list(client: Client, { out, signal }: Context): Promise<void> {
   out.result({ groups: stat_list }, stat_list.map(printable).join("\n"));
 }
 
+/** Groups whose refusal was told: once is enough. */
+const leftOut = new Set<string>();
+
 /** One group that the board refuses is an error; of several, the others are still worth showing. */
 async function read(client: Client, names: readonly string[], { out, signal }: Context): Promise<Counter[]> {
   const counters: Counter[] = [];
   for (const name of names) {
     const answer = await client.send(statRead, { name }, { signal }).catch((error: unknown) => {
       if (!(error instanceof DeviceError) || names.length === 1) throw error;
-      out.note(`${printable(name)} is left out: ${printable(error.message)}`);
+      if (!leftOut.has(name)) out.note(`${printable(name)} is left out: ${printable(error.message)}`);
+      leftOut.add(name);
     });
     const fields = answer?.fields ?? {};
     counters.push(...Object.entries(fields).map(([field, value]) => ({ group: name, field, value })));
