@@ -9,52 +9,53 @@ import {
   usageLine,
   usageOf,
 } from "./arguments.js";
-import { DUMPINFO, dumpinfo } from "./dumpinfo.js";
 import { type ImgtoolStatus, imgtoolStatus } from "./failure.js";
 import type { ImgtoolIo } from "./io.js";
-import {
-  GETPRIV,
-  GETPUB,
-  GETPUBHASH,
-  getpriv,
-  getpub,
-  getpubhash,
-  KEYGEN,
-  KEYINFO,
-  keygen,
-  keyinfo,
-} from "./keys.js";
-import { sign } from "./sign.js";
-import { SIGN } from "./sign-spec.js";
-import { VERIFY, verify } from "./verify.js";
 
 /** The imgtool whose command line this is; facts from its source and its runs. */
 export const IMGTOOL_VERSION = "2.4.0";
 
 type Work = (given: Arguments, io: ImgtoolIo) => Promise<ImgtoolStatus | undefined> | Promise<void> | void;
 
-const COMMANDS: readonly { readonly spec: CommandSpec; readonly work: Work }[] = [
-  { spec: SIGN, work: sign },
-  { spec: { ...SIGN, name: "create" }, work: sign },
-  { spec: VERIFY, work: verify },
-  { spec: DUMPINFO, work: dumpinfo },
-  { spec: KEYGEN, work: keygen },
-  { spec: GETPUB, work: getpub },
-  { spec: GETPUBHASH, work: getpubhash },
-  { spec: GETPRIV, work: getpriv },
-  { spec: KEYINFO, work: keyinfo },
-  {
-    spec: {
-      name: "version",
-      says: "Print the version of imgtool that this follows.",
-      operands: [],
-      options: [],
-    },
+interface ImgtoolCommand {
+  readonly spec: CommandSpec;
+  readonly work: Work;
+}
+
+const VERSION: CommandSpec = {
+  name: "version",
+  says: "Print the version of imgtool that this follows.",
+  operands: [],
+  options: [],
+};
+
+const keyCommand = (pick: (keys: typeof import("./keys.js")) => ImgtoolCommand) => async () =>
+  pick(await import("./keys.js"));
+
+const signCommand = (name: string) => async (): Promise<ImgtoolCommand> => {
+  const [{ SIGN }, { sign }] = await Promise.all([import("./sign-spec.js"), import("./sign.js")]);
+  return { spec: { ...SIGN, name }, work: sign };
+};
+
+/** In the order of the overview. Only the one that was asked for is loaded: scripts call this often. */
+const COMMANDS: Readonly<Record<string, () => Promise<ImgtoolCommand>>> = {
+  sign: signCommand("sign"),
+  create: signCommand("create"),
+  verify: () => import("./verify.js").then(({ VERIFY, verify }) => ({ spec: VERIFY, work: verify })),
+  dumpinfo: () =>
+    import("./dumpinfo.js").then(({ DUMPINFO, dumpinfo }) => ({ spec: DUMPINFO, work: dumpinfo })),
+  keygen: keyCommand(({ KEYGEN, keygen }) => ({ spec: KEYGEN, work: keygen })),
+  getpub: keyCommand(({ GETPUB, getpub }) => ({ spec: GETPUB, work: getpub })),
+  getpubhash: keyCommand(({ GETPUBHASH, getpubhash }) => ({ spec: GETPUBHASH, work: getpubhash })),
+  getpriv: keyCommand(({ GETPRIV, getpriv }) => ({ spec: GETPRIV, work: getpriv })),
+  keyinfo: keyCommand(({ KEYINFO, keyinfo }) => ({ spec: KEYINFO, work: keyinfo })),
+  version: async () => ({
+    spec: VERSION,
     work: (_given, io) => {
       io.out(`${IMGTOOL_VERSION}\n`);
     },
-  },
-];
+  }),
+};
 
 /**
  * imgtool's command line: `argv` without the program's name. Answers on stdout are imgtool's, sentences on stderr our
@@ -64,15 +65,17 @@ export async function runImgtool(argv: readonly string[], io: ImgtoolIo): Promis
   hashNatively();
   const [name, ...rest] = argv;
   if (name === "-h" || name === "--help") {
-    io.out(`${overview()}\n`);
+    io.out(`${await overview()}\n`);
     return 0;
   }
-  const command = COMMANDS.find(({ spec }) => spec.name === name);
-  if (!command) {
-    io.err(name === undefined ? overview() : `Error: No such command '${printable(name)}'.\n\n${overview()}`);
+  const load = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!load) {
+    const reason = name === undefined ? "" : `Error: No such command '${printable(name)}'.\n\n`;
+    io.err(`${reason}${await overview()}`);
     return 2;
   }
-  return runCommand(command.spec, command.work, rest, io);
+  const { spec, work } = await load();
+  return runCommand(spec, work, rest, io);
 }
 
 async function runCommand(
@@ -96,12 +99,13 @@ async function runCommand(
   }
 }
 
-function overview(): string {
+async function overview(): Promise<string> {
+  const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()));
   return [
     "Usage: bootproof imgtool COMMAND [ARGS]...",
     "",
     "  The commands of MCUboot's imgtool, with the same options, outputs and exit statuses.",
     "",
-    ...COMMANDS.map(({ spec }) => `  ${spec.name.padEnd(12)} ${spec.says}`),
+    ...commands.map(({ spec }) => `  ${spec.name.padEnd(12)} ${spec.says}`),
   ].join("\n");
 }
