@@ -174,7 +174,9 @@ function listed(devices: readonly Device[]): string {
   return devices
     .map((device) => {
       const place = device.usbPort ?? device.path ?? "";
-      return `\n  ${place.padEnd(10)} ${clean(nameOf(device))} ${device.ports.map(({ path }) => path).join(" ")}`;
+      const words = [clean(nameOf(device)), ...device.ports.map(({ path }) => path)];
+      // A port that nothing is known of is all that there is to say of its device.
+      return `\n  ${[place.padEnd(10), ...words.filter((word) => word !== place)].join(" ").trimEnd()}`;
     })
     .join("");
 }

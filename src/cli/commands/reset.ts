@@ -25,7 +25,7 @@ export function define(command: Command): void {
             "Its application must be built with CONFIG_MCUMGR_GRP_OS_RESET_BOOT_MODE and its bootloader with CONFIG_BOOT_SERIAL_BOOT_MODE; else use its button.",
           );
         }
-        const state = mode === "recovery" ? "serial recovery" : mode;
+        const state = STATES[mode];
         const says = restarted
           ? `The board has restarted; ${state} answers.`
           : `The board was told to restart, and ${state} answers. Nothing it reports would show whether it did.`;
@@ -33,3 +33,9 @@ export function define(command: Command): void {
       }),
     );
 }
+
+const STATES = {
+  application: "the application",
+  recovery: "serial recovery",
+  unknown: "a server of an unknown kind",
+} as const;
