@@ -9,6 +9,7 @@ const QUOTE_LENGTH = 300;
 /** A switch by two command lines, run by the system's shell. */
 export function commandSwitch(lines: { on: string; off: string }): PowerSwitch {
   return {
+    kind: "command",
     name: "a command",
     describe: (action) => `Run: ${lines[action]}`,
     on: (signal) => runLine(lines.on, signal),

@@ -7,6 +7,7 @@ const QUOTE_LENGTH = 200;
 export function httpSwitch(calls: { on: HttpCall; off: HttpCall }): PowerSwitch {
   const words = ({ url, method = "GET" }: HttpCall) => `${method} ${url}`;
   return {
+    kind: "http",
     name: "a relay",
     describe: (action) => `Ask the relay: ${words(calls[action])}`,
     on: (signal) => call(calls.on, signal),

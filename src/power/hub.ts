@@ -33,6 +33,7 @@ export function hubSwitch(usbPort: string, options: HubOptions = {}): PowerSwitc
   const act = (on: boolean) => (signal?: AbortSignal) =>
     switchPort(found, usbPort, on, { ...options, signal });
   return {
+    kind: "hub",
     name,
     describe: (action) => `Switch ${name} ${action}.${action === "off" ? also : ""}`,
     on: act(true),

@@ -2,6 +2,8 @@ import { BootproofError } from "../errors.js";
 
 /** Something that can take a board's power away and give it back. */
 export interface PowerSwitch {
+  /** How it switches; left out by one that a caller made. */
+  readonly kind?: PowerConfig["kind"];
   /** In words, for the story: `port 4 of hub 1-1`. */
   readonly name: string;
   /** What it does, before it does it. */
