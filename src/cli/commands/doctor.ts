@@ -136,12 +136,10 @@ async function reachPipe(address: WireAddress, examination: Examination): Promis
   } catch (error) {
     if (!(error instanceof BootproofError)) throw error;
     const hint = error.hint === undefined ? {} : { hint: error.hint };
-    add({
-      about: error.code === "timeout" ? "answer" : "open",
-      verdict: "bad",
-      says: error.message,
-      ...hint,
-    });
+    const about = error.code === "timeout" ? "answer" : "open";
+    // What is wrong with the port may have been said already.
+    if (error.message !== port?.problem?.message)
+      add({ about, verdict: "bad", says: error.message, ...hint });
     if (error instanceof RequestTimeout && !READABLE.includes(error.heard))
       await tryBaudRates(address, examination);
     return { ...closed, error };
