@@ -1,7 +1,9 @@
 /** Slack above the usual time of an answer before its request counts as lost. */
-export const SLACK = { leastMs: 4, share: 0.1 } as const;
+const SLACK = { leastMs: 200, share: 1 } as const;
+/** The same on a line that loses messages: nearly all of what is late there got lost. */
+export const SLACK_ON_NOISE = { leastMs: 4, share: 0.1 } as const;
 /** With others under way their answers tell of a loss sooner than any clock. */
-const SLACK_IN_WINDOW = { leastMs: 40, share: 1.5 } as const;
+const SLACK_IN_WINDOW = { leastMs: 100, share: 1.5 } as const;
 /** Waited for the first answers, of which nothing is known. */
 const FIRST_WAIT_MS = 1000;
 const MOST_CAUTION = 16;
@@ -106,17 +108,22 @@ export class AnswerTime {
     this.#silences++;
   }
 
-  get #backedOff(): number {
-    return 2 ** Math.max(0, this.#silences - SILENCES_OF_NOISE);
-  }
-
-  /** From when the wire is free for it, at most `most`. `window`: how many are under way with it. */
-  waitMs(length: number, most: number, window: number): number {
+  /**
+   * From when the wire is free for it, at most `most`. `window`: how many are under way with it. On a noisy line it is short,
+   * unless something was taken for lost there that was not.
+   */
+  waitMs(
+    length: number,
+    most: number,
+    { window, isNoisy = false }: { window: number; isNoisy?: boolean },
+  ): number {
     const usual = this.#usual.get(length) ?? this.#guess(length);
-    if (!usual) return Math.min(most, FIRST_WAIT_MS * this.#backedOff);
-    const { leastMs, share } = window > 1 ? SLACK_IN_WINDOW : SLACK;
+    if (!usual) return Math.min(most, FIRST_WAIT_MS * 2 ** this.#silences);
+    const isHasty = isNoisy && this.#caution === 1;
+    const { leastMs, share } = window > 1 ? SLACK_IN_WINDOW : isHasty ? SLACK_ON_NOISE : SLACK;
     const slack = Math.max(leastMs, usual.mean * share, 4 * usual.deviation);
-    return Math.min(most, (usual.mean + slack * this.#caution) * this.#backedOff);
+    const backedOff = 2 ** Math.max(0, this.#silences - (isHasty ? SILENCES_OF_NOISE : 0));
+    return Math.min(most, (usual.mean + slack * this.#caution) * backedOff);
   }
 
   /** For a length that was not tried: by one that was, as if its time grew with its length. */

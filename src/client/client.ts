@@ -132,7 +132,7 @@ export class Client {
   readonly #repeated = new Map<number, () => void>();
   #ended: { error: unknown } | undefined;
   #rescues = 0;
-  #pace: { server: ServerFacts; framing: Framing; pace: Pace } | undefined;
+  #paces: { server: ServerFacts; framing: Framing; writing: Pace; reading: Pace } | undefined;
 
   constructor(stream: ByteStream, options: ClientOptions = {}) {
     this.#options = options;
@@ -186,12 +186,22 @@ export class Client {
 
   /** How transfers speak to the server that is there now. */
   get pace(): Pace {
+    return this.#pacesNow.writing;
+  }
+
+  /** The same for those that bring data from it. */
+  get readingPace(): Pace {
+    return this.#pacesNow.reading;
+  }
+
+  get #pacesNow() {
     const { server, framing } = this;
-    if (this.#pace?.server !== server || this.#pace.framing !== framing) {
-      const pace = new Pace(windowSizes(server, framing.name), this.#answerTime, this.#options.memory);
-      this.#pace = { server, framing, pace };
+    if (this.#paces?.server !== server || this.#paces.framing !== framing) {
+      const sizes = windowSizes(server, framing.name);
+      const writing = new Pace(sizes, this.#answerTime, this.#options.memory);
+      this.#paces = { server, framing, writing, reading: new Pace(sizes, new AnswerTime(), {}, true) };
     }
-    return this.#pace.pace;
+    return this.#paces;
   }
 
   /** What this link taught, for the next time: give it to `connect`. */

@@ -1,4 +1,4 @@
-import { SLACK } from "./answer-time.js";
+import { SLACK_ON_NOISE } from "./answer-time.js";
 
 /** Message lengths to choose from when the whole buffer gets lost too often: from two console lines on. */
 const LENGTHS = [160, 220, 284, 348, 380, 444, 508, 636, 764, 1020, 1532, 2044, 3068, 4092] as const;
@@ -113,7 +113,7 @@ export class Length {
     const round = roundMs(length);
     const each = Math.max(length * byteMs, round / window);
     // A loss is known when the answer to it, or to the next one behind it, should have come.
-    const known = round + (window > 1 ? length * byteMs : SLACK.leastMs);
+    const known = round + (window > 1 ? length * byteMs : SLACK_ON_NOISE.leastMs);
     return (length - SPENT) / (each + (loss / (1 - loss)) * known);
   }
 

@@ -25,10 +25,13 @@ export class Pace {
   readonly length: Length;
   readonly answerTime: AnswerTime;
   readonly promptness = new Promptness();
+  readonly #isReading: boolean;
   readonly #sizes: WindowSizes;
   readonly #linePauseMs: number;
 
-  constructor(sizes: WindowSizes, answerTime: AnswerTime, memory: LinkMemory = {}) {
+  /** `isReading`: what is sent is short in any case, so there is no length to choose. */
+  constructor(sizes: WindowSizes, answerTime: AnswerTime, memory: LinkMemory = {}, isReading = false) {
+    this.#isReading = isReading;
     this.answerTime = answerTime;
     this.#sizes = sizes;
     this.window = new Window(sizes, memory.window);
@@ -39,6 +42,7 @@ export class Pace {
   /** How long the next message may be where the server takes `largest`; on a noisy line the window is chosen with it. */
   nextLength(largest: number): number {
     const { window, length, answerTime } = this;
+    if (this.#isReading) return largest;
     if (!window.isNoisy) return length.best(largest, [window.size], answerTime).length;
     const best = length.best(
       largest,
@@ -47,6 +51,12 @@ export class Pace {
     );
     window.adopt(best.window);
     return best.length;
+  }
+
+  /** How long the answer to a message of this length is waited for, from when the wire is free for it. */
+  waitMs(length: number, most: number): number {
+    const { size: window, isNoisy } = this.window;
+    return this.answerTime.waitMs(length, most, { window, isNoisy });
   }
 
   /** A message was lost that nothing behind it has made good. */

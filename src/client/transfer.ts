@@ -5,6 +5,7 @@ import { osParams } from "../smp/groups/os.js";
 import { DeviceError } from "../smp/message.js";
 import { ShapeError } from "../smp/schema.js";
 import { type Client, type Posted, RequestTimeout } from "./client.js";
+import type { Pace } from "./pace.js";
 import { untilAborted } from "./until-aborted.js";
 
 /** One request of a transfer: what it asks, and where the next one begins if it is granted. */
@@ -26,6 +27,10 @@ export interface TransferPlan<Req, Res> {
   ask(offset: number, maxMessage: number): Omit<Asked<Req>, "offset"> | undefined;
   /** The offset that the device wants next. */
   wanted(answer: Res, asked: Asked<Req>): number;
+  /** What a failure says in place of an answer; undefined when the transfer cannot go on. */
+  answerIn?(error: unknown): Res | undefined;
+  /** Data comes from the device: the requests are short, and the answers as long as it makes them. */
+  readonly isReading?: boolean;
 }
 
 /** An answer, in the order of the offsets. When `wanted` is not `asked.next`, the transfer goes on from there. */
@@ -95,6 +100,7 @@ class Transfer<Req, Res> {
   readonly #client: Client;
   readonly #plan: TransferPlan<Req, Res>;
   readonly #signal: AbortSignal;
+  readonly #pace: Pace;
   /** In the order they were sent. */
   #flights: Flight<Req, Res>[] = [];
   /** Where the next request begins. */
@@ -102,6 +108,8 @@ class Transfer<Req, Res> {
   /** What the device wanted last. */
   #wanted: number;
   #isAtEnd = false;
+  /** Something was not answered in time, and nothing has been since. */
+  #isUnheard = false;
   /** Waited for in vain since the last answer. */
   #silentMs = 0;
   /** When the wire has carried all that was sent. */
@@ -119,17 +127,23 @@ class Transfer<Req, Res> {
     this.#signal = signal;
     this.#next = offset;
     this.#wanted = offset;
-    client.pace.window.begin();
+    this.#pace = plan.isReading ? client.readingPace : client.pace;
+    this.#pace.window.begin();
   }
 
   get isDone(): boolean {
     return this.#isAtEnd && this.#flights.length === 0;
   }
 
+  /** A server that only seems to have lost something holds it still: until it is heard again it gets one more at a time. */
+  get #most(): number {
+    return this.#isUnheard ? 1 : this.#pace.window.size;
+  }
+
   /** Sends as much as may be under way. */
   async fill(): Promise<void> {
-    const { pace } = this.#client;
-    while (this.#flights.length < pace.window.size) {
+    const pace = this.#pace;
+    while (this.#flights.length < this.#most) {
       const length = pace.nextLength(this.#client.largestMessage);
       const planned = this.#plan.ask(this.#next, length);
       this.#isAtEnd = planned === undefined;
@@ -146,7 +160,16 @@ class Transfer<Req, Res> {
     return Promise.race(this.#flights.map((flight) => flight.outcome));
   }
 
-  *take({ flight, result }: Outcome<Req, Res>): Generator<Transferred<Req, Res>, void, void> {
+  /** What a failure says in place of an answer. */
+  #read({ result }: Outcome<Req, Res>): { answer: Res } | { error: unknown } {
+    if (!("error" in result)) return result;
+    const answer = this.#plan.answerIn?.(result.error);
+    return answer === undefined ? result : { answer };
+  }
+
+  *take(outcome: Outcome<Req, Res>): Generator<Transferred<Req, Res>, void, void> {
+    const { flight } = outcome;
+    const result = this.#read(outcome);
     const at = this.#flights.indexOf(flight);
     if ("error" in result) {
       this.#flights.splice(at, 1);
@@ -156,7 +179,7 @@ class Transfer<Req, Res> {
     // A server answers in order: what was sent before this and is still open got lost, or its answer did.
     const passedOver = this.#flights.splice(0, at + 1).slice(0, -1);
     const wanted = this.#plan.wanted(result.answer, flight.asked);
-    for (const lost of passedOver) if (lost.asked.next > wanted) this.#client.pace.length.lost(lost.length);
+    for (const lost of passedOver) if (lost.asked.next > wanted) this.#pace.length.lost(lost.length);
     this.#learn(flight, wanted);
     if (flight.isStale && wanted <= this.#wanted) return;
     this.#goOn(wanted, flight);
@@ -167,7 +190,7 @@ class Transfer<Req, Res> {
   #goOn(wanted: number, { asked, isStale }: Flight<Req, Res>): void {
     this.#wanted = wanted;
     if (isStale ? wanted <= this.#next : wanted === asked.next) return;
-    if (wanted < asked.next) this.#client.pace.lost();
+    if (wanted < asked.next) this.#pace.lost();
     this.#restart(wanted);
   }
 
@@ -179,9 +202,10 @@ class Transfer<Req, Res> {
 
   #learn(flight: Flight<Req, Res>, wanted: number): void {
     const now = performance.now();
-    const { pace } = this.#client;
+    const pace = this.#pace;
     const isOrdinary = flight.asked.patienceMs === undefined;
     this.#silentMs = 0;
+    this.#isUnheard = false;
     const tookMs = now - flight.sentAt;
     if (isOrdinary && !flight.isRepeat)
       pace.answerTime.answered(flight.messageLength, tookMs - flight.queuedMs);
@@ -196,12 +220,16 @@ class Transfer<Req, Res> {
 
   /** Whether the server is so quick that its last buffer may be used too. */
   #learnPromptness(flight: Flight<Req, Res>, bytes: number, now: number): void {
-    const { pace, byteMs } = this.#client;
+    const pace = this.#pace;
+    const { byteMs } = this.#client;
     const { restMs } = pace.answerTime;
     if (byteMs === undefined || restMs === undefined) return;
     const lateMs = now - flight.arrivedAt - restMs;
+    const onWireMs = flight.messageLength * byteMs;
+    // USB and pseudo-terminals take any baud rate and care for none: nothing there keeps the next message back.
+    if (flight.isLone && lateMs < -onWireMs * MOST_TOO_EARLY) pace.promptness.doubt();
     // No two clocks agree: behind one another messages come later and later than reckoned, but only by so much each.
-    const driftMs = flight.isLone ? 0 : this.#driftMs + flight.messageLength * byteMs * MOST_CLOCKS_DIFFER;
+    const driftMs = flight.isLone ? 0 : this.#driftMs + onWireMs * MOST_CLOCKS_DIFFER;
     this.#driftMs = Math.max(0, Math.min(lateMs, driftMs));
     const { isLone } = flight;
     pace.promptness.heard(bytes, { ownMs: lateMs - this.#driftMs, lineMs: byteMs * BYTES_A_LINE, isLone });
@@ -209,7 +237,7 @@ class Transfer<Req, Res> {
   }
 
   #learnAlone(length: number, tookMs: number): void {
-    const { answerTime, window } = this.#client.pace;
+    const { answerTime, window } = this.#pace;
     answerTime.answeredAlone(length, tookMs);
     const onLineMs = length * answerTime.byteMs;
     if (onLineMs > 0) window.suggest(Math.ceil(answerTime.roundMs(length) / onLineMs));
@@ -217,8 +245,14 @@ class Transfer<Req, Res> {
 
   /** A request that was not answered in time: again from there, unless the device has been silent for too long. */
   #lose(flight: Flight<Req, Res>, error: unknown): void {
+    if (isOutOfBuffers(error) && this.#pace.window.size > 1) {
+      this.#pace.lost();
+      if (!flight.isStale) this.#restart(this.#wanted);
+      return;
+    }
     if (!(error instanceof RequestTimeout || error instanceof PassedOver)) throw error;
-    const { pace, counts } = this.#client;
+    const pace = this.#pace;
+    const { counts } = this.#client;
     this.#client.giveUpPartial();
     pace.length.lost(flight.length);
     if (flight.isStale) return;
@@ -228,6 +262,7 @@ class Transfer<Req, Res> {
       this.#restart(this.#wanted);
       return;
     }
+    this.#isUnheard = true;
     this.#silentMs += flight.timeoutMs;
     if (flight.asked.patienceMs !== undefined || this.#silentMs >= this.#patienceMs) throw error;
     pace.lost();
@@ -239,7 +274,7 @@ class Transfer<Req, Res> {
 
   /** A message that counted as lost had arrived; its answer was slow. */
   #foundAgain(length: number): void {
-    const { pace } = this.#client;
+    const pace = this.#pace;
     pace.length.foundAgain(length);
     pace.answerTime.tooHasty();
   }
@@ -250,12 +285,15 @@ class Transfer<Req, Res> {
   }
 
   async #send(asked: Asked<Req>, length: number): Promise<Flight<Req, Res>> {
-    const { pace, timeoutMs: most } = this.#client;
+    const pace = this.#pace;
+    const { timeoutMs: most } = this.#client;
     const isPatient = asked.patienceMs !== undefined;
     const sentAt = performance.now();
     const atMost = most + length * (this.#client.byteMs ?? 0);
     const queuedMs = Math.max(0, this.#wireFreeAt - sentAt);
-    const waitMs = () => queuedMs + pace.answerTime.waitMs(length, atMost, pace.window.size);
+    // Answers that carry data wait for each other on their way here.
+    const shares = this.#plan.isReading ? pace.window.size : 1;
+    const waitMs = () => queuedMs + shares * pace.waitMs(length, atMost);
     const timeoutMs = asked.patienceMs ?? waitMs();
     const before = this.#unanswered?.offset === asked.offset ? this.#unanswered : undefined;
     this.#unanswered = undefined;
@@ -285,7 +323,7 @@ class Transfer<Req, Res> {
 
   /** When a message that is sent now should have arrived, behind what was sent before. */
   #arrivalOf({ length, wireMs }: Posted<Res>, sentAt: number): number {
-    const onWireMs = wireMs ?? length * this.#client.pace.answerTime.byteMs;
+    const onWireMs = wireMs ?? length * this.#pace.answerTime.byteMs;
     this.#wireFreeAt = Math.max(this.#wireFreeAt, sentAt) + onWireMs;
     return this.#wireFreeAt;
   }
@@ -322,8 +360,9 @@ class Transfer<Req, Res> {
 
   /** Silence that is more than the usual, where that is known. */
   get #soonMs(): number {
-    const { pace, largestMessage } = this.#client;
-    return pace.answerTime.waitMs(largestMessage, ASK_BEHIND_MS, 1);
+    const pace = this.#pace;
+    const { largestMessage } = this.#client;
+    return pace.answerTime.waitMs(largestMessage, ASK_BEHIND_MS, { window: 1 });
   }
 
   async #answersBehind(timeoutMs: number): Promise<boolean> {
@@ -353,10 +392,17 @@ function withOutcome<Req, Res>(
   return flight;
 }
 
+/** Share of its time on the wire by which a message may be earlier than the baud rate allows. */
+const MOST_TOO_EARLY = 0.25;
 /** Share by which the clock of a UART may be slower than its baud rate says. */
 const MOST_CLOCKS_DIFFER = 0.01;
 /** Decoded bytes that a full console line carries. */
 const BYTES_A_LINE = 93;
+
+/** The server had no buffer left for its answer. */
+function isOutOfBuffers(error: unknown): boolean {
+  return error instanceof DeviceError && error.rcName === "ENOMEM";
+}
 
 /** A request that the device has not got: it answered what was asked behind it. */
 class PassedOver extends Error {}

@@ -1,7 +1,9 @@
 import { concat, equal } from "../bytes.js";
 import { type Client, RequestTimeout } from "../client/client.js";
+import { type TransferPlan, transfer } from "../client/transfer.js";
 import { BootproofError } from "../errors.js";
 import { dataRoom } from "../smp/capacity.js";
+import type { RequestOf, ResponseOf } from "../smp/command.js";
 import { fsClose, fsDownload, fsStatus, fsUpload } from "../smp/groups/fs.js";
 import { DeviceError } from "../smp/message.js";
 import { TransportError } from "../transport/transport.js";
@@ -106,15 +108,17 @@ export async function* putFile(
   options: FileOptions = {},
 ): AsyncGenerator<FileEvent, FileResult, void> {
   const start = performance.now();
-  const transfer = new Transfer(session, name, options);
+  // Before anything is asked about it: a name that leaves no room for data is refused as such.
+  uploadChunk(session, name, file, 0);
+  const carrier = new Carrier(session, name, options);
   let resumedAt: number | undefined;
   /** Undefined: to be found out from the device. */
   let offset: number | undefined;
   let accepted = false;
   for (;;) {
     if (offset === undefined) {
-      const held = transfer.whereToBegin(file, { known: resumedAt !== undefined });
-      offset = yield* transfer.attempt(0, held);
+      const held = carrier.whereToBegin(file, { known: resumedAt !== undefined });
+      offset = yield* carrier.attempt(0, held);
       if (offset === undefined) continue;
       resumedAt ??= offset;
       accepted = offset > 0;
@@ -124,25 +128,27 @@ export async function* putFile(
     // An empty file is one chunk without data.
     if (offset === file.length && accepted) break;
     const chunk = uploadChunk(session, name, file, offset);
-    const wanted = yield* transfer.attempt(offset, () => transfer.send(chunk));
+    const wanted = yield* carrier.attempt(offset, () => carrier.send(chunk));
     // After a lost link the same chunk is sent again: if the device had taken it, it says so.
     if (wanted === undefined) continue;
-    const next = transfer.goOn(chunk, wanted);
+    const next = carrier.goOn(chunk, wanted);
     if (next === "anew") {
-      yield* transfer.attempt(offset, () => transfer.letGo());
+      yield* carrier.attempt(offset, () => carrier.letGo());
       yield { step: "restarted", at: offset };
       [offset, accepted] = [0, false];
     } else {
       [offset, accepted] = [next, true];
-      if (next !== undefined) yield { step: "moved", done: next, total: file.length };
+      if (next === undefined) continue;
+      yield { step: "moved", done: next, total: file.length };
+      if (next < file.length) offset = yield* carrier.stream(file, next);
     }
   }
   // Some file systems show a file's new size only when it is closed.
-  await transfer.letGo();
-  const result = { bytes: file.length, movedBytes: transfer.movedBytes, resumedAt: resumedAt ?? 0 };
+  await carrier.letGo();
+  const result = { bytes: file.length, movedBytes: carrier.movedBytes, resumedAt: resumedAt ?? 0 };
   if (options.check === false) return { ...result, elapsedMs: performance.now() - start };
   yield { step: "checking" };
-  const proof = await transfer.mustHold(file);
+  const proof = await carrier.mustHold(file);
   return { ...result, proof, elapsedMs: performance.now() - start };
 }
 
@@ -158,18 +164,18 @@ export async function* getFile(
   options: DownloadOptions = {},
 ): AsyncGenerator<DownloadEvent, FileResult & { data: Uint8Array }, void> {
   const start = performance.now();
-  const transfer = new Transfer(session, name, options);
-  await transfer.letGo();
+  const carrier = new Carrier(session, name, options);
+  await carrier.letGo();
   const pieces: Uint8Array[] = [];
   let offset = 0;
   let total: number | undefined;
   let resumedAt = 0;
   while (total === undefined || offset < total) {
-    const answer = yield* transfer.attempt(offset, () => transfer.receive(offset));
+    const answer = yield* carrier.attempt(offset, () => carrier.receive(offset));
     if (answer === undefined) continue;
     if (total === undefined) {
-      total = transfer.acceptedSize(answer.len, options.atMost ?? LARGEST_FILE);
-      const have = yield* transfer.attempt(0, transfer.provenPart(options, total));
+      total = carrier.acceptedSize(answer.len, options.atMost ?? LARGEST_FILE);
+      const have = yield* carrier.attempt(0, carrier.provenPart(options, total));
       if (have !== undefined) {
         resumedAt = offset = have.length;
         pieces.push(have);
@@ -178,23 +184,25 @@ export async function* getFile(
         continue;
       }
     }
-    transfer.mustFit(answer, offset, total);
+    carrier.mustFit(answer, offset, total);
     pieces.push(answer.data);
     if (answer.data.length > 0) yield { step: "data", at: offset, data: answer.data };
     offset += answer.data.length;
     yield { step: "moved", done: offset, total };
+    if (answer.data.length > 0 && offset < total)
+      offset = yield* carrier.fetch({ offset, total, chunk: answer.data.length }, pieces);
   }
-  await transfer.letGo();
+  await carrier.letGo();
   const data = concat(...pieces);
-  const result = { bytes: data.length, movedBytes: transfer.movedBytes, resumedAt, data };
+  const result = { bytes: data.length, movedBytes: carrier.movedBytes, resumedAt, data };
   if (options.check === false) return { ...result, elapsedMs: performance.now() - start };
   yield { step: "checking" };
-  const proof = await transfer.mustHold(data);
+  const proof = await carrier.mustHold(data);
   return { ...result, proof, elapsedMs: performance.now() - start };
 }
 
 /** One transfer's questions to the device, and what it may cost. */
-class Transfer {
+class Carrier {
   movedBytes = 0;
   readonly #session: Session;
   readonly #name: string;
@@ -238,6 +246,66 @@ class Transfer {
       yield* untilAnswering(this.#session, { signal, withinMs });
       return undefined;
     }
+  }
+
+  /**
+   * Sends the rest with as many chunks under way as serve the link, until all is there or something comes in between that
+   * has to be looked at; up to where it got.
+   */
+  async *stream(file: Uint8Array, from: number): AsyncGenerator<FileEvent, number, void> {
+    let at = from;
+    let refusals = 0;
+    const sent = { furthest: from };
+    const carrying = transfer(this.#client, uploadPlan(this.#session, this.#name, file, sent), {
+      ...this.#how,
+      offset: from,
+    });
+    try {
+      for await (const { asked, answer, wanted } of carrying) {
+        this.movedBytes += asked.request.data.length;
+        refusals = wanted > at ? 0 : refusals + 1;
+        if (!isOrdinary(answer, { at, begin: asked.offset, ...sent }) || refusals > MOST_DETOURS) return at;
+        at = wanted;
+        yield { step: "moved", done: at, total: file.length };
+      }
+    } catch (error) {
+      yield* this.#away(error, at);
+    }
+    return at;
+  }
+
+  /** Reads the rest in the same way; pieces go to `pieces` as well. */
+  async *fetch(
+    from: { offset: number; total: number; chunk: number },
+    pieces: Uint8Array[],
+  ): AsyncGenerator<DownloadEvent, number, void> {
+    const { total } = from;
+    const place = { at: from.offset, chunk: from.chunk };
+    const carrying = transfer(this.#client, downloadPlan(this.#name, total, place), {
+      ...this.#how,
+      offset: from.offset,
+    });
+    try {
+      for await (const { asked, answer } of carrying) {
+        const { data } = answer;
+        this.movedBytes += data.length;
+        if (asked.offset !== place.at) continue;
+        if (answer.off !== place.at || data.length === 0 || place.at + data.length > total) return place.at;
+        pieces.push(data);
+        yield { step: "data", at: place.at, data };
+        place.at += data.length;
+        if (place.at < total) place.chunk = data.length;
+        yield { step: "moved", done: place.at, total };
+      }
+    } catch (error) {
+      yield* this.#away(error, place.at);
+    }
+    return place.at;
+  }
+
+  /** Waits for a lost link; any other failure is thrown on. */
+  async *#away(error: unknown, at: number): AsyncGenerator<FileEvent, void, void> {
+    yield* this.attempt(at, () => Promise.reject(error));
   }
 
   /** Sends one chunk; the offset where the device wants to go on, and whether it took the chunk. */
@@ -385,12 +453,57 @@ class Transfer {
   }
 }
 
-interface UploadChunk {
-  off: number;
-  name: string;
-  data: Uint8Array;
-  len?: number;
+/** What comes of a chunk; `taken` is false in a refusal. */
+type ChunkAnswer = ResponseOf<typeof fsUpload> & { taken?: boolean };
+type DownloadRequest = RequestOf<typeof fsDownload>;
+type DownloadAnswer = ResponseOf<typeof fsDownload>;
+
+/** Chunks one behind the other; a refusal that names an offset is an answer. `sent` keeps how far any of them reached. */
+function uploadPlan(
+  session: Session,
+  name: string,
+  file: Uint8Array,
+  sent: { furthest: number },
+): TransferPlan<UploadChunk, ChunkAnswer> {
+  return {
+    command: fsUpload,
+    ask: (offset, maxMessage) => {
+      if (offset >= file.length) return undefined;
+      const request = uploadChunk(session, name, file, offset, maxMessage);
+      const next = offset + request.data.length;
+      sent.furthest = Math.max(sent.furthest, next);
+      return { request, next };
+    },
+    wanted: ({ off }) => off,
+    answerIn: wantedInRefusal,
+  };
 }
+
+/** `place` moves with what has come: an answer to a later question is of no use before that to an earlier one. */
+function downloadPlan(
+  name: string,
+  total: number,
+  place: { readonly at: number; readonly chunk: number },
+): TransferPlan<DownloadRequest, DownloadAnswer> {
+  return {
+    command: fsDownload,
+    isReading: true,
+    ask: (off) =>
+      off >= total ? undefined : { request: { off, name }, next: Math.min(off + place.chunk, total) },
+    wanted: ({ data }, asked) => (asked.offset === place.at ? asked.offset + data.length : place.at),
+  };
+}
+
+/** What comes of chunks that are sent one behind the other: taken, or refused because one before got lost. */
+function isOrdinary(
+  { off, taken }: ChunkAnswer,
+  { at, begin, furthest }: { at: number; begin: number; furthest: number },
+): boolean {
+  if (off > furthest) return false;
+  return taken === false ? off >= at && off !== begin : off > begin;
+}
+
+type UploadChunk = RequestOf<typeof fsUpload>;
 
 /** Where a device wants to go on, and whether it took the chunk that it answers to. */
 interface Wanted {
@@ -399,10 +512,16 @@ interface Wanted {
 }
 
 /** As much from `offset` as one message can carry, with the size in a first chunk. */
-function uploadChunk(session: Session, name: string, file: Uint8Array, offset: number): UploadChunk {
+function uploadChunk(
+  session: Session,
+  name: string,
+  file: Uint8Array,
+  offset: number,
+  maxMessage = session.client.largestMessage,
+): UploadChunk {
   const { client } = session;
   const rest = offset === 0 ? { off: 0, name, len: file.length } : { off: offset, name };
-  const space = dataRoom(fsUpload, rest, { maxMessage: client.largestMessage });
+  const space = dataRoom(fsUpload, rest, { maxMessage });
   const room = offset === 0 ? Math.min(space, FIRST_CHUNK) : space;
   if (room < 1)
     throw new FileTransferError(
@@ -417,12 +536,16 @@ function uploadChunk(session: Session, name: string, file: Uint8Array, offset: n
 
 /** The offset in a refusal that names one; any other failure is thrown on. */
 function offsetInRefusal(error: unknown): Wanted {
+  const wanted = wantedInRefusal(error);
+  if (wanted === undefined) throw error;
+  return wanted;
+}
+
+function wantedInRefusal(error: unknown): Wanted | undefined {
   const { group, rc } = OFFSET_NOT_VALID;
-  if (error instanceof DeviceError && error.group === group && error.rc === rc) {
-    const { len } = error.fields;
-    if (Number.isSafeInteger(len) && (len as number) >= 0) return { off: len as number, taken: false };
-  }
-  throw error;
+  if (!(error instanceof DeviceError && error.group === group && error.rc === rc)) return undefined;
+  const { len } = error.fields;
+  return Number.isSafeInteger(len) && (len as number) >= 0 ? { off: len as number, taken: false } : undefined;
 }
 
 /** For commands that a device need not have. */

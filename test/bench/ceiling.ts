@@ -9,9 +9,18 @@ export interface LineFacts {
   buffer: number;
   /** Of a whole round, in milliseconds. */
   delayMs: number;
+  /** What is carried, and which way. Default image. */
+  what?: Carried;
 }
 
+/** An image or a file to the board, or a file from it. */
+export type Carried = "image" | "fs put" | "fs get";
+
 const ANSWER = 23;
+/** "name" and the path of the bench's file, beside an image's fields. */
+const NAME = 5 + 11;
+/** What an answer with data spends beside it on our board, as on the recorded servers: the device chooses. */
+const READ_OVERHEAD = 44;
 /** Length and CRC of console framing share the server's buffer. */
 const CONSOLE_OVERHEAD = 4;
 
@@ -63,14 +72,20 @@ function rateOf(line: LineFacts, { window, errorRate }: Hardship): number {
   return data / (each + (loss / (1 - loss)) * known);
 }
 
-/** The shape of one round: data bytes, and the bytes on the wire each way. */
-export function onWire({ framing, baud, buffer }: LineFacts) {
-  const message = framing === "raw" ? buffer : buffer - CONSOLE_OVERHEAD;
-  let data = message;
-  while (overhead(data) + data > message) data--;
-  const used = overhead(data) + data;
+/** The shape of one round: data bytes, and the bytes on the wire: with the data, and what goes the other way. */
+export function onWire({ framing, baud, buffer, what = "image" }: LineFacts) {
   const size = framing === "raw" ? (bytes: number) => bytes : consoleSize;
-  return { data, request: size(used), answer: size(ANSWER), bytesASecond: baud / 10 };
+  const bytesASecond = baud / 10;
+  if (what === "fs get") {
+    const data = buffer - READ_OVERHEAD;
+    // What goes the other way is a question of header, map, "off" and "name".
+    return { data, request: size(overhead(data) + data), answer: size(8 + 1 + 9 + NAME), bytesASecond };
+  }
+  const message = framing === "raw" ? buffer : buffer - CONSOLE_OVERHEAD;
+  const fields = what === "fs put" ? NAME : 0;
+  let data = message;
+  while (overhead(data) + fields + data > message) data--;
+  return { data, request: size(overhead(data) + fields + data), answer: size(ANSWER), bytesASecond };
 }
 
 /** Header, map, "off" and its 32 bits, "data" and its head. */

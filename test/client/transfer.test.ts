@@ -118,6 +118,21 @@ describe("the window", () => {
     expect(client.pace.window.size).toBe(1);
   });
 
+  test("falls when the server says that it has no buffer left", () =>
+    inVirtualTime(async () => {
+      const server = new Server();
+      const answer = server.pipe.answer.bind(server.pipe);
+      let refusals = 0;
+      server.pipe.answer = (request, fields, changes) => {
+        const isOut = server.mostUnderWay > 2 && refusals === 0;
+        if (isOut) refusals++;
+        answer(request, isOut ? { rc: 2 } : fields, changes);
+      };
+      await carry(server.client());
+      expect(refusals).toBe(1);
+      expect(server.wants).toBe(TOTAL);
+    }));
+
   test("shrinks at the first loss, and is tried again", () =>
     inVirtualTime(async () => {
       let lost = false;
