@@ -30,7 +30,7 @@ describe("a good update", () => {
         ..."board gate plan sent uploaded marked reset back judged health confirmed".split(" "),
       ]);
       expect(result).toMatchObject({ outcome: "confirmed", version: "2.0.0", uploadedBytes: file.length });
-      expect(result.gate.map(({ result: one }) => one)).toEqual(Array(12).fill("pass"));
+      expect(result.gate.map(({ result: one }) => one)).toEqual(Array(13).fill("pass"));
       expect(events.filter(({ step }) => step === "health")).toEqual([
         { step: "health", name: "echo", ok: true, says: expect.any(String) },
         { step: "health", name: "self-test", ok: true, says: "healthy" },
