@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
-import { type BootMode, BootproofError, boardVariant, parseAddress } from "bootproof";
+import { type BootMode, BootproofError, boardVariant, type PowerConfig, parseAddress } from "bootproof";
 import { CLAIM_IDS, type ClaimId, IMPLIED_BY_EMULATED } from "./claims.js";
 import { type Fields, readFacts } from "./yaml-facts.js";
 
@@ -36,12 +36,19 @@ export type Reach =
       readonly kind: "attached";
       readonly address: string;
       readonly log?: string;
-      /** Command lines for the shell: what switches the hub port, the relay, the probe's reset. */
-      readonly power?: { readonly on: string; readonly off: string; readonly settleMs: number };
+      /** Command lines, a relay with a web interface, or the hub port it hangs on. */
+      readonly power?: PowerFacts;
+      /** A command line for the shell: a probe's reset. */
       readonly reset?: string;
     }
   /** A place of a lab that labgrid runs: its serial port and its power switch are asked for by the place's name. */
   | { readonly kind: "labgrid"; readonly place: string; readonly coordinator?: string };
+
+export interface PowerFacts {
+  readonly config: PowerConfig;
+  /** How long the board lives on after power was taken away. */
+  readonly settleMs: number;
+}
 
 export interface KeyFacts {
   /** Private key whose images the board accepts; `none`: the board asks for no signature at all. */
@@ -207,15 +214,27 @@ function mustBePipe(fields: Fields, field: string, text: string): void {
   );
 }
 
-function readPower(fields: Fields | undefined) {
+function readPower(fields: Fields | undefined): PowerFacts | undefined {
   if (!fields) return undefined;
-  const power = {
-    on: fields.required("on"),
-    off: fields.required("off"),
-    settleMs: fields.number("settle-ms", { max: 60_000 }) ?? 500,
-  };
+  const settleMs = fields.number("settle-ms", { max: 60_000 }) ?? 500;
+  const config = readSwitch(fields);
   fields.finish();
-  return power;
+  return { config, settleMs };
+}
+
+function readSwitch(fields: Fields): PowerConfig {
+  const hub = fields.text("hub");
+  if (hub !== undefined) return { kind: "hub", usbPort: hub };
+  const relay = fields.object("http");
+  if (!relay) return { kind: "command", on: fields.required("on"), off: fields.required("off") };
+  const url = (name: string) => {
+    const text = relay.required(name);
+    if (/^https?:/i.test(text) && URL.canParse(text)) return { url: text };
+    throw relay.faultOf(name, `"${text}" is no web address.`);
+  };
+  const calls = { on: url("on"), off: url("off") };
+  relay.finish();
+  return { kind: "http", ...calls };
 }
 
 function readImages(fields: Fields | undefined, folder: string): BoardEntry["images"] {

@@ -1,6 +1,14 @@
-import { spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Address, type ByteStream, openStream, parseAddress } from "bootproof";
+import {
+  type Address,
+  BootproofError,
+  type ByteStream,
+  commandSwitch,
+  openStream,
+  type PowerSwitch,
+  parseAddress,
+  powerSwitch,
+} from "bootproof";
 import type { BoardEntry, Reach } from "../bench.js";
 import { type Ability, AbilityError, type BenchBoard, type Start, UnusableBoard } from "../board.js";
 import { LogBook } from "../log-book.js";
@@ -8,8 +16,6 @@ import { LogBook } from "../log-book.js";
 type Attached = Extract<Reach, { kind: "attached" }>;
 type Pipe = Exclude<Address, { kind: "wasm" | "qemu" }>;
 
-/** A hub or a relay that takes longer is stuck. */
-const HOOK_WITHIN_MS = 30_000;
 const LONGEST_LOG_LINE = 1000;
 
 /** How a board is called, and what is left to do when it is let go. */
@@ -59,23 +65,37 @@ class AttachedBoard implements BenchBoard {
   }
 
   async powerOn(): Promise<void> {
-    const { power } = this.#reach;
-    if (!power) throw new AbilityError(this.entry, "power");
-    await runHook(this.entry, "power.on", power.on);
+    await this.#act("power on", this.#power, "on");
   }
 
   async powerOff(): Promise<void> {
-    const { power } = this.#reach;
-    if (!power) throw new AbilityError(this.entry, "power");
-    await runHook(this.entry, "power.off", power.off);
+    await this.#act("power off", this.#power, "off");
     // Capacitors keep a board alive for a moment, and a cut that is no cut proves nothing.
-    await delay(power.settleMs);
+    await delay(this.#reach.power?.settleMs);
   }
 
   async reset(): Promise<void> {
     const { reset } = this.#reach;
     if (reset === undefined) throw new AbilityError(this.entry, "reset");
-    await runHook(this.entry, "reset", reset);
+    await this.#act("reset", commandSwitch({ on: reset, off: reset }), "on");
+  }
+
+  get #power(): PowerSwitch {
+    const { power } = this.#reach;
+    if (!power) throw new AbilityError(this.entry, "power");
+    return powerSwitch(power.config, undefined);
+  }
+
+  async #act(what: string, by: PowerSwitch, action: "on" | "off"): Promise<void> {
+    try {
+      await by[action]();
+    } catch (cause) {
+      if (!(cause instanceof BootproofError)) throw cause;
+      throw new UnusableBoard("board-unusable", `${this.entry.name}, ${what}: ${cause.message}`, {
+        cause,
+        hint: `Try it by hand. ${by.describe(action)}`,
+      });
+    }
   }
 
   readFlash(): Uint8Array {
@@ -123,22 +143,4 @@ class AttachedBoard implements BenchBoard {
       );
     }
   }
-}
-
-async function runHook(entry: BoardEntry, name: string, line: string): Promise<void> {
-  const child = spawn(line, { shell: true, stdio: ["ignore", "ignore", "pipe"], timeout: HOOK_WITHIN_MS });
-  let said = "";
-  child.stderr!.on("data", (chunk: Buffer) => {
-    said = (said + chunk.toString("latin1")).slice(-500);
-  });
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", resolve);
-  });
-  if (code === 0) return;
-  throw new UnusableBoard(
-    "board-unusable",
-    `The ${name} command of ${entry.name} ended with ${code ?? "a signal"}: ${said.trim() || "it said nothing"}.`,
-    { hint: `Try it by hand: ${line}` },
-  );
 }

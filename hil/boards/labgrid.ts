@@ -80,7 +80,12 @@ export function attachedIn(place: Place, env: string): Attached | undefined {
     kind: "attached",
     address: isRaw ? `tcp:${at}` : `rfc2217:${at}?baud=${speed}`,
     ...(hasPower
-      ? { power: { on: line("power", "on"), off: line("power", "off"), settleMs: SETTLE_MS } }
+      ? {
+          power: {
+            config: { kind: "command" as const, on: line("power", "on"), off: line("power", "off") },
+            settleMs: SETTLE_MS,
+          },
+        }
       : {}),
   };
 }

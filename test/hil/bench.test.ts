@@ -57,6 +57,12 @@ boards:
       4,
       /"boards\[0\].layout.slot-size" should be/,
     ],
+    [
+      "boards:\n  - name: a\n    kind: attached\n    address: /dev/ttyACM0\n    power: { http: { on: relay, off: relay } }",
+      5,
+      /"boards\[0\].power.http.on": "relay" is no web address/,
+    ],
+    ["boards:\n  - name: a\n    kind: labgrid\n    place: a;b", 4, /characters that no place of labgrid has/],
     ["boards: [", 1, /not YAML/],
     ["- a\n- b", 1, /fields with names/],
     ["boards: []", 1, /names no boards/],
