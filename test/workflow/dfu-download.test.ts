@@ -1,0 +1,93 @@
+import { expect, test } from "vitest";
+import { toHex } from "../../src/bytes.js";
+import { HUB_DESCRIPTOR_TYPES, readHubDescriptor } from "../../src/power/hub-descriptor.js";
+import { DfuDevice } from "../../src/workflow/dfu/device.js";
+import { type DownloadEvent, type DownloadOptions, download } from "../../src/workflow/dfu/download.js";
+import { run } from "../../src/workflow/run.js";
+import { EmulatedDevice } from "../support/usb/device.js";
+import { DfuSe, PlainDfu } from "../support/usb/dfu.js";
+import { directCable } from "../support/usb/direct-cable.js";
+import { hubDevice, PowerHub } from "../support/usb/hub.js";
+import { image } from "../support/workflow-board.js";
+
+const ST_ROM = { vendorId: 0x0483, productId: 0xdf11, release: 0x2200, product: "STM32  BOOTLOADER" };
+const ZEPHYR = { vendorId: 0x2fe3, productId: 0xffff, release: 0x0100, product: "DFU" };
+
+/** Steps, repeats left out, and the result or the error. */
+async function send(device: EmulatedDevice, file: Uint8Array, options: DownloadOptions = {}) {
+  const steps: DownloadEvent["step"][] = [];
+  const dfu = await DfuDevice.open(directCable(device));
+  try {
+    const result = await run(download(dfu, file, options), ({ step }) => {
+      if (steps.at(-1) !== step) steps.push(step);
+    });
+    return { steps, result };
+  } catch (error) {
+    return { steps, error };
+  } finally {
+    await dfu.close();
+  }
+}
+
+test("ST's flash is read back before the program in it is started", async () => {
+  const rom = new DfuSe();
+  const file = Uint8Array.from({ length: 5000 }, (_, index) => index * 3);
+  const { steps, result } = await send(new EmulatedDevice(ST_ROM, [rom]), file);
+  expect(steps).toEqual(["device", "plan", "erased", "sent", "compared", "leaving"]);
+  expect(result).toMatchObject({ verified: true, left: true, bytes: 5000 });
+  expect(toHex(rom.flash.subarray(0, 5000))).toBe(toHex(file));
+  expect(rom.startedAt).toBe(DfuSe.ADDRESS);
+});
+
+test("what does not read back as it was sent is not started, and the byte is named", async () => {
+  const rom = new DfuSe();
+  rom.wornAt = DfuSe.ADDRESS + 1234;
+  const { error } = await send(new EmulatedDevice(ST_ROM, [rom]), new Uint8Array(3000));
+  expect(error).toMatchObject({
+    code: "dfu-verify",
+    message: "What was written does not read back: at 0x080004d2 there is 0x01, and 0x00 was sent.",
+  });
+  expect(rom.startedAt).toBeUndefined();
+});
+
+test("a chip that is protected against reading is started unread, and that is said", async () => {
+  const rom = new DfuSe();
+  rom.isProtected = true;
+  const { steps, result } = await send(new EmulatedDevice(ST_ROM, [rom]), new Uint8Array(3000));
+  expect(steps.slice(-2)).toEqual(["unverified", "leaving"]);
+  expect(result).toMatchObject({ verified: false, left: true });
+  expect(rom.startedAt).toBe(DfuSe.ADDRESS);
+});
+
+test("nothing is read back when nobody wants it", async () => {
+  const rom = new DfuSe();
+  const { steps } = await send(new EmulatedDevice(ST_ROM, [rom]), new Uint8Array(3000), { verify: false });
+  expect(steps).not.toContain("compared");
+});
+
+test.each([
+  ["waits for its reset is read back", true, ["sent", "leaving", "compared"]],
+  ["leaves by itself is not", false, ["sent", "leaving"]],
+] as const)("a device without addresses that %s", async (_, isTolerant, last) => {
+  const dfu = new PlainDfu({ interfaceNumber: 0, transferSize: 1024, names: ["image 1"], isTolerant });
+  const file = await image("good-b");
+  const { steps, result } = await send(new EmulatedDevice(ZEPHYR, [dfu]), file);
+  expect(steps).toEqual(["device", "plan", ...last]);
+  expect(result).toMatchObject({ verified: isTolerant });
+  expect(toHex(dfu.memories[0]!)).toBe(toHex(file));
+});
+
+test.each(["per-port", "ganged", "none"] as const)(
+  "an emulated hub says how it switches: %s",
+  async (switching) => {
+    const handle = await directCable(hubDevice(new PowerHub(4, switching))).open();
+    const ask = {
+      type: "class",
+      recipient: "device",
+      request: 6,
+      value: HUB_DESCRIPTOR_TYPES[0] << 8,
+      index: 0,
+    } as const;
+    expect(readHubDescriptor(await handle.controlIn(ask, 71))).toEqual({ ports: 4, switching });
+  },
+);
