@@ -264,11 +264,14 @@ export function followLog(board: Board, out: Output): void {
   board.log.onLine((line) => out.note(`log: ${printable(line)}`));
 }
 
-/** Keys from files; what the user names on the command line comes first, then the config file's. */
-export async function readKeys(files: readonly string[]): Promise<Key[]> {
+/** Keys to trust, from files; what the user names on the command line comes first, then the config file's. */
+export async function readKeys(files: readonly string[], out: Output): Promise<Key[]> {
   // Loaded when there is a key to read: its curves and hashes take as long as all the rest.
   const { parseKey } = await import("../image/keys.js");
-  return Promise.all(files.map((file) => readAs(file, (content) => parseKey(content))));
+  const { warnIfPublished } = await import("./published-key.js");
+  const keys = await Promise.all(files.map((file) => readAs(file, (content) => parseKey(content))));
+  for (const key of keys) warnIfPublished(key, out);
+  return keys;
 }
 
 /**

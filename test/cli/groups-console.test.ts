@@ -107,7 +107,7 @@ describe("on a terminal", () => {
     terminal.type("\u0014e");
     await terminal.until(/--- it answers/);
     terminal.type("\u0014i");
-    await terminal.until(/--- slot 0  \S+  [0-9a-f]{12}  active/);
+    await terminal.until(/--- slot 0 {2}\S+ {2}[0-9a-f]{12} {2}active/);
     terminal.type("\u0014?");
     await terminal.until(/restart it/);
     terminal.type("\u0014r");

@@ -400,6 +400,17 @@ describe("keys", () => {
     expect((await json(["keys", "show", key("ed25519")])).value).not.toHaveProperty("publishedKey");
     expect((await bootproof(["verify", at("i.bin"), "--key", at("root.pub")])).stderr).toContain("WARNING");
     expect((await bootproof(["verify", at("i.bin")])).stdout).toContain("published development key");
+    const flashed = await bootproof([
+      "flash",
+      at("i.bin"),
+      "--key",
+      at("root.pem"),
+      "-d",
+      "wasm:good",
+      "--dry-run",
+      "-q",
+    ]);
+    expect(flashed.stderr).toMatch(/WARNING.*published development key root-ed25519\.pem/);
     expect((await bootproof(["inspect", at("i.bin")])).stdout).toContain("published development key");
   });
 

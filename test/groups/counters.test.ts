@@ -117,6 +117,7 @@ describe("known images", () => {
         hash: Buffer.from(parseImage(file).imageHash!.value).toString("hex"),
         version: "1.0.0",
         securityCounter: 3,
+        size: parseImage(file).size,
         keyHash: Buffer.from(key.keyHash).toString("hex"),
       },
     ]);

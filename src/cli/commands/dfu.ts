@@ -172,7 +172,7 @@ function modeInWords({ mode, functional }: DfuOffer): string {
 async function downloadFile(file: string, options: DownloadCommandOptions, context: Context): Promise<void> {
   const { out, config, signal } = context;
   const bytes = readInput(file);
-  const keys = await readKeys([...(options.key ?? []), ...config.keys]);
+  const keys = await readKeys([...(options.key ?? []), ...config.keys], out);
   const { alt: alternate, address, anyFile, leave: leaves, verify } = options;
   const how = { signal, alternate, address, keys, anyFile, leave: leaves, verify };
   const write = async (device: DfuDevice) => {

@@ -95,7 +95,7 @@ export function define(command: Command): void {
         const { out, config, signal } = context;
         // A file that is no image needs no board to be found out.
         const image = await readAs(file, (content) => parseImage(content) && content);
-        const keys = await readKeys([...(options.key ?? []), ...config.keys]);
+        const keys = await readKeys([...(options.key ?? []), ...config.keys], out);
         const known = await readKnown([file, ...(options.known ?? []), ...config.known], out);
         const how = { ...workflowOptions(options), keys, known, signal };
         await onBoard(options, context, async (session) => {

@@ -67,7 +67,7 @@ export function define(command: Command): void {
       inContext(options, async (context) => {
         const { out, config, signal } = context;
         const image = readInput(file);
-        const keys = await readKeys([...(options.key ?? []), ...config.keys]);
+        const keys = await readKeys([...(options.key ?? []), ...config.keys], out);
         const known = await readKnown([file, ...(options.known ?? []), ...config.known], out);
         const bench = await benchSite({ ...options, keys }, context);
         try {
