@@ -46,20 +46,8 @@ const arrows: Record<string, readonly string[]> = {
     "bytes",
     "errors",
   ],
-  index: [
-    "workflow",
-    "power",
-    "devices",
-    "profiles",
-    "client",
-    "board",
-    "smp",
-    "image",
-    "dfu",
-    "transport",
-    "bytes",
-    "errors",
-  ],
+  browser: ["smp", "image", "bytes", "errors"],
+  index: ["browser", "workflow", "power", "devices", "profiles", "client", "board", "dfu", "transport"],
 };
 
 /** Package or builtin -> the files or rooms through which it enters. */

@@ -19,6 +19,7 @@ function run(cwd: string, program: string, ...words: string[]) {
 /** As `import` sees the library: the whole story in five lines, with its types. */
 const CONSUMER = `
 import { boardVariant, connect, flash, fixtureKey, run, Session, signedFixture, startBoard, type FlashResult } from "bootproof";
+import { parseImage } from "bootproof/browser";
 const board = await startBoard({ machine: "wasm", variant: "good" });
 const session = await Session.open(async (signal) => connect(await board.connect(), { signal }));
 const key = await fixtureKey("ed25519-1");
@@ -26,7 +27,7 @@ const image = await signedFixture("good-b", "wasm", boardVariant("good"));
 const result: FlashResult = await run(flash(session, image, { keys: [key.publicKey] }));
 // @ts-expect-error an outcome is one of a closed set
 if (result.outcome === "perhaps") process.exit(9);
-console.log(result.outcome, result.version);
+console.log(result.outcome, result.version, parseImage(image).version.major);
 await session.close();
 await board.close();
 `;
@@ -81,7 +82,7 @@ it("packed and installed in an empty folder, it works: program, emulated board, 
   writeFileSync(join(home, "tsconfig.json"), JSON.stringify(TSCONFIG));
   const compiled = run(home, process.execPath, join(root, "node_modules/typescript/bin/tsc"), "-p", ".");
   expect(compiled.stdout).toBe("");
-  expect(run(home, process.execPath, "out/consumer.js").stdout).toBe("confirmed 2.0.0\n");
+  expect(run(home, process.execPath, "out/consumer.js").stdout).toBe("confirmed 2.0.0 2\n");
   expect(readdirSync(home)).not.toContain("src");
   expect(existsSync(join(home, "node_modules/bootproof/firmware-fixtures/manifest.json"))).toBe(true);
 }, 300_000);

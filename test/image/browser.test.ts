@@ -15,7 +15,7 @@ import { payload, vectorFile } from "../support/image-imgtool-args.js";
 import { goldenMessages } from "../support/smp-vectors.js";
 
 const src = fileURLToPath(new URL("../../src", import.meta.url));
-const ROOMS = ["bytes.ts", "errors.ts", "image", "smp"];
+const ROOMS = ["browser.ts", "bytes.ts", "errors.ts", "image", "smp"];
 const sources = ROOMS.flatMap((room) =>
   room.endsWith(".ts")
     ? [room]
