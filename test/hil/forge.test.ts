@@ -44,6 +44,7 @@ describe.each(["good", "p256", "rsa2048"])("images made for the variant %s", (id
     expect(await verdict(forge, withSignatureOf(good, forge.baseFile))).toEqual(["signature"]);
     expect(await verdict(forge, await forge.make({ key: "none" }))).toEqual(["signature"]);
     expect(await verdict(forge, await forge.make({ key: await generateKey(forge.key!.type) }))).toEqual([
+      "key-hash",
       "signature",
     ]);
     expect(await verdict(forge, overflowTlv(good))).toContain("structure");
