@@ -4,6 +4,7 @@ const SLACK = { leastMs: 200, share: 1 } as const;
 export const SLACK_ON_NOISE = { leastMs: 4, share: 0.1 } as const;
 /** With others under way their answers tell of a loss sooner than any clock. */
 const SLACK_IN_WINDOW = { leastMs: 100, share: 1.5 } as const;
+const SLACK_IN_NOISY_WINDOW = { leastMs: 16, share: 0.5 } as const;
 /** Waited for the first answers, of which nothing is known. */
 const FIRST_WAIT_MS = 1000;
 const MOST_CAUTION = 16;
@@ -120,7 +121,8 @@ export class AnswerTime {
     const usual = this.#usual.get(length) ?? this.#guess(length);
     if (!usual) return Math.min(most, FIRST_WAIT_MS * 2 ** this.#silences);
     const isHasty = isNoisy && this.#caution === 1;
-    const { leastMs, share } = window > 1 ? SLACK_IN_WINDOW : isHasty ? SLACK_ON_NOISE : SLACK;
+    const ofOne = isHasty ? SLACK_ON_NOISE : SLACK;
+    const { leastMs, share } = window === 1 ? ofOne : isHasty ? SLACK_IN_NOISY_WINDOW : SLACK_IN_WINDOW;
     const slack = Math.max(leastMs, usual.mean * share, 4 * usual.deviation);
     const backedOff = 2 ** Math.max(0, this.#silences - (isHasty ? SILENCES_OF_NOISE : 0));
     return Math.min(most, (usual.mean + slack * this.#caution) * backedOff);
