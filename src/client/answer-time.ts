@@ -81,8 +81,9 @@ export class AnswerTime {
     return { shortest: seen[0] ?? unknown, longest: seen.at(-1) ?? unknown };
   }
 
-  /** `ms`: from when the wire was free for it. */
-  answered(length: number, ms: number): void {
+  /** `sinceFreeMs`: from when the wire was free for it, which is a reckoning and may err; an answer never comes before. */
+  answered(length: number, sinceFreeMs: number): void {
+    const ms = Math.max(0, sinceFreeMs);
     this.#silences = 0;
     const usual = this.#usual.get(length);
     if (!usual) {

@@ -263,6 +263,8 @@ class Transfer<Req, Res> {
       return;
     }
     this.#isUnheard = true;
+    // What was still to be carried has been waited for.
+    this.#wireFreeAt = Math.min(this.#wireFreeAt, performance.now());
     this.#silentMs += flight.timeoutMs;
     if (flight.asked.patienceMs !== undefined || this.#silentMs >= this.#patienceMs) throw error;
     pace.lost();
