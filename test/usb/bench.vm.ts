@@ -112,6 +112,7 @@ describe.skipIf(why !== "")(`A bench of USB devices${why && `: ${why}`}`, () => 
         expect(end.stderr).toContain("Hub 1-1 says that it cannot switch");
       } finally {
         await pull();
+        await gone("1-1");
       }
     });
   });
@@ -129,6 +130,7 @@ describe.skipIf(why !== "")(`A bench of USB devices${why && `: ${why}`}`, () => 
       await behind.unplug();
       await behind.close();
       await pull();
+      await gone("1-1");
     }
   });
 
