@@ -31,6 +31,10 @@ export class QemuProcess {
     });
   }
 
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   /** No farewell: what the board was doing stops between two instructions. */
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");

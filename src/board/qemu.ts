@@ -47,6 +47,15 @@ interface Parts {
   forget: () => void;
 }
 
+/** One power cycle. */
+interface Run {
+  readonly process: QemuProcess;
+  readonly qmp: Qmp;
+  /** QEMU has ended and everything it said has been read. */
+  readonly over: Promise<void>;
+  isUnplugged: boolean;
+}
+
 /** The board in qemu-system-arm (mps2-an385). A power cut is a kill -9; the flash is a file and survives it. */
 export class QemuBoard implements Board {
   readonly machine = "qemu";
@@ -56,7 +65,7 @@ export class QemuBoard implements Board {
   readonly #parts: Parts;
   readonly #uart: Uart;
   readonly #listeners = new Set<(event: BoardEvent) => void>();
-  #run: { process: QemuProcess; qmp: Qmp; sockets: Socket[]; isUnplugged: boolean } | undefined;
+  #run: Run | undefined;
   /** Power switches one after the other. */
   #switching: Promise<void> = Promise.resolve();
   #isClosed = false;
@@ -86,6 +95,7 @@ export class QemuBoard implements Board {
   powerOn(options: { cut?: Cut } = {}): Promise<void> {
     return this.#switch(async () => {
       this.#mustBeOpen();
+      if (this.#run?.process.hasEnded) await this.#run.over;
       if (!this.#run) return this.#launch(options.cut);
       if (options.cut)
         throw new BoardError("is-on", "A cut is counted from power on, and the board has power.");
@@ -94,9 +104,11 @@ export class QemuBoard implements Board {
 
   powerOff(): Promise<void> {
     return this.#switch(async () => {
-      if (!this.#run) return;
-      this.#run.isUnplugged = true;
-      await this.#run.process.kill();
+      const run = this.#run;
+      if (!run) return;
+      run.isUnplugged = true;
+      await run.process.kill();
+      await run.over;
     });
   }
 
@@ -164,14 +176,15 @@ export class QemuBoard implements Board {
     sockets.log.on("data", (bytes: Uint8Array) => this.log.push(bytes));
     if (sockets.uart) this.#wire(sockets.uart);
     const qmp = new Qmp(sockets.qmp, (name) => name === "RESET" && this.#emit({ kind: "reset" }));
-    const run = { process, qmp, sockets: Object.values(sockets), isUnplugged: false };
-    this.#run = run;
-    this.#uart.setPower(true);
-    this.#emit({ kind: "power", on: true, why: "asked" });
-    void process.ended.then((end) => {
+    // What it said before its end is still on the way, and must not be taken for words of the next start.
+    const over = Promise.all([process.ended, ...Object.values(sockets).map(closed)]).then(([end]) => {
       if (end.exitCode === CUT_EXIT_CODE) this.#lose("cut");
       else this.#lose(run.isUnplugged ? "asked" : "emulator-ended");
     });
+    const run: Run = { process, qmp, over, isUnplugged: false };
+    this.#run = run;
+    this.#uart.setPower(true);
+    this.#emit({ kind: "power", on: true, why: "asked" });
     await this.#greet(qmp).catch(async (error) => {
       if (!qmp.isClosed) throw error;
       // With a cut close to the start QEMU is gone before it has answered; the event says so.
@@ -197,11 +210,9 @@ export class QemuBoard implements Board {
   }
 
   #lose(why: "asked" | "cut" | "emulator-ended"): void {
-    const { sockets } = this.#run!;
     this.#run = undefined;
     this.#uart.onInput = () => {};
     this.#uart.setPower(false);
-    for (const socket of sockets) socket.end();
     this.#emit({ kind: "power", on: false, why });
   }
 
@@ -259,6 +270,10 @@ function arrival(server: Server): { socket: Promise<Socket>; cancel: () => void 
     server.once("connection", onConnection);
   });
   return { socket, cancel: () => void server.off("connection", onConnection) };
+}
+
+function closed(socket: Socket): Promise<void> {
+  return socket.closed ? Promise.resolve() : new Promise((resolve) => socket.once("close", () => resolve()));
 }
 
 function closeServer(server: Server): Promise<void> {
