@@ -32,18 +32,17 @@ export class AnswerTime {
   #silences = 0;
   /** Grows with each request that was taken for lost and was not. */
   #caution = 1;
-
-  /** Any answer at all is better than a guess: most of its time counts as spent on the line, which errs on the long side. */
-  firstAnswered(length: number, ms: number): void {
-    if (this.#usual.size === 0) this.answered(length, ms);
-    this.answeredAlone(length, ms);
-  }
-
   /** Of each byte of a message on the wire, where its speed is known. */
   readonly #nominalByteMs: number | undefined;
 
   constructor(nominalByteMs?: number) {
     this.#nominalByteMs = nominalByteMs;
+  }
+
+  /** Any answer at all is better than a guess: most of its time counts as spent on the line, which errs on the long side. */
+  firstAnswered(length: number, ms: number): void {
+    if (this.#usual.size === 0) this.answered(length, ms);
+    this.answeredAlone(length, ms);
   }
 
   /** Nothing else was on the line. */
