@@ -5,13 +5,14 @@
 
 export { BootproofError } from "./errors.js";
 // The cargo: images and keys. Pure; works in a browser too.
-export { type Digest, type HashName, hashWith, type KeyType } from "./image/algorithms.js";
+export type { KeyType } from "./image/algorithms.js";
 export type { CompressionKind, Lzma2Compressor } from "./image/compression.js";
 export { type Difference, diffImages, type ImageDiff } from "./image/diff.js";
 export { type DumpedImage, dumpImage } from "./image/dumpinfo.js";
 export { ElfError, isElf, parseElf } from "./image/elf.js";
 export { type DecryptionKey, decryptRange, EncryptionError } from "./image/encryption.js";
 export { type DumpFindings, findImages } from "./image/find-images.js";
+export { type Digest, type HashName, hashWith } from "./image/hashes.js";
 export { IMAGE_F, ImageError, type ImageErrorCode, type ImageHeader, parseHeader } from "./image/header.js";
 export { type Dependency, type Image, parseImage } from "./image/image.js";
 export { formatIntelHex, HexError, joinSegments, parseIntelHex, type Segment } from "./image/intel-hex.js";

@@ -54,7 +54,7 @@ const arrows: Record<string, readonly string[]> = {
 const doors: Record<string, readonly string[]> = {
   "cbor-x": ["smp/cbor.ts"],
   "@noble/curves": ["image/algorithms.ts"],
-  "@noble/hashes": ["image/algorithms.ts"],
+  "@noble/hashes": ["image/hashes.ts"],
   serialport: ["transport/serial.ts", "transport/list.ts", "transport/line-port.ts", "transport/rom-port.ts"],
   usb: ["transport/usb.ts"],
   commander: ["cli/"],

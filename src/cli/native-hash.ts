@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { hashWith } from "../image/algorithms.js";
+import { hashWith } from "../image/hashes.js";
 
 /** From here on images are hashed by OpenSSL. */
 export function hashNatively(): void {

@@ -1,75 +1,15 @@
 import { ed25519, x25519 } from "@noble/curves/ed25519.js";
 import { p256, p384 } from "@noble/curves/nist.js";
-import { hkdf as nobleHkdf } from "@noble/hashes/hkdf.js";
-import { hmac as nobleHmac } from "@noble/hashes/hmac.js";
-import { sha1 as nobleSha1 } from "@noble/hashes/legacy.js";
-import { sha256, sha384, sha512 } from "@noble/hashes/sha2.js";
 import { concat } from "../bytes.js";
 import { parseEcdsaSignature } from "./ecdsa-signature.js";
+import { HASHES, type HashName } from "./hashes.js";
 import { KeyError } from "./key-error.js";
 import { TLV } from "./tlv.js";
 
 /**
- * The door to all cryptography of this room: curves and hashes from noble, RSA from WebCrypto (noble has none), which
- * exists in Node and in browsers alike. Everything that signs or verifies is asynchronous because WebCrypto is.
+ * The door to all keyed cryptography of this room: curves from noble, RSA from WebCrypto (noble has none), which exists
+ * in Node and in browsers alike. Everything that signs or verifies is asynchronous because WebCrypto is.
  */
-
-/** Hash algorithms an image can carry. */
-export type HashName = "sha256" | "sha384" | "sha512";
-
-export interface HashAlgorithm {
-  readonly name: HashName;
-  readonly tlv: number;
-  readonly length: number;
-  /** As boot records and people spell it. */
-  readonly label: string;
-  readonly digest: (bytes: Uint8Array) => Uint8Array;
-}
-
-export const HASHES: Readonly<Record<HashName, HashAlgorithm>> = {
-  sha256: { name: "sha256", tlv: TLV.SHA256, length: 32, label: "SHA256", digest: digestBy("sha256") },
-  sha384: { name: "sha384", tlv: TLV.SHA384, length: 48, label: "SHA384", digest: digestBy("sha384") },
-  sha512: { name: "sha512", tlv: TLV.SHA512, length: 64, label: "SHA512", digest: digestBy("sha512") },
-};
-
-/** SHA-2 of whole bytes, at once. */
-export type Digest = (hash: HashName, bytes: Uint8Array) => Uint8Array;
-
-let digestOfPlatform: Digest | undefined;
-
-/**
- * Has all images hashed by what the platform brings along: for a whole image OpenSSL, through `node:crypto`, takes a
- * tenth of the time that a program just started needs without it. The results must be SHA-2's, as they are without.
- */
-export function hashWith(digest: Digest): void {
-  digestOfPlatform = digest;
-}
-
-function digestBy(name: HashName): (bytes: Uint8Array) => Uint8Array {
-  return (bytes) => (digestOfPlatform ? digestOfPlatform(name, bytes) : NOBLE_HASHES[name](bytes));
-}
-
-/** The hash algorithm whose image hash a TLV type holds. */
-export function hashOfTlv(type: number): HashAlgorithm | undefined {
-  return Object.values(HASHES).find((hash) => hash.tlv === type);
-}
-
-/** Only for name-based UUIDs, which are defined with it. */
-export function sha1(bytes: Uint8Array): Uint8Array {
-  return nobleSha1(bytes);
-}
-
-const NOBLE_HASHES = { sha256, sha384, sha512 } as const;
-
-/** Keyed hash of `bytes`. */
-export function hmac(hash: HashName, key: Uint8Array, bytes: Uint8Array): Uint8Array {
-  return nobleHmac(NOBLE_HASHES[hash], key, bytes);
-}
-
-/** RFC 5869, extract and expand, without salt. */
-export function hkdf(hash: HashName, secret: Uint8Array, info: Uint8Array, length: number): Uint8Array {
-  return nobleHkdf(NOBLE_HASHES[hash], secret, undefined, info, length);
-}
 
 export type KeyType = "rsa-2048" | "rsa-3072" | "ecdsa-p256" | "ecdsa-p384" | "ed25519" | "x25519";
 

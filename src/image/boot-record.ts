@@ -1,5 +1,5 @@
 import { concat } from "../bytes.js";
-import type { HashAlgorithm } from "./algorithms.js";
+import type { HashAlgorithm } from "./hashes.js";
 import type { Version } from "./version.js";
 
 /** Longest software type of a boot record, characters. */

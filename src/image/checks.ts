@@ -1,6 +1,7 @@
 import { equal, toHex } from "../bytes.js";
-import { type HashAlgorithm, hashOfTlv, isSignatureTlv } from "./algorithms.js";
+import { isSignatureTlv } from "./algorithms.js";
 import { ORDER } from "./endian.js";
+import { type HashAlgorithm, hashOfTlv } from "./hashes.js";
 import { flagNames, IMAGE_F } from "./header.js";
 import type { Image } from "./image.js";
 import type { Key } from "./keys.js";

@@ -1,6 +1,7 @@
 import { concat, equalConstantTime, take } from "../bytes.js";
 import { BootproofError } from "../errors.js";
-import { CURVES, HASHES, type HashName, hkdf, hmac } from "./algorithms.js";
+import { CURVES } from "./algorithms.js";
+import { HASHES, type HashName, hkdf, hmac } from "./hashes.js";
 import type { Image } from "./image.js";
 import { fromSecret } from "./key-formats.js";
 import { type Key, publicRawOf, secretOf } from "./keys.js";

@@ -1,5 +1,6 @@
-import { HASHES, type HashAlgorithm, type HashName, hashOfTlv, isSignatureTlv } from "./algorithms.js";
+import { isSignatureTlv } from "./algorithms.js";
 import { type Endian, ORDER } from "./endian.js";
+import { HASHES, type HashAlgorithm, type HashName, hashOfTlv } from "./hashes.js";
 import { IMAGE_F, ImageError, type ImageHeader, parseHeader } from "./header.js";
 import { TLV, type Tlv, type TlvArea, tlvName, walkTlvs } from "./tlv.js";
 import type { Version } from "./version.js";

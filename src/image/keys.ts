@@ -2,13 +2,12 @@ import { BytesError, toHex } from "../bytes.js";
 import {
   CURVES,
   generateRsa,
-  HASHES,
-  type HashName,
   type KeyType,
   SIGNATURE_ALGORITHMS,
   type SignatureAlgorithm,
 } from "./algorithms.js";
 import { DER, DerError, der, derInteger } from "./der.js";
+import { HASHES, type HashName } from "./hashes.js";
 import { decryptPkcs8, encryptPkcs8 } from "./key-encryption.js";
 import { KeyError } from "./key-error.js";
 import {

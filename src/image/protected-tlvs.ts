@@ -1,6 +1,6 @@
-import type { HashAlgorithm } from "./algorithms.js";
 import { encodeBootRecord } from "./boot-record.js";
 import { type Endian, ORDER, u32Bytes } from "./endian.js";
+import type { HashAlgorithm } from "./hashes.js";
 import type { Dependency } from "./image.js";
 import type { Key } from "./keys.js";
 import type { SignOptions } from "./sign.js";

@@ -1,5 +1,5 @@
 import { concat } from "../bytes.js";
-import { HASHES } from "./algorithms.js";
+import { HASHES } from "./hashes.js";
 
 const HASH = HASHES.sha256;
 /** Salt as long as the hash: what MCUboot expects. */

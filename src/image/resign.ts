@@ -1,7 +1,8 @@
 import { concat, equal, isFilledWith } from "../bytes.js";
-import { HASHES, type HashAlgorithm, isSignatureTlv } from "./algorithms.js";
+import { isSignatureTlv } from "./algorithms.js";
 import { isPure } from "./checks.js";
 import { type DecryptionKey, decryptRange } from "./encryption.js";
+import { HASHES, type HashAlgorithm } from "./hashes.js";
 import { IMAGE_F } from "./header.js";
 import { hashAlgorithmOf, type Image, parseImage } from "./image.js";
 import { type Key, publicRawOf, signatureAlgorithmOf } from "./keys.js";

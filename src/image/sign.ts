@@ -1,5 +1,5 @@
 import { concat, isFilledWith } from "../bytes.js";
-import { HASHES, type HashAlgorithm, type HashName, type SignatureAlgorithm } from "./algorithms.js";
+import type { SignatureAlgorithm } from "./algorithms.js";
 import { MAX_SOFTWARE_TYPE } from "./boot-record.js";
 import {
   type CompressionKind,
@@ -10,6 +10,7 @@ import {
 } from "./compression.js";
 import { cryptBody, generateContentKey, wrapContentKey } from "./encryption.js";
 import { type Endian, u32Bytes } from "./endian.js";
+import { HASHES, type HashAlgorithm, type HashName } from "./hashes.js";
 import { encodeHeader, IMAGE_F, IMAGE_HEADER_SIZE } from "./header.js";
 import type { Dependency } from "./image.js";
 import { type Key, publicRawOf, secretOf, signatureAlgorithmOf } from "./keys.js";

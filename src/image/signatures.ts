@@ -1,12 +1,6 @@
 import { equal, toHex } from "../bytes.js";
-import {
-  HASHES,
-  type HashAlgorithm,
-  type HashName,
-  SIGNATURE_ALGORITHMS,
-  type SignatureAlgorithm,
-  type SigningKeyType,
-} from "./algorithms.js";
+import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm, type SigningKeyType } from "./algorithms.js";
+import { HASHES, type HashAlgorithm, type HashName } from "./hashes.js";
 import type { Image } from "./image.js";
 import { type Key, publicRawOf } from "./keys.js";
 import { TLV, type Tlv } from "./tlv.js";

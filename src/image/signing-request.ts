@@ -1,7 +1,8 @@
 import { concat, equal, fromBase64, fromHex, toBase64, toHex } from "../bytes.js";
 import { BootproofError } from "../errors.js";
-import { HASHES, type HashName, type SigningKeyType } from "./algorithms.js";
+import type { SigningKeyType } from "./algorithms.js";
 import { ORDER } from "./endian.js";
+import { HASHES, type HashName } from "./hashes.js";
 import { endianOf, flagNames } from "./header.js";
 import { type Image, parseImage } from "./image.js";
 import { type Key, parseKey, signatureAlgorithmOf, toPem } from "./keys.js";

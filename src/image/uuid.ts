@@ -1,5 +1,5 @@
 import { concat, fromHex } from "../bytes.js";
-import { sha1 } from "./algorithms.js";
+import { sha1 } from "./hashes.js";
 
 /** The namespace of RFC 9562 for DNS names, under which vendors are named. */
 const NAMESPACE_DNS = fromHex("6ba7b8109dad11d180b400c04fd430c8");

@@ -1,5 +1,5 @@
 import { equal } from "../bytes.js";
-import { HASHES, type HashAlgorithm, type HashName, SIGNATURE_ALGORITHMS } from "./algorithms.js";
+import { SIGNATURE_ALGORITHMS } from "./algorithms.js";
 import { checkCompressed } from "./check-compressed.js";
 import {
   check,
@@ -17,6 +17,7 @@ import {
   warningsAbout,
 } from "./checks.js";
 import { type DecryptionKey, decryptRange, EncryptionError } from "./encryption.js";
+import { HASHES, type HashAlgorithm, type HashName } from "./hashes.js";
 import { ImageError } from "./header.js";
 import { hashAlgorithmOf, type Image, parseImage } from "./image.js";
 import type { Key } from "./keys.js";

@@ -2,7 +2,7 @@ import type { Client, ServerFacts } from "../client/client.js";
 import { identify } from "../client/connect.js";
 import { type TransferPlan, transfer } from "../client/transfer.js";
 import { BootproofError } from "../errors.js";
-import { HASHES } from "../image/algorithms.js";
+import { HASHES } from "../image/hashes.js";
 import { dataRoom } from "../smp/capacity.js";
 import type { RequestOf, ResponseOf } from "../smp/command.js";
 import { imageErase, imageUpload } from "../smp/groups/image.js";

@@ -9,7 +9,7 @@ afterEach(() => vi.resetModules());
 it.each(["sha256", "sha384", "sha512"] as const)(
   "%s is the same with and without the platform's",
   async (name) => {
-    const { HASHES, hashWith } = await import("../../src/image/algorithms.js");
+    const { HASHES, hashWith } = await import("../../src/image/hashes.js");
     for (const size of [0, 1, 63, 64, 111, 112, 127, 128, 5000]) {
       const bytes = payload(`s${size}`);
       expect(toHex(HASHES[name].digest(bytes))).toBe(createHash(name).update(bytes).digest("hex"));
@@ -19,7 +19,7 @@ it.each(["sha256", "sha384", "sha512"] as const)(
       asked.push(hash);
       return new Uint8Array(createHash(hash).update(bytes).digest());
     });
-    const { HASHES: later } = await import("../../src/image/algorithms.js");
+    const { HASHES: later } = await import("../../src/image/hashes.js");
     expect(toHex(later[name].digest(payload("s100")))).toBe(
       createHash(name).update(payload("s100")).digest("hex"),
     );

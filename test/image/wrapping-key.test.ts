@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { concat, fromHex, toBase64 } from "../../src/bytes.js";
-import { HASHES } from "../../src/image/algorithms.js";
 import { cryptBody, unwrapContentKey } from "../../src/image/encryption.js";
+import { HASHES } from "../../src/image/hashes.js";
 import { encodeHeader, IMAGE_F } from "../../src/image/header.js";
 import { buildTlvArea, TLV, TLV_INFO_MAGIC } from "../../src/image/tlv.js";
 import { verifyImage } from "../../src/image/verify.js";

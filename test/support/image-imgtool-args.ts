@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { fromHex } from "../../src/bytes.js";
-import type { HashName } from "../../src/image/algorithms.js";
+import type { HashName } from "../../src/image/hashes.js";
 import type { Dependency } from "../../src/image/image.js";
 import type { Key } from "../../src/image/keys.js";
 import type { SignOptions } from "../../src/image/sign.js";

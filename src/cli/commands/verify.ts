@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { toHex } from "../../bytes.js";
-import { HASHES, type HashName } from "../../image/algorithms.js";
 import { short } from "../../image/checks.js";
+import { HASHES, type HashName } from "../../image/hashes.js";
 import type { Key } from "../../image/keys.js";
 import type { BootMode, SlotGeometry } from "../../image/largest-image.js";
 import type { SignatureTrial } from "../../image/signatures.js";

@@ -1,4 +1,4 @@
-import type { HashName } from "../../image/algorithms.js";
+import type { HashName } from "../../image/hashes.js";
 import type { SignOptions } from "../../image/sign.js";
 import type { TlvEntry } from "../../image/tlv.js";
 import { parseVersion } from "../../image/version.js";

@@ -1,8 +1,9 @@
 import { equal, toHex } from "../../bytes.js";
-import { hashOfTlv, SIGNATURE_ALGORITHMS } from "../../image/algorithms.js";
+import { SIGNATURE_ALGORITHMS } from "../../image/algorithms.js";
 import { checkTlvTypes, isPure, warningsAbout } from "../../image/checks.js";
 import { imgtoolVersion } from "../../image/dumpinfo.js";
 import { decryptRange } from "../../image/encryption.js";
+import { hashOfTlv } from "../../image/hashes.js";
 import { ImageError, type ImageErrorCode } from "../../image/header.js";
 import { hashAlgorithmOf, type Image, parseImage } from "../../image/image.js";
 import { type Key, publicRawOf } from "../../image/keys.js";

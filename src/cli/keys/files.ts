@@ -1,5 +1,5 @@
 import { toHex } from "../../bytes.js";
-import { HASHES, type HashName } from "../../image/algorithms.js";
+import { HASHES, type HashName } from "../../image/hashes.js";
 import { cArray, cPrivateArray, rustArray } from "../../image/key-text.js";
 import { generateKey, type Key, privateDer, toPem } from "../../image/keys.js";
 import type { AddVerb } from "../commands/keys.js";
