@@ -17,6 +17,7 @@ import {
 } from "../transport/address.js";
 import { type ByteStream, TransportError } from "../transport/transport.js";
 import type { KnownImage } from "../workflow/facts.js";
+import { onceBack } from "../workflow/once-back.js";
 import { Session } from "../workflow/session.js";
 import { type Config, loadConfig } from "./config.js";
 import { UsageError } from "./exit.js";
@@ -131,16 +132,25 @@ export async function withBoard(
   await inContext(options, (context) => onBoard(options, context, (session) => work(session, context)));
 }
 
-/** The same for a command that has something to do first: what is wrong with a file is said before a board is disturbed. */
+/**
+ * The same for a command that has something to do first: what is wrong with a file is said before a board is disturbed.
+ * A board that goes away while it is being spoken to for the first time is waited for, `withinMs` at most (default 60000).
+ */
 export async function onBoard(
   options: BoardOptions,
   context: Context,
   work: (session: Session) => Promise<void>,
+  { withinMs }: { withinMs?: number | undefined } = {},
 ): Promise<void> {
+  const { signal, out } = context;
   const address = await chooseDevice(options.device, context);
-  const { open, close } = await reach(address, options, context);
+  const { open, isKnown, close } = await reach(address, options, context);
+  const onLost = (why: string) =>
+    out.note(`The link was lost before the board could be asked: ${printable(why)} Waiting for the board...`);
   try {
-    const session = await Session.open(open, context.signal);
+    const session = await (isKnown
+      ? onceBack(() => Session.open(open, signal), { signal, withinMs, wasListed: true, onLost })
+      : Session.open(open, signal));
     try {
       await work(session);
     } finally {
@@ -188,6 +198,8 @@ async function readDevice(text: string, config: Config, signal: AbortSignal): Pr
 
 interface Reach {
   open(signal: AbortSignal | undefined): Promise<Client>;
+  /** It is a device that was listed here, and will be known again when it comes back. */
+  readonly isKnown: boolean;
   close(): Promise<void>;
 }
 
@@ -211,6 +223,7 @@ async function reach(
     let last: Client | undefined;
     const remember = () => last && rememberLink(key, last.memory);
     return {
+      isKnown: followed !== undefined,
       open: async (how) => {
         remember();
         const where = (await followed?.address(how)) ?? (await openable(address, config, how));
@@ -224,7 +237,8 @@ async function reach(
   }
   const board = await startEmulated(address.kind, address.variant, address.flash);
   if (options.log) followLog(board, out);
-  return { open: async (how) => client(await board.connect(), how, EMULATED), close: () => board.close() };
+  const open = async (how: AbortSignal | undefined) => client(await board.connect(), how, EMULATED);
+  return { open, isKnown: false, close: () => board.close() };
 }
 
 /** What is behind a TCP port may be an emulator that was started a moment ago: it listens before its board's first word. */

@@ -4,11 +4,12 @@ import { formatVersion } from "../image/version.js";
 import { type BoardFacts, readFacts } from "./facts.js";
 import { giveUp, keep } from "./flash/ending.js";
 import { checkHealth } from "./flash/health.js";
-import { judge, observe, restartIntoIt } from "./flash/observe.js";
+import { judge, observe, overLosses, restartIntoIt } from "./flash/observe.js";
 import { sendAndMark } from "./flash/send.js";
 import { plan, stageOf } from "./flash/stage.js";
 import type { FlashEvent, FlashOptions, FlashResult } from "./flash/story.js";
 import { checkAgainstBoard, checkFile, type GateCheck, type GateCheckName, mayRevert } from "./gate.js";
+import { MOST_LOSSES } from "./reconnect.js";
 import type { Session } from "./session.js";
 
 export { type HealthCheck, HealthError } from "./flash/health.js";
@@ -27,7 +28,7 @@ export async function* flash(
   options: FlashOptions = {},
 ): AsyncGenerator<FlashEvent, FlashResult, void> {
   const { imageNumber = 0 } = options;
-  const before = await readFacts(session, options);
+  const before = yield* overLosses(session, options, () => readFacts(session, options));
   yield { step: "board", facts: before };
 
   const { checks, image } = await gate(file, before, options);
@@ -52,16 +53,20 @@ export async function* flash(
       : { trial: mayRevert(before), stage: found };
   const told = { ...result, ...sent };
   if (stage === "marked") yield* restartIntoIt(session, target, options);
-  const after = yield* observe(session, options);
-  const verdict = judge(before, after, target);
-  yield { step: "judged", runsNewImage: verdict.runs, says: verdict.says };
-  if (!verdict.runs)
-    return { ...told, after, outcome: "not-running", says: verdict.says, hint: verdict.hint };
-
   const candidate = { ...target, trial };
-  const unwell = yield* checkHealth(session, options);
-  if (unwell !== undefined) return { ...told, ...(yield* giveUp(session, unwell, candidate, options)) };
-  return { ...told, ...(yield* keep(session, after, candidate, options)) };
+  for (let losses = 1; ; losses++) {
+    const after = yield* observe(session, options);
+    const verdict = judge(before, after, target);
+    yield { step: "judged", runsNewImage: verdict.runs, says: verdict.says };
+    if (!verdict.runs)
+      return { ...told, after, outcome: "not-running", says: verdict.says, hint: verdict.hint };
+    const health = yield* checkHealth(session, options);
+    // Nobody knows what a board did while its cable was out: it is judged anew.
+    if (health.linkLost && losses < MOST_LOSSES) continue;
+    if (health.unwell !== undefined)
+      return { ...told, ...(yield* giveUp(session, health.unwell, candidate, options)) };
+    return { ...told, ...(yield* keep(session, after, candidate, options)) };
+  }
 }
 
 async function gate(

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { RequestTimeout } from "../client/client.js";
-import { letBoot } from "../client/connect.js";
+import { identify, letBoot } from "../client/connect.js";
 import { BootproofError } from "../errors.js";
 import { osEcho } from "../smp/groups/os.js";
 import { DeviceError } from "../smp/message.js";
@@ -70,6 +70,28 @@ export async function* untilAnswering(
     // A port that opens and is gone at once would otherwise be opened as often as the machine can.
     await delay(REST_MS, undefined, { signal });
     await reopenQuietly(session, signal);
+  }
+}
+
+/** Losses of one link before it is given up: a cable that comes loose this often is no cable. */
+export const MOST_LOSSES = 5;
+
+/**
+ * Waits until the board answers, and finds out who does: after an absence it may be the bootloader, or have other buffers.
+ *
+ * @throws AwayError
+ */
+export async function* untilBack(
+  session: Session,
+  options: WatchOptions = {},
+): AsyncGenerator<WatchEvent, void, void> {
+  for (let losses = 1; ; losses++) {
+    yield* untilAnswering(session, options);
+    try {
+      return await identify(session.client, { signal: options.signal });
+    } catch (error) {
+      if (!isAway(error) || losses === MOST_LOSSES) throw error;
+    }
   }
 }
 
@@ -195,7 +217,7 @@ async function readThrough(fingerprint: Fingerprint, signal: AbortSignal | undef
 }
 
 /** True when asking again over the same pipe cannot help. */
-function isLost(error: Error): boolean {
+export function isLost(error: unknown): error is TransportError {
   return error instanceof TransportError;
 }
 

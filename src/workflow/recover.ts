@@ -10,6 +10,7 @@ import { type FlashEvent, type FlashResult, flash, type HealthCheck } from "./fl
 import { checkFile, type GateCheck, type GateCheckName } from "./gate.js";
 import { type Climbed, LADDER, type Rung, type RungName, type Standing } from "./ladder/rungs.js";
 import type { Site } from "./ladder/site.js";
+import { onceBack } from "./once-back.js";
 import { AwayError } from "./reconnect.js";
 import type { Session } from "./session.js";
 import { UploadError } from "./upload.js";
@@ -84,6 +85,8 @@ export interface RecoverResult {
   flash?: FlashResult;
 }
 
+const DEFAULT_WITHIN_MS = 15_000;
+
 /**
  * Gets a board that no longer boots to run `file`: climbs the ladder from the least destructive rung up, says before each
  * what it will do and what that destroys, and stops at the first that works. In serial recovery the image goes straight
@@ -106,7 +109,7 @@ export async function* recover(
     return { ...result, outcome: "refused-by-gate", says, hint };
   }
 
-  const standing = await look(site, file, options.signal);
+  const standing = await look(site, file, options);
   try {
     yield { step: "found", says: foundWords(standing) };
     for (const rung of LADDER) {
@@ -150,9 +153,14 @@ async function checkTheFile(file: Uint8Array, keys: readonly Key[]): Promise<{ c
   return { checks };
 }
 
-async function look(site: Site, file: Uint8Array, signal: AbortSignal | undefined): Promise<Standing> {
+async function look(
+  site: Site,
+  file: Uint8Array,
+  { signal, withinMs = DEFAULT_WITHIN_MS }: RecoverOptions,
+): Promise<Standing> {
+  const meet = async () => connect(await site.dial(signal), { probes: 3, ...site.connect, signal });
   try {
-    const client = await connect(await site.dial(signal), { probes: 3, ...site.connect, signal });
+    const client = await onceBack(meet, { signal, withinMs });
     return { site, file, client, silence: "" };
   } catch (error) {
     signal?.throwIfAborted();
@@ -193,7 +201,7 @@ async function whyNot(words: RungWords, rung: Rung, options: RecoverOptions): Pr
 async function* climb(
   rung: Rung,
   standing: Standing,
-  { signal, withinMs = 15_000 }: RecoverOptions,
+  { signal, withinMs = DEFAULT_WITHIN_MS }: RecoverOptions,
 ): AsyncGenerator<RecoverEvent, Climbed, void> {
   const progress: RecoverEvent[] = [];
   const onProgress = (done: number, total: number) => void progress.push({ step: "writing", done, total });

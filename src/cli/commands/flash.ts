@@ -9,6 +9,7 @@ import {
 } from "../../workflow/flash.js";
 import { GATE_CHECKS, type GateCheck, type GateCheckName } from "../../workflow/gate.js";
 import { run } from "../../workflow/run.js";
+import type { Session } from "../../workflow/session.js";
 import {
   type BoardOptions,
   boardOptions,
@@ -98,9 +99,9 @@ export function define(command: Command): void {
         const keys = await readKeys([...(options.key ?? []), ...config.keys], out);
         const known = await readKnown([file, ...(options.known ?? []), ...config.known], out);
         const how = { ...workflowOptions(options), keys, known, signal };
-        await onBoard(options, context, async (session) => {
+        const story = async (session: Session) =>
           finish(await run(flash(session, image, how), drawFlash(out)), out);
-        });
+        await onBoard(options, context, story, { withinMs: options.wait });
       }),
     );
 }
@@ -177,6 +178,10 @@ export function drawFlash(out: Output): (event: FlashEvent) => void {
         return out.note(
           `  ${event.ok ? MARKS.pass : MARKS.fail}  health: ${printable(event.name)}: ${printable(event.says)}`,
         );
+      case "link-lost":
+        return "at" in event
+          ? drawSending(event)
+          : out.note(`The link was lost: ${printable(event.why)} Waiting for the board...`);
       case "confirmed":
         return out.note("Confirmed, and read back.");
       default:

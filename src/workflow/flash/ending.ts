@@ -1,8 +1,8 @@
 import { imageMark } from "../../smp/groups/image.js";
 import { DeviceError } from "../../smp/message.js";
 import { explainOldImage } from "../aftermath.js";
-import { type BoardFacts, readFacts, runningSlot } from "../facts.js";
-import { isAway, untilAnswering } from "../reconnect.js";
+import { type BoardFacts, runningSlot } from "../facts.js";
+import { isAway, MOST_LOSSES, untilAnswering } from "../reconnect.js";
 import { restart } from "../restart.js";
 import type { Session } from "../session.js";
 import { readFactsOnceBack } from "./observe.js";
@@ -30,7 +30,7 @@ export async function* giveUp(
     return { outcome: "unhealthy", reverted: false, says, hint };
   }
   yield* untilAnswering(session, { signal, withinMs });
-  if (runs(await readFacts(session, options), candidate)) yield* restart(session, options);
+  if (runs(yield* readFactsOnceBack(session, options), candidate)) yield* restart(session, options);
   const after = yield* readFactsOnceBack(session, options);
   const reverted = after.server !== "recovery" && !runs(after, candidate);
   const version = runningSlot(after, candidate.imageNumber)?.content?.version;
@@ -64,7 +64,7 @@ export async function* keep(
       after,
     };
   }
-  const refusal = yield* confirmRunning(session, candidate, options);
+  const { refusal, end } = yield* confirmRunning(session, candidate, options);
   if (refusal?.rcName === "ENOTSUP" && !trial)
     return { outcome: "running", says: `Version ${version} runs; this board has no confirmation.`, after };
   const outcome = "not-confirmed";
@@ -77,7 +77,6 @@ export async function* keep(
       after,
     };
   }
-  const end = yield* readFactsOnceBack(session, options);
   if (!runs(end, candidate)) {
     const says = `Version ${version} was lost while it was being confirmed. ${explainOldImage(after, end, candidate.hash, imageNumber).says}`;
     return { outcome, says, hint: "Flash it again.", after: end };
@@ -90,20 +89,31 @@ export async function* keep(
   return { outcome: "confirmed", says: `Version ${version} runs and is confirmed.`, after: end };
 }
 
-/** Asks the running image to stay. Returns the board's refusal, when it refuses; a lost answer is left to the reading back. */
+/**
+ * Asks the running image to stay, and reads back what came of it. A lost answer is left to the reading back; a request that
+ * got lost with the link is made again, as long as the image that is meant still runs.
+ */
 async function* confirmRunning(
   session: Session,
-  { hash, imageNumber }: Target,
-  { signal, withinMs }: FlashOptions,
-): AsyncGenerator<FlashEvent, DeviceError | undefined, void> {
+  candidate: Candidate,
+  options: FlashOptions,
+): AsyncGenerator<FlashEvent, { refusal?: DeviceError; end: BoardFacts }, void> {
+  const { hash, imageNumber } = candidate;
   // Without a hash the running image is meant; further image numbers are only told apart by theirs.
   const request = imageNumber === 0 ? { confirm: true } : { hash, confirm: true };
-  try {
-    await session.client.send(imageMark, request, { signal });
-  } catch (error) {
-    if (error instanceof DeviceError) return error;
-    if (!isAway(error)) throw error;
-    yield* untilAnswering(session, { signal, withinMs });
+  for (let losses = 0; ; ) {
+    let refusal: DeviceError | undefined;
+    let wasLost = false;
+    try {
+      await session.client.send(imageMark, request, { signal: options.signal });
+    } catch (error) {
+      if (error instanceof DeviceError) refusal = error;
+      else if (!isAway(error)) throw error;
+      else wasLost = ++losses < MOST_LOSSES;
+    }
+    const end = yield* readFactsOnceBack(session, options);
+    if (refusal !== undefined) return { refusal, end };
+    const stays = runningSlot(end, imageNumber)?.content?.confirmed;
+    if (!wasLost || stays || !runs(end, candidate)) return { end };
   }
-  return undefined;
 }

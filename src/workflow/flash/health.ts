@@ -1,5 +1,6 @@
 import { BootproofError } from "../../errors.js";
 import { osEcho } from "../../smp/groups/os.js";
+import { isLost } from "../reconnect.js";
 import type { Session } from "../session.js";
 import type { FlashEvent, FlashOptions } from "./story.js";
 
@@ -29,11 +30,18 @@ const ECHO: HealthCheck = {
   },
 };
 
-/** Why the board is not well; undefined when it is. */
+interface Health {
+  /** Why the board is not well; absent when it is. */
+  unwell?: string;
+  /** The link was lost meanwhile, which says nothing about the board. */
+  linkLost?: true;
+}
+
+/** Asks the board for a sign of life, then whatever the user wants to know. */
 export async function* checkHealth(
   session: Session,
   options: FlashOptions,
-): AsyncGenerator<FlashEvent, string | undefined, void> {
+): AsyncGenerator<FlashEvent, Health, void> {
   for (const health of [ECHO, ...(options.health ?? [])]) {
     try {
       const says = await health.check(session, options.signal);
@@ -42,9 +50,14 @@ export async function* checkHealth(
       // Ctrl-C says nothing about the board; a check that fails in whatever way has not found it well.
       options.signal?.throwIfAborted();
       const says = error instanceof Error ? error.message : String(error);
+      const unwell = `Health check "${health.name}" failed: ${says}${/[.!?]$/.test(says) ? "" : "."}`;
+      if (isLost(error)) {
+        yield { step: "link-lost", why: says };
+        return { unwell, linkLost: true };
+      }
       yield { step: "health", name: health.name, ok: false, says };
-      return `Health check "${health.name}" failed: ${says}${/[.!?]$/.test(says) ? "" : "."}`;
+      return { unwell };
     }
   }
-  return undefined;
+  return {};
 }

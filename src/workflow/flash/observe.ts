@@ -1,9 +1,10 @@
 import { equal } from "../../bytes.js";
-import { identify } from "../../client/connect.js";
+import { RequestTimeout } from "../../client/client.js";
 import { imageList } from "../../smp/groups/image.js";
+import { DeviceError } from "../../smp/message.js";
 import { explainOldImage } from "../aftermath.js";
 import { type BoardFacts, readFacts, restartFingerprint, runningSlot } from "../facts.js";
-import { isAway, staysUp, untilAnswering } from "../reconnect.js";
+import { isAway, isLost, MOST_LOSSES, staysUp, untilBack } from "../reconnect.js";
 import { restart } from "../restart.js";
 import type { Session } from "../session.js";
 import { runs, type Target } from "./stage.js";
@@ -13,18 +14,46 @@ import type { FlashEvent, FlashOptions } from "./story.js";
 const MOST_RESTARTS = 5;
 
 /**
- * Restarts a board that holds a marked image. When nothing shows that it did and the mark still stands, the request was
- * lost on the way, and only then it may be repeated: a second restart would revert an image on trial.
+ * Restarts a board that holds a marked image. While the mark still stands it has not restarted, whatever it looked like: the
+ * request was lost on the way, and only then it may be repeated. A second restart would revert an image on trial. A board
+ * that lives on its cable restarts when that is pulled, before or after it was asked to.
  */
 export async function* restartIntoIt(
   session: Session,
   target: Target,
   options: FlashOptions,
 ): AsyncGenerator<FlashEvent, void, void> {
-  if (yield* restart(session, options)) return;
-  const { images } = await session.client.send(imageList, {}, { signal: options.signal });
-  const stillMarked = images.some(({ hash, pending }) => pending && hash && equal(hash, target.hash));
-  if (stillMarked) yield* restart(session, options);
+  for (let requests = 0, losses = 0; requests < MOST_REQUESTS; ) {
+    try {
+      if (losses > 0 && !(await awaitsReset(session, target, options))) return;
+      const restarted = yield* restart(session, options);
+      requests++;
+      if (restarted && session.client.server.mode === "recovery") return;
+      if (!(await awaitsReset(session, target, options))) return;
+    } catch (error) {
+      if (!isLost(error) || ++losses > MOST_LOSSES) throw error;
+      yield { step: "link-lost", why: error.message };
+      yield* untilBack(session, options);
+    }
+  }
+}
+
+/** Of a reset whose request got lost. */
+const MOST_REQUESTS = 2;
+
+/**
+ * The mark still stands. In serial recovery there is none, and no trial that one reset too many would end. An image that
+ * falls silent meanwhile, or that knows no images, has been started.
+ */
+async function awaitsReset(session: Session, target: Target, { signal }: FlashOptions): Promise<boolean> {
+  if (session.client.server.mode === "recovery") return true;
+  try {
+    const { images } = await session.client.send(imageList, {}, { signal });
+    return images.some(({ hash, pending }) => pending && hash && equal(hash, target.hash));
+  } catch (error) {
+    if (error instanceof RequestTimeout || error instanceof DeviceError) return false;
+    throw error;
+  }
 }
 
 /** What the board runs once it has run without a restart for a while. */
@@ -38,7 +67,7 @@ export async function* observe(
     if (session.client.server.mode === "recovery") break;
     if (yield* staysUp(session, { signal, withinMs, forMs, fingerprint })) break;
     yield { step: "restarted" };
-    await identify(session.client, { signal });
+    yield* untilBack(session, options);
   }
   return yield* readFactsOnceBack(session, options);
 }
@@ -48,15 +77,33 @@ export async function* readFactsOnceBack(
   session: Session,
   options: FlashOptions,
 ): AsyncGenerator<FlashEvent, BoardFacts, void> {
-  const { signal, withinMs } = options;
   for (let tries = 1; ; tries++) {
     try {
       return await readFacts(session, options);
     } catch (error) {
       if (!isAway(error) || tries === MOST_RESTARTS) throw error;
     }
-    yield* untilAnswering(session, { signal, withinMs });
-    await identify(session.client, { signal });
+    yield* untilBack(session, options);
+  }
+}
+
+/**
+ * What `ask` says; when the link is lost meanwhile, what it says once the board is back. For questions that may be asked
+ * twice. A board that is there and silent is not waited for.
+ */
+export async function* overLosses<T>(
+  session: Session,
+  options: FlashOptions,
+  ask: () => Promise<T>,
+): AsyncGenerator<FlashEvent, T, void> {
+  for (let losses = 1; ; losses++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isLost(error) || losses > MOST_LOSSES) throw error;
+      yield { step: "link-lost", why: error.message };
+      yield* untilBack(session, options);
+    }
   }
 }
 

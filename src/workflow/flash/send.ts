@@ -2,10 +2,12 @@ import { equal } from "../../bytes.js";
 import { BootproofError } from "../../errors.js";
 import { imageMark } from "../../smp/groups/image.js";
 import { DeviceError } from "../../smp/message.js";
-import { type BoardFacts, readFacts } from "../facts.js";
+import type { BoardFacts } from "../facts.js";
 import { mayRevert, targetSlot } from "../gate.js";
+import { isLost, MOST_LOSSES, untilBack } from "../reconnect.js";
 import type { Session } from "../session.js";
 import { eraseSlot, upload } from "../upload.js";
+import { readFactsOnceBack } from "./observe.js";
 import { type Stage, stageOf, type Target } from "./stage.js";
 import type { FlashEvent, FlashOptions } from "./story.js";
 
@@ -42,10 +44,11 @@ export async function* sendAndMark(
   const keptOld = yield* send();
   if (before.server === "recovery") return { ...sent, trial: false };
   try {
-    return { ...sent, trial: (yield* mark(session, hash, signal)) && sent.trial };
+    const marked = yield* markOverLosses(session, target, options);
+    return { ...sent, stage: marked.stage, trial: marked.trial && sent.trial };
   } catch (error) {
     if (!(error instanceof DeviceError || error instanceof MarkError)) throw error;
-    const stage = stageOf(await readFacts(session, options), target);
+    const stage = stageOf(yield* readFactsOnceBack(session, options), target);
     // A board whose power failed just after the mark runs the image by now.
     if (stage !== "absent") return { ...sent, stage };
     if (!mayBeCut(error, keptOld)) throw error;
@@ -54,6 +57,27 @@ export async function* sendAndMark(
   await eraseSlot(session, { image: imageNumber, slot: targetSlot(before, imageNumber)?.slot ?? 1, signal });
   yield* send();
   return { ...sent, trial: (yield* mark(session, hash, signal)) && sent.trial };
+}
+
+/** Marks the image; after a lost link only when the board shows no mark, nor runs the image by now. */
+async function* markOverLosses(
+  session: Session,
+  target: Target,
+  options: FlashOptions,
+): AsyncGenerator<FlashEvent, { stage: Stage; trial: boolean }, void> {
+  for (let losses = 0; ; ) {
+    try {
+      return { stage: "marked", trial: yield* mark(session, target.hash, options.signal) };
+    } catch (error) {
+      if (!isLost(error) || ++losses > MOST_LOSSES) throw error;
+      yield { step: "link-lost", why: error.message };
+    }
+    yield* untilBack(session, options);
+    const stage = stageOf(yield* readFactsOnceBack(session, options), target);
+    if (stage === "absent") continue;
+    if (stage === "marked") yield { step: "marked", as: "test" };
+    return { stage, trial: true };
+  }
 }
 
 /**

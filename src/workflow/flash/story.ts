@@ -34,6 +34,8 @@ export type FlashEvent =
   | { step: "gate"; checks: GateCheck[] }
   | { step: "plan"; says: string[] }
   | UploadEvent
+  /** Between two steps: the board is waited for, then taken up where it stands. In an upload the offset is told as well. */
+  | { step: "link-lost"; why: string }
   | { step: "uploaded"; bytes: number; elapsedMs: number }
   /** The slot held the file from an earlier try but could not be marked: it is erased and filled anew. */
   | { step: "sent-again"; why: string }
