@@ -92,6 +92,7 @@ export {
   type FileResult,
   FileTransferError,
   getFile,
+  type PutOptions,
   putFile,
 } from "./workflow/files.js";
 export {

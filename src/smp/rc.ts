@@ -72,6 +72,8 @@ const COMMON: readonly ErrorRow[] = [
 
 const FLASH_HINT = "Try again; if it stays, the flash or its driver has a fault.";
 const FILE_HINT = "Try again; if it stays, the file system may be full or damaged.";
+const NO_ROOM_HINT =
+  "The file system may be full. Where an older file of this name takes the room, fs put --replace gives it up first.";
 const ERASE_AND_REPEAT = "Erase the slot, then send the image again.";
 const SIGN_AGAIN = "Check that the file is a signed MCUboot image and not damaged: sign it again.";
 const START_OVER = "Begin the upload again at offset 0.";
@@ -269,7 +271,7 @@ export const GROUP_ERRORS: Readonly<Record<number, readonly ErrorRow[]>> = {
     row(7, "FILE_READ_FAILED", "Reading the file failed.", FILE_HINT),
     row(8, "FILE_TRUNCATE_FAILED", "The old contents cannot be removed.", FILE_HINT),
     row(9, "FILE_DELETE_FAILED", "The file cannot be deleted.", FILE_HINT),
-    row(10, "FILE_WRITE_FAILED", "Writing the file failed.", FILE_HINT),
+    row(10, "FILE_WRITE_FAILED", "Writing the file failed.", NO_ROOM_HINT),
     row(
       11,
       "FILE_OFFSET_NOT_VALID",

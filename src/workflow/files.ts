@@ -44,6 +44,8 @@ export type FileEvent =
   | { step: "resumed"; at: number }
   /** The device lost count, and the transfer begins anew. */
   | { step: "restarted"; at: number }
+  /** There was no room to go on: what this transfer wrote, or the file of before, is given up, and it begins anew. */
+  | { step: "made-room"; by: "own-part" | "other-file" }
   | { step: "link-lost"; at: number; why: string }
   /** All bytes travelled; the two files are being compared. */
   | { step: "checking" }
@@ -60,6 +62,14 @@ export interface FileOptions {
   check?: boolean | undefined;
   /** How long to wait for a lost link, each time. Default 60000. */
   reconnectWithinMs?: number | undefined;
+}
+
+export interface PutOptions extends FileOptions {
+  /**
+   * Where the device has no room for the old file and the new at once, give up the old one first. A file system that keeps
+   * the old until the new is whole (littlefs) needs both; without the old one a cut upload leaves neither. Default false.
+   */
+  replace?: boolean | undefined;
 }
 
 export interface DownloadOptions extends FileOptions {
@@ -90,10 +100,16 @@ const FIRST_CHUNK = 64;
 /** Disagreements about the offset that are survived; more are no accident. */
 const MOST_DETOURS = 8;
 const MOST_LOST_LINKS = 10;
+/** How often a file is begun anew for want of room. */
+const MOST_NEW_BEGINNINGS = 3;
 /** Nothing a microcontroller stores is larger, and the file is held in memory. */
 const LARGEST_FILE = 64 * 1024 * 1024;
 /** Group 8, FILE_OFFSET_NOT_VALID: `len` beside it says where the device wants to go on. */
 const OFFSET_NOT_VALID = { group: 8, rc: 11 } as const;
+/** Group 8, FILE_WRITE_FAILED. */
+const WRITE_FAILED = { group: 8, rc: 10 } as const;
+/** Zephyr empties a file when bytes for it arrive, and not before. */
+const SMALLEST_FILE = Uint8Array.of(0);
 
 /**
  * Writes a file on the device. A part that is there already is kept when the device can prove it by a hash, and a file
@@ -105,12 +121,35 @@ export async function* putFile(
   session: Session,
   name: string,
   file: Uint8Array,
-  options: FileOptions = {},
+  options: PutOptions = {},
+): AsyncGenerator<FileEvent, FileResult, void> {
+  let movedBefore = 0;
+  for (let attempts = 1; ; attempts++) {
+    const resume = attempts === 1 && options.resume !== false;
+    const carrier = new Carrier(session, name, { ...options, resume });
+    try {
+      const result = yield* writeFile(carrier, file, options);
+      return { ...result, movedBytes: movedBefore + result.movedBytes };
+    } catch (error) {
+      if (!isNoRoom(error) || attempts > MOST_NEW_BEGINNINGS) throw error;
+      const by = (yield* carrier.leftItsOwnPart(file)) ? "own-part" : "other-file";
+      // Given up once, it is in nobody's way any more.
+      if (by === "other-file" && !(options.replace && attempts === 1)) throw error;
+      yield { step: "made-room", by };
+      yield* carrier.giveUp();
+      movedBefore += carrier.movedBytes;
+    }
+  }
+}
+
+async function* writeFile(
+  carrier: Carrier,
+  file: Uint8Array,
+  options: { check?: boolean | undefined },
 ): AsyncGenerator<FileEvent, FileResult, void> {
   const start = performance.now();
   // Before anything is asked about it: a name that leaves no room for data is refused as such.
-  uploadChunk(session, name, file, 0);
-  const carrier = new Carrier(session, name, options);
+  carrier.chunk(file, 0);
   let resumedAt: number | undefined;
   /** Undefined: to be found out from the device. */
   let offset: number | undefined;
@@ -127,7 +166,7 @@ export async function* putFile(
     }
     // An empty file is one chunk without data.
     if (offset === file.length && accepted) break;
-    const chunk = uploadChunk(session, name, file, offset);
+    const chunk = carrier.chunk(file, offset);
     const wanted = yield* carrier.attempt(offset, () => carrier.send(chunk));
     // After a lost link the same chunk is sent again: if the device had taken it, it says so.
     if (wanted === undefined) continue;
@@ -204,6 +243,8 @@ export async function* getFile(
 /** One transfer's questions to the device, and what it may cost. */
 class Carrier {
   movedBytes = 0;
+  /** A chunk was refused for its offset. Zephyr's server then closes the file, with what it has. */
+  #refused = false;
   readonly #session: Session;
   readonly #name: string;
   readonly #options: FileOptions;
@@ -218,6 +259,10 @@ class Carrier {
 
   get #client(): Client {
     return this.#session.client;
+  }
+
+  chunk(file: Uint8Array, offset: number): UploadChunk {
+    return uploadChunk(this.#session, this.#name, file, offset);
   }
 
   get #how(): { signal: AbortSignal | undefined } {
@@ -264,6 +309,7 @@ class Carrier {
       for await (const { asked, answer, wanted } of carrying) {
         this.movedBytes += asked.request.data.length;
         refusals = wanted > at ? 0 : refusals + 1;
+        this.#refused ||= answer.taken === false;
         if (!isOrdinary(answer, { at, begin: asked.offset, ...sent }) || refusals > MOST_DETOURS) return at;
         at = wanted;
         yield { step: "moved", done: at, total: file.length };
@@ -308,13 +354,32 @@ class Carrier {
     yield* this.attempt(at, () => Promise.reject(error));
   }
 
+  /**
+   * Whether a file that has no room to go on is in its own way: it was closed too early, and a file system that copies on
+   * writing (littlefs) needs the room of the part that is stored once more.
+   */
+  async *leftItsOwnPart(file: Uint8Array): AsyncGenerator<FileEvent, boolean, void> {
+    await this.letGo();
+    if (!this.#refused) return false;
+    return ((yield* this.attempt(0, () => this.#provenSize(file))) ?? 0) > 0;
+  }
+
+  /** Leaves nothing of the device's file but one byte. */
+  async *giveUp(): AsyncGenerator<FileEvent, void, void> {
+    const chunk = this.chunk(SMALLEST_FILE, 0);
+    while ((yield* this.attempt(0, () => this.send(chunk))) === undefined);
+    await this.letGo();
+  }
+
   /** Sends one chunk; the offset where the device wants to go on, and whether it took the chunk. */
   async send(chunk: UploadChunk): Promise<Wanted> {
     this.movedBytes += chunk.data.length;
     const timeoutMs = chunk.off === 0 ? FIRST_TIMEOUT_MS : undefined;
-    return this.#client
+    const wanted = await this.#client
       .send(fsUpload, chunk, { ...this.#how, timeoutMs })
       .then(({ off }) => ({ off, taken: true }), offsetInRefusal);
+    this.#refused ||= !wanted.taken;
+    return wanted;
   }
 
   /**
@@ -400,7 +465,8 @@ class Carrier {
   /** Compares the device's file with `file`. Throws FileTransferError `damaged`. */
   async mustHold(file: Uint8Array): Promise<FileProof> {
     const status = await this.#client.send(fsStatus, { name: this.#name }, this.#how).catch(notBuiltIn);
-    if (status !== undefined && status.len !== file.length) throw this.#damaged(status.len);
+    if (status !== undefined && status.len !== file.length)
+      throw file.length === 0 ? this.#notEmptied(status.len) : this.#damaged(status.len);
     if (file.length > 0) {
       const proof = await beginsWith(this.#client, this.#name, file, this.#options.signal);
       if (proof !== undefined) {
@@ -439,6 +505,16 @@ class Carrier {
       offset,
       `The device does not get beyond byte ${offset} of ${this.#name}; it asks for byte ${wanted}.`,
       "Its file system may be full or damaged: look at the device's log.",
+    );
+  }
+
+  #notEmptied(size: number): FileTransferError {
+    return new FileTransferError(
+      "damaged",
+      this.#name,
+      0,
+      `${this.#name} on the device still has its ${size} bytes: it does not empty a file when nothing follows.`,
+      "Zephyr's server does not; a file of one byte can be written.",
     );
   }
 
@@ -547,6 +623,9 @@ function wantedInRefusal(error: unknown): Wanted | undefined {
   const { len } = error.fields;
   return Number.isSafeInteger(len) && (len as number) >= 0 ? { off: len as number, taken: false } : undefined;
 }
+
+const isNoRoom = (error: unknown): boolean =>
+  error instanceof DeviceError && error.group === WRITE_FAILED.group && error.rc === WRITE_FAILED.rc;
 
 /** For commands that a device need not have. */
 function notBuiltIn(error: unknown): undefined {

@@ -1,17 +1,21 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
+import { Client } from "../../src/client/client.js";
 import { fsClose, fsStatus, fsUpload } from "../../src/smp/groups/fs.js";
+import type { Header } from "../../src/smp/header.js";
+import { sha256Of } from "../../src/workflow/file-hash.js";
 import {
   type DownloadEvent,
   type DownloadOptions,
   type FileEvent,
-  type FileOptions,
   getFile,
+  type PutOptions,
   putFile,
 } from "../../src/workflow/files.js";
 import { run } from "../../src/workflow/run.js";
-import type { Session } from "../../src/workflow/session.js";
+import { Session } from "../../src/workflow/session.js";
 import { type BoardSession, boardSession } from "../support/board-session.js";
+import { ScriptedPipe } from "../support/pipe-script.js";
 
 /** Bytes that are the same in every run, and of which no two pieces are alike. */
 const content = (length: number, seed = 1) =>
@@ -29,7 +33,7 @@ async function bench(options: Parameters<typeof boardSession>[0] = {}): Promise<
   return made;
 }
 
-async function put(session: Session, name: string, file: Uint8Array, options: FileOptions = {}) {
+async function put(session: Session, name: string, file: Uint8Array, options: PutOptions = {}) {
   const events: FileEvent[] = [];
   const result = await run(putFile(session, name, file, options), (event) => events.push(event));
   return { ...result, events };
@@ -104,6 +108,98 @@ test("a download goes on behind what is here, and only when it is the same", asy
 
   have[3]! ^= 1;
   expect(await get(session, "/lfs/log", { have })).toMatchObject({ resumedAt: 0, data: file });
+});
+
+interface Quirks {
+  /** Which upload is answered as if the one before it had not come. */
+  drops?: number;
+  /** A refusal closes the file. */
+  closesOnRefusal?: boolean;
+}
+
+/** A file system that needs the room of the stored file and of the one being written, as littlefs does. */
+function tightDevice(room: number, { drops, closesOnRefusal }: Quirks = {}): ScriptedPipe {
+  let stored: Uint8Array = new Uint8Array();
+  let written: Uint8Array | undefined;
+  let uploads = 0;
+  const close = () => {
+    stored = written ?? stored;
+    written = undefined;
+  };
+  const upload = (off: number, data: Uint8Array): Record<string, unknown> => {
+    // Zephyr empties a file when bytes for it arrive, and not before.
+    if (data.length === 0) return { off };
+    if (off === 0) written = new Uint8Array();
+    const at = (written ?? stored).length;
+    if (off !== at || ++uploads === drops) {
+      if (closesOnRefusal) close();
+      return { err: { group: 8, rc: 11 }, len: at };
+    }
+    const next = Uint8Array.from([...(written ?? stored), ...data]);
+    if (stored.length + next.length > room) return { err: { group: 8, rc: 10 } };
+    written = next;
+    return { off: next.length };
+  };
+  const answer = ({ group, id, op }: Header, fields: Record<string, unknown>) => {
+    if (group !== 8) return { rc: 8 };
+    if (id === 0 && op === "write") return upload(fields.off as number, fields.data as Uint8Array);
+    if (id === 1) return { len: (written ?? stored).length };
+    close();
+    return id === 2 ? { type: "sha256", len: stored.length, output: sha256Of(stored) } : {};
+  };
+  return new ScriptedPipe((request, pipe) => pipe.answer(request, answer(request.header, request.fields)));
+}
+
+describe("where there is no room for the old file and the new", () => {
+  const session = async (quirks: Quirks = {}) =>
+    Session.open(async () => new Client(tightDevice(5000, quirks), { timeoutMs: 500 }));
+
+  test("the old one stays and the refusal says what to do", async () => {
+    const tight = await session();
+    await put(tight, "/lfs/one", content(4000));
+    await expect(put(tight, "/lfs/one", content(4000, 2))).rejects.toMatchObject({
+      rcName: "FILE_WRITE_FAILED",
+      hint: expect.stringContaining("--replace"),
+    });
+    await tight.close();
+  });
+
+  test("the old one is given up when that is wanted", async () => {
+    const tight = await session();
+    await put(tight, "/lfs/one", content(4000));
+    const sent = await put(tight, "/lfs/one", content(4500, 2), { replace: true });
+    expect(sent.events).toContainEqual({ step: "made-room", by: "other-file" });
+    expect(sent).toMatchObject({ bytes: 4500, proof: "sha256" });
+    await tight.close();
+  });
+
+  test("a part of its own that a lost chunk left there is given up without a question", async () => {
+    // As Zephyr's littlefs does it: a refusal closes the file, and what is stored needs its room once more to go on.
+    const tight = await session({ closesOnRefusal: true, drops: 6 });
+    const sent = await put(tight, "/lfs/one", content(4500));
+    expect(sent.events).toContainEqual({ step: "made-room", by: "own-part" });
+    expect(sent).toMatchObject({ bytes: 4500, proof: "sha256" });
+    expect(sent.movedBytes).toBeGreaterThan(4500);
+    await tight.close();
+  });
+
+  test("a file that fits beside the old one never gives it up beforehand", async () => {
+    const tight = await session();
+    await put(tight, "/lfs/one", content(2000));
+    const sent = await put(tight, "/lfs/one", content(2500, 2), { replace: true });
+    expect(sent.events.map(({ step }) => step)).not.toContain("made-room");
+    await tight.close();
+  });
+
+  test("a file that does not become empty is not taken for an empty one", async () => {
+    const tight = await session();
+    await put(tight, "/lfs/one", content(40));
+    await expect(put(tight, "/lfs/one", content(0))).rejects.toMatchObject({
+      code: "damaged",
+      message: expect.stringContaining("still has its 40 bytes"),
+    });
+    await tight.close();
+  });
 });
 
 test("a file larger than allowed is not fetched", async () => {

@@ -20,6 +20,10 @@ interface TransferOptions extends BoardOptions {
   force?: boolean;
 }
 
+interface PutOptions extends TransferOptions {
+  replace?: boolean;
+}
+
 interface HashOptions extends BoardOptions {
   type?: string;
   offset?: number;
@@ -37,10 +41,11 @@ export function define(command: Command): void {
     "\nNames on the board are absolute: /lfs1/config.json. SMP can neither list, rename nor delete files; ls asks the board's shell.",
   );
 
-  transfer(command.command("put <file> <name>").description("write a file on the board")).action(
-    (file: string, name: string, options: TransferOptions) =>
+  transfer(command.command("put <file> <name>").description("write a file on the board"))
+    .option("--replace", "where there is no room for the old file and the new, give up the old one first")
+    .action((file: string, name: string, options: PutOptions) =>
       withBoard(options, (session, context) => put(session, file, name, options, context)),
-  );
+    );
 
   transfer(command.command("get <name> [file]").description("fetch a file from the board; - is stdout"))
     .option("--force", "replace the file if it is there")
@@ -114,12 +119,13 @@ async function put(
   session: Session,
   file: string,
   name: string,
-  options: TransferOptions,
+  options: PutOptions,
   { out, signal }: Context,
 ): Promise<void> {
   const bytes = readInput(file);
-  const { resume, check } = options;
-  const sent = await run(putFile(session, name, bytes, { signal, resume, check }), draw(out, "sending"));
+  const { resume, check, replace } = options;
+  const work = putFile(session, name, bytes, { signal, resume, check, replace });
+  const sent = await run(work, draw(out, "sending"));
   out.result(
     { file, name, ...sent, sha256: toHex(sha256Of(bytes)) },
     `${name}: ${bytes.length} bytes${drawMoved(sent)}.${drawProof(sent.proof)}`,
@@ -247,6 +253,8 @@ function draw(out: Output, label: string): (event: DownloadEvent) => void {
         return out.note(`The first ${event.at} bytes are there already and the same; going on behind them.`);
       case "restarted":
         return out.note(`The board cannot go on at byte ${event.at}; beginning anew.`);
+      case "made-room":
+        return out.note(MADE_ROOM[event.by]);
       case "link-lost":
         return out.note(`The link was lost at byte ${event.at}: ${event.why} Waiting for the board...`);
       case "checking":
@@ -264,6 +272,11 @@ function drawMoved({ bytes, movedBytes, elapsedMs }: FileResult): string {
   if (movedBytes === 0 && bytes > 0) return ", the same as before: nothing had to travel";
   return `, ${Math.round((movedBytes * 1000) / Math.max(elapsedMs, 1))} bytes/s`;
 }
+
+const MADE_ROOM = {
+  "own-part": "The board stored a part and has no room to go on behind it; beginning anew.",
+  "other-file": "There is no room for the old file and the new; the old one is given up.",
+} as const;
 
 const PROOFS: Readonly<Record<FileProof, string>> = {
   sha256: " Compared by SHA-256: the same.",
