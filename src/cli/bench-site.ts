@@ -12,9 +12,9 @@ import { trustBoot } from "../smp/groups/trust.js";
 import { ST_ROM_LINE } from "../st-rom/an3155.js";
 import { type Address, formatAddress, isPipe, openStream } from "../transport/address.js";
 import type { ByteStream } from "../transport/transport.js";
-import type { Site } from "../workflow/ladder/site.js";
-import { stRomWriter } from "../workflow/ladder/st-rom.js";
-import { usbDfuWriter } from "../workflow/ladder/usb-dfu.js";
+import type { DirectWriter, Site } from "../workflow/ladder/site.js";
+import { stRomWriter, whyNoRom } from "../workflow/ladder/st-rom.js";
+import { usbDfuWriter, whyNoDfu } from "../workflow/ladder/usb-dfu.js";
 import type { Session } from "../workflow/session.js";
 import type { BoardDetails } from "./board-config.js";
 import { type BoardOptions, type Context, chooseDevice, followLog, startEmulated } from "./context.js";
@@ -22,7 +22,7 @@ import { debugProbe } from "./debug-probe.js";
 import { UsageError } from "./exit.js";
 import { printable } from "./output.js";
 import { traceTo } from "./trace-file.js";
-import { deviceMeant, type Followed, follow, followUsb, openable } from "./which-device.js";
+import { deviceMeant, devicesHere, type Followed, follow, followUsb, openable } from "./which-device.js";
 
 /** A board on the bench, answering or not, and what the config file knows of it. */
 export interface BenchSite {
@@ -52,7 +52,8 @@ export async function benchSite(options: SiteOptions, context: Context): Promise
   if (way.board && options.log) followLog(way.board, out);
   const { followed } = way;
   const power = details.power && powerSwitch(details.power, way.device?.usbPort);
-  const probe = await debugProbe(profile, signal);
+  const among = isPipe(address) ? await devicesHere(config, signal) : [];
+  const probe = await debugProbe({ profile, device: way.device, among }, signal);
   const usbDfu = usbDfuWriter(way.device, profile, options.keys ?? []);
   const site: Site = {
     name: formatAddress(address),
@@ -68,8 +69,9 @@ export async function benchSite(options: SiteOptions, context: Context): Promise
     ...(power && { power }),
     ...(followed && { lines: async (steps, how) => playLines(followed, steps, how) }),
     ...romRung(pathOf(address, followed), profile),
-    ...(probe && { probe }),
+    ...(typeof probe === "string" ? {} : { probe }),
     ...(usbDfu && { usbDfu }),
+    absent: whyAbsent(probe, profile, way.device),
     ...(canAsk() ? { person: (words, how) => askPerson(words, how) } : {}),
   };
   signal.throwIfAborted();
@@ -161,6 +163,21 @@ function romRung(path: PathOf | undefined, profile: BoardProfile | undefined): P
   };
   const writer = stRomWriter(profile, { open });
   return writer ? { stRom: writer } : {};
+}
+
+/** What would have to be known or there for the rungs that write flash themselves. */
+function whyAbsent(
+  probe: DirectWriter | string,
+  profile: BoardProfile | undefined,
+  device: Device | undefined,
+): Site["absent"] {
+  const dfu = whyNoDfu(device, profile);
+  const rom = whyNoRom(profile);
+  return {
+    ...(dfu === undefined ? {} : { "usb-dfu": dfu }),
+    "st-rom": rom ?? "There is no serial port on which its ROM could be reached.",
+    ...(typeof probe === "string" ? { "debug-probe": probe } : {}),
+  };
 }
 
 /** Somebody sits at a terminal: words can be read there and a key pressed. */

@@ -1,11 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Device } from "../devices/device.js";
 import { BootproofError } from "../errors.js";
+import { formatIntelHex } from "../image/intel-hex.js";
 import { runProgram } from "../power/command.js";
 import { PowerError } from "../power/power.js";
 import type { BoardProfile } from "../profiles/profile.js";
-import { commandLine, usableTools } from "../workflow/ladder/debug-tools.js";
+import { commandLine, probeAt, usableTools, whyNoTool } from "../workflow/ladder/debug-tools.js";
 import type { DirectWriter } from "../workflow/ladder/site.js";
 
 /** A debug tool did not do what it was told. */
@@ -15,25 +17,43 @@ export class ProbeToolError extends BootproofError {
 
 const LONGEST_MS = 180_000;
 
-/** The first debug tool that is installed here and knows the board's chip, as a rung. Nothing but its version is asked. */
+/** Where a debug tool would have to write, and what it would find plugged in. */
+export interface Bench {
+  readonly profile: BoardProfile | undefined;
+  readonly device: Device | undefined;
+  readonly among: readonly Device[];
+}
+
+/**
+ * The first debug tool that is installed here and knows the board's chip, as a rung; else why there is none. Nothing but
+ * its version is asked.
+ */
 export async function debugProbe(
-  profile: BoardProfile | undefined,
+  { profile, device, among }: Bench,
   signal: AbortSignal,
-): Promise<DirectWriter | undefined> {
-  for (const { tool, job } of usableTools(profile)) {
+): Promise<DirectWriter | string> {
+  const why = whyNoTool(profile);
+  if (why !== undefined) return why;
+  const probe = probeAt(device, among);
+  if (probe === "several")
+    return "Several debug probes are plugged in, and it is not known which one is at this board: unplug the others, or give -d the probe's serial number.";
+  const known = usableTools(profile);
+  for (const { tool, job } of known) {
     if (!(await isInstalled(tool.program, tool.version, signal))) continue;
     const lines = (file: string) =>
-      tool.commands({ ...job, file }).map((args) => ({ args, line: commandLine(tool.program, args) }));
+      tool.commands({ ...job, file, probe }).map((args) => ({ args, line: commandLine(tool.program, args) }));
     return {
       does: `Use the debug probe: ${lines("IMAGE")
         .map(({ line }) => line)
         .join("; ")}`,
       destroys: "What is in the primary slot. Other slots and the bootloader stay.",
       write: async (image, { signal: how }) => {
+        const slot = fill(image, job.size);
         const home = mkdtempSync(join(tmpdir(), "bootproof-"));
-        const file = join(home, "image.bin");
+        const isHex = tool.reads === "intel-hex";
+        const file = join(home, isHex ? "image.hex" : "image.bin");
         try {
-          writeFileSync(file, image);
+          writeFileSync(file, isHex ? formatIntelHex([{ address: job.address, bytes: slot }]) : slot);
           for (const { args, line } of lines(file)) await runTool(tool.program, args, line, how);
         } finally {
           rmSync(home, { recursive: true, force: true });
@@ -42,7 +62,24 @@ export async function debugProbe(
       },
     };
   }
-  return undefined;
+  return `None of the debug tools that know its chip is installed: ${known.map(({ tool }) => tool.program).join(", ")}.`;
+}
+
+/**
+ * The image and erased flash to the end of its slot: a tool erases what it writes, and a trailer left there would tell
+ * MCUboot of the image that was there before.
+ */
+function fill(image: Uint8Array, size: number): Uint8Array {
+  if (image.length > size) {
+    throw new ProbeToolError(
+      "tool-failed",
+      `${image.length} bytes do not fit in the primary slot of ${size} bytes.`,
+      { hint: "Nothing was written. Is it the right profile?" },
+    );
+  }
+  const slot = new Uint8Array(size).fill(0xff);
+  slot.set(image);
+  return slot;
 }
 
 async function isInstalled(program: string, args: readonly string[], signal: AbortSignal): Promise<boolean> {

@@ -72,6 +72,39 @@ export function pagesToErase(memory: Memory, address: number, length: number): n
   return pages;
 }
 
+/**
+ * What is erased for an image in a slot: the pages that it touches, and the page at the slot's end, whose trailer would
+ * otherwise tell MCUboot of the image that was there before. Throws {@link DfuError} `dfu-memory` when the image or a page
+ * reaches out of the slot.
+ */
+export function slotPages(memory: Memory, slot: Slot, length: number): number[] {
+  const end = slot.address + slot.size;
+  if (length > slot.size)
+    throw new DfuError("dfu-memory", `${length} bytes do not fit in the slot of ${slot.size} bytes.`);
+  const [first] = pagesToErase(memory, slot.address, 1);
+  const [last] = pagesToErase(memory, end - 1, 1);
+  const { pageSize } = regionAt(memory, last!)!;
+  if (first !== slot.address || last! + pageSize !== end) {
+    throw new DfuError(
+      "dfu-memory",
+      `The slot from ${hex(slot.address)} to ${hex(end)} shares a page with its neighbours: erasing it would take them.`,
+      { hint: "Slots must begin and end with a page of the chip: look at the profile's slots." },
+    );
+  }
+  return [...new Set([...pagesToErase(memory, slot.address, length), last!])];
+}
+
+/** True when both ends of the slot lie in memory that can be written. Option bytes and OTP are listed beside the flash. */
+export function holdsSlot(memory: Memory, { address, size }: Slot): boolean {
+  return [address, address + size - 1].every((at) => regionAt(memory, at)?.isWritable === true);
+}
+
+/** Where a slot lies in the memory map. */
+export interface Slot {
+  readonly address: number;
+  readonly size: number;
+}
+
 /** Bytes that can be read in one piece from `address`, to the end of the memory that lies there. */
 export function readableFrom(memory: Memory, address: number): number {
   let at = address;

@@ -23,7 +23,7 @@ export interface BoardProfile {
   readonly rom?: RomFact;
   /** Default slots of image 0, as Zephyr's board files have them; a product may have moved them. */
   readonly slots?: readonly [primary: SlotFact, secondary: SlotFact];
-  /** Name of the chip in the words of each debug tool. */
+  /** Name of the chip in the words of each debug tool; for nrfutil the core. */
   readonly chip?: Readonly<Partial<Record<DebugTool, string>>>;
   /** Where each of the facts above was read. */
   readonly sources: Readonly<Partial<Record<FactName, string>>>;
@@ -38,6 +38,8 @@ export type DebugTool = "probe-rs" | "openocd" | "pyocd" | "nrfutil" | "stm32pro
 export interface UsbMatch {
   readonly vendorId: string;
   readonly productId?: string;
+  /** What the device calls itself, to the letter: some makers give one number to many products. */
+  readonly product?: string;
   /** The serial number begins so. */
   readonly serialPrefix?: string;
   /** What it is when it shows itself so. Default: the application. */
@@ -90,6 +92,7 @@ export interface SlotFact {
 export interface SeenDevice {
   readonly vendorId?: string;
   readonly productId?: string;
+  readonly product?: string;
   readonly serialNumber?: string;
 }
 
@@ -134,16 +137,18 @@ function matches(
   return match === undefined ? [] : [{ profile, as, match }];
 }
 
-function fits({ vendorId, productId, serialPrefix }: UsbMatch, device: SeenDevice): boolean {
+function fits({ vendorId, productId, product, serialPrefix }: UsbMatch, device: SeenDevice): boolean {
   return (
     vendorId === device.vendorId &&
     (productId === undefined || productId === device.productId) &&
+    (product === undefined || product === device.product) &&
     (serialPrefix === undefined || (device.serialNumber?.startsWith(serialPrefix) ?? false))
   );
 }
 
-function precision({ productId, serialPrefix }: UsbMatch): number {
-  return (productId === undefined ? 0 : 1) + (serialPrefix === undefined ? 0 : 2);
+function precision({ productId, product, serialPrefix }: UsbMatch): number {
+  const said = (fact: string | undefined, weight: number) => (fact === undefined ? 0 : weight);
+  return said(productId, 1) + said(product, 1) + said(serialPrefix, 3);
 }
 
 /** A board's own USB port says more than the probe in front of it. */

@@ -98,6 +98,7 @@ const usbMatch = object<UsbMatch>(
   {
     vendorId: usbId,
     productId: usbId,
+    product: text,
     serialPrefix: text,
     state: oneOf("application", "vendor-bootloader", "st-rom-dfu"),
   },

@@ -22,15 +22,21 @@ export interface ProgramPlan {
   readonly to: number;
 }
 
-/** Who is there, and which pages an image of `length` bytes at `address` would take. Nothing is changed. */
-export function* plan(address: number, length: number): Operation<ProgramPlan> {
+/**
+ * Who is there, and which pages an image of `length` bytes in `slot` would take: those that it touches, and the one at the
+ * slot's end, whose trailer would otherwise tell MCUboot of the image that was there before. Nothing is changed.
+ */
+export function* plan(slot: Bounds, length: number): Operation<ProgramPlan> {
   yield* synchronise();
   const info = yield* identify();
   const chip = chipFor(info.productId);
-  return { chip, info, ...pagesFor(chip, address, length) };
+  const image = pagesFor(chip, slot.from, length);
+  const trailer = pagesFor(chip, slot.to - 1, 1);
+  const pages = [...new Set([...image.pages, ...trailer.pages])];
+  return { chip, info, pages, from: image.from, to: Math.max(image.to, trailer.to) };
 }
 
-/** What a page may hold beside the image. */
+/** The primary slot. */
 export interface Bounds {
   /** Where the primary slot begins and ends: nothing outside it may be erased. */
   readonly from: number;

@@ -1,8 +1,9 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { boardVariant, fixtureKey } from "../../src/board/catalog.js";
+import { parseIntelHex } from "../../src/image/intel-hex.js";
 import { chipFor } from "../../src/st-rom/chips.js";
 import { type CliResult, runCli } from "../support/groups-cli.js";
 import { noPtyReason, openPty } from "../support/pipe-pty.js";
@@ -119,9 +120,62 @@ describe.skipIf(noPtyReason)("a silent board behind a serial port", () => {
       home,
     );
     expect(status).toBe(0);
-    expect(err).toContain("pyocd flash --target own_chip --base-address 0x8020000 --format bin IMAGE");
+    expect(err).toContain(
+      "pyocd flash --target own_chip --no-wait --base-address 0x8020000 --format bin IMAGE",
+    );
     expect(readFileSync(join(home, "calls"), "utf8")).toMatch(
-      /^--version\nflash --target own_chip --base-address 0x8020000 --format bin \S+image\.bin\nreset --target own_chip\n$/,
+      /^--version\nflash --target own_chip --no-wait --base-address 0x8020000 --format bin \S+image\.bin\nreset --target own_chip --no-wait\n$/,
     );
   });
+
+  test("nrfutil gets the whole slot in Intel HEX, so that no old trailer is left", async () => {
+    const { run, file, home } = await benchWithTool("nrfutil", 'cp "$4" "$(dirname "$0")/given.hex"');
+    const { status, err } = await run(["recover", file, "-d", "bench", ...ONLY_TOOL], home);
+    expect(err).toContain(
+      "nrfutil device program --firmware IMAGE --core Application --options chip_erase_mode=",
+    );
+    expect(status).toBe(0);
+    const [slot, ...others] = parseIntelHex(readFileSync(join(home, "given.hex"), "utf8"));
+    expect(others).toEqual([]);
+    expect(slot).toMatchObject({ address: 0x0802_0000 });
+    expect(slot!.bytes.length).toBe(0x20000);
+    const image = readFileSync(file);
+    expect(Buffer.from(slot!.bytes.subarray(0, image.length)).equals(image)).toBe(true);
+    expect(slot!.bytes.subarray(image.length).every((byte) => byte === 0xff)).toBe(true);
+  });
+
+  test("a tool that fails is quoted, and the ladder goes on", async () => {
+    const { run, file, home } = await benchWithTool("nrfutil", "echo no probe here >&2; exit 3");
+    const { status, err } = await run(["recover", file, "-d", "bench", ...ONLY_TOOL], home);
+    expect(err).toMatch(/nrfutil device program .* ended with 3\. It said: no probe here/);
+    expect(status).toBe(36);
+  });
+
+  test("an image that is larger than the slot reaches no tool", async () => {
+    const small = [
+      { ...profiles[0], slots: [0x08020000, 0x08030000].map((address) => ({ address, size: 0x4000 })) },
+    ];
+    const { run, file, home } = await benchWithTool("nrfutil", 'touch "$(dirname "$0")/called"', small);
+    const { status, err } = await run(["recover", file, "-d", "bench", ...ONLY_TOOL], home);
+    expect(err).toContain("do not fit in the primary slot of 16384 bytes");
+    expect(status).toBe(36);
+    expect(existsSync(join(home, "called"))).toBe(false);
+  });
 });
+
+const ONLY_TOOL = ["--timeout", "50", "--without", "st-rom", "--yes"];
+
+/** A silent board, and a debug tool that does `script` when it is told to program; asked its version it does nothing. */
+async function benchWithTool(tool: string, script: string, how: object[] = profiles): Promise<Bench> {
+  const pty = await openPty();
+  onTestFinished(() => pty.unplug());
+  const named = how.map((one) => ({ ...one, chip: { nrfutil: "Application" } }));
+  const made = await bench({
+    profiles: named,
+    boards: { bench: { device: `serial:${pty.path}`, profile: "own" } },
+  });
+  const text = `#!/bin/sh\ncase "$*" in *--version) exit 0;; esac\n${script}\n`;
+  writeFileSync(join(made.home, tool), text);
+  chmodSync(join(made.home, tool), 0o755);
+  return made;
+}

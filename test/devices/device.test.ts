@@ -89,6 +89,16 @@ describe("the state is told by looking", () => {
       state: "vendor-bootloader",
     },
     {
+      name: "an application that carries the number of Nordic's bootloader",
+      device: {
+        vendorId: "1915",
+        productId: "521f",
+        product: "Treadmill Bridge",
+        interfaces: cdc(0, "ttyACM0"),
+      },
+      state: "unknown",
+    },
+    {
       name: "an application that offers DFU",
       device: {
         vendorId: "2fe3",

@@ -117,9 +117,17 @@ describe.each<[string, Omit<RomShape, "say">, number, number]>([
     });
     const at = address - rom.flashBase;
     expect(rom.flash.subarray(at, at + image.length)).toEqual(image);
-    const { from, to } = pagesFor(chipFor(shape.productId), address, image.length);
-    expect(rom.flash.subarray(0, from - rom.flashBase).every((byte) => byte === 0x5a)).toBe(true);
-    expect(rom.flash.subarray(to - rom.flashBase).every((byte) => byte === 0x5a)).toBe(true);
+    const chip = chipFor(shape.productId);
+    const taken = pagesFor(chip, address, image.length);
+    // The page of the trailer goes too: what it said was of another image.
+    const trailer = pagesFor(chip, address + size - 1, 1);
+    expect(rom.erased).toEqual([...taken.pages, ...trailer.pages]);
+    const untouched = rom.flash.map((byte, offset) => {
+      const here = rom.flashBase + offset;
+      const isErased = [taken, trailer].some(({ from, to }) => here >= from && here < to);
+      return isErased ? 0x5a : byte;
+    });
+    expect(untouched.every((byte) => byte === 0x5a)).toBe(true);
     expect(rom.startedAt).toBe(rom.flashBase);
     expect(progress.at(-1)).toBe(image.length);
     expect(says).toContain(`${image.length} bytes`);

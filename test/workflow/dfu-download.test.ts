@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { toHex } from "../../src/bytes.js";
 import { HUB_DESCRIPTOR_TYPES, readHubDescriptor } from "../../src/power/hub-descriptor.js";
 import { DfuDevice } from "../../src/workflow/dfu/device.js";
@@ -37,6 +37,37 @@ test("ST's flash is read back before the program in it is started", async () => 
   expect(result).toMatchObject({ verified: true, left: true, bytes: 5000 });
   expect(toHex(rom.flash.subarray(0, 5000))).toBe(toHex(file));
   expect(rom.startedAt).toBe(DfuSe.ADDRESS);
+});
+
+describe("an image for a slot of ST's flash", () => {
+  const file = new Uint8Array(5000).fill(0x5a);
+  const slot = { address: DfuSe.ADDRESS + 0x4000, size: 0x4000 };
+
+  test("takes its pages and the trailer's, and MCUboot is started, not the image", async () => {
+    const rom = new DfuSe();
+    rom.flash.fill(0);
+    const { result } = await send(new EmulatedDevice(ST_ROM, [rom]), file, { slot });
+    expect(result).toMatchObject({ verified: true, left: true, pagesErased: 3 });
+    expect(rom.erasedPages).toEqual([0x0800_4000, 0x0800_5000, 0x0800_7000]);
+    expect(rom.flash.subarray(0x4000, 0x4000 + file.length)).toEqual(file);
+    expect(rom.startedAt).toBe(DfuSe.ADDRESS);
+  });
+
+  test.each([
+    ["that it does not fit in", { ...slot, size: 0x1000 }, /5000 bytes do not fit in the slot of 4096/],
+    [
+      "that begins within a page",
+      { ...slot, address: slot.address + 16 },
+      /shares a page with its neighbours/,
+    ],
+    ["that ends within a page", { ...slot, size: slot.size - 16 }, /shares a page with its neighbours/],
+    ["outside the memory", { ...slot, address: 0x0900_0000 }, /is not declared as memory/],
+  ])("is refused before anything is erased: %s", async (_, where, says) => {
+    const rom = new DfuSe();
+    const { error } = await send(new EmulatedDevice(ST_ROM, [rom]), file, { slot: where });
+    expect(error).toMatchObject({ code: "dfu-memory", message: expect.stringMatching(says) });
+    expect(rom.erasedPages).toEqual([]);
+  });
 });
 
 test("what does not read back as it was sent is not started, and the byte is named", async () => {

@@ -1,5 +1,22 @@
 import { DfuError } from "../../dfu/error.js";
+import { holdsSlot, type Slot } from "../../dfu/memory.js";
 import type { DfuMemory } from "./device.js";
+
+/** Zephyr's DFU names the slot that takes downloads so (subsys/usb/device/class/dfu/usb_dfu.c); image_0 runs. */
+const TAKES_DOWNLOADS = "image_1";
+
+/**
+ * The alternate setting behind which an image for `slot` belongs; without a slot, the one that takes downloads. Undefined
+ * when that is none or several: whoever chooses then says so.
+ */
+export function alternateFor(memories: readonly DfuMemory[], slot: Slot | undefined): number | undefined {
+  const meant = memories.filter(({ memory, name }) =>
+    slot
+      ? memory !== undefined && holdsSlot(memory, slot)
+      : memories.length === 1 || name === TAKES_DOWNLOADS,
+  );
+  return meant.length === 1 ? meant[0]!.alternate : undefined;
+}
 
 /** Throws {@link DfuError} `dfu-cannot` naming the memories when none or several could be meant. */
 export function chooseMemory(memories: readonly DfuMemory[], alternate: number | undefined): DfuMemory {

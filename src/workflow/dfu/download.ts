@@ -1,6 +1,6 @@
 import { DfuError } from "../../dfu/error.js";
 import { type Element, isForDevice, readDfuFile } from "../../dfu/file.js";
-import { hex, type Memory, memoryInWords, pagesToErase } from "../../dfu/memory.js";
+import { hex, type Memory, memoryInWords, pagesToErase, type Slot, slotPages } from "../../dfu/memory.js";
 import {
   download as downloadBlock,
   erasePage,
@@ -23,6 +23,11 @@ export interface DownloadOptions {
   alternate?: number | undefined;
   /** Where a raw file belongs on a device that has addresses. Default: where the memory begins. */
   address?: number | undefined;
+  /**
+   * MCUboot's primary slot, on a device that has addresses: a raw file goes to its beginning, its trailer is erased and
+   * nothing outside it, and the bootloader at the beginning of the memory is started.
+   */
+  slot?: Slot | undefined;
   /** Keys that may have signed the image; without, whoever signed it is fine. */
   keys?: readonly Key[] | undefined;
   /** Send a file that is no MCUboot image to a device without addresses. */
@@ -63,6 +68,8 @@ interface Plan {
   /** First addresses of the pages that are erased, each once; none on a device that erases by itself. */
   readonly pages: readonly number[];
   readonly bytes: number;
+  /** Where the program begins that is started afterwards. */
+  readonly start: number;
 }
 
 /**
@@ -149,6 +156,7 @@ async function planFor(device: DfuDevice, file: Uint8Array, options: DownloadOpt
   const target = targets?.[0];
   const memory = chooseMemory(device.offer.memories, options.alternate ?? target?.alternate);
   if (!memory.memory) return planBlocks(memory, content, target !== undefined, options);
+  if (options.slot && !target) return planSlot(memory, memory.memory, options.slot, content);
   const first = options.address ?? memory.memory.regions[0]!.address;
   return planAddresses(memory, memory.memory, target?.elements ?? [{ address: first, data: content }]);
 }
@@ -163,7 +171,7 @@ async function planBlocks(
   if (isDfuSeFile)
     throw new DfuError("dfu-file", "This is a DfuSe file, and the device has no addresses to put it at.");
   await mustBeImage(content, options);
-  return { memory, elements: [{ address: 0, data: content }], pages: [], bytes: content.length };
+  return { memory, elements: [{ address: 0, data: content }], pages: [], bytes: content.length, start: 0 };
 }
 
 /**
@@ -187,7 +195,13 @@ function planAddresses(memory: DfuMemory, layout: Memory, elements: readonly Ele
   const pages = elements.flatMap(({ address, data }) => pagesToErase(layout, address, data.length));
   const bytes = elements.reduce((sum, { data }) => sum + data.length, 0);
   if (bytes === 0) throw new DfuError("dfu-file", "The file has no bytes to write.");
-  return { memory, elements, pages: [...new Set(pages)], bytes };
+  return { memory, elements, pages: [...new Set(pages)], bytes, start: elements[0]!.address };
+}
+
+function planSlot(memory: DfuMemory, layout: Memory, slot: Slot, data: Uint8Array): Plan {
+  const pages = slotPages(layout, slot, data.length);
+  const elements = [{ address: slot.address, data }];
+  return { memory, elements, pages, bytes: data.length, start: layout.regions[0]!.address };
 }
 
 function planInWords({ memory, elements, pages, bytes }: Plan): string {
@@ -258,8 +272,8 @@ async function manifest(device: DfuDevice, bytes: number): Promise<boolean> {
 }
 
 /** ST's ROM jumps to the address that was set last. */
-async function startProgram(device: DfuDevice, { elements }: Plan): Promise<void> {
-  await leaveTo(device, elements[0]!.address);
+async function startProgram(device: DfuDevice, { start }: Plan): Promise<void> {
+  await leaveTo(device, start);
 }
 
 /** Has ST's ROM start the program at `address`. */

@@ -72,8 +72,8 @@ export const LADDER: readonly Rung[] = [
     does: () => "Ask the application to restart into the bootloader's serial recovery (retained boot mode).",
     destroys: () => A_RESTART,
     needsConsent: false,
-    closed: ({ client, silence }) =>
-      client === undefined ? `Nobody answers. ${silence}` : isRecovery(client) ? IN_RECOVERY : undefined,
+    closed: ({ client }) =>
+      client === undefined ? NOBODY_TO_ASK : isRecovery(client) ? IN_RECOVERY : undefined,
     climb: resetIntoRecovery,
   },
   {
@@ -90,8 +90,7 @@ export const LADDER: readonly Rung[] = [
       "Restart the application and knock all the while, to catch the bootloader's wait-for-DFU window.",
     destroys: () => A_RESTART,
     needsConsent: false,
-    closed: ({ client, silence }) =>
-      client === undefined ? `Nobody can be asked to restart. ${silence}` : undefined,
+    closed: ({ client }) => (client === undefined ? NOBODY_TO_ASK : undefined),
     climb: catchWindow,
   },
   lineRung("lines", (steps) => steps.every(({ baudRate }) => baudRate !== TOUCH)),
@@ -111,7 +110,7 @@ export const LADDER: readonly Rung[] = [
     "It is not known to have ST's ROM bootloader on a serial port here.",
     (site) => site.stRom,
   ),
-  writerRung("debug-probe", "No debug tool for a known chip is installed.", (site) => site.probe),
+  writerRung("debug-probe", "No debug tool is at hand.", (site) => site.probe),
   {
     name: "person",
     does: ({ site }) => `Ask you: ${wordsFor(site)}`,
@@ -122,6 +121,7 @@ export const LADDER: readonly Rung[] = [
   },
 ];
 
+const NOBODY_TO_ASK = "Nobody answers that could be asked to restart.";
 const IN_RECOVERY = "The bootloader answers already.";
 const TOUCH = 1200;
 
@@ -257,7 +257,7 @@ function writerRung(
     does: ({ site }) => pick(site)?.does ?? "",
     destroys: ({ site }) => pick(site)?.destroys ?? "",
     needsConsent: true,
-    closed: ({ site }) => (pick(site) === undefined ? absent : undefined),
+    closed: ({ site }) => (pick(site) === undefined ? (site.absent?.[name] ?? absent) : undefined),
     climb: async ({ site, file }, { signal, onProgress }) => {
       try {
         const says = await pick(site)!.write(file, { signal, ...(onProgress && { onProgress }) });

@@ -22,6 +22,8 @@ export interface Site {
   readonly usbDfu?: DirectWriter | undefined;
   readonly stRom?: DirectWriter | undefined;
   readonly probe?: DirectWriter | undefined;
+  /** Why one of these three is absent, in words for who could bring it about. */
+  readonly absent?: Readonly<Partial<Record<"usb-dfu" | "st-rom" | "debug-probe", string>>> | undefined;
   /** Asks a person to do something; false when there is nobody. */
   readonly person?: ((words: string, signal: AbortSignal | undefined) => Promise<boolean>) | undefined;
 }

@@ -3,12 +3,21 @@ import type { BoardProfile } from "../../profiles/profile.js";
 import { type Operation, StRomError } from "../../st-rom/an3155.js";
 import { plan, program } from "../../st-rom/program.js";
 import type { ByteStream } from "../../transport/transport.js";
+import { slotUnknown, WHICH_BOARD } from "./debug-tools.js";
 import type { DirectWriter } from "./site.js";
 
 /** How the chip is reached. */
 export interface StRomWay {
   /** Opens the port with even parity, and plays the profile's line changes on it. */
   open(signal: AbortSignal | undefined): Promise<ByteStream>;
+}
+
+/** Why the rung cannot be there for this board; undefined when it can. */
+export function whyNoRom(profile: BoardProfile | undefined): string | undefined {
+  if (profile === undefined) return WHICH_BOARD;
+  if (profile.rom?.kind !== "st")
+    return `${profile.name} is not known to have ST's ROM bootloader (field \`rom\` of a profile).`;
+  return profile.slots === undefined ? slotUnknown(profile) : undefined;
 }
 
 /** The rung, when the board is known to have ST's ROM and where its primary slot lies. */
@@ -18,14 +27,14 @@ export function stRomWriter(profile: BoardProfile | undefined, way: StRomWay): D
   const bounds = { from: slot.address, to: slot.address + slot.size };
   const span = `0x${bounds.from.toString(16)} to 0x${bounds.to.toString(16)}`;
   return {
-    does: `Speak to ST's ROM bootloader (AN3155), erase the pages of the image in the primary slot (${span}), write it, read it back, start the chip. ${profile.rom.enter ? "BOOT0 and NRST are switched by the adapter." : profile.rom.byHand}`,
+    does: `Speak to ST's ROM bootloader (AN3155), erase the pages of image and trailer in the primary slot (${span}), write it, read it back, start the chip. ${profile.rom.enter ? "BOOT0 and NRST are switched by the adapter." : profile.rom.byHand}`,
     destroys:
       "What is in the primary slot. The bootloader and all else stay; a page that reaches out of the slot is refused.",
     async write(file, { signal, onProgress }) {
       const stream = await way.open(signal);
       try {
         const wire = new Wire(stream, signal);
-        const planned = await wire.run(plan(bounds.from, file.length));
+        const planned = await wire.run(plan(bounds, file.length));
         await wire.run(program(file, bounds.from, { plan: planned, bounds, onProgress }));
         const { chip, pages } = planned;
         return `${file.length} bytes were written to ${chip.name} (${pages.length} pages erased), read back, and its bootloader was started.`;

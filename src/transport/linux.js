@@ -1,0 +1,184 @@
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+  watch,
+  writeFileSync,
+} from "node:fs";
+import { userInfo } from "node:os";
+import { dirname, join } from "node:path";
+export const LINUX_ROOTS = { sys: "/sys", dev: "/dev", proc: "/proc", etc: "/etc" };
+/**
+ * The programs that have the device file at `path` open, from /proc; asks nothing of the device. Programs of other
+ * users stay invisible unless we are root. A folder that cannot be read is such a program, or one that just ended.
+ */
+export function portHolders(path, roots = LINUX_ROOTS) {
+  const target = realPath(path);
+  return entries(roots.proc)
+    .filter((name) => /^[0-9]+$/.test(name))
+    .filter((pid) =>
+      entries(join(roots.proc, pid, "fd")).some((fd) => link(join(roots.proc, pid, "fd", fd)) === target),
+    )
+    .map((pid) => ({
+      pid: Number(pid),
+      program: readText(join(roots.proc, pid, "comm")) ?? "a program without a name",
+    }));
+}
+/** The problem of a port that others hold; `holders` may be empty when we cannot see who. */
+export function busyProblem(path, holders) {
+  const [first] = holders;
+  if (!first) {
+    const hint =
+      "Close the other program: a terminal, a logger, ModemManager. `sudo fuser -v PATH` names it.";
+    return { code: "busy", message: `${path} is held by another program.`, hint: hint.replace("PATH", path) };
+  }
+  if (first.pid === process.pid) {
+    return {
+      code: "busy",
+      message: `${path} is already open in this program.`,
+      hint: "Close it there first.",
+    };
+  }
+  const names = holders.map(({ program, pid }) => `${program} (process ${pid})`).join(", ");
+  return {
+    code: "busy",
+    message: `${path} is held by ${names}.`,
+    hint: `Close ${first.program}, then try again.`,
+  };
+}
+/** Whether this user may read and write `path`, by asking the kernel without opening it. */
+export function accessProblem(path, roots = LINUX_ROOTS) {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+    return undefined;
+  } catch (error) {
+    const { code } = error;
+    if (code === "ENOENT")
+      return { code: "not-found", message: `There is no ${path}.`, hint: "Is the board plugged in?" };
+    return permissionProblem(path, permissionFacts(path, roots));
+  }
+}
+/** The way out when the user may not open `path`: join the group, log in again, or a udev rule. */
+export function permissionProblem(path, facts) {
+  const message = `You may not open ${path}`;
+  if (!facts)
+    return {
+      code: "permission",
+      message: `${message}.`,
+      hint: "Ask the administrator for read and write access to it.",
+    };
+  const { user, group, groupMayUse, userInGroup } = facts;
+  if (path.startsWith("/dev/pts/")) {
+    const hint = "A pseudo-terminal is its owner's alone: run this as the user who started the emulator.";
+    return { code: "permission", message: `${message}.`, hint };
+  }
+  if (!groupMayUse) {
+    const rule = `SUBSYSTEM=="tty", KERNEL=="${path.slice(path.lastIndexOf("/") + 1)}", GROUP="dialout", MODE="0660"`;
+    return {
+      code: "permission",
+      message: `${message}: its group "${group}" may not either.`,
+      hint: `Put this udev rule into /etc/udev/rules.d/60-serial-access.rules and plug the board in again: ${rule}`,
+    };
+  }
+  const because = `${message}: it belongs to group "${group}".`;
+  if (userInGroup) {
+    return {
+      code: "permission",
+      message: because,
+      hint: `You were added to "${group}" after this session began: log out and in again, or run \`newgrp ${group}\`.`,
+    };
+  }
+  return {
+    code: "permission",
+    message: because,
+    hint: `Run \`sudo usermod -aG ${group} ${user}\`, then log out and in again.`,
+  };
+}
+/** Reads them for `path`; undefined when even that is not allowed. */
+export function permissionFacts(path, roots) {
+  let stat;
+  try {
+    stat = statSync(path);
+  } catch {
+    // A folder above it is closed to us as well: there are no facts to give.
+    return undefined;
+  }
+  const user = userInfo().username;
+  const entry = (readText(join(roots.etc, "group"), 1 << 20) ?? "")
+    .split("\n")
+    .map((line) => line.split(":"))
+    .find((fields) => fields[2] === String(stat.gid));
+  return {
+    user,
+    group: entry?.[0] ?? String(stat.gid),
+    groupMayUse: (stat.mode & 0o060) === 0o060,
+    userInGroup: (entry?.[3] ?? "").split(",").includes(user),
+  };
+}
+/** The device file behind a link such as those of /dev/serial/by-id; the path itself when it does not exist. */
+export function realPath(path) {
+  try {
+    return realpathSync(path);
+  } catch {
+    // It is gone, which whoever asked will find out in a moment.
+    return path;
+  }
+}
+/**
+ * Calls `gone` once when the device file behind `path` is removed, or is not there to begin with. Keeps no process alive.
+ * Returns how to stop watching.
+ */
+export function watchForRemoval(path, gone) {
+  const file = realPath(path);
+  let watcher;
+  const stop = () => watcher?.close();
+  const check = () => {
+    if (existsSync(file)) return;
+    stop();
+    gone();
+  };
+  try {
+    watcher = watch(dirname(file), { persistent: false }, check).on("error", stop);
+  } catch {
+    // No watch to be had (inotify's limit is reached): the other ways of noticing have to do.
+  }
+  check();
+  return stop;
+}
+/** Names in a folder, sorted; none when it cannot be read (it is absent, another user's, or just vanished). */
+export function entries(folder) {
+  try {
+    return readdirSync(folder).sort();
+  } catch {
+    return [];
+  }
+}
+/** Where a link points, or undefined when it is none or may not be read. */
+export function link(path) {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
+/**
+ * A small text file of the kernel, trimmed, or undefined when it is absent or empty. A USB device chooses some of these
+ * texts itself: the length is bounded, and control characters, which could steer a terminal, become spaces.
+ */
+export function readText(path, maxLength = 256) {
+  try {
+    const text = readFileSync(path, "utf8").slice(0, maxLength);
+    return (maxLength > 256 ? text : text.replace(/\p{C}/gu, " ")).trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+/** Writes into a file of the kernel that exists. Throws what the kernel says (`EACCES`, `EIO`). */
+export function writeText(path, text) {
+  writeFileSync(path, text, { flag: "r+" });
+}
