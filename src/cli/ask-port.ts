@@ -1,7 +1,7 @@
 import { RequestTimeout } from "../client/client.js";
 import { connect } from "../client/connect.js";
 import { BootproofError } from "../errors.js";
-import { openStream } from "../transport/address.js";
+import { openStream, type SerialAddress } from "../transport/address.js";
 
 /** What came of asking a port. */
 export interface Asked {
@@ -15,10 +15,14 @@ export interface Asked {
 /** Twice, briefly: whoever asks every port of a bench does not want to wait for each. */
 const ASKING = { probes: 2, probeTimeoutMs: 600 } as const;
 
-/** Opens a port and asks who is there. Abort throws the signal's reason; every other failure is an answer. */
-export async function askPort(path: string, signal: AbortSignal): Promise<Asked> {
+/** Opens a port, its lines set as told, and asks who is there. Abort throws the signal's reason; every other failure is an answer. */
+export async function askPort(
+  path: string,
+  lines: Pick<SerialAddress, "dtr" | "rts">,
+  signal: AbortSignal,
+): Promise<Asked> {
   try {
-    const stream = await openStream({ kind: "serial", path, baudRate: 115200 }, { signal });
+    const stream = await openStream({ kind: "serial", path, baudRate: 115200, ...lines }, { signal });
     const client = await connect(stream, { ...ASKING, signal });
     const { mode } = client.server;
     await client.close();

@@ -10,6 +10,7 @@ import type {
   UsbAddress,
   WireAddress,
 } from "../transport/address.js";
+import { callOut } from "../transport/list.js";
 import type { Config } from "./config.js";
 
 /** The devices that the config file names, with the profiles it gives them. */
@@ -64,7 +65,6 @@ export async function follow(
   const usbInterface = selected.usbInterface ?? smpPort(device).usbInterface;
   const list = (how: AbortSignal | undefined) => devicesHere(config, how);
   const whereabouts = new Whereabouts(device, { usbInterface, among, list });
-  const { dtr, rts } = device.profile?.lines ?? {};
   const { kind: _kind, ...line } = address;
   return {
     device,
@@ -72,8 +72,7 @@ export async function follow(
     address: async (how) => ({
       baudRate: line.baudRate,
       ...(line.framing && { framing: line.framing }),
-      ...onOff("dtr", line.dtr ?? dtr),
-      ...onOff("rts", line.rts ?? rts),
+      ...linesFor(device, line),
       kind: "serial",
       path: await whereabouts.port(how),
     }),
@@ -133,6 +132,15 @@ export async function openable(
   return (await follow(address, config, signal)).address(signal);
 }
 
+/** DTR and RTS as the address says, else as the board's profile wants them; what neither says is left out. */
+export function linesFor(
+  { profile }: Device,
+  { dtr, rts }: Pick<SerialAddress, "dtr" | "rts"> = {},
+): Pick<SerialAddress, "dtr" | "rts"> {
+  const wants = profile?.lines;
+  return { ...onOff("dtr", dtr ?? wants?.dtr), ...onOff("rts", rts ?? wants?.rts) };
+}
+
 function onOff<K extends "dtr" | "rts">(name: K, value: boolean | undefined): { [P in K]?: boolean } {
   return (value === undefined ? {} : { [name]: value }) as { [P in K]?: boolean };
 }
@@ -148,7 +156,7 @@ export async function deviceMeant(
 
 function meant(address: SerialAddress | PortAddress, devices: readonly Device[]): Selected | undefined {
   if (address.kind === "port") return selectDevice(address.selector, devices, address.usbInterface);
-  const isIt = ({ path, byId }: DevicePort) => path === address.path || byId === address.path;
+  const isIt = ({ path, byId }: DevicePort) => path === callOut(address.path) || byId === address.path;
   const device = devices.find(({ ports }) => ports.some(isIt));
   const port = device?.ports.find(isIt);
   if (device === undefined || device.vendorId === undefined) return undefined;

@@ -8,7 +8,7 @@ import {
 } from "../profiles/profile.js";
 import type { PortProblem } from "../transport/linux.js";
 import type { SerialPortInfo } from "../transport/list.js";
-import type { UsbDeviceInfo, UsbInterfaceInfo } from "../transport/usb-devices.js";
+import type { UsbDeviceInfo, UsbInterfaceInfo, UsbProblem } from "../transport/usb-devices.js";
 
 /**
  * What a device seems to be, by looking only. `unknown` is the honest answer for most: a probe does not show what the
@@ -62,8 +62,8 @@ export interface Device extends DeviceIdentity {
   readonly isProbe: boolean;
   readonly ports: readonly DevicePort[];
   readonly interfaces: readonly UsbInterfaceInfo[];
-  /** Why the USB device itself cannot be opened; matters for DFU. */
-  readonly problem?: PortProblem;
+  /** Why the USB device itself cannot be used: matters for DFU, and where it has no serial port. */
+  readonly problem?: UsbProblem;
 }
 
 /**
@@ -78,7 +78,7 @@ export function joinDevices(
   const groups = new Map<string, { usb?: UsbDeviceInfo; ports: SerialPortInfo[] }>();
   for (const device of usb) groups.set(device.usbPort, { usb: device, ports: [] });
   for (const port of ports) {
-    const key = keyOf(port);
+    const key = port.usbPort ?? placeOf(port, usb) ?? keyOf(port);
     const group = groups.get(key) ?? { ports: [] };
     group.ports.push(port);
     groups.set(key, group);
@@ -86,9 +86,18 @@ export function joinDevices(
   return [...groups.values()].map((group) => toDevice(group, profiles)).sort(byPlace);
 }
 
-/** Without a USB port (macOS and Windows may not tell) ports are told apart by ids and serial number. */
+/** Windows does not tell where a port's device is plugged in: it is the only one with these ids and this serial number. */
+function placeOf(port: SerialPortInfo, usb: readonly UsbDeviceInfo[]): string | undefined {
+  if (port.vendorId === undefined) return undefined;
+  const [only, ...others] = usb.filter(
+    ({ vendorId, productId, serialNumber }) =>
+      vendorId === port.vendorId && productId === port.productId && serialNumber === port.serialNumber,
+  );
+  return others.length === 0 ? only?.usbPort : undefined;
+}
+
+/** Without a place, ports are told apart by ids and serial number. */
 function keyOf(port: SerialPortInfo): string {
-  if (port.usbPort !== undefined) return port.usbPort;
   if (port.vendorId !== undefined && port.serialNumber !== undefined)
     return `${port.vendorId}:${port.productId}:${port.serialNumber}`;
   return port.path;
@@ -135,6 +144,17 @@ function identityFacts(device: UsbDeviceInfo | SerialPortInfo) {
 
 function portOnly(port: SerialPortInfo): string | undefined {
   return port.vendorId === undefined ? port.path : undefined;
+}
+
+/**
+ * False for what is no board by all that it shows: keyboards, cameras, disks. A device without a known name or a serial
+ * port counts when it could have one, or offers DFU.
+ */
+export function looksLikeBoard({ vendorId, ports, maybe, profile, state, interfaces }: Device): boolean {
+  if (vendorId === undefined || ports.length > 0 || maybe.length > 0 || profile !== undefined) return true;
+  return (
+    state !== "unknown" || interfaces.some(({ classCode, subclass }) => classCode === 2 && subclass === 2)
+  );
 }
 
 /** MCUboot's recovery calls itself so by default; its product number says nothing, facts of USB ids change (PR 2849). */

@@ -26,7 +26,7 @@ export function allProfiles(own: readonly BoardProfile[] = []): BoardProfile[] {
 export async function listDevices(options: ListDevicesOptions = {}): Promise<Device[]> {
   const { signal, roots, named = [] } = options;
   const ports = await listSerialPorts({ signal, roots });
-  const usb = listUsbDevices({ signal, roots });
+  const usb = await listUsbDevices({ signal, roots });
   return assignProfiles(joinDevices(ports, usb, allProfiles(options.profiles)), named);
 }
 

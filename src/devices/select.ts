@@ -1,5 +1,6 @@
 import { BootproofError } from "../errors.js";
 import type { BoardProfile } from "../profiles/profile.js";
+import { callOut } from "../transport/list.js";
 import { type Device, type DevicePort, withProfile } from "./device.js";
 
 /** It cannot be said which device or port is meant. */
@@ -28,7 +29,7 @@ const same = (a: string | undefined, b: string) => a !== undefined && a.toLowerC
 
 /** A port by its name of today, or by the link that names its board: the whole path, or its last part. */
 const isPort = ({ path, byId }: DevicePort, wanted: string) =>
-  path === wanted || (byId !== undefined && (byId === wanted || byId.endsWith(`/${wanted}`)));
+  path === callOut(wanted) || (byId !== undefined && (byId === wanted || byId.endsWith(`/${wanted}`)));
 
 /** Shorter parts of a name fit by accident. */
 const LEAST_PART = 3;
@@ -69,6 +70,11 @@ export function assignProfiles(devices: readonly Device[], named: readonly Named
     const profile = assigned.find(([found]) => found === device)?.[1];
     return profile === undefined ? device : withProfile(device, profile);
   });
+}
+
+/** What the user calls a device. */
+export function namesOf(device: Device, devices: readonly Device[], named: readonly NamedDevice[]): string[] {
+  return named.filter((one) => fitting(devices, bare(one.device)).includes(device)).map(({ name }) => name);
 }
 
 export interface Selected {

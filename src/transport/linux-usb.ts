@@ -1,6 +1,14 @@
 import { basename, join } from "node:path";
-import { accessProblem, entries, type LinuxRoots, link, type PortProblem, readText } from "./linux.js";
-import type { UsbDeviceInfo, UsbInterfaceInfo } from "./usb-devices.js";
+import {
+  accessProblem,
+  busyProblem,
+  entries,
+  type LinuxRoots,
+  link,
+  portHolders,
+  readText,
+} from "./linux.js";
+import type { UsbDeviceInfo, UsbInterfaceInfo, UsbProblem } from "./usb-devices.js";
 
 /**
  * USB on Linux, read from sysfs: it needs neither rights nor a running udevd, and disturbs no device. Nothing outside
@@ -40,8 +48,9 @@ function readDevice(folder: string, roots: LinuxRoots): UsbDeviceInfo | undefine
   const productId = text("idProduct");
   if (vendorId === undefined || productId === undefined) return undefined;
   if (hexByte(text("bDeviceClass")) === HUB_CLASS) return undefined;
+  const interfaces = readInterfaces(folder);
   const node = deviceNode(folder, roots);
-  const problem = node === undefined ? undefined : usbProblem(node, roots);
+  const problem = (node && usbProblem(node, interfaces, roots)) ?? driverProblem(vendorId, interfaces);
   return {
     usbPort: basename(folder),
     vendorId: vendorId.toLowerCase(),
@@ -49,7 +58,7 @@ function readDevice(folder: string, roots: LinuxRoots): UsbDeviceInfo | undefine
     ...named("product", text("product")),
     ...named("manufacturer", text("manufacturer")),
     ...named("serialNumber", text("serial")),
-    interfaces: readInterfaces(folder),
+    interfaces,
     ...(problem && { problem }),
   };
 }
@@ -62,12 +71,44 @@ function deviceNode(folder: string, roots: LinuxRoots): string | undefined {
   return bus === undefined || device === undefined ? undefined : join(roots.dev, "bus/usb", bus, device);
 }
 
-function usbProblem(node: string, roots: LinuxRoots): PortProblem | undefined {
+function usbProblem(
+  node: string,
+  interfaces: readonly UsbInterfaceInfo[],
+  roots: LinuxRoots,
+): UsbProblem | undefined {
   const denied = accessProblem(node, roots);
-  if (denied?.code !== "permission") return denied;
+  if (denied?.code === "permission") {
+    const hint = "Run bootproof setup-udev --install as root once, then plug the board in again.";
+    return { ...denied, hint };
+  }
+  if (denied) return denied;
+  // Programs that speak to the device past the kernel's drivers: debuggers, dfu-util.
+  const isTaken = interfaces.some(({ driver }) => driver === "usbfs");
+  return isTaken ? busyProblem(node, portHolders(node, roots)) : undefined;
+}
+
+/** What drives the serial interfaces that have no class of their own; from each driver's table of ids. */
+const SERIAL_DRIVERS: Readonly<Record<string, string>> = {
+  "0403": "ftdi_sio",
+  "10c4": "cp210x",
+  "1a86": "ch341",
+  "067b": "pl2303",
+};
+const isAcm = ({ classCode, subclass }: UsbInterfaceInfo) => classCode === 0x02 && subclass === 0x02;
+const VENDOR_CLASS = 0xff;
+
+/** A serial interface that no driver has taken: the device is there, and has no port. */
+function driverProblem(vendorId: string, interfaces: readonly UsbInterfaceInfo[]): UsbProblem | undefined {
+  const idle = interfaces.filter(({ driver }) => driver === undefined);
+  const forVendor = idle.some(({ classCode }) => classCode === VENDOR_CLASS)
+    ? SERIAL_DRIVERS[vendorId]
+    : undefined;
+  const driver = idle.some(isAcm) ? "cdc_acm" : forVendor;
+  if (driver === undefined) return undefined;
   return {
-    ...denied,
-    hint: "Run bootproof setup-udev --install as root once, then plug the board in again.",
+    code: "driver",
+    message: `The kernel's driver ${driver} has not taken it, so it has no serial port.`,
+    hint: `Load it: sudo modprobe ${driver}.${driver === "cdc_acm" ? " Or do without: -d usb:VID:PID speaks to it directly." : ""}`,
   };
 }
 

@@ -69,18 +69,41 @@ interface SystemPort {
   vendorId?: string | undefined;
   productId?: string | undefined;
   friendlyName?: string | undefined;
+  /** macOS: eight hex digits, bus and then a digit for each port. Windows: a port's number in some hub's words. */
+  locationId?: string | undefined;
+  /** Windows: `USB\VID_0483&PID_374B&MI_02\7&2E599BD4&0&0002`. */
+  pnpId?: string | undefined;
 }
 
 /** A row of serialport's own list (macOS, Windows) in our words. */
 export function fromSystemList(port: SystemPort): SerialPortInfo {
+  const composite = /&MI_([0-9a-f]{2})/i.exec(port.pnpId ?? "");
   return defined({
-    path: port.path,
+    path: callOut(port.path),
+    usbPort: macUsbPort(port.locationId),
+    usbInterface: composite ? Number.parseInt(composite[1]!, 16) : undefined,
     product: port.friendlyName,
     manufacturer: port.manufacturer,
     serialNumber: port.serialNumber,
     vendorId: port.vendorId?.toLowerCase(),
     productId: port.productId?.toLowerCase(),
   });
+}
+
+/**
+ * macOS has two files for each port. The one that is listed, tty, waits for a carrier; its twin, cu, is for whoever begins
+ * to speak.
+ */
+export function callOut(path: string): string {
+  return path.replace(/^\/dev\/tty\./, "/dev/cu.");
+}
+
+/** `14200000` is bus 0x14, port 2; the USB library names the same place `14-2`. */
+function macUsbPort(locationId = ""): string | undefined {
+  const [, bus, ports] = /^(?:0x)?([0-9a-f]{2})([1-9a-f]+)0*$/i.exec(locationId) ?? [];
+  if (bus === undefined || ports === undefined) return undefined;
+  const number = /^\d+$/.test(bus) ? String(Number(bus)) : bus.toLowerCase();
+  return `${number}-${[...ports].map((digit) => Number.parseInt(digit, 16)).join(".")}`;
 }
 
 function listLinuxPorts(roots: LinuxRoots): SerialPortInfo[] {

@@ -1,5 +1,6 @@
 import { LINUX_ROOTS, type LinuxRoots, type PortProblem } from "./linux.js";
 import { linuxUsbSignature, listLinuxUsb } from "./linux-usb.js";
+import type { UsbFound } from "./usb.js";
 
 /** One interface of a USB device, as its descriptor says. */
 export interface UsbInterfaceInfo {
@@ -14,6 +15,12 @@ export interface UsbInterfaceInfo {
   readonly driver?: string;
 }
 
+/** Why a USB device cannot be used as it is. */
+export type UsbProblem = Omit<PortProblem, "code"> & {
+  /** `driver`: the kernel has no driver for its serial interface. */
+  readonly code: PortProblem["code"] | "driver";
+};
+
 /** One USB device, hubs left out. Texts come from the device and are cleaned of control characters. */
 export interface UsbDeviceInfo {
   /** Bus and ports it is plugged into, e.g. `1-1.4`: the same after a reset. */
@@ -27,7 +34,7 @@ export interface UsbDeviceInfo {
   /** Empty when the system does not tell without opening the device. */
   readonly interfaces: readonly UsbInterfaceInfo[];
   /** Why the device itself cannot be opened, for DFU or a probe; its serial ports have their own reasons. */
-  readonly problem?: PortProblem;
+  readonly problem?: UsbProblem;
 }
 
 export interface ListUsbOptions {
@@ -37,13 +44,26 @@ export interface ListUsbOptions {
 }
 
 /**
- * The USB devices of this machine, by looking only: none is opened. Elsewhere than on Linux those that the system's own
- * serial ports do not show are not found here.
+ * The USB devices of this machine, by looking only. Elsewhere than on Linux their interfaces are not told: that would mean
+ * to open them.
  */
-export function listUsbDevices(options: ListUsbOptions = {}): UsbDeviceInfo[] {
+export async function listUsbDevices(options: ListUsbOptions = {}): Promise<UsbDeviceInfo[]> {
   options.signal?.throwIfAborted();
   if (options.roots || process.platform === "linux") return listLinuxUsb(options.roots ?? LINUX_ROOTS);
-  return [];
+  const { findUsb, usbId } = await import("./usb.js");
+  return (await findUsb()).map((found) => fromLibrary(found, usbId(found)));
+}
+
+/** A device of the USB library (macOS, Windows) in our words. */
+export function fromLibrary(found: Omit<UsbFound, "open">, id: string): UsbDeviceInfo {
+  const [vendorId = "", productId = ""] = id.split(":");
+  const { product, manufacturer, serialNumber, usbPort } = found;
+  return {
+    ...{ usbPort, vendorId, productId, interfaces: [] },
+    ...(product === undefined ? {} : { product }),
+    ...(manufacturer === undefined ? {} : { manufacturer }),
+    ...(serialNumber === undefined ? {} : { serialNumber }),
+  };
 }
 
 /** A text that changes with what is plugged in, when the system has a cheap one. */

@@ -1,10 +1,11 @@
 import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Device } from "../../src/devices/device.js";
+import { type Device, joinDevices, looksLikeBoard } from "../../src/devices/device.js";
 import { listDevices } from "../../src/devices/list.js";
-import { nameOf } from "../../src/devices/select.js";
+import { nameOf, selectDevice } from "../../src/devices/select.js";
 import { KNOWN_BOARDS } from "../../src/profiles/boards.js";
+import { fromLibrary } from "../../src/transport/usb-devices.js";
 import { cdc, recoveryBoard, type TreeDevice, UsbTree, zephyrBoard } from "../support/usb-tree.js";
 
 let tree: UsbTree;
@@ -155,6 +156,29 @@ test("what the user says a probe sits on tells its ports apart", async () => {
   expect(device!.ports.map(({ role }) => role)).toEqual(["other", "smp-and-log"]);
 });
 
+test.each([
+  [
+    "a keyboard",
+    { vendorId: "046d", productId: "c31c", interfaces: [{ number: 0, triple: "03 01 01" }] },
+    false,
+  ],
+  ["a disk", { vendorId: "0781", productId: "5581", interfaces: [{ number: 0, triple: "08 06 50" }] }, false],
+  [
+    "an unknown maker's serial device",
+    { vendorId: "1d6b", productId: "0104", interfaces: cdc(0, undefined) },
+    true,
+  ],
+  ["a probe", { vendorId: "1366", productId: "0101" }, true],
+  [
+    "a device in DFU mode",
+    { vendorId: "1209", productId: "db42", interfaces: [{ number: 0, triple: "fe 01 02" }] },
+    true,
+  ],
+] as [string, TreeDevice, boolean][])("%s: does it look like a board?", async (_, device, does) => {
+  tree.plug("1-1", device);
+  expect(looksLikeBoard(await only())).toBe(does);
+});
+
 describe("why something cannot be opened", () => {
   test("a serial port that another program holds names the program", async () => {
     tree.plug("1-1", recoveryBoard("SN1"));
@@ -179,6 +203,32 @@ describe("why something cannot be opened", () => {
     const device = await only();
     expect(device.ports).toEqual([]);
     expect(device.interfaces[0]?.driver).toBeUndefined();
+    expect(device.problem).toMatchObject({
+      code: "driver",
+      message: expect.stringContaining("cdc_acm"),
+      hint: expect.stringContaining("sudo modprobe cdc_acm"),
+    });
+  });
+
+  test("an adapter without its driver names that driver", async () => {
+    const interfaces = [{ number: 0, triple: "ff 01 02" }];
+    tree.plug("1-1", { vendorId: "1a86", productId: "7523", interfaces });
+    expect((await only()).problem).toMatchObject({
+      code: "driver",
+      message: expect.stringContaining("ch341"),
+    });
+  });
+
+  test("a device that a program holds past the drivers names the program", async () => {
+    const interfaces = [{ number: 0, triple: "fe 01 02", driver: "usbfs" }];
+    tree.plug("1-1", { vendorId: "0483", productId: "df11", interfaces });
+    tree.file("proc/4242/comm", "dfu-util\n");
+    mkdirSync(join(tree.roots.proc, "4242/fd"), { recursive: true });
+    symlinkSync(tree.dev("bus/usb/001/002"), join(tree.roots.proc, "4242/fd/7"));
+    expect((await only()).problem).toMatchObject({
+      code: "busy",
+      message: expect.stringContaining("dfu-util (process 4242)"),
+    });
   });
 });
 
@@ -196,4 +246,45 @@ test("a device that lies in its descriptors is listed, bounded and cleaned", asy
   expect(device.product).not.toContain("\u001b");
   expect(device.serialNumber).toBeUndefined();
   expect(device.interfaces.length).toBeLessThanOrEqual(32);
+});
+
+describe("where the system tells less than Linux", () => {
+  const found = {
+    vendorId: 0x0483,
+    productId: 0x374b,
+    release: 0x0100,
+    product: "STM32 STLink",
+    serialNumber: "0670FF353433",
+  };
+  const port = { vendorId: "0483", productId: "374b", serialNumber: "0670FF353433", usbInterface: 2 };
+  const usb = (usbPort: string, more: object = {}) =>
+    fromLibrary({ ...found, usbPort, ...more }, "0483:374b");
+
+  test("Windows: a port without a place joins the one USB device with its ids and serial number", () => {
+    const devices = joinDevices([{ ...port, path: "COM5" }], [usb("1-3")], KNOWN_BOARDS);
+    expect(devices).toMatchObject([
+      { usbPort: "1-3", isProbe: true, ports: [{ path: "COM5", usbInterface: 2 }] },
+    ]);
+    expect(devices).toHaveLength(1);
+  });
+
+  test("two with the same ids and serial number are not guessed between", () => {
+    const devices = joinDevices([{ ...port, path: "COM5" }], [usb("1-3"), usb("1-4")], KNOWN_BOARDS);
+    expect(devices.map(({ ports }) => ports.length).sort()).toEqual([0, 0, 1]);
+  });
+
+  test("macOS: port and device name the same place", () => {
+    const here = { ...port, path: "/dev/cu.usbmodem14203", usbPort: "14-2" };
+    const devices = joinDevices([here], [usb("14-2")], KNOWN_BOARDS);
+    expect(devices).toHaveLength(1);
+    expect(selectDevice("/dev/tty.usbmodem14203", devices).device).toBe(devices[0]);
+  });
+
+  test("a board in a USB bootloader is there, though it has no port", () => {
+    const rom = fromLibrary(
+      { vendorId: 0x0483, productId: 0xdf11, release: 0x2200, product: "STM32  BOOTLOADER", usbPort: "1-3" },
+      "0483:df11",
+    );
+    expect(joinDevices([], [rom], KNOWN_BOARDS)).toMatchObject([{ state: "st-rom-dfu", ports: [] }]);
+  });
 });

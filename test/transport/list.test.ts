@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { LinuxRoots } from "../../src/transport/linux.js";
 import { describePort, fromSystemList, listSerialPorts } from "../../src/transport/list.js";
 import { LinuxTree } from "../support/linux-tree.js";
@@ -115,21 +115,68 @@ test("this machine's own list can be read", async () => {
   for (const port of await listSerialPorts()) expect(port.path).not.toBe("");
 });
 
-test("the list of macOS and Windows is put into the same words", () => {
-  const port = {
-    path: "COM3",
-    manufacturer: "SEGGER",
-    serialNumber: "68",
-    vendorId: "1366",
-    productId: "A0B1",
-  };
-  expect(fromSystemList({ ...port, friendlyName: "JLink CDC UART Port (COM3)" })).toEqual({
-    path: "COM3",
-    product: "JLink CDC UART Port (COM3)",
-    manufacturer: "SEGGER",
-    serialNumber: "68",
-    vendorId: "1366",
-    productId: "a0b1",
+describe("the lists of macOS and Windows are put into the same words", () => {
+  // What serialport's binding gives: its sources name the fields; the values are from public reports of its users.
+  test("macOS, from a mock of its answer: the place is told, and the file is the one for who speaks first", () => {
+    const port = {
+      path: "/dev/tty.usbmodem1421",
+      manufacturer: "Arduino (www.arduino.cc)",
+      serialNumber: "752303138333518011C1",
+      locationId: "14200000",
+      vendorId: "2341",
+      productId: "0043",
+    };
+    expect(fromSystemList(port)).toEqual({
+      path: "/dev/cu.usbmodem1421",
+      usbPort: "14-2",
+      manufacturer: "Arduino (www.arduino.cc)",
+      serialNumber: "752303138333518011C1",
+      vendorId: "2341",
+      productId: "0043",
+    });
+  });
+
+  test.each([
+    ["14200000", "14-2"],
+    ["0x14200000", "14-2"],
+    ["02130000", "2-1.3"],
+    ["0a1b0000", "0a-1.11"],
+    ["14000000", undefined],
+    ["Port_#0001.Hub_#0003", undefined],
+    ["", undefined],
+  ])("the place %s is %s", (locationId, usbPort) => {
+    expect(fromSystemList({ path: "x", locationId }).usbPort).toBe(usbPort);
+  });
+
+  test("Windows, an ST-LINK: which of the device's interfaces it is stands in its id", () => {
+    const port = {
+      path: "COM5",
+      friendlyName: "STMicroelectronics STLink Virtual COM Port (COM5)",
+      pnpId: "USB\\VID_0483&PID_374B&MI_02\\7&2E599BD4&0&0002",
+      serialNumber: "0670FF353433",
+      vendorId: "0483",
+      productId: "374B",
+    };
+    expect(fromSystemList(port)).toEqual({
+      path: "COM5",
+      usbInterface: 2,
+      product: "STMicroelectronics STLink Virtual COM Port (COM5)",
+      serialNumber: "0670FF353433",
+      vendorId: "0483",
+      productId: "374b",
+    });
+  });
+
+  test("Windows, an FTDI adapter (node-serialport issue 1220)", () => {
+    const port = {
+      path: "COM23",
+      manufacturer: "FTDI",
+      pnpId: "FTDIBUS\\VID_0403+PID_6001+A51MAMMEA\\0000",
+      vendorId: "0403",
+      productId: "6001",
+    };
+    const { pnpId: _, ...plain } = port;
+    expect(fromSystemList(port)).toEqual(plain);
   });
 });
 

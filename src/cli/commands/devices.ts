@@ -1,15 +1,17 @@
 import type { Command } from "commander";
-import type { Device, DevicePort, DeviceState } from "../../devices/device.js";
+import { type Device, looksLikeBoard } from "../../devices/device.js";
 import { allProfiles, watchDevices } from "../../devices/list.js";
-import { nameOf } from "../../devices/select.js";
+import { nameOf, namesOf } from "../../devices/select.js";
 import { type Asked, askPort } from "../ask-port.js";
 import { type CommonOptions, type Context, commonOptions, inContext } from "../context.js";
+import { type Answers, drawDevices, STATES } from "../draw-devices.js";
 import { printable, table, tone } from "../output.js";
-import { devicesHere, namedDevices } from "../which-device.js";
+import { devicesHere, linesFor, namedDevices } from "../which-device.js";
 
 interface DevicesOptions extends CommonOptions {
   watch?: boolean;
   probe?: boolean;
+  all?: boolean;
   profiles?: boolean;
 }
 
@@ -17,6 +19,7 @@ export function define(command: Command): void {
   commonOptions(command)
     .option("--watch", "stay and tell what is plugged in and unplugged, until Ctrl-C")
     .option("--probe", "open each port and ask who answers; this may reset boards wired to DTR or RTS")
+    .option("--all", "show every USB device, also what looks like no board")
     .option("--profiles", "show the boards that are known by name, with the source of each fact")
     .addHelpText(
       "after",
@@ -25,83 +28,52 @@ export function define(command: Command): void {
     .action((options: DevicesOptions) =>
       inContext(options, (context) => {
         if (options.profiles) return showProfiles(context);
-        return options.watch ? watch(context) : show(context, options.probe ?? false);
+        return options.watch ? watch(context, options) : show(context, options);
       }),
     );
 }
 
-const STATES: Readonly<Record<DeviceState, string>> = {
-  application: "application",
-  "mcuboot-recovery": "MCUboot recovery",
-  "usb-dfu": "USB DFU",
-  "st-rom-dfu": "ST ROM DFU",
-  "vendor-bootloader": "its maker's bootloader",
-  unknown: "unknown",
-};
-
-/** What a device showed when it was asked, by the path of the port. */
-type Answers = ReadonlyMap<string, Asked>;
-
-async function show({ out, config, signal }: Context, probe: boolean): Promise<void> {
-  const devices = await devicesHere(config, signal);
-  const answers = new Map<string, Asked>();
-  for (const { path, problem } of probe ? devices.flatMap(({ ports }) => ports) : []) {
-    if (problem === undefined) answers.set(path, await askPort(path, signal));
-  }
-  const shown = devices.map((device) => ({
+async function show({ out, config, signal }: Context, { probe, all }: DevicesOptions): Promise<void> {
+  const found = await devicesHere(config, signal);
+  const answers = probe ? await askAll(found, signal) : new Map<string, Asked>();
+  const named = namedDevices(config);
+  const listed = found.filter((device) => all || looksLikeBoard(device));
+  const shown = listed.map((device) => ({
+    device: withState(device, answers),
+    names: namesOf(device, found, named),
+  }));
+  const hidden = found.length - shown.length;
+  const here = shown.flatMap(({ names }) => names);
+  const boards = Object.entries(config.boards)
+    .filter(([name]) => !here.includes(name))
+    .map(([name, address]) => `${name} = ${printable(address)}`);
+  const lines = [
+    shown.length > 0 ? drawDevices(shown, answers) : "Nothing is plugged in that looks like a board.",
+    ...(hidden > 0 ? [tone("dim", `${hidden} more that look like no board: --all shows them.`)] : []),
+    ...(boards.length > 0 ? ["", tone("dim", "other boards of the config file"), ...boards] : []),
+  ];
+  const devices = shown.map(({ device, names }) => ({
     ...plainDevice(device),
+    ...(names.length > 0 ? { names } : {}),
     ...(probe ? { answers: device.ports.flatMap(({ path }) => answers.get(path) ?? []) } : {}),
   }));
-  const boards = Object.entries(config.boards).map(([name, address]) => `${name} = ${printable(address)}`);
-  const lines = [
-    devices.length > 0 ? drawDevices(devices, answers) : "Nothing is plugged in that this machine shows.",
-    ...devices.flatMap(hints),
-    ...(boards.length > 0 ? ["", tone("dim", "boards of the config file"), ...boards] : []),
-  ];
-  out.result({ devices: shown, boards: config.boards }, lines.join("\n"));
+  out.result({ devices, boards: config.boards }, lines.join("\n"));
 }
 
-function drawDevices(devices: readonly Device[], answers: Answers): string {
-  const rows = devices.flatMap((device) => {
-    const [first, ...more] = device.ports;
-    const head = [
-      device.usbPort ?? "",
-      printable(nameOf(device)) + sits(device),
-      device.vendorId === undefined ? "" : `${device.vendorId}:${device.productId}`,
-      STATES[device.state],
-    ];
-    const rest = more.map((port) => ["", "", "", "", ...drawPort(port, answers)]);
-    return [[...head, ...(first ? drawPort(first, answers) : ["", "", drawProblem(device)])], ...rest];
-  });
-  return table(["USB PORT", "DEVICE", "USB ID", "STATE", "PORT", "SPEAKS", "CAN BE OPENED"], rows);
+async function askAll(devices: readonly Device[], signal: AbortSignal): Promise<Map<string, Asked>> {
+  const answers = new Map<string, Asked>();
+  for (const device of devices) {
+    for (const { path, problem } of device.ports)
+      if (problem === undefined) answers.set(path, await askPort(path, linesFor(device), signal));
+  }
+  return answers;
 }
 
-/** A probe does not say which board it sits on. */
-function sits({ profile, isProbe, maybe }: Device): string {
-  if (profile !== undefined || !isProbe || maybe.length === 0) return "";
-  return tone("dim", ` (may be: ${maybe.slice(0, 3).join(", ")}${maybe.length > 3 ? ", ..." : ""})`);
-}
-
-function drawPort(port: DevicePort, answers: Answers): string[] {
-  const asked = answers.get(port.path);
-  const role = port.role === "unknown" || port.roleFrom === "only-port" ? "" : port.role;
-  const interfaceOf = port.usbInterface === undefined ? "" : ` #${port.usbInterface}`;
-  return [
-    `${port.path}${tone("dim", interfaceOf)}`,
-    asked ? tone(asked.answers ? "good" : "warn", printable(asked.says)) : role,
-    drawProblem(port),
-  ];
-}
-
-function drawProblem({ problem }: Pick<Device, "problem">): string {
-  return problem ? tone("bad", `no: ${printable(problem.message)}`) : tone("good", "yes");
-}
-
-function hints({ ports, problem, isProbe }: Device): string[] {
-  const own = isProbe || ports.length > 0 ? [] : [problem];
-  return [...ports.map((port) => port.problem), ...own].flatMap((one) =>
-    one === undefined ? [] : [tone("dim", printable(one.hint))],
-  );
+/** Who answers knows better than who looks. */
+function withState(device: Device, answers: Answers): Device {
+  const servers = device.ports.map(({ path }) => answers.get(path)?.server);
+  if (servers.includes("recovery")) return { ...device, state: "mcuboot-recovery" };
+  return servers.includes("application") ? { ...device, state: "application" } : device;
 }
 
 /** Without the whole profile: `--profiles` shows those. */
@@ -111,9 +83,10 @@ function plainDevice({ profile, ...device }: Device) {
 
 const CHANGES = { plugged: "+", unplugged: "-", changed: "~" } as const;
 
-async function watch({ out, config, signal }: Context): Promise<void> {
+async function watch({ out, config, signal }: Context, { all }: DevicesOptions): Promise<void> {
   const options = { signal, profiles: config.profiles, named: namedDevices(config) };
   for await (const { change, device } of watchDevices(options)) {
+    if (!all && !looksLikeBoard(device)) continue;
     const ports = device.ports.map(({ path }) => path).join(" ");
     const mark = tone(change === "unplugged" ? "bad" : "good", CHANGES[change]);
     const place = (device.usbPort ?? device.path ?? "").padEnd(10);

@@ -18,7 +18,7 @@ const DEFAULT_AWAY_MS = 30_000;
 
 /** The devices with a DFU interface, each opened for a moment to be asked what it offers. Nothing is claimed. */
 export async function listDfu(selector: UsbSelector = {}): Promise<DfuListing[]> {
-  const candidates = (await findUsb(selector)).filter(mayHaveDfu());
+  const candidates = (await findUsb(selector)).filter(await mayHaveDfu());
   const listings: DfuListing[] = [];
   for (const found of candidates) listings.push(await look(found));
   return listings.filter(({ offer, problem }) => offer !== undefined || problem !== undefined);
@@ -84,8 +84,8 @@ function mustBeTheSame(before: UsbFound, after: UsbFound): void {
 }
 
 /** Where the system tells a device's interfaces without opening it, others are not opened. */
-function mayHaveDfu(): (found: UsbFound) => boolean {
-  const known = new Map(listUsbDevices().map((device) => [device.usbPort, device.interfaces]));
+async function mayHaveDfu(): Promise<(found: UsbFound) => boolean> {
+  const known = new Map((await listUsbDevices()).map((device) => [device.usbPort, device.interfaces]));
   return ({ usbPort }) => {
     const interfaces = known.get(usbPort);
     if (interfaces === undefined || interfaces.length === 0) return true;
