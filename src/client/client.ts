@@ -130,6 +130,8 @@ export class Client {
   readonly #answerTime: AnswerTime;
   /** Whom a second answer with this number concerns. */
   readonly #repeated = new Map<number, () => void>();
+  /** The request that is between two of its tries; an answer to an earlier one may come just then. */
+  #between: Between | undefined;
   #ended: { error: unknown } | undefined;
   #rescues = 0;
   #paces: { server: ServerFacts; framing: Framing; writing: Pace; reading: Pace } | undefined;
@@ -312,9 +314,12 @@ export class Client {
     for (const [index, { version, framing }] of plan.tries.entries()) {
       const message = encodeRequest(command, request, { seq, version });
       this.#refuseTooLong(command.name, message);
-      if (index > 0) this.counts.repeated++;
       // The raw question before may be half a line to the device.
-      if (!this.#link.isSettled && framing.name === "console") await this.#link.endLine(options.signal);
+      if (!this.#link.isSettled && framing.name === "console") {
+        const late = await this.#answeredBetween(command.name, message, options.signal);
+        if (late) return late;
+      }
+      if (index > 0) this.counts.repeated++;
       // What may be sent only once had better arrive.
       const slowly = index > 0 || this.slowedDown || !mayRepeat(command);
       const pause = slowly && this.#link.isSettled && isBurst(framing, message);
@@ -332,6 +337,22 @@ export class Client {
     }
     const attempts = plan.tries.length;
     throw new RequestTimeout(this.name, { command: command.name, attempts, timeoutMs: plan.timeoutMs }, ear);
+  }
+
+  /** Ends the device's half line; an answer to the try before that comes meanwhile counts. */
+  async #answeredBetween(
+    command: string,
+    message: Uint8Array,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array | undefined> {
+    const between: Between = { header: decodeHeader(message), command };
+    this.#between = between;
+    try {
+      await this.#link.endLine(signal);
+      return between.answer;
+    } finally {
+      this.#between = undefined;
+    }
   }
 
   /** A server that told its buffer drops what is longer, without a word. */
@@ -401,12 +422,14 @@ export class Client {
   #hear(bytes: Uint8Array, framing: Framing): void {
     const header = headerOf(bytes);
     const pending = header && this.#pending.get(header.seq);
-    if (header && pending && answers(header, pending.header)) {
+    const asked = pending ?? this.#between;
+    if (header && asked && answers(header, asked.header)) {
       this.#link.settle(framing);
-      this.#trace("received", bytes, pending.command);
+      this.#trace("received", bytes, asked.command);
       this.counts.answered++;
       this.answeredIn = header.version;
-      pending.resolve(bytes);
+      if (pending) pending.resolve(bytes);
+      else if (this.#between) this.#between.answer = bytes;
       return;
     }
     // By another framing than the one that is spoken, noise may look like a message.
@@ -443,6 +466,14 @@ export class Client {
   #trace(direction: "sent" | "received", message: Uint8Array, command?: string): void {
     this.#options.trace?.(traceRecord(direction, message, command, Date.now()));
   }
+}
+
+/** A request between two of its tries. */
+interface Between {
+  readonly header: Header;
+  readonly command: string;
+  /** To an earlier try. */
+  answer?: Uint8Array;
 }
 
 interface Attempt {

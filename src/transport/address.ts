@@ -88,6 +88,9 @@ interface Scheme {
 
 const LINE_OPTIONS = ["baud", "dtr", "rts", "framing"] as const;
 
+/** CONFIG_MCUMGR_TRANSPORT_UDP_PORT where nobody changed it. */
+const SMP_UDP_PORT = 1337;
+
 /** The address schemes: a row each. To add one: a row here, and a case in {@link openStream} if it is a pipe. */
 const SCHEMES: Readonly<Record<string, Scheme>> = {
   serial: {
@@ -134,7 +137,7 @@ const SCHEMES: Readonly<Record<string, Scheme>> = {
     options: ["token"],
     read: (body, options, text) => ({
       kind: "udp",
-      ...readHost("udp", body, text),
+      ...readHost("udp", body, text, SMP_UDP_PORT),
       ...given("token", options.get("token")),
     }),
   },
@@ -300,10 +303,15 @@ function formatUsb(address: UsbAddress): string {
   return `usb:${ids}${serial}${query}${port}`;
 }
 
-function readHost(scheme: string, body: string, text: string): { host: string; port: number } {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):([^:]+)$/.exec(body);
+function readHost(
+  scheme: string,
+  body: string,
+  text: string,
+  usualPort?: number,
+): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::([^:]+))?$/.exec(body);
   const host = match?.[1] ?? match?.[2];
-  const port = match?.[3];
+  const port = match?.[3] ?? usualPort?.toString();
   if (host === undefined || port === undefined) {
     throw bad(
       text,

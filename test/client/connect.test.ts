@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { RequestTimeout } from "../../src/client/client.js";
 import { connect } from "../../src/client/connect.js";
 import { type HeardRequest, ScriptedPipe } from "../support/pipe-script.js";
+import { inVirtualTime } from "../support/workflow-clock.js";
 
 const QUICK = { probeTimeoutMs: 30 };
 const PARAMS = { buf_size: 1024, buf_count: 4 };
@@ -162,6 +163,23 @@ test("a board that answers late after its start is found", async () => {
   pipe.say("I: Swap type: test\n");
   expect((await connect(pipe, { ...QUICK, probes: 2 })).server).toMatchObject({ version: 2, bufSize: 1024 });
 });
+
+test("however late a board answers, its answer counts while it is being asked", () =>
+  inVirtualTime(async () => {
+    const deaf: number[] = [];
+    // Five questions in each of two framings, half a second each, with a rest between them.
+    for (let lateMs = 0; lateMs < 4900; lateMs += 7) {
+      const pipe = new ScriptedPipe((request, self) => {
+        const fields = request.header.id === 6 ? PARAMS : { rc: 8 };
+        setTimeout(() => self.answer(request, fields), lateMs);
+      });
+      await connect(pipe).then(
+        (client) => client.close(),
+        () => deaf.push(lateMs),
+      );
+    }
+    expect(deaf).toEqual([]);
+  }));
 
 test("nobody there: the stream is closed and what was heard is told", async () => {
   const pipe = new ScriptedPipe();
