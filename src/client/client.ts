@@ -1,3 +1,4 @@
+import { CborError } from "../smp/cbor.js";
 import type { AnyCommand, Command } from "../smp/command.js";
 import { consoleFraming } from "../smp/framing/console.js";
 import { datagramFraming } from "../smp/framing/datagram.js";
@@ -13,6 +14,7 @@ import {
   type SmpVersion,
 } from "../smp/header.js";
 import { decodeResponse, encodeRequest } from "../smp/message.js";
+import { ShapeError } from "../smp/schema.js";
 import { type ByteStream, TransportError } from "../transport/transport.js";
 import { AnswerTime } from "./answer-time.js";
 import type { Ear } from "./ear.js";
@@ -229,7 +231,7 @@ export class Client {
   async send<Req, Res>(command: Command<Req, Res>, request: Req, options: SendOptions = {}): Promise<Res> {
     const done = await this.#turns.alone(options.signal);
     try {
-      return decodeResponse(command, await this.#ask(command, request, options)) as Res;
+      return understood(command, await this.#ask(command, request, options));
     } finally {
       done();
     }
@@ -251,7 +253,7 @@ export class Client {
     const trying = this.#attempt(command.name, message, { ear, timeoutMs, linePauseMs, signal, wireMs: 0 });
     const answer = trying
       .then((bytes) => {
-        if (bytes) return decodeResponse(command, bytes) as Res;
+        if (bytes) return understood(command, bytes);
         throw new RequestTimeout(this.name, { command: command.name, attempts: 1, timeoutMs }, ear);
       })
       .finally(done);
@@ -484,6 +486,17 @@ interface Attempt {
   readonly wireMs?: number;
   readonly framing?: Framing;
   readonly signal: AbortSignal | undefined;
+}
+
+/** The answer; what is wrong with one that makes no sense is said of the command that it is to. */
+function understood<Req, Res>(command: Command<Req, Res>, answer: Uint8Array): Res {
+  try {
+    return decodeResponse(command, answer) as Res;
+  } catch (error) {
+    if (error instanceof ShapeError || error instanceof CborError || error instanceof MessageError)
+      error.message = `${command.name}: the answer is not what SMP says. ${error.message}`;
+    throw error;
+  }
 }
 
 /** A pipe of datagrams has its own framing, whatever is asked for. */
