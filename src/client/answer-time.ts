@@ -1,10 +1,9 @@
 /** Slack above the usual time of an answer before its request counts as lost. */
 const SLACK = { leastMs: 200, share: 1 } as const;
 /** The same on a line that loses messages: nearly all of what is late there got lost. */
-export const SLACK_ON_NOISE = { leastMs: 4, share: 0.1 } as const;
+export const SLACK_ON_NOISE = { leastMs: 2, share: 0.1 } as const;
 /** With others under way their answers tell of a loss sooner than any clock. */
 const SLACK_IN_WINDOW = { leastMs: 100, share: 1.5 } as const;
-const SLACK_IN_NOISY_WINDOW = { leastMs: 16, share: 0.5 } as const;
 /** Waited for the first answers, of which nothing is known. */
 const FIRST_WAIT_MS = 1000;
 const MOST_CAUTION = 16;
@@ -86,7 +85,7 @@ export class AnswerTime {
     this.#silences = 0;
     const usual = this.#usual.get(length);
     if (!usual) {
-      this.#usual.set(length, { mean: ms, deviation: ms / 8 });
+      this.#usual.set(length, { mean: ms, deviation: this.#besideWireMs(length, ms) / 8 });
       return;
     }
     usual.deviation += (Math.abs(ms - usual.mean) - usual.deviation) / 4;
@@ -121,20 +120,32 @@ export class AnswerTime {
     const usual = this.#usual.get(length) ?? this.#guess(length);
     if (!usual) return Math.min(most, FIRST_WAIT_MS * 2 ** this.#silences);
     const isHasty = isNoisy && this.#caution === 1;
-    const ofOne = isHasty ? SLACK_ON_NOISE : SLACK;
-    const { leastMs, share } = window === 1 ? ofOne : isHasty ? SLACK_IN_NOISY_WINDOW : SLACK_IN_WINDOW;
-    const slack = Math.max(leastMs, usual.mean * share, 4 * usual.deviation);
+    const { leastMs, share } = isHasty ? SLACK_ON_NOISE : window === 1 ? SLACK : SLACK_IN_WINDOW;
+    const slack = Math.max(leastMs, this.#besideWireMs(length, usual.mean) * share, 4 * usual.deviation);
     const backedOff = 2 ** Math.max(0, this.#silences - (isHasty ? SILENCES_OF_NOISE : 0));
     return Math.min(most, (usual.mean + slack * this.#caution) * backedOff);
+  }
+
+  /** What of this time may vary: a wire takes as long each time. */
+  #besideWireMs(length: number, ms: number): number {
+    return Math.max(0, ms - length * (this.#nominalByteMs ?? 0));
   }
 
   /** For a length that was not tried: by one that was, as if its time grew with its length. */
   #guess(length: number): Usual | undefined {
     const [known] = [...this.#usual].sort(([a], [b]) => Math.abs(a - length) - Math.abs(b - length));
     if (!known) return undefined;
-    const [knownLength, { mean }] = known;
+    const [knownLength, { mean, deviation }] = known;
+    if (this.#nominalByteMs !== undefined && this.#knowsItsWire)
+      return { mean: Math.max(this.roundMs(length), length < knownLength ? 0 : mean), deviation };
     const isFarOff = length > knownLength * FAR_OFF && this.#nominalByteMs !== undefined;
     const scaled = isFarOff ? this.roundMs(length) : mean * Math.max(1, length / knownLength);
     return { mean: scaled, deviation: scaled / 8 };
+  }
+
+  /** Both short and long messages were alone on the line. */
+  get #knowsItsWire(): boolean {
+    const { shortest, longest } = this.#range();
+    return longest.length >= shortest.length + TELLING_DIFFERENCE;
   }
 }

@@ -14,7 +14,7 @@ const EXPECTATION_WEIGHS = 16;
 const ANSWERS_TO_FORGET = 512;
 
 /** Bytes that a link is believed to carry without loss before any was seen. */
-const BYTES_BELIEVED = 8192;
+const BYTES_BELIEVED = 4096;
 
 interface Seen {
   sent: number;
@@ -112,8 +112,8 @@ export class Length {
     const loss = Math.min(this.#loss(length), 0.99);
     const round = roundMs(length);
     const each = Math.max(length * byteMs, round / window);
-    // A loss is known when the answer to it, or to the next one behind it, should have come.
-    const known = round + (window > 1 ? length * byteMs : SLACK_ON_NOISE.leastMs);
+    // A loss is known when its answer should have come.
+    const known = round + SLACK_ON_NOISE.leastMs;
     return (length - SPENT) / (each + (loss / (1 - loss)) * known);
   }
 

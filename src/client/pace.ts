@@ -53,6 +53,11 @@ export class Pace {
     return best.length;
   }
 
+  /** Requests that the server holds in any case. */
+  get safeWindow(): number {
+    return this.#sizes.safe;
+  }
+
   /** How long the answer to a message of this length is waited for, from when the wire is free for it. */
   waitMs(length: number, most: number): number {
     const { size: window, isNoisy } = this.window;

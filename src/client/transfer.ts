@@ -1,9 +1,6 @@
-import { setTimeout as delay } from "node:timers/promises";
-import { CborError } from "../smp/cbor.js";
 import type { Command } from "../smp/command.js";
-import { osParams } from "../smp/groups/os.js";
 import { DeviceError } from "../smp/message.js";
-import { ShapeError } from "../smp/schema.js";
+import { PassedOver, unlessPassedOver } from "./ask-behind.js";
 import { type Client, type Posted, RequestTimeout } from "./client.js";
 import type { Pace } from "./pace.js";
 import { untilAborted } from "./until-aborted.js";
@@ -108,8 +105,8 @@ class Transfer<Req, Res> {
   /** What the device wanted last. */
   #wanted: number;
   #isAtEnd = false;
-  /** Something was not answered in time, and nothing has been since. */
-  #isUnheard = false;
+  /** Requests that were not answered in time, since the last answer to any. */
+  #unheard = 0;
   /** Waited for in vain since the last answer. */
   #silentMs = 0;
   /** When the wire has carried all that was sent. */
@@ -135,9 +132,14 @@ class Transfer<Req, Res> {
     return this.#isAtEnd && this.#flights.length === 0;
   }
 
-  /** A server that only seems to have lost something holds it still: until it is heard again it gets one more at a time. */
+  /**
+   * A server that only seems to have lost something holds it still: until it is heard again that keeps its place, on a
+   * line that is known for losses, and elsewhere it gets one more at a time.
+   */
   get #most(): number {
-    return this.#isUnheard ? 1 : this.#pace.window.size;
+    const { window, safeWindow } = this.#pace;
+    if (this.#unheard === 0) return window.size;
+    return window.isNoisy ? Math.max(1, Math.min(window.size, safeWindow - this.#unheard)) : 1;
   }
 
   /** Sends as much as may be under way. */
@@ -194,10 +196,17 @@ class Transfer<Req, Res> {
     this.#restart(wanted);
   }
 
+  /**
+   * Goes on from there. The device takes what is under way in the order in which it was sent: what begins where it will be
+   * by then is of use, the rest comes in vain.
+   */
   #restart(offset: number): void {
-    this.#next = offset;
     this.#isAtEnd = false;
-    for (const flight of this.#flights) flight.isStale = true;
+    this.#next = offset;
+    for (const flight of this.#flights) {
+      flight.isStale = flight.asked.offset !== this.#next;
+      if (!flight.isStale) this.#next = flight.asked.next;
+    }
   }
 
   #learn(flight: Flight<Req, Res>, wanted: number): void {
@@ -205,7 +214,7 @@ class Transfer<Req, Res> {
     const pace = this.#pace;
     const isOrdinary = flight.asked.patienceMs === undefined;
     this.#silentMs = 0;
-    this.#isUnheard = false;
+    this.#unheard = 0;
     const tookMs = now - flight.sentAt;
     if (isOrdinary && !flight.isRepeat)
       pace.answerTime.answered(flight.messageLength, tookMs - flight.queuedMs);
@@ -255,16 +264,17 @@ class Transfer<Req, Res> {
     const { counts } = this.#client;
     this.#client.giveUpPartial();
     pace.length.lost(flight.length);
+    if (error instanceof RequestTimeout) this.#unheard++;
     if (flight.isStale) return;
     if (error instanceof PassedOver) {
-      this.#passedOver++;
+      if (flight.asked.patienceMs !== undefined) this.#passedOver++;
+      pace.lost();
       counts.repeated++;
       this.#restart(this.#wanted);
       return;
     }
-    this.#isUnheard = true;
     // What was still to be carried has been waited for.
-    this.#wireFreeAt = Math.min(this.#wireFreeAt, performance.now());
+    if (this.#flights.length === 0) this.#wireFreeAt = Math.min(this.#wireFreeAt, performance.now());
     this.#silentMs += flight.timeoutMs;
     if (flight.asked.patienceMs !== undefined || this.#silentMs >= this.#patienceMs) throw error;
     pace.lost();
@@ -302,11 +312,21 @@ class Transfer<Req, Res> {
     const onAnsweredTwice = () => this.#foundAgain(length);
     const { linePauseMs } = pace;
     const giveUp = new AbortController();
-    const signal = isPatient ? AbortSignal.any([this.#signal, giveUp.signal]) : this.#signal;
+    const signal = AbortSignal.any([this.#signal, giveUp.signal]);
     const isLone = this.#flights.length === 0;
     const options = { signal, timeoutMs, linePauseMs, seq: before?.seq, onAnsweredTwice };
     const posted = await this.#client.post(this.#plan.command, asked.request, options);
-    const answer = !isPatient ? posted.answer : this.#patiently(posted, giveUp);
+    const questions = isLone ? this.#questionsBehind(isPatient) : 0;
+    const behind = {
+      soonMs: this.#soonMs(length),
+      most: questions,
+      patienceMs: timeoutMs,
+      signal: this.#signal,
+    };
+    const answer = unlessPassedOver(this.#client, posted.answer, behind).catch((error: unknown) => {
+      giveUp.abort(error);
+      throw error;
+    });
     const flight = {
       asked,
       length,
@@ -330,55 +350,21 @@ class Transfer<Req, Res> {
     return this.#wireFreeAt;
   }
 
-  /**
-   * Waits long, but not for a request that never arrived: a server answers one after the other, so when it answers a
-   * question that was asked behind it, it has not got this one. One that is busy erasing answers neither.
-   */
-  async #patiently(posted: Posted<Res>, giveUp: AbortController): Promise<Res> {
-    let isOver = false;
-    const over = posted.answer
-      .catch(() => {})
-      .finally(() => {
-        isOver = true;
-      });
-    for (let waitMs = this.#soonMs; ; waitMs = Math.min(waitMs * 2, ASK_BEHIND_MS)) {
-      await Promise.race([over, delay(waitMs, undefined, { signal: this.#signal })]);
-      if (isOver || !this.#mayAskBehind) return posted.answer;
-      if (!(await this.#answersBehind(Math.max(waitMs, LEAST_FOR_A_QUESTION_MS))) || isOver) continue;
-      giveUp.abort(new DOMException("The request got lost.", "AbortError"));
-      throw new PassedOver();
-    }
-  }
-
-  /**
-   * Zephyr's console server takes its buffer for a message's first line without asking whether there is one (4.4): of two,
-   * the busy request has one and its answer the other, and a further line would end the server.
-   */
-  get #mayAskBehind(): boolean {
+  /** Questions that may wait at the server beside a lone request; each takes a buffer, as its answer in the making does. */
+  #questionsBehind(isPatient: boolean): number {
     const { framing, server, retries } = this.#client;
-    if (this.#passedOver >= retries) return false;
-    return framing.name !== "console" || server.mode === "recovery" || server.bufCount !== 2;
+    const spare = this.#pace.safeWindow - 1;
+    // Where a wait is short, only a server that is known to hold several messages is asked.
+    if (!isPatient) return this.#pace.window.isNoisy ? 0 : Math.min(1, spare);
+    if (this.#passedOver >= retries) return 0;
+    // One with a single buffer answers in the request's own.
+    const isCounted = framing.name === "console" && server.mode !== "recovery" && (server.bufCount ?? 0) > 1;
+    return isCounted ? Math.min(spare, retries) : retries;
   }
 
   /** Silence that is more than the usual, where that is known. */
-  get #soonMs(): number {
-    const pace = this.#pace;
-    const { largestMessage } = this.#client;
-    return pace.answerTime.waitMs(largestMessage, ASK_BEHIND_MS, { window: 1 });
-  }
-
-  async #answersBehind(timeoutMs: number): Promise<boolean> {
-    try {
-      const options = { signal: this.#signal, timeoutMs };
-      const question = await this.#client.post(osParams, {}, options);
-      await question.answer;
-      return true;
-    } catch (error) {
-      if (error instanceof DeviceError || error instanceof ShapeError || error instanceof CborError)
-        return true;
-      if (error instanceof RequestTimeout) return false;
-      throw error;
-    }
+  #soonMs(length: number): number {
+    return this.#pace.answerTime.waitMs(length, ASK_BEHIND_MS, { window: 1, isNoisy: true });
   }
 }
 
@@ -406,9 +392,5 @@ function isOutOfBuffers(error: unknown): boolean {
   return error instanceof DeviceError && error.rcName === "ENOMEM";
 }
 
-/** A request that the device has not got: it answered what was asked behind it. */
-class PassedOver extends Error {}
-
-/** Silence after which, at the latest, a question is asked behind a request that may take long. */
+/** Silence after which, at the latest, a question is asked behind a request. */
 const ASK_BEHIND_MS = 1000;
-const LEAST_FOR_A_QUESTION_MS = 100;

@@ -1,13 +1,13 @@
 import type { WindowSizes } from "./pace.js";
 
-/** Steps from one answer to the next by which a window is judged. */
-const STEPS_A_VERDICT = 4;
+/** Steps from one answer to the next by which a window is judged. One request at a time leaves no queue to wait for. */
+const STEPS_A_VERDICT = { ofOne: 2, ofMore: 4 } as const;
 /** Answers in a row after which a window has shown that the server holds it: what is lost from then on is noise. */
 const ANSWERS_OF_PROOF = 12;
 /** A window that does not bring so much more is not worth its risk. */
 const WORTH = 1.03;
 /** Answers after which a larger window is tried again: at first, and at most. */
-const RETRY_AFTER = { first: 16, last: 2048 } as const;
+const RETRY_AFTER = { first: 8, last: 2048 } as const;
 /** Losses in a row that send the window back to one, whatever was learned, and the answers it stays there for. */
 const LOSSES_OF_A_BREAKDOWN = 4;
 const ANSWERS_OF_CAUTION = 8;
@@ -37,6 +37,8 @@ export class Window {
   #cautiousFor = 0;
   #suggested = 1;
   #lossesInARow = 0;
+  /** The larger size that was left because of a loss, until this one or another has proven itself. */
+  #leftForLoss: number | undefined;
   /** With this size: answers, steps between two of them without a loss, and what they brought. */
   #answers = 0;
   #steps = 0;
@@ -66,7 +68,9 @@ export class Window {
     this.#lastAt = now;
     if (this.isNoisy) return;
     const isDue = this.#isTrying || this.#answers >= this.#retryAfter;
-    if (isDue && this.#steps >= Math.max(STEPS_A_VERDICT, this.size)) this.#judge();
+    const { ofOne, ofMore } = STEPS_A_VERDICT;
+    const enough = this.size === 1 ? ofOne : Math.max(ofMore, this.size);
+    if (isDue && this.#steps >= enough) this.#judge();
   }
 
   get #largest(): number {
@@ -95,8 +99,16 @@ export class Window {
     this.#lossesInARow++;
     this.#lastAt = undefined;
     if (this.size > 1 && this.#lossesInARow >= LOSSES_OF_A_BREAKDOWN) this.#breakDown();
-    else if (this.size === 1 || this.#answers >= ANSWERS_OF_PROOF) this.isNoisy = true;
-    else if (!this.isNoisy) this.#settle(this.#before?.size ?? this.size - 1);
+    else if (this.#losesAnyway) this.isNoisy = true;
+    else if (!this.isNoisy) {
+      this.#leftForLoss = this.size;
+      this.#settle(this.size >> 1);
+    }
+  }
+
+  /** With one at a time too, with what it has carried for a while, or although there are fewer than at the loss before. */
+  get #losesAnyway(): boolean {
+    return this.size === 1 || this.#answers >= ANSWERS_OF_PROOF || this.size < (this.#leftForLoss ?? 0);
   }
 
   /** Most that may be under way on a noisy line, where its times and its losses tell what serves best. */
@@ -122,6 +134,7 @@ export class Window {
       return;
     }
     if (before) this.#retryAfter = RETRY_AFTER.first;
+    if (before) this.#leftForLoss = undefined;
     const next = Math.min(Math.max(this.size * 2, this.#suggested), this.#largest);
     if (next === this.size) {
       this.#settle(next);

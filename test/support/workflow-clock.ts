@@ -16,6 +16,7 @@ export async function inVirtualTime<T>(
   try {
     return await clock.drive(work());
   } finally {
+    clock.stop();
     restore();
   }
 }
@@ -99,6 +100,12 @@ class Clock {
       }),
     );
     return handle;
+  }
+
+  /** What is left to be done is never done: its timers do not fire any more either. */
+  stop(): void {
+    for (const immediate of this.#immediates.values()) real.clearImmediate(immediate);
+    this.#immediates.clear();
   }
 
   cancelSoon(handle: Handle): void {
