@@ -21,6 +21,8 @@ const ANSWER = 23;
 const NAME = 5 + 11;
 /** What an answer with data spends beside it on our board, as on the recorded servers: the device chooses. */
 const READ_OVERHEAD = 44;
+/** A header and an empty map: the least there is. */
+const SHORT = 9;
 /** Length and CRC of console framing share the server's buffer. */
 const CONSOLE_OVERHEAD = 4;
 
@@ -42,24 +44,29 @@ export interface Hardship {
   window: number;
   /** Share of bytes that arrive as others. */
   errorRate: number;
+  /** Of one image or file. Default: so many that its beginning and its end do not count. */
+  bytes?: number;
 }
 
 /**
  * Bytes a second that any sender could reach at most, with the best length of message and the best window up to the one
  * allowed. A server takes data in order only, so a loss costs the message, and until it can be known the wire carries others
- * in vain; a sender that waits for each answer finds out at the very moment when it should have come.
+ * in vain; a sender finds out at best at the very moment when the answer should have come. The first message goes alone,
+ * because a device may erase before it answers, and the last answer has to come; a file is let go of before and after.
  */
-export function reachable(line: LineFacts, { window, errorRate }: Hardship): number {
+export function reachable(line: LineFacts, hardship: Hardship): number {
   const lengths = [line.buffer];
-  if (errorRate > 0) for (let buffer = 96; buffer < line.buffer; buffer += 8) lengths.push(buffer);
-  const windows = window > 1 ? [1, window] : [1];
-  const rates = windows.flatMap((size) =>
-    lengths.map((buffer) => rateOf({ ...line, buffer }, { window: size, errorRate })),
+  if (hardship.errorRate > 0) for (let buffer = 96; buffer < line.buffer; buffer += 8) lengths.push(buffer);
+  // While a server sends data, the answer in the making keeps a buffer.
+  const most = line.what === "fs get" ? Math.max(1, hardship.window - 1) : hardship.window;
+  const windows = most > 1 ? [1, most] : [1];
+  const rates = windows.flatMap((window) =>
+    lengths.map((buffer) => rateOf({ ...line, buffer }, { ...hardship, window })),
   );
   return Math.max(...rates);
 }
 
-function rateOf(line: LineFacts, { window, errorRate }: Hardship): number {
+function rateOf(line: LineFacts, { window, errorRate, bytes = Number.POSITIVE_INFINITY }: Hardship): number {
   const { request, answer, data, bytesASecond } = onWire(line);
   const wire = request / bytesASecond;
   const round = wire + answer / bytesASecond + line.delayMs / 1000;
@@ -69,7 +76,16 @@ function rateOf(line: LineFacts, { window, errorRate }: Hardship): number {
   const loss = 1 - (1 - errorRate) ** atRisk;
   // What is on the wire when the loss is known has to leave it first.
   const known = window > 1 ? wire * (1 + Math.ceil((round - wire) / wire)) : round;
-  return data / (each + (loss / (1 - loss)) * known);
+  const rate = data / (each + (loss / (1 - loss)) * known);
+  const edges = 2 * (round - each) + 2 * closing(line);
+  return 1 / (1 / rate + edges / bytes);
+}
+
+/** Seconds that a file's closing takes, question and answer. */
+function closing({ framing, baud, delayMs, what = "image" }: LineFacts): number {
+  if (what === "image") return 0;
+  const size = framing === "raw" ? (bytes: number) => bytes : consoleSize;
+  return (2 * size(SHORT)) / (baud / 10) + delayMs / 1000;
 }
 
 /** The shape of one round: data bytes, and the bytes on the wire: with the data, and what goes the other way. */

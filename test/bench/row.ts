@@ -92,6 +92,8 @@ interface Run {
   link: string;
   line: LineFacts;
   bufferCount: number;
+  /** Of one image or file. */
+  bytesEach: number;
   goodput: number;
   window: number;
   messageLength: number;
@@ -110,7 +112,8 @@ function judged(runs: readonly Run[], setting: Setting, clock: Row["clock"]): Ro
   const ceiling = isPiped ? pipedCeiling(line) : waitingCeiling(line);
   const ratioOf = (rate: number) => Number((rate / ceiling).toFixed(3));
   const ratio = ratioOf(run.goodput);
-  const most = Math.min(1, ratioOf(reachable(line, { window: isPiped ? bufferCount : 1, errorRate })));
+  const hardship = { window: isPiped ? bufferCount : 1, errorRate, bytes: run.bytesEach };
+  const most = Math.min(1, ratioOf(reachable(line, hardship)));
   const target = errorRate > 0 ? TARGETS.noisy : TARGETS.clean;
   return {
     link: run.link,
@@ -191,6 +194,7 @@ async function measureOn(
       link: board.link,
       line,
       bufferCount: server.bufCount ?? 1,
+      bytesEach: what === "image" ? Math.min(LARGEST, Math.round(bytes)) : LARGEST_FILE,
       goodput,
       window: memory.window ?? 1,
       messageLength: memory.maxMessage ?? largestMessage,
