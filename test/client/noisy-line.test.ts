@@ -1,0 +1,78 @@
+import { expect, test } from "vitest";
+import { slotOffset } from "../../src/board/layout.js";
+import { startBoard } from "../../src/board/start.js";
+import { connect } from "../../src/client/connect.js";
+import { consoleFraming } from "../../src/smp/framing/console.js";
+import type { ByteStream } from "../../src/transport/transport.js";
+import { run } from "../../src/workflow/run.js";
+import { Session } from "../../src/workflow/session.js";
+import { upload } from "../../src/workflow/upload.js";
+import { Line, setClock } from "../bench/line.js";
+import { image } from "../support/workflow-board.js";
+import { inVirtualTime } from "../support/workflow-clock.js";
+
+/** Counts what is written to a pipe. */
+class Counted implements ByteStream {
+  readonly name: string;
+  readonly baudRate: number | undefined;
+  readonly chunks: AsyncIterable<Uint8Array>;
+  bytes = 0;
+  readonly #pipe: ByteStream;
+
+  constructor(pipe: ByteStream) {
+    this.#pipe = pipe;
+    this.name = pipe.name;
+    this.baudRate = pipe.baudRate;
+    this.chunks = pipe.chunks;
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    this.bytes += bytes.length;
+    return this.#pipe.write(bytes);
+  }
+
+  close(): Promise<void> {
+    return this.#pipe.close();
+  }
+}
+
+const NOISE = 1e-4;
+/** Of the file: a third for base64, headers of short messages, losses and what was under way behind them in vain. */
+const MOST_ON_THE_WIRE = 2.2;
+
+test.each([
+  [1, 512, 5],
+  [1, 4096, 0],
+  [2, 1024, 16],
+  [4, 384, 16],
+  [8, 256, 16],
+  [8, 2048, 5],
+])(
+  "%i buffers of %i bytes, %i ms away: all arrives, and little is said twice",
+  (bufCount, bufSize, delayMs) => {
+    setClock("virtual");
+    return inVirtualTime(async () => {
+      const board = await startBoard({ machine: "wasm", variant: "good", buffers: { bufSize, bufCount } });
+      const line = { baud: 1_000_000, delayMs, fifo: 16, errorRate: NOISE, seed: 7 };
+      const clean = await connect(await board.connect());
+      await clean.close();
+      const wires: Counted[] = [];
+      const session = await Session.open(async () => {
+        wires.push(new Counted(new Line(await board.connect(), line)));
+        return connect(wires.at(-1)!, { framing: consoleFraming() });
+      });
+      try {
+        const file = await image("good-b");
+        const before = counted.bytes;
+        await run(upload(session, file));
+        expect(Buffer.compare(board.readFlash(slotOffset(0, 1), file.length), file)).toBe(0);
+        const sent = wires.reduce((sum, wire) => sum + wire.bytes, 0) - before;
+        expect(session.client.counts.repeated).toBeGreaterThan(0);
+        expect(sent).toBeLessThan(file.length * MOST_ON_THE_WIRE * MOST_SENT_AGAIN);
+      } finally {
+        await session.close();
+        await board.close();
+      }
+    }, 0.001);
+  },
+);
