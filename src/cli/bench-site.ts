@@ -133,7 +133,10 @@ async function wayTo(address: Address, { config, signal }: Context): Promise<Way
       if (absent instanceof SelectionError && absent.code === "no-board") return undefined;
       throw absent;
     });
-    return { dial: () => Promise.reject(error), ...(device && { device }), close };
+    // It may have one later, when what is written runs.
+    const dial = async (how: AbortSignal | undefined) =>
+      openStream(await openable(address, config, how), { signal: how });
+    return { dial, ...(device && { device }), close };
   }
 }
 

@@ -30,6 +30,8 @@ export interface Turn {
   readonly send: Uint8Array;
   readonly expect: number;
   readonly timeoutMs: number;
+  /** No answer is one too: nothing is handed back. */
+  readonly maySilent?: true;
 }
 
 /** An operation: yields turns, is given the bytes that were expected, returns its result. */
@@ -67,9 +69,14 @@ export interface StRomInfo {
   readonly productId: number;
 }
 
-/** Says hello after the chip has started its ROM. A ROM that has been greeted before answers NACK, which will do. */
+/**
+ * Says hello. A ROM that has been greeted before, by a command that was cut short, takes the greeting for the first half of
+ * a command and waits; greeted once more it refuses, and is ready.
+ */
 export function* synchronise(): Operation<void> {
-  const [answer] = yield { send: Uint8Array.of(SYNC), expect: 1, timeoutMs: QUICK_MS };
+  const greeting = { send: Uint8Array.of(SYNC), expect: 1, timeoutMs: QUICK_MS } as const;
+  const [first] = yield { ...greeting, maySilent: true };
+  const answer = first ?? (yield greeting)[0];
   if (answer !== ACK && answer !== NACK) throw noAnswer("the greeting", answer);
 }
 

@@ -5,6 +5,7 @@ import type { Key } from "../image/keys.js";
 import { verifyImage } from "../image/verify.js";
 import { formatVersion } from "../image/version.js";
 import { DeviceError } from "../smp/message.js";
+import { judgeWritten } from "./after-writing.js";
 import type { KnownImage } from "./facts.js";
 import { type FlashEvent, type FlashResult, flash, type HealthCheck } from "./flash.js";
 import { checkFile, type GateCheck, type GateCheckName } from "./gate.js";
@@ -63,6 +64,8 @@ export type RecoverEvent =
 export type RecoverOutcome =
   /** The image runs, says the board. */
   | "recovered"
+  /** The board went away before all was sent. */
+  | "cut-short"
   /** It was written, and nothing answers that could say whether it runs. */
   | "written"
   | "dry-run"
@@ -124,7 +127,8 @@ export async function* recover(
       }
       yield { step: "rung", rung: words };
       const climbed = yield* climb(rung, standing, options);
-      if (climbed.kind !== "failed") return { ...result, ...(yield* finish(rung, climbed, file, options)) };
+      if (climbed.kind !== "failed")
+        return { ...result, ...(yield* finish(rung, climbed, standing, options)) };
       result.tried.push({ rung: rung.name, why: climbed.why });
       yield { step: "failed", rung: rung.name, why: climbed.why };
     }
@@ -221,12 +225,16 @@ type Ending = Omit<RecoverResult, "tried" | "gate">;
 async function* finish(
   rung: Rung,
   climbed: Exclude<Climbed, { kind: "failed" }>,
-  file: Uint8Array,
+  { site, file }: Standing,
   options: RecoverOptions,
 ): AsyncGenerator<RecoverEvent, Ending, void> {
   if (climbed.kind === "written") {
     yield { step: "written", rung: rung.name, says: climbed.says };
-    const hint = "Look with bootproof info whether it runs.";
+    const { signal, withinMs = DEFAULT_WITHIN_MS } = options;
+    const told = yield* judgeWritten(site, file, { signal, withinMs });
+    if (told.outcome !== "written") return { rung: rung.name, ...told };
+    const hint =
+      "Nobody answers on this port since, who could tell whether it runs: look at its log, or ask with bootproof info.";
     return { outcome: "written", rung: rung.name, says: climbed.says, hint };
   }
   yield { step: "in-recovery", rung: rung.name };
@@ -247,8 +255,9 @@ async function* writeThroughRecovery(
   const skip = options.skip?.filter((name) => !FILE_CHECKS.includes(name));
   const how = { signal, keys, known, imageNumber, health, skip, throughRecovery: true };
   for (let tries = 1; ; tries++) {
+    const seen = new Set<RecoverEvent["step"]>();
     try {
-      const told = yield* flash(session, file, how);
+      const told = yield* noting(flash(session, file, how), seen);
       return {
         ...ENDINGS[told.outcome],
         says: told.says,
@@ -256,11 +265,36 @@ async function* writeThroughRecovery(
         flash: told,
       };
     } catch (error) {
-      if (error instanceof AwayError) return silentNow(file);
+      if (error instanceof AwayError) return seen.has("reset") ? silentNow(file) : cutShort(error, seen);
       if (!isWorthAnother(error) || tries === MOST_TRIES) throw error;
       yield { step: "again", why: error.message };
     }
   }
+}
+
+/** Passes everything on, and notes which steps came. */
+async function* noting(
+  story: AsyncGenerator<FlashEvent, FlashResult, void>,
+  seen: Set<RecoverEvent["step"]>,
+): AsyncGenerator<FlashEvent, FlashResult, void> {
+  for (;;) {
+    const next = await story.next();
+    if (next.done) return next.value;
+    seen.add(next.value.step);
+    yield next.value;
+  }
+}
+
+/** The primary slot is erased with the first part that comes: what is there then is no image. */
+function cutShort(error: AwayError, seen: ReadonlySet<RecoverEvent["step"]>): Ending {
+  const left = seen.has("sent")
+    ? "The image was not sent whole, so nothing can start: the board stays in serial recovery."
+    : "Nothing was sent yet.";
+  return {
+    outcome: "cut-short",
+    says: `${error.message} ${left}`,
+    hint: "Put the cable back, and give the same command again.",
+  };
 }
 
 const MOST_TRIES = 3;

@@ -92,7 +92,18 @@ describe.skipIf(noPtyReason)("a silent board behind a serial port", () => {
       profiles,
       boards: { bench: { device: `serial:${pty.path}`, profile: "own" } },
     });
-    const args = ["recover", file, "-d", "bench", "--timeout", "50", "--without", "debug-probe"];
+    const args = [
+      "recover",
+      file,
+      "-d",
+      "bench",
+      "--timeout",
+      "50",
+      "--wait",
+      "500",
+      "--without",
+      "debug-probe",
+    ];
     const declined = await run(args);
     expect(declined.status).toBe(36);
     expect(declined.err).toContain("Nobody agreed to it");
@@ -116,7 +127,7 @@ describe.skipIf(noPtyReason)("a silent board behind a serial port", () => {
     writeFileSync(join(home, "pyocd"), `#!/bin/sh\necho "$@" >> ${join(home, "calls")}\n`);
     chmodSync(join(home, "pyocd"), 0o755);
     const { status, err } = await run(
-      ["recover", file, "-d", "bench", "--timeout", "50", "--without", "st-rom", "--yes"],
+      ["recover", file, "-d", "bench", "--timeout", "50", "--wait", "500", "--without", "st-rom", "--yes"],
       home,
     );
     expect(status).toBe(0);
@@ -163,7 +174,7 @@ describe.skipIf(noPtyReason)("a silent board behind a serial port", () => {
   });
 });
 
-const ONLY_TOOL = ["--timeout", "50", "--without", "st-rom", "--yes"];
+const ONLY_TOOL = ["--timeout", "50", "--wait", "500", "--without", "st-rom", "--yes"];
 
 /** A silent board, and a debug tool that does `script` when it is told to program; asked its version it does nothing. */
 async function benchWithTool(tool: string, script: string, how: object[] = profiles): Promise<Bench> {

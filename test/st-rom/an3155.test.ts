@@ -12,6 +12,7 @@ import {
   identify,
   type Operation,
   readMemory,
+  StRomError,
   writeMemory,
 } from "../../src/st-rom/an3155.js";
 import { chipFor, pagesFor, ST_CHIPS } from "../../src/st-rom/chips.js";
@@ -164,6 +165,31 @@ describe("refused, or found out", () => {
     expect(stRomWriter({ ...other, rom: { kind: "nordic-usb", byHand: "" } }, { open })).toBeUndefined();
   });
 });
+
+test("a cable pulled at any frame delays it: the next command goes on, or says that the chip has to be reset first", async () => {
+  const ends = { "at once": 0, "after a reset": 0 };
+  for (let pullAt = 0; ; pullAt += 37) {
+    let frames = 0;
+    const { rom, open } = romOnWire(L4, (bytes) => (frames++ === pullAt ? bytes.length : undefined));
+    const writer = stRomWriter(profile(0x0800_c000, 0x8000), { open })!;
+    const first = await writer.write(image, {}).catch((error: Error) => error.message);
+    if (first !== "ROM went away.") break;
+    const second = await writer.write(image, {}).catch((error: unknown) => error as StRomError);
+    if (second instanceof StRomError) {
+      // It was in the middle of a command, and waits for the rest of it: filling that up could erase something.
+      expect(second).toMatchObject({
+        code: "bad-answer",
+        hint: expect.stringContaining("reset it once more"),
+      });
+      rom.reset();
+      await writer.write(image, {});
+      ends["after a reset"]++;
+    } else ends["at once"]++;
+    expect(rom.flash.subarray(0xc000, 0xc000 + image.length)).toEqual(image);
+  }
+  expect(ends["at once"]).toBeGreaterThan(1);
+  expect(ends["after a reset"]).toBeGreaterThan(1);
+}, 120_000);
 
 const noStm32flash =
   spawnSync("stm32flash", ["-h"]).error === undefined

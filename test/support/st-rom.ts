@@ -1,5 +1,5 @@
 import { ChunkQueue } from "../../src/transport/chunk-queue.js";
-import type { ByteStream } from "../../src/transport/transport.js";
+import { type ByteStream, TransportError } from "../../src/transport/transport.js";
 
 /**
  * The ROM bootloader of an STM32, as ST's AN3155 describes it and stm32flash speaks to it; a reading of its own, which
@@ -15,6 +15,8 @@ export interface EmulatedRom {
   startedAt: number | undefined;
   /** Feeds bytes from the host; answers come out of `say`. */
   hear(bytes: Uint8Array): void;
+  /** NRST with BOOT0 high: it waits to be greeted. */
+  reset(): void;
 }
 
 export interface RomShape {
@@ -44,6 +46,10 @@ export function emulateRom(shape: RomShape): EmulatedRom {
     startedAt: undefined,
     hear(bytes) {
       for (const byte of bytes) machine.next(byte);
+    },
+    reset() {
+      machine = power();
+      machine.next();
     },
   };
   const ram = new Uint8Array(RAM.size);
@@ -156,23 +162,34 @@ export function emulateRom(shape: RomShape): EmulatedRom {
     yield* commandLoop();
   }
 
-  const machine = power();
+  let machine = power();
   machine.next();
   return rom;
 }
 
-/** The same, at the end of a cable. */
-export function romOnWire(shape: Omit<RomShape, "say">): { rom: EmulatedRom; open(): Promise<ByteStream> } {
+/** The same, at the end of a cable. `pull` says of each write how many of its bytes still arrive before the cable is out. */
+export function romOnWire(
+  shape: Omit<RomShape, "say">,
+  pull: (bytes: Uint8Array) => number | undefined = () => undefined,
+): { rom: EmulatedRom; open(): Promise<ByteStream> } {
   let queue = new ChunkQueue();
   const rom = emulateRom({ ...shape, say: (bytes) => queue.push(bytes) });
   return {
     rom,
     open: async () => {
       queue = new ChunkQueue();
+      const own = queue;
       return {
         name: "ROM",
         chunks: queue,
-        write: async (bytes) => rom.hear(bytes),
+        write: async (bytes) => {
+          const arriving = pull(bytes);
+          rom.hear(bytes.subarray(0, arriving));
+          if (arriving === undefined) return;
+          const lost = new TransportError("lost", "ROM", "ROM went away.");
+          own.fail(lost);
+          throw lost;
+        },
         close: async () => queue.end(),
       };
     },

@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Machine } from "../../src/board/board.js";
 import { boardVariant, fixtureKey } from "../../src/board/catalog.js";
+import { slotOffset } from "../../src/board/layout.js";
 import { startBoard } from "../../src/board/start.js";
 import { connect } from "../../src/client/connect.js";
 import { encodeCbor } from "../../src/smp/cbor.js";
@@ -321,6 +322,50 @@ describe("a silent board", () => {
       const { result } = await climb({ ...wired, profile }, await image("good-a"));
       expect(result).toMatchObject({ outcome: "recovered", rung: "lines" });
       expect(switched).toBe(1);
+    }));
+});
+
+describe("what was written past MCUboot is judged by what runs after the restart", () => {
+  /** A programmer that puts the image into the primary slot, and a board that is silent until it has done so. */
+  async function onTheBench(): Promise<Site> {
+    const { site, board } = await patient(harm.erasePrimary, { off: true });
+    const probe: DirectWriter = {
+      does: "Use the debug probe.",
+      destroys: "What is in the primary slot.",
+      write: async (file) => {
+        await board.powerOff();
+        harm.erasePrimary(board);
+        board.writeFlash(slotOffset(0, 0), file);
+        await board.powerOn();
+        return "Written.";
+      },
+    };
+    await board.powerOff();
+    return { ...site, probe };
+  }
+
+  it("and recovered when it runs", () =>
+    inVirtualTime(async () => {
+      const site = await onTheBench();
+      const { result } = await climb(site, await image("good-b"), {
+        consent: async () => true,
+        withinMs: 4000,
+      });
+      expect(result).toMatchObject({
+        outcome: "recovered",
+        rung: "debug-probe",
+        says: expect.stringContaining("runs version 2.0.0"),
+      });
+    }));
+
+  it("and not running when the bootloader refuses it", () =>
+    inVirtualTime(async () => {
+      const site = await onTheBench();
+      const keys = [(await fixtureKey("p256-1")).publicKey];
+      const foreign = await image("good-b", { variant: "p256" });
+      const { result } = await climb(site, foreign, { keys, consent: async () => true, withinMs: 4000 });
+      expect(result).toMatchObject({ outcome: "not-running", rung: "debug-probe" });
+      expect(result.says).toContain("serial recovery");
     }));
 });
 

@@ -27,6 +27,7 @@ const STATUS: Readonly<Record<RecoverOutcome, ExitStatus>> = {
   "dry-run": 0,
   "refused-by-gate": 3,
   "not-running": 4,
+  "cut-short": 9,
   "no-way-in": 36,
 };
 

@@ -5,7 +5,7 @@ import { allProfiles } from "../../devices/list.js";
 import { UDEV_RULES_PATH, udevRules } from "../../devices/udev.js";
 import { type CommonOptions, type Context, commonOptions, inContext } from "../context.js";
 import { UsageError } from "../exit.js";
-import { writeOutput } from "../files.js";
+import { FileError, writeOutput } from "../files.js";
 import { devicesHere } from "../which-device.js";
 
 interface SetupOptions extends CommonOptions {
@@ -41,10 +41,14 @@ async function setUp(options: SetupOptions, { out, config, signal }: Context): P
   });
   if (!options.install) {
     out.result({ path: options.path, rules }, rules.trimEnd());
-    out.note(`Put this into ${options.path}, or run: sudo bootproof setup-udev --install`);
+    out.note(`Put this into ${options.path}, or run: sudo env "PATH=$PATH" bootproof setup-udev --install`);
     return;
   }
-  writeOutput(options.path, rules);
+  try {
+    writeOutput(options.path, rules);
+  } catch (error) {
+    throw isDenied(error) ? needsRoot(options.path, error) : error;
+  }
   const reloaded = await reload();
   out.result(
     { path: options.path, rules, reloaded },
@@ -52,6 +56,19 @@ async function setUp(options: SetupOptions, { out, config, signal }: Context): P
       ? `Wrote ${options.path}; udev has read it. Boards that are plugged in can be used at once.`
       : `Wrote ${options.path}. Plug the boards in again, or restart: udev could not be asked to read it.`,
   );
+}
+
+function isDenied(error: unknown): error is FileError {
+  const { code } = (error instanceof FileError ? error.cause : {}) as NodeJS.ErrnoException;
+  return code === "EACCES" || code === "EPERM" || code === "EROFS";
+}
+
+/** sudo has a PATH of its own, in which a program of npm's is seldom found. */
+function needsRoot(path: string, cause: FileError): FileError {
+  return new FileError("file-unreadable", path, `You may not write ${path}: that needs root.`, {
+    cause,
+    hint: 'sudo env "PATH=$PATH" bootproof setup-udev --install',
+  });
 }
 
 /** Containers have the rules of their host: no udevd answers there. */

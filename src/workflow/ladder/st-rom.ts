@@ -62,14 +62,17 @@ class Wire {
   async run<T>(operation: Operation<T>): Promise<T> {
     let step = operation.next();
     while (!step.done) {
-      const { send, expect, timeoutMs } = step.value;
+      const { send, expect, timeoutMs, maySilent } = step.value;
       if (send.length > 0) await this.#stream.write(send);
-      step = operation.next(await this.#take(expect, timeoutMs));
+      const answer = await this.#take(expect, timeoutMs);
+      const isWhole = answer.length === expect || isRefusal(answer, expect);
+      if (!isWhole && !(maySilent && answer.length === 0)) throw silent(answer.length, expect);
+      step = operation.next(answer);
     }
     return step.value;
   }
 
-  /** So many bytes; fewer when the time is over, which the operation takes for what it is. NACK alone ends the wait. */
+  /** So many bytes; fewer when the time is over. NACK alone ends the wait. */
   async #take(length: number, timeoutMs: number): Promise<Uint8Array> {
     const until = performance.now() + timeoutMs;
     while (this.#held.length < length && !isRefusal(this.#held, length)) {
@@ -79,7 +82,6 @@ class Wire {
     }
     const taken = this.#held.subarray(0, length);
     this.#held = this.#held.slice(length);
-    if (taken.length < length && !isRefusal(taken, length)) throw silent(taken.length, length);
     return taken;
   }
 
@@ -107,6 +109,6 @@ function isRefusal(held: Uint8Array, length: number): boolean {
 
 function silent(got: number, length: number): StRomError {
   return new StRomError("bad-answer", `ST's ROM fell silent: ${got} of ${length} bytes came.`, {
-    hint: "Is the chip in its ROM bootloader (BOOT0 high at reset), is this its ROM's UART, and does the line have even parity?",
+    hint: "Is the chip in its ROM bootloader (BOOT0 high at reset), is this its ROM's UART, and does the line have even parity? After a pulled cable, reset it once more.",
   });
 }
