@@ -37,6 +37,19 @@ describe("Ctrl-C in the middle of an upload", () => {
     expect(second.stdout).toMatch(/^confirmed: /);
   });
 
+  it("and an end without a word (kill -9) lose nothing: the next run goes on where this one stopped", async () => {
+    const { image, publicKey } = await signedUpdate();
+    const { address, port } = await standingBoard();
+    const cable = await proxy(port, 30_000);
+    const first = start(["flash", image, "--key", publicKey, "-d", cable.address]);
+    await cable.dead;
+    first.child.kill("SIGKILL");
+    await first.ended;
+    const second = await bootproof(["flash", image, "--key", publicKey, "-d", address]);
+    expect(second.stderr).toMatch(/The board has the first \d+ bytes already/);
+    expect(second.stdout).toMatch(/^confirmed: /);
+  });
+
   it("twice ends at once, with the same status", async () => {
     const { image, publicKey } = await signedUpdate();
     const { port } = await standingBoard();

@@ -1,8 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { recallLink, rememberLink } from "../../src/cli/link-memory.js";
+import { boardOnTcp, runCli } from "../support/groups-cli.js";
 
 let home: string;
 beforeEach(() => {
@@ -47,6 +49,46 @@ test("two hundred boards are remembered, the last ones", () => {
   expect(recallLink("SN249")).toEqual({ window: 2 });
   expect(recallLink("SN0")).toEqual({});
 });
+
+describe("the program", () => {
+  test("keeps what a link taught", async () => {
+    const board = await boardOnTcp();
+    try {
+      const { status } = await runCli(["params", "-d", board.address], { env: { XDG_CACHE_HOME: home } });
+      expect(status).toBe(0);
+      expect(recallLink(board.address)).toMatchObject({ framing: "console" });
+    } finally {
+      await board.close();
+    }
+  });
+
+  test.each([
+    ["console", `${"\u007f".repeat(7)}\n\u0006\u0009`],
+    ["raw", "\u0008\u0000"],
+  ] as const)("begins with the %s framing that it remembers", async (framing, first) => {
+    const silent = await silentServer();
+    try {
+      rememberLink(silent.address, { framing });
+      await runCli(["params", "-d", silent.address], { env: { XDG_CACHE_HOME: home } });
+      expect(silent.heard().slice(0, first.length)).toBe(first);
+    } finally {
+      silent.close();
+    }
+  });
+});
+
+/** Hears everything and says nothing. */
+async function silentServer() {
+  let heard = "";
+  const server = createServer((socket) => {
+    socket.on("data", (chunk: Buffer) => {
+      heard += chunk.toString("latin1");
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return { address: `tcp:127.0.0.1:${port}`, heard: () => heard, close: () => server.close() };
+}
 
 test("a cache that cannot be written is no reason to fail", () => {
   vi.stubEnv("XDG_CACHE_HOME", "/proc/nowhere");

@@ -193,6 +193,27 @@ describe("a board that loses its power in the middle", () => {
   );
 });
 
+describe("a board that comes back as another server", () => {
+  it("in serial recovery is sent nothing more: the rest would be written over its primary slot", () =>
+    inVirtualTime(async () => {
+      const on = await bench();
+      const primary = slotOffset(0, 0);
+      let cut = false;
+      const work = run(upload(on.session, await image("good-b")), (event) => {
+        if (cut || event.step !== "sent" || event.sent < 20_000) return;
+        cut = true;
+        void on.board.powerOff();
+        // Nothing to start any more: the bootloader waits for an image.
+        on.board.writeFlash(primary, new Uint8Array(32).fill(0xff));
+        setTimeout(() => void on.board.powerOn(), 30_000);
+      });
+      const rest = () => Buffer.from(on.board.readFlash(primary + 32, 4096)).toString("hex");
+      const before = rest();
+      await expect(work).rejects.toMatchObject({ code: "other-server", hint: expect.stringMatching(/info/) });
+      expect(rest()).toBe(before);
+    }));
+});
+
 describe("a bad line", () => {
   it.each(["drop", "damage"] as const)(
     "that has a share of all messages %sped: all arrive in the end",
