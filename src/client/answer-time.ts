@@ -121,7 +121,8 @@ export class AnswerTime {
     if (!usual) return Math.min(most, FIRST_WAIT_MS * 2 ** this.#silences);
     const isHasty = isNoisy && this.#caution === 1;
     const { leastMs, share } = isHasty ? SLACK_ON_NOISE : window === 1 ? SLACK : SLACK_IN_WINDOW;
-    const slack = Math.max(leastMs, this.#besideWireMs(length, usual.mean) * share, 4 * usual.deviation);
+    const varyingMs = isHasty ? this.#besideWireMs(length, usual.mean) : usual.mean;
+    const slack = Math.max(leastMs, varyingMs * share, 4 * usual.deviation);
     const backedOff = 2 ** Math.max(0, this.#silences - (isHasty ? SILENCES_OF_NOISE : 0));
     return Math.min(most, (usual.mean + slack * this.#caution) * backedOff);
   }

@@ -107,6 +107,8 @@ class Transfer<Req, Res> {
   #isAtEnd = false;
   /** Requests that were not answered in time, since the last answer to any. */
   #unheard = 0;
+  /** Of these, such as were sent behind another one. */
+  #unheardBehind = 0;
   /** Waited for in vain since the last answer. */
   #silentMs = 0;
   /** When the wire has carried all that was sent. */
@@ -213,8 +215,12 @@ class Transfer<Req, Res> {
     const now = performance.now();
     const pace = this.#pace;
     const isOrdinary = flight.asked.patienceMs === undefined;
+    // It was silent to one behind the other and has got them all: nothing was lost, it paused.
+    if (flight.isRepeat && this.#unheardBehind > 0 && wanted > flight.asked.next)
+      for (let seeming = this.#unheard; seeming > 0; seeming--) this.#foundAgain(flight.length);
     this.#silentMs = 0;
     this.#unheard = 0;
+    this.#unheardBehind = 0;
     const tookMs = now - flight.sentAt;
     if (isOrdinary && !flight.isRepeat)
       pace.answerTime.answered(flight.messageLength, tookMs - flight.queuedMs);
@@ -265,7 +271,10 @@ class Transfer<Req, Res> {
     this.#client.giveUpPartial();
     pace.length.lost(flight.length);
     if (error instanceof RequestTimeout) this.#unheard++;
-    if (flight.isStale) return;
+    if (flight.isStale) {
+      this.#unheardBehind++;
+      return;
+    }
     if (error instanceof PassedOver) {
       if (flight.asked.patienceMs !== undefined) this.#passedOver++;
       pace.lost();

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
-import { join } from "node:path";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ByteStream } from "../../src/transport/transport.js";
 import { subject } from "./subject.js";
@@ -10,6 +11,8 @@ import { subject } from "./subject.js";
 export interface BenchBoard {
   /** What it is, for the row. */
   readonly link: string;
+  /** Where it keeps files, and the largest that it takes. */
+  readonly file: { readonly name: string; readonly bytes: number };
   open(): Promise<ByteStream>;
   /** What lies in the slot that was written, where that can be read. */
   written?(length: number): Uint8Array;
@@ -22,6 +25,10 @@ export interface BoardShape {
   bufferCount: number;
 }
 
+const OWN_FILE = { name: "/lfs/bench", bytes: 48 * 1024 };
+/** A name as long as ours. There is room for it twice, as an old file stays until the new one is closed. */
+const ZEPHYR_FILE = { name: "/lfs1/file", bytes: 4 * 1024 };
+
 /** Our own board, in this process or in QEMU, with a server as asked. */
 export async function ownBoard(machine: "wasm" | "qemu", shape: BoardShape): Promise<BenchBoard> {
   const { startBoard, LAYOUT } = subject;
@@ -33,6 +40,7 @@ export async function ownBoard(machine: "wasm" | "qemu", shape: BoardShape): Pro
   });
   return {
     link: machine,
+    file: OWN_FILE,
     open: () => board.connect(),
     written: (length) => board.readFlash(LAYOUT.slotSize, length),
     close: () => board.close(),
@@ -45,31 +53,64 @@ interface RealServer {
   config: string;
   target: string;
   qemu_cmd: string | null;
+  run: string | null;
 }
 
 const folder = process.env.BOOTPROOF_REAL_SERVERS;
 
-/** Starts the server of that name in QEMU; undefined when it is not on this machine. */
+/** Starts the server of that name, in QEMU or as a program; undefined when it is not on this machine. */
 export async function realBoard(name: string): Promise<BenchBoard | undefined> {
   if (!folder) return undefined;
   const rows = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as RealServer[];
   const row = rows.find((server) => `${server.target}.${server.config}` === name);
-  if (!row?.qemu_cmd || !existsSync(join(folder, row.artifact))) return undefined;
+  if (!row || !existsSync(join(folder, row.artifact))) return undefined;
+  if (row.run) return programBoard(name, resolve(folder, row.run));
+  return row.qemu_cmd ? qemuBoard(name, row.qemu_cmd) : undefined;
+}
+
+async function qemuBoard(name: string, command: string): Promise<BenchBoard> {
   const port = await freePort();
   // Without nodelay each answer is held back for 40 ms by Nagle's algorithm inside QEMU, which no UART does.
-  const line = row.qemu_cmd.replaceAll("<PORT>", String(port)).replace("wait=off", "wait=off,nodelay=on");
+  const line = command.replaceAll("<PORT>", String(port)).replace("wait=off", "wait=off,nodelay=on");
   const [program, ...words] = line.split(/\s+/);
   const child = spawn(program!, words, { cwd: folder, stdio: "ignore" });
   await listening(child, port);
   return {
     link: name,
+    file: ZEPHYR_FILE,
     open: () => subject.openStream({ kind: "tcp", host: "127.0.0.1", port }),
+    close: () => end(child),
+  };
+}
+
+/** A program of this machine, which keeps its flash where it is started and its UART in a pseudo-terminal. */
+async function programBoard(name: string, program: string): Promise<BenchBoard> {
+  const home = mkdtempSync(join(tmpdir(), "bootproof-bench-"));
+  const child = spawn(program, [], { cwd: home, stdio: ["ignore", "pipe", "ignore"] });
+  const path = await new Promise<string>((resolve, reject) => {
+    let text = "";
+    child.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));
+    child.stdout.on("data", (chunk: Buffer) => {
+      text = (text + chunk.toString()).slice(-4096);
+      const found = /connected to pseudotty: (\/dev\/pts\/\d+)/.exec(text)?.[1];
+      if (found) resolve(found);
+    });
+  });
+  return {
+    link: name,
+    file: ZEPHYR_FILE,
+    open: () => subject.openStream({ kind: "serial", path, baudRate: 115_200 }),
     close: async () => {
-      const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-      child.kill("SIGKILL");
-      await gone;
+      await end(child);
+      rmSync(home, { recursive: true });
     },
   };
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  child.kill("SIGKILL");
+  await gone;
 }
 
 async function listening(child: ChildProcess, port: number): Promise<void> {

@@ -133,15 +133,13 @@ class Lane {
   }
 }
 
-/** Timers come up to a millisecond late, which at a megabaud is a hundred bytes: the last stretch is watched. */
-const WATCHED_MS = 2;
-
+/** Node's timers know whole milliseconds: what is left of one is watched, and no more, for the board needs the processor too. */
 async function until(at: number): Promise<void> {
   const restMs = at - performance.now();
   if (restMs <= 0) return;
   // In virtual time a timer is exact, and time does not pass while something is watched.
-  const watchedMs = isTimeVirtual ? 0 : WATCHED_MS;
-  if (restMs > watchedMs) await new Promise((resolve) => setTimeout(resolve, restMs - watchedMs));
+  const sleepMs = isTimeVirtual ? restMs : Math.floor(restMs);
+  if (sleepMs > 0) await new Promise((resolve) => setTimeout(resolve, sleepMs));
   while (!isTimeVirtual && performance.now() < at) await new Promise((resolve) => setImmediate(resolve));
 }
 

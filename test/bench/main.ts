@@ -1,14 +1,32 @@
 import { matrix } from "./matrix.js";
-import { measure, type Row } from "./row.js";
+import { clockOf, measure, type Row } from "./row.js";
 import { measureStart, type StartRow } from "./start-up.js";
 
-/**
- * How close uploads come to what the line can carry, over simulated lines to real firmware. Arguments: `--json` for one
- * object a row, `--real` to let the work of client and board count on our own board too, and words that a row must contain (`console 1000000`) to run only those.
- */
+const HELP = `How close transfers come to what a line can carry: our own firmware, and servers that
+nobody here wrote, behind a simulated serial line. Words choose rows; a row has to have all of them.
+
+  npm run bench                        all rows and the start-up: about a quarter of an hour
+  npm run bench -- virtual             our board by a clock that stands still while anybody works:
+                                       only the line takes time, and the same comes out each time
+  npm run bench -- real                QEMU and real servers by the wall clock: wants a quiet machine
+  npm run bench -- console 1000000     what has both: board, framing, baud, added delay, buffer size,
+                                       number of buffers, error rate (0.0001), "fs put", "fs get"
+  npm run bench -- start-up            how long the command takes to begin, against bare Node
+
+  --json   one object a row      --real   our board by the wall clock too
+
+Real servers: BOOTPROOF_REAL_SERVERS names a folder of Zephyr builds with their manifest.json.
+README.md, "How fast", says how to read a row.`;
+
 const words = process.argv.slice(2);
 const json = words.includes("--json");
+const real = words.includes("--real");
 const wanted = words.filter((word) => !word.startsWith("--"));
+const odd = words.filter((word) => word.startsWith("--") && !["--json", "--real"].includes(word));
+if (odd.length > 0 || words.includes("-h")) {
+  console.log(HELP);
+  process.exit(words.includes("--help") || words.includes("-h") ? 0 : 2);
+}
 
 const COLUMNS = [
   ["link", 34],
@@ -42,11 +60,17 @@ function print(row: Row | StartRow): void {
 }
 
 if (wanted.length === 0 || wanted.includes("start-up")) for (const row of await measureStart()) print(row);
-if (!json) console.log(COLUMNS.map(([name, width]) => name.padEnd(width)).join(" "));
-for (const setting of matrix) {
-  const says = Object.values(setting).map(String);
-  if (!wanted.every((word) => says.includes(word))) continue;
-  const row = await measure(setting, { real: words.includes("--real") });
+const chosen = matrix.filter((setting) => {
+  const says = [...Object.values(setting).map(String), clockOf(setting, { real })];
+  return wanted.every((word) => says.includes(word));
+});
+if (chosen.length === 0 && !wanted.includes("start-up")) {
+  console.error(`No row has ${wanted.join(" and ")}. Try npm run bench -- --help.`);
+  process.exit(2);
+}
+if (!json && chosen.length > 0) console.log(COLUMNS.map(([name, width]) => name.padEnd(width)).join(" "));
+for (const setting of chosen) {
+  const row = await measure(setting, { real });
   if (row) print(row);
   else console.error(`${setting.board}: skipped, BOOTPROOF_REAL_SERVERS names no folder with it`);
 }

@@ -39,4 +39,7 @@ export const matrix: readonly Setting[] = [
   ...over({ board: "mps2_an385.serial_recovery", recovery: true }, [115200]),
   ...over({ board: "mps2_an385.serial_recovery_raw", recovery: true }, [115200]),
   ...over({ board: "qemu_cortex_m0.serial" }, [115200], [0, 16]),
+  // These have no slots. They look at their pseudo-terminal every few milliseconds, which counts as theirs.
+  ...over({ board: "native_sim.serial_bigrx", what: "fs put" }, [115200], [0, 16]),
+  ...over({ board: "native_sim.serial_fs", what: "fs put" }, [115200], [0, 16]),
 ];

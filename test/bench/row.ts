@@ -72,8 +72,8 @@ const REAL_SECONDS = 8;
  * Our own board in this process can be measured by a clock that stands still while anybody works: what comes out is what
  * protocol and client make of the line, on a busy machine as on an idle one. `real` has their work in it.
  */
-export async function measure(setting: Setting, options: { real: boolean }): Promise<Row | undefined> {
-  const clock = setting.board === "wasm" && !options.real ? "virtual" : "real";
+export async function measure(setting: Setting, options: ClockOptions): Promise<Row | undefined> {
+  const clock = clockOf(setting, options);
   setClock(clock);
   const runs: Run[] = [];
   for (const seed of setting.errorRate === undefined ? SEEDS.slice(0, 1) : SEEDS) {
@@ -82,6 +82,16 @@ export async function measure(setting: Setting, options: { real: boolean }): Pro
     if (run) runs.push(run);
   }
   return runs.length === 0 ? undefined : judged(runs, setting, clock);
+}
+
+export interface ClockOptions {
+  /** By the real clock also where it could be the other one. */
+  real: boolean;
+}
+
+/** By which clock a row is measured. */
+export function clockOf({ board }: Setting, { real }: ClockOptions): Row["clock"] {
+  return board === "wasm" && !real ? "virtual" : "real";
 }
 
 /** A byte at a megabaud takes ten of these. */
@@ -194,7 +204,7 @@ async function measureOn(
       link: board.link,
       line,
       bufferCount: server.bufCount ?? 1,
-      bytesEach: what === "image" ? Math.min(LARGEST, Math.round(bytes)) : LARGEST_FILE,
+      bytesEach: what === "image" ? Math.min(LARGEST, Math.round(bytes)) : board.file.bytes,
       goodput,
       window: memory.window ?? 1,
       messageLength: memory.maxMessage ?? largestMessage,
@@ -246,13 +256,17 @@ async function uploadFor(session: Session, board: BenchBoard, bytes: number): Pr
 }
 
 /** Writes a file and reads it, so often; only the wanted half counts. */
-async function fileFor(session: Session, bytes: number, half: "put" | "get"): Promise<number> {
+async function fileFor(
+  session: Session,
+  { file: { name, bytes: size } }: BenchBoard,
+  { bytes, half }: { bytes: number; half: "put" | "get" },
+): Promise<number> {
   let carried = 0;
   let elapsed = 0;
   for (let number = 0; carried < bytes; number++) {
-    const file = sampleImage(LARGEST_FILE, number);
-    const put = await subject.run(subject.putFile(session, FILE_NAME, file, ALONE));
-    const got = await subject.run(subject.getFile(session, FILE_NAME, ALONE));
+    const file = sampleImage(size, number);
+    const put = await subject.run(subject.putFile(session, name, file, ALONE));
+    const got = await subject.run(subject.getFile(session, name, ALONE));
     if (Buffer.compare(got.data, file) !== 0) throw new Error("other bytes came back");
     carried += file.length;
     elapsed += (half === "put" ? put : got).elapsedMs;
@@ -260,21 +274,18 @@ async function fileFor(session: Session, bytes: number, half: "put" | "get"): Pr
   return (carried * 1000) / elapsed;
 }
 
-const FILE_NAME = "/lfs/bench";
 /** Without a look at what was there, and compared here. */
 const ALONE = { resume: false, check: false };
 
 const CARRIERS = {
   image: uploadFor,
-  "fs put": (session: Session, _: BenchBoard, bytes: number) => fileFor(session, bytes, "put"),
-  "fs get": (session: Session, _: BenchBoard, bytes: number) => fileFor(session, bytes, "get"),
+  "fs put": (session: Session, on: BenchBoard, bytes: number) => fileFor(session, on, { bytes, half: "put" }),
+  "fs get": (session: Session, on: BenchBoard, bytes: number) => fileFor(session, on, { bytes, half: "get" }),
 } as const;
 
 const MAGIC = 0x96f3b83d;
 const HEADER_SIZE = 32;
 const LARGEST = 120 * 1024;
-/** Fits the file store of our own board. */
-const LARGEST_FILE = 48 * 1024;
 
 /** An image as servers look at it: a header, and a body that no two of which are alike. */
 function sampleImage(size: number, number: number): Uint8Array {
