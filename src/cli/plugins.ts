@@ -77,8 +77,14 @@ async function exportOf(file: string): Promise<unknown> {
         hint: "npm install typescript where the file lies, use Node.js 22.18 or later, or compile it to JavaScript",
       });
     if (code === "ERR_MODULE_NOT_FOUND" && message.includes(resolve(file)))
-      throw new PluginError(file, "there is no such plug-in file", { cause });
-    throw new PluginError(file, `cannot be loaded: ${message}`, { cause });
+      throw new PluginError(file, "there is no such plug-in file", {
+        cause,
+        hint: "give its path from this folder; one of the config file is meant from the config file's folder",
+      });
+    throw new PluginError(file, `cannot be loaded: ${message}`, {
+      cause,
+      hint: `node ${file} shows the line that is wrong`,
+    });
   }
 }
 

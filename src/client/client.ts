@@ -494,7 +494,7 @@ function understood<Req, Res>(command: Command<Req, Res>, answer: Uint8Array): R
     return decodeResponse(command, answer) as Res;
   } catch (error) {
     if (error instanceof ShapeError || error instanceof CborError || error instanceof MessageError)
-      error.message = `${command.name}: the answer is not what SMP says. ${error.message}`;
+      error.message = `${command.name}: the answer cannot be understood. ${error.message}`;
     throw error;
   }
 }

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { userInfo } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { TransportErrorCode } from "./transport.js";
 
 /** Where the kernel's trees are mounted; tests put their own in a temporary folder. */
@@ -52,9 +52,37 @@ export function portHolders(path: string, roots: LinuxRoots = LINUX_ROOTS): Port
     )
     .map((pid) => ({
       pid: Number(pid),
-      program: readText(join(roots.proc, pid, "comm")) ?? "a program without a name",
+      program: programName(join(roots.proc, pid)) ?? "a program without a name",
     }));
 }
+
+/** Programs that run others: whose they are tells more than their own name. */
+const INTERPRETER = /^(node|python|perl|ruby|java|sh|bash)[\d.]*$|^MainThread$/;
+
+/** `screen`; for an interpreter also what it runs, as `node main.js bridge`. */
+function programName(folder: string): string | undefined {
+  const name = readText(join(folder, "comm"));
+  if (name === undefined || !INTERPRETER.test(name)) return name;
+  const [program = name, ...words] = wordsOf(join(folder, "cmdline"));
+  const script = words.findIndex((word) => word !== "" && !word.startsWith("-"));
+  if (script < 0) return name;
+  const told = [program, ...words.slice(script, script + 2)].map((word) => basename(word));
+  return told.join(" ").replace(/\p{C}/gu, "").trim().slice(0, LONGEST_NAME);
+}
+
+/** A program's arguments, from the kernel's file, which ends each with a zero byte. */
+function wordsOf(cmdline: string): string[] {
+  try {
+    return readFileSync(cmdline, "utf8").slice(0, LONGEST_COMMAND).split("\u0000");
+  } catch {
+    // It has just ended.
+    return [];
+  }
+}
+
+/** Characters of a program's name: it may be anything. */
+const LONGEST_NAME = 60;
+const LONGEST_COMMAND = 4096;
 
 /** The problem of a port that others hold; `holders` may be empty when we cannot see who. */
 export function busyProblem(path: string, holders: readonly PortHolder[]): PortProblem {

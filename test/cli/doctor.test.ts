@@ -90,7 +90,7 @@ describe("a port at which no server answers", () => {
     // The terminal's maker has it open as well.
     const says = told(result).findings.at(-1)?.says;
     expect(says).toMatch(/^\/dev\/pts\/\d+ is held by /);
-    expect(says).toContain(`node (process ${holder.child.pid})`);
+    expect(says).toContain(`node main.js console (process ${holder.child.pid})`);
   });
 });
 

@@ -12,6 +12,7 @@ import { joinMessage } from "../../src/smp/header.js";
 import { run } from "../../src/workflow/run.js";
 import { Session } from "../../src/workflow/session.js";
 import { upload } from "../../src/workflow/upload.js";
+import { fuzz } from "../support/fuzz.js";
 import { type HeardRequest, ScriptedPipe } from "../support/pipe-script.js";
 import { inVirtualTime } from "../support/workflow-clock.js";
 
@@ -113,9 +114,9 @@ async function outcome(work: Promise<unknown>): Promise<"answered" | "refused"> 
   }
 }
 
-const RUNS = Number(process.env.BOOTPROOF_FUZZ_RUNS ?? 300);
+const { numRuns, seed, timeout } = fuzz(300);
 
-describe("a hostile device", () => {
+describe("a hostile device", { timeout }, () => {
   test("cannot hold a request up past its deadline, nor the one after it", () =>
     inVirtualTime(() =>
       fc.assert(
@@ -132,7 +133,7 @@ describe("a hostile device", () => {
           expect(({} as Record<string, unknown>).polluted).toBeUndefined();
           await client.close();
         }),
-        { numRuns: RUNS },
+        { numRuns, seed },
       ),
     ));
 
@@ -149,7 +150,7 @@ describe("a hostile device", () => {
           expect(performance.now() - start).toBeLessThan(2500 + 12 * TIMEOUT_MS);
           expect(pipe.closed).toBe(true);
         }),
-        { numRuns: RUNS },
+        { numRuns, seed },
       ),
     ));
 
@@ -169,7 +170,7 @@ describe("a hostile device", () => {
           expect(performance.now() - start).toBeLessThan(11 * 60_000);
           await session.close();
         }),
-        { numRuns: Math.ceil(RUNS / 3) },
+        { numRuns: Math.ceil(numRuns / 3), seed },
       ),
     ));
 

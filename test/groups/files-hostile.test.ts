@@ -4,7 +4,10 @@ import { connect } from "../../src/client/connect.js";
 import { getFile, putFile } from "../../src/workflow/files.js";
 import { run } from "../../src/workflow/run.js";
 import { Session } from "../../src/workflow/session.js";
+import { fuzz } from "../support/fuzz.js";
 import { type HeardRequest, ScriptedPipe } from "../support/pipe-script.js";
+
+const { numRuns, seed, timeout } = fuzz(100);
 
 /** Devices whose file system says what no file system should. */
 let open: Session | undefined;
@@ -84,7 +87,9 @@ describe("an upload", () => {
   });
 });
 
-test("whatever a device answers, a transfer ends, with the right bytes or a typed error", async () => {
+test("whatever a device answers, a transfer ends, with the right bytes or a typed error", {
+  timeout,
+}, async () => {
   const offset = fc.oneof(fc.nat(120), fc.constant(-1), fc.constant(2 ** 33));
   const answer = fc.oneof(
     fc.record({ off: offset }),
@@ -93,20 +98,27 @@ test("whatever a device answers, a transfer ends, with the right bytes or a type
     fc.record({ rc: fc.nat(14) }),
     fc.record({ type: fc.constant("sha256"), len: offset, output: fc.uint8Array({ maxLength: 32 }) }),
   );
+  const how = fc.record({ up: fc.boolean(), replace: fc.boolean() });
   await fc.assert(
-    fc.asyncProperty(fc.array(answer, { minLength: 1, maxLength: 12 }), fc.boolean(), async (script, up) => {
-      let turn = 0;
-      const next = () => script[turn++ % script.length]!;
-      const session = await deviceWith({ 0: next, 1: next, 2: next, 4: next });
-      const work = up ? putFile(session, "/x", bytes(100)) : getFile(session, "/x", { atMost: 1000 });
-      try {
-        const { bytes: size } = await run<unknown, { bytes: number }>(work as never);
-        expect(size).toBeLessThanOrEqual(1000);
-      } catch (error) {
-        expect((error as { code?: unknown }).code).toBeTypeOf("string");
-      }
-      await session.close();
-    }),
-    { numRuns: 100 },
+    fc.asyncProperty(
+      fc.array(answer, { minLength: 1, maxLength: 12 }),
+      how,
+      async (script, { up, replace }) => {
+        let turn = 0;
+        const next = () => script[turn++ % script.length]!;
+        const session = await deviceWith({ 0: next, 1: next, 2: next, 4: next });
+        const work = up
+          ? putFile(session, "/x", bytes(100), { replace })
+          : getFile(session, "/x", { atMost: 1000 });
+        try {
+          const { bytes: size } = await run<unknown, { bytes: number }>(work as never);
+          expect(size).toBeLessThanOrEqual(1000);
+        } catch (error) {
+          expect((error as { code?: unknown }).code).toBeTypeOf("string");
+        }
+        await session.close();
+      },
+    ),
+    { numRuns, seed },
   );
 });

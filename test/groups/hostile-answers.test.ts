@@ -10,6 +10,7 @@ import type { Fields, Kind } from "../../src/smp/schema.js";
 import { readFacts } from "../../src/workflow/facts.js";
 import { listGroups } from "../../src/workflow/groups.js";
 import { Session } from "../../src/workflow/session.js";
+import { fuzz } from "../support/fuzz.js";
 import { ScriptedPipe } from "../support/pipe-script.js";
 
 /**
@@ -17,7 +18,7 @@ import { ScriptedPipe } from "../support/pipe-script.js";
  * contradict each other, keys that mean something to JavaScript. Whatever comes, reading and drawing a board ends with a page
  * that is safe to print, or an error of ours.
  */
-const RUNS = Number(process.env.BOOTPROOF_FUZZ_RUNS ?? 150);
+const { numRuns, seed, timeout } = fuzz(150);
 
 const wickedText = fc.oneof(
   fc.string({ unit: "binary", maxLength: 20 }),
@@ -115,7 +116,7 @@ async function orRefused<T>(work: Promise<T>): Promise<T | undefined> {
   });
 }
 
-test("whatever a board says of itself, its page ends, and is safe to print", async () => {
+test("whatever a board says of itself, its page ends, and is safe to print", { timeout }, async () => {
   let read = 0;
   await fc.assert(
     fc.asyncProperty(device, async (pipe) => {
@@ -129,18 +130,18 @@ test("whatever a board says of itself, its page ends, and is safe to print", asy
       }
       if (groups) expect(groups.groups.length).toBeLessThanOrEqual(256);
     }),
-    { numRuns: RUNS },
+    { numRuns, seed },
   );
-  expect(read).toBeGreaterThan(RUNS / 20);
+  expect(read).toBeGreaterThan(numRuns / 20);
 });
 
-test("whatever an answer holds, it can be drawn safely and made JSON", () => {
+test("whatever an answer holds, it can be drawn safely and made JSON", { timeout }, () => {
   fc.assert(
     fc.property(fc.oneof(...answers.values()), (value) => {
       expect(drawValue(value)).not.toMatch(UNSAFE);
       JSON.stringify(toJson(value));
     }),
-    { numRuns: RUNS * 10 },
+    { numRuns: numRuns * 10, seed },
   );
   expect(({} as Record<string, unknown>).polluted).toBeUndefined();
 });

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -9,6 +9,7 @@ import {
   type PermissionFacts,
   permissionFacts,
   permissionProblem,
+  portHolders,
   watchForRemoval,
 } from "../../src/transport/linux.js";
 
@@ -45,6 +46,33 @@ test("a busy port names every holder that can be seen", () => {
     { pid: 11, program: "cat" },
   ]);
   expect(problem.message).toBe("/dev/ttyACM0 is held by minicom (process 10), cat (process 11).");
+});
+
+test.each([
+  ["picocom", ["picocom", "/dev/ttyACM0"], "picocom"],
+  [
+    "node",
+    ["/usr/bin/node", "--enable-source-maps", "/opt/x/main.js", "bridge", "--token", "s3cret"],
+    "node main.js bridge",
+  ],
+  [
+    "python3.11",
+    ["python3", "-m", "serial.tools.miniterm", "/dev/ttyACM0"],
+    "python3 serial.tools.miniterm ttyACM0",
+  ],
+  ["node", ["node"], "node"],
+  ["sh", ["sh", "\u001b[2J", "x".repeat(200)], `sh [2J ${"x".repeat(60)}`.slice(0, 60)],
+])("what holds a port is named after what it runs: %s %j", (comm, words, program) => {
+  const home = mkdtempSync(join(tmpdir(), "proc-"));
+  const port = join(home, "ttyACM0");
+  writeFileSync(port, "");
+  mkdirSync(join(home, "proc/4242/fd"), { recursive: true });
+  symlinkSync(port, join(home, "proc/4242/fd/3"));
+  writeFileSync(join(home, "proc/4242/comm"), `${comm}\n`);
+  writeFileSync(join(home, "proc/4242/cmdline"), `${words.join("\u0000")}\u0000`);
+  const roots = { ...LINUX_ROOTS, proc: join(home, "proc") };
+  expect(portHolders(port, roots)).toEqual([{ pid: 4242, program }]);
+  rmSync(home, { recursive: true });
 });
 
 test("a busy port whose holder cannot be seen says how to find out", () => {

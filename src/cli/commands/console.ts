@@ -106,6 +106,8 @@ class Screen {
   readonly #onFound: () => void;
   /** The end of what was heard, because a text to wait for may arrive in pieces and without a line end. */
   #tail = "";
+  /** The board's last words did not end their line. */
+  #midLine = false;
 
   constructor(options: ConsoleOptions, context: Context, onFound: () => void) {
     this.#options = options;
@@ -117,6 +119,7 @@ class Screen {
   show(text: string): void {
     if (!this.#options.json)
       process.stdout.write(process.stdout.isTTY ? this.#filter.push(text) : printableText(text));
+    if (text !== "") this.#midLine = !text.endsWith("\n");
     this.#keep(this.#stamper.push(text, new Date()));
     const { until } = this.#options;
     if (until === undefined) return;
@@ -126,8 +129,11 @@ class Screen {
 
   /** A remark of ours between the board's words. */
   remark(text: string): void {
+    // The board's prompt ends without a line end.
+    const before = this.#midLine && process.stdin.isTTY ? "\n" : "";
+    this.#midLine = false;
     this.#context.out.note(
-      `--- ${text.replaceAll("\n", "\n--- ")}`.replaceAll("\n", process.stdin.isTTY ? "\r\n" : "\n"),
+      `${before}--- ${text.replaceAll("\n", "\n--- ")}`.replaceAll("\n", process.stdin.isTTY ? "\r\n" : "\n"),
     );
     const at = new Date();
     for (const line of text.split("\n")) this.#log?.({ at, text: `--- ${printable(line)}` });

@@ -97,6 +97,8 @@ async function converse(name: string, ask: Ask, { out, signal }: Context): Promi
   } finally {
     lines.close();
     signal.removeEventListener("abort", leave);
+    // Whatever prompts next should not stand behind ours.
+    if (isTerminal) process.stdout.write("\n");
     if (isTerminal) writeHistory((lines as Interface & { history?: string[] }).history ?? []);
   }
 }
