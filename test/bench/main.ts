@@ -5,7 +5,7 @@ import { measureStart, type StartRow } from "./start-up.js";
 const HELP = `How close transfers come to what a line can carry: our own firmware, and servers that
 nobody here wrote, behind a simulated serial line. Words choose rows; a row has to have all of them.
 
-  npm run bench                        all rows and the start-up: about a quarter of an hour
+  npm run bench                        all rows and the start-up: about ten minutes
   npm run bench -- virtual             our board by a clock that stands still while anybody works:
                                        only the line takes time, and the same comes out each time
   npm run bench -- real                QEMU and real servers by the wall clock: wants a quiet machine
