@@ -18,6 +18,21 @@ export const STATES = [
 
 export type DfuState = (typeof STATES)[number];
 
+/** USB DFU 1.1, section 6.1.2, in words. */
+const STATE_WORDS: Readonly<Record<DfuState, string>> = {
+  appIDLE: "its firmware runs",
+  appDETACH: "its firmware runs and waits for a reset of the bus to leave for DFU mode",
+  dfuIDLE: "it waits for a download or an upload",
+  "dfuDNLOAD-SYNC": "it has a block and waits to be asked for its status",
+  dfuDNBUSY: "it is busy with a block",
+  "dfuDNLOAD-IDLE": "it is in the middle of a download and waits for the next block",
+  "dfuMANIFEST-SYNC": "it has everything and waits to be asked for its status",
+  dfuMANIFEST: "it is busy with checking and installing what it has",
+  "dfuMANIFEST-WAIT-RESET": "it has installed what it has and waits for a reset of the bus",
+  "dfuUPLOAD-IDLE": "it is in the middle of an upload",
+  dfuERROR: "a fault stopped it: it waits for the fault to be cleared, as every download and upload begins",
+};
+
 /** USB DFU 1.1, table 6.1.2, in words; the name first, as the specification has it. */
 const STATUSES: readonly (readonly [name: string, says: string])[] = [
   ["OK", "no fault"],
@@ -65,6 +80,11 @@ export function readStatus(bytes: Uint8Array): DfuStatus {
   const [name, says] = STATUSES[code] ?? [`status ${code}`, "a status DFU does not have"];
   const pollMs = Math.min(u16le(bytes, 1) | (u8(bytes, 3) << 16), MOST_POLL_MS);
   return { code, name, says, state, pollMs };
+}
+
+/** `dfuERROR: a fault stopped it ...`. */
+export function stateInWords(state: DfuState): string {
+  return `${state}: ${STATE_WORDS[state]}`;
 }
 
 /** `errWRITE: the memory cannot be written (state dfuERROR)`. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { fromHex } from "../../src/bytes.js";
 import { readFunctional } from "../../src/dfu/functional.js";
-import { readStatus, statusInWords } from "../../src/dfu/status.js";
+import { readStatus, STATES, stateInWords, statusInWords } from "../../src/dfu/status.js";
 
 describe("what a DFU device says", () => {
   it.each([
@@ -17,6 +17,12 @@ describe("what a DFU device says", () => {
     const status = readStatus(fromHex(hex.replaceAll(" ", "")));
     expect(statusInWords(status)).toBe(words);
     expect(status.pollMs).toBe(pollMs);
+  });
+
+  it("has words for every state, each its own", () => {
+    const words = STATES.map(stateInWords);
+    expect(new Set(words).size).toBe(STATES.length);
+    expect(stateInWords("dfuIDLE")).toBe("dfuIDLE: it waits for a download or an upload");
   });
 
   it("refuses a status that is too short or in no known state", () => {

@@ -90,6 +90,23 @@ test("a chip that is protected against reading is started unread, and that is sa
   expect(rom.startedAt).toBe(DfuSe.ADDRESS);
 });
 
+test("a fault is told when it happens, and to whoever asks later, until the next download", async () => {
+  const rom = new DfuSe();
+  const device = new EmulatedDevice(ST_ROM, [rom]);
+  rom.failAt = { count: 3, status: 3 };
+  // Opened anew it would be configured anew, which clears the fault.
+  const dfu = await DfuDevice.open(directCable(device));
+  const file = new Uint8Array(9000);
+  await expect(run(download(dfu, file))).rejects.toMatchObject({
+    code: "dfu-status",
+    message: expect.stringContaining("errWRITE"),
+  });
+  for (const _asked of [1, 2])
+    expect(await dfu.status()).toMatchObject({ name: "errWRITE", state: "dfuERROR" });
+  expect(await run(download(dfu, file))).toMatchObject({ verified: true });
+  await dfu.close();
+});
+
 test("nothing is read back when nobody wants it", async () => {
   const rom = new DfuSe();
   const { steps } = await send(new EmulatedDevice(ST_ROM, [rom]), new Uint8Array(3000), { verify: false });

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { readDfuFile } from "../../dfu/file.js";
 import { hex, memoryInWords } from "../../dfu/memory.js";
+import { stateInWords } from "../../dfu/status.js";
 import { parseAddress } from "../../transport/address.js";
 import { type UsbFound, type UsbSelector, usbId, usbInWords } from "../../transport/usb.js";
 import { DfuDevice, type DfuOffer } from "../../workflow/dfu/device.js";
@@ -44,6 +45,10 @@ export function define(command: Command): void {
     command.command("list").description("show the devices with USB DFU and their memories"),
   ).action((options: CommonOptions) => inContext(options, list));
 
+  namedDevice(commonOptions(command.command("status")))
+    .description("show what a device is doing, and the fault that stopped it")
+    .action((options: DfuOptions) => inContext(options, (context) => showStatus(options, context)));
+
   deviceOptions(command.command("download <file>"))
     .description("write a file: a signed image, or for ST's ROM a raw or DfuSe file")
     .option("--key <file>", "a public key that may have signed the image (repeatable)", several)
@@ -73,12 +78,15 @@ export function define(command: Command): void {
     );
 }
 
+function namedDevice(command: Command): Command {
+  return command.option(
+    "-d, --device <address>",
+    "which one: usb:VID:PID or usb:VID:PID:SERIAL, with ?port=1-1.4 if need be",
+  );
+}
+
 function deviceOptions(command: Command): Command {
-  return commonOptions(command)
-    .option(
-      "-d, --device <address>",
-      "which one: usb:VID:PID or usb:VID:PID:SERIAL, with ?port=1-1.4 if need be",
-    )
+  return namedDevice(commonOptions(command))
     .option("--alt <number>", "which of its memories", wholeNumber("--alt", { max: 255 }))
     .option("--address <address>", "where in it, for ST's ROM", wholeNumber("--address"));
 }
@@ -145,6 +153,22 @@ async function list({ out }: Context): Promise<void> {
       ? "There is no device with USB DFU."
       : table(["device", "mode", "alt", "memory"], listings.flatMap(drawListing));
   out.result({ devices: rows }, text);
+}
+
+/** Asks and changes nothing: a fault stays until the next download clears it. */
+async function showStatus(options: DfuOptions, { out, signal }: Context): Promise<void> {
+  const found = await chooseDfu(selectorOf(options.device), options.device ?? "any DFU device");
+  out.note(`Device: ${printable(usbInWords(found))}.`);
+  const device = await DfuDevice.open(found, { signal });
+  try {
+    if (device.offer.mode === "runtime")
+      return out.result({ mode: "runtime" }, "Its firmware runs, and can be asked to leave for DFU mode.");
+    const status = await device.status();
+    const fault = status.code === 0 ? [] : [`${status.name}: ${status.says}`];
+    out.result({ mode: "dfu", ...status }, [stateInWords(status.state), ...fault].join("\n"));
+  } finally {
+    await device.close();
+  }
 }
 
 function listingRow({ found, offer, problem }: DfuListing): object {

@@ -33,7 +33,9 @@ export async function chooseDfu(selector: UsbSelector, name: string): Promise<Us
   const [only, ...others] = listings;
   const words = listings.map(({ found }) => usbInWords(found)).join(", ");
   if (!only) {
-    throw new TransportError("not-found", name, `There is no DFU device that fits "${name}".`, {
+    const isAny = Object.values(selector).every((wanted) => wanted === undefined);
+    const says = isAny ? "No device with USB DFU is plugged in." : `No device with USB DFU fits "${name}".`;
+    throw new TransportError("not-found", name, says, {
       hint: "Hold the boot button or pin while plugging it in; `dfu list` shows what is there.",
     });
   }
