@@ -43,11 +43,27 @@ export interface SiteOptions extends BoardOptions {
 
 /** What is at hand to get at the board that is meant. Unlike a session it does not need the board to answer. */
 export async function benchSite(options: SiteOptions, context: Context): Promise<BenchSite> {
-  const { config, signal, out } = context;
+  const { config } = context;
   const address = await chooseDevice(options.device, context);
   const details = detailsOf(options.device ?? process.env.BOOTPROOF_DEVICE ?? config.device, context);
+  const named = profileOf(options.profile ?? details.profile, context);
   const way = await wayTo(address, context);
-  const profile = profileOf(options.profile ?? details.profile, context) ?? way.device?.profile;
+  try {
+    return await siteOn(way, address, named ?? way.device?.profile, details, options, context);
+  } catch (error) {
+    await way.close();
+    throw error;
+  }
+}
+
+async function siteOn(
+  way: Way,
+  address: Address,
+  profile: BoardProfile | undefined,
+  details: BoardDetails,
+  options: SiteOptions,
+  { config, signal, out }: Context,
+): Promise<BenchSite> {
   const onText = options.log ? (line: string) => out.note(`log: ${printable(line)}`) : undefined;
   if (way.board && options.log) followLog(way.board, out);
   const { followed } = way;

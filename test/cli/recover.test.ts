@@ -51,6 +51,13 @@ test("a dry run tells the ladder and does nothing", async () => {
   expect(err).toMatch(/power-cycle.*not here/);
 });
 
+test("a profile that does not exist is refused, and no board is left running", async () => {
+  const { run, file } = await bench({});
+  const { status, err } = await run(["recover", file, "-d", "wasm:good", "--profile", "bogus"]);
+  expect(status).toBe(2);
+  expect(err).toMatch(/no profile "bogus"[^]*nrf52840dk/);
+});
+
 test("an image without a key that vouches for it is refused with status 3", async () => {
   const { run, file } = await bench({ keys: [] });
   const { status, out } = await run(["recover", file, "-d", "wasm:good"]);
