@@ -49,7 +49,7 @@ export function drawFacts(facts: BoardFacts): string {
       facts.trustedKeys?.map((key) => `${printable(key.type)} ${toHex(key.hash)}`).join("\n") ?? NOT_REPORTED,
     ),
     "",
-    drawSlots(facts.images),
+    drawSlots(facts),
     "",
     ...facts.images.map((image) => pair("counter", storedCounter(image))),
     ...facts.images.flatMap(drawSigners),
@@ -65,8 +65,9 @@ export function drawFacts(facts: BoardFacts): string {
 }
 
 /** One row per slot. */
-export function drawSlots(images: readonly ImageFacts[]): string {
+export function drawSlots({ images, noImageGroup }: Pick<BoardFacts, "images" | "noImageGroup">): string {
   const slots = images.flatMap((image) => image.slots);
+  if (noImageGroup) return "the board has no image group: nobody tells what is in its slots";
   if (slots.length === 0) return "no image in any slot";
   return table(
     ["IMAGE", "SLOT", "VERSION", "FLAGS", "SECURITY COUNTER", "SIZE", "HASH"],

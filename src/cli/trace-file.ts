@@ -32,12 +32,17 @@ export type KeptRecord = Pick<TraceRecord, "direction" | "at" | "command" | "hex
   readonly bytes: Uint8Array;
 };
 
-/** The records of a file that {@link traceTo} wrote. Throws FileError naming the line that is none. */
+/**
+ * The records of a file that {@link traceTo} wrote. A last line that was cut off, by a full disk or on the way to whoever
+ * reads it, is left out. Throws FileError naming another line that is none.
+ */
 export function readTrace(path: string): KeptRecord[] {
   const lines = new TextDecoder().decode(readInput(path)).split("\n");
   return lines.flatMap((line, index) => {
     if (line.trim() === "") return [];
     const record = readRecord(line);
+    const isCutOff = index > 0 && index === lines.length - 1;
+    if (record === undefined && isCutOff) return [];
     if (record === undefined)
       throw new FileError(
         "file-unreadable",

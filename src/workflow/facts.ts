@@ -99,6 +99,8 @@ export interface BoardFacts {
     modeFrom?: "bootloader" | "application";
   };
   images: ImageFacts[];
+  /** The server has no image group: `images` is empty because nobody tells. */
+  noImageGroup?: true;
   trustedKeys?: { type: string; hash: Uint8Array }[];
   boot?: { cause: string; boots: number };
   events?: BootEvent[];
@@ -155,6 +157,7 @@ export async function readFacts(session: Session, options: FactsOptions = {}): P
       { sizes: sizes?.images ?? [], counters: counters?.images ?? [], queried },
       known,
     ),
+    noImageGroup: "noImageGroup" in state ? true : undefined,
     trustedKeys: keys?.keys,
     boot: bootFacts(boot),
     events: events?.events.map((event) => defined({ ...event })) as BootEvent[] | undefined,
@@ -291,8 +294,8 @@ async function askMaybe<Res>(
 }
 
 /** Servers without the image group still have a name and buffers. */
-function withoutImages(error: unknown): { images: [] } {
-  if (error instanceof DeviceError && error.rcName === "ENOTSUP") return { images: [] };
+function withoutImages(error: unknown): { images: []; noImageGroup: true } {
+  if (error instanceof DeviceError && error.rcName === "ENOTSUP") return { images: [], noImageGroup: true };
   throw error;
 }
 

@@ -51,6 +51,18 @@ describe("--trace", () => {
     expect(answer?.payload).toMatchObject({ buf_size: 1024, buf_count: 4 });
   });
 
+  test("whose last line was cut off is shown without it; another line that is none is named", async () => {
+    const whole = readFileSync(trace, "utf8");
+    const cut = join(folder.path, "cut.jsonl");
+    writeFileSync(cut, whole.slice(0, -20));
+    const shown = (await runCli(["trace", "show", cut, "--json"])).json() as Shown[];
+    expect(shown).toHaveLength(whole.trimEnd().split("\n").length - 1);
+    writeFileSync(cut, whole.replace("\n", "x\n"));
+    const wrong = await runCli(["trace", "show", cut]);
+    expect(wrong.status).toBe(20);
+    expect(wrong.err).toContain("line 1: this is no record of a trace");
+  });
+
   test("a file that cannot be written is said before anything is sent", async () => {
     const { status, err } = await runCli([
       "echo",

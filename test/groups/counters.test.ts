@@ -155,3 +155,13 @@ test("a trust group that knows only what the bootloader left is enough", async (
   expect(facts.bootloader).toMatchObject({ mode: 3, modeFrom: "bootloader" });
   expect(facts.boot).toBeUndefined();
 });
+
+test("a board without an image group is not taken for one with empty slots", async () => {
+  const without = await readFacts(await deviceWith({ "1/0": () => ({ rc: 8 }) }));
+  expect(without.noImageGroup).toBe(true);
+  expect(drawFacts(without)).toContain("the board has no image group");
+  await open?.close();
+  const empty = await readFacts(await deviceWith({ "1/0": () => ({ images: [] }) }));
+  expect(empty.noImageGroup).toBeUndefined();
+  expect(drawFacts(empty)).toContain("no image in any slot");
+});

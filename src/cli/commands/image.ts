@@ -77,8 +77,8 @@ export function define(command: Command): void {
 }
 
 async function showSlots(session: Session, { out, signal }: Context): Promise<void> {
-  const { images } = await readFacts(session, { signal });
-  out.result({ images }, drawSlots(images));
+  const facts = await readFacts(session, { signal });
+  out.result({ images: facts.images }, drawSlots(facts));
 }
 
 async function send(
@@ -116,7 +116,7 @@ async function mark(
       "The board accepted the request, but its image list does not show it.",
       "bootproof image list shows what it reports now.",
     );
-  out.result({ images: facts.images }, drawSlots(facts.images));
+  out.result({ images: facts.images }, drawSlots(facts));
 }
 
 /** An image hash, written out or taken from an image file. */
