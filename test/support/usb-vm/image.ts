@@ -198,8 +198,10 @@ function inLoadingOrder(folder: string, names: readonly string[]): string[] {
 
 /** mke2fs fills the disk from a folder: no root, no mount. */
 function writeDisk(folder: string, root: string): void {
-  for (const name of ["proc", "sys", "dev", "run", "tmp", "app"])
+  for (const name of ["proc", "sys", "dev", "run", "tmp", "app", "var"])
     mkdirSync(join(root, name), { recursive: true });
+  // The usbip tool keeps its notes there.
+  symlinkSync("../run", join(root, "var/run"));
   copyFileSync(join(REPOSITORY, GUEST_SOURCES[1]!), join(root, "boot.sh"));
   chmodSync(join(root, "boot.sh"), 0o755);
   const disk = join(folder, "disk.ext4");

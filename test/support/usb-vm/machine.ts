@@ -10,6 +10,9 @@ import { LATER_MODULES, machineImage } from "./image.js";
 import { Monitor } from "./monitor.js";
 import type { Answer, GuestFault, Order, ProgramEnd } from "./orders.js";
 
+/** This computer, as the machine sees it (QEMU's user network). */
+export const HOST = "10.0.2.2";
+
 /** Seconds of emulated hardware on a busy computer; ten times what it takes on an idle one. */
 const BOOT_LIMIT_MS = 90_000;
 const ORDER_LIMIT_MS = 60_000;

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { CACHE } from "./cache.js";
 
-/** What the machine inside needs, Debian's names. Unpacked, never configured. The last three judge our emulation. */
+/** What the machine inside needs, Debian's names. Unpacked, never configured. The last four judge our emulation. */
 export const GUEST_PACKAGES = [
   "busybox-static",
   "udev",
@@ -26,6 +26,7 @@ export const GUEST_PACKAGES = [
   "dfu-util",
   "uhubctl",
   "stm32flash",
+  "usbip",
 ] as const;
 
 /** The generic kernel: Debian's cloud kernel has no USB at all. */

@@ -23,6 +23,8 @@ export interface InterfaceShape {
 }
 
 export interface DeviceShape {
+  /** Default: full. */
+  readonly speed?: "full" | "super" | undefined;
   readonly vendorId: number;
   readonly productId: number;
   /** Binary coded: 0x0102 is 1.02. */
@@ -57,8 +59,11 @@ export class Strings {
 }
 
 export function deviceDescriptor(device: DeviceShape, strings: Strings): Uint8Array {
+  const isSuper = device.speed === "super";
+  // SuperSpeed gives the size of control packets as a power of two.
+  const [version, packet] = isSuper ? [0x0300, 9] : [0x0200, 64];
   return Uint8Array.of(
-    ...[18, DESCRIPTOR.device, ...u16(0x0200), ...device.deviceClass, 64],
+    ...[18, DESCRIPTOR.device, ...u16(version), ...device.deviceClass, packet],
     ...[...u16(device.vendorId), ...u16(device.productId), ...u16(device.release)],
     ...[device.manufacturer, device.product, device.serialNumber].map((text) => strings.indexOf(text)),
     1,
@@ -71,9 +76,16 @@ export interface ConfigurationPart {
   readonly interfaces: readonly InterfaceShape[];
 }
 
-export function configurationDescriptor(parts: readonly ConfigurationPart[], strings: Strings): Uint8Array {
+export function configurationDescriptor(
+  parts: readonly ConfigurationPart[],
+  strings: Strings,
+  speed: DeviceShape["speed"],
+): Uint8Array {
   const bodies = parts.map(({ association, interfaces }) =>
-    concat(association ?? new Uint8Array(0), ...interfaces.map((one) => interfaceDescriptor(one, strings))),
+    concat(
+      association ?? new Uint8Array(0),
+      ...interfaces.map((one) => interfaceDescriptor(one, strings, speed)),
+    ),
   );
   const body = concat(...bodies);
   const count = new Set(parts.flatMap((part) => part.interfaces.map(({ number }) => number))).size;
@@ -94,14 +106,20 @@ export function configurationDescriptor(parts: readonly ConfigurationPart[], str
   );
 }
 
-function interfaceDescriptor(one: InterfaceShape, strings: Strings): Uint8Array {
+/** USB 3.2, 9.6.7: follows each endpoint of a SuperSpeed device. No bursts. */
+const companion = (maxPacket: number) => [6, 0x30, 0, 0, ...u16(maxPacket)];
+
+function interfaceDescriptor(one: InterfaceShape, strings: Strings, speed: DeviceShape["speed"]): Uint8Array {
   const { number, alternate, endpoints } = one;
   const kind = [one.class, one.subclass, one.protocol, strings.indexOf(one.name)];
   return concat(
     Uint8Array.of(9, 4, number, alternate, endpoints.length, ...kind),
     one.extra ?? new Uint8Array(0),
     ...endpoints.map(({ address, type, maxPacket }) =>
-      Uint8Array.of(7, 5, address, ENDPOINT_TYPE[type], ...u16(maxPacket), type === "interrupt" ? 10 : 0),
+      Uint8Array.of(
+        ...[7, 5, address, ENDPOINT_TYPE[type], ...u16(maxPacket), type === "interrupt" ? 10 : 0],
+        ...(speed === "super" ? companion(maxPacket) : []),
+      ),
     ),
   );
 }

@@ -41,7 +41,7 @@ export interface UsbFunction {
 
 const STANDARD_GET_DESCRIPTOR = { requestType: 0x80, request: 6 } as const;
 
-/** A USB device as the bus sees it. It knows no transport: usbredir drives it, another could. */
+/** A USB device as the bus sees it. It knows no transport: usbredir and USB/IP drive it alike. */
 export class EmulatedDevice {
   readonly shape: DeviceShape;
   readonly functions: readonly UsbFunction[];
@@ -82,7 +82,7 @@ export class EmulatedDevice {
       case DESCRIPTOR.configuration:
         // Texts are numbered as they are first met: the device's own first, whatever is asked first.
         deviceDescriptor(this.shape, this.#strings);
-        return configurationDescriptor(this.functions, this.#strings);
+        return configurationDescriptor(this.functions, this.#strings, this.shape.speed);
       case DESCRIPTOR.string:
         return this.#strings.descriptor(index);
       default:

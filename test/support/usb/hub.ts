@@ -1,12 +1,17 @@
 import type { InterfaceShape } from "./descriptors.js";
 import { type ControlAnswer, EmulatedDevice, NO_BYTES, type Setup, type UsbFunction } from "./device.js";
 
-/** USB 2.0, tables 11-15 to 11-17. */
+/** USB 2.0, tables 11-15 to 11-17; USB 3.2, tables 10-7 to 10-9 for SuperSpeed. */
 const REQUEST = { getStatus: 0, clearFeature: 1, setFeature: 3, getDescriptor: 6 } as const;
 const TYPE = { hubDescriptor: 0xa0, portStatus: 0xa3, portFeature: 0x23, hubFeature: 0x20 } as const;
 const FEATURE = { power: 8 } as const;
-const HUB_DESCRIPTOR = 0x29;
-const STATUS_POWER = 0x0100;
+/** Descriptor type, and the bit of a port's status that tells its power. SuperSpeed has both elsewhere. */
+const SPEEDS = {
+  full: { descriptor: 0x29, power: 0x0100 },
+  super: { descriptor: 0x2a, power: 0x0200 },
+} as const;
+/** A SuperSpeed port without a device waits for one: link state Rx.Detect. */
+const RX_DETECT = 0x00a0;
 /** wHubCharacteristics: how power is switched, and no overcurrent protection. */
 const SWITCHING = { ganged: 0x0010, "per-port": 0x0011, none: 0x0012 } as const;
 
@@ -18,15 +23,22 @@ export class PowerHub implements UsbFunction {
   readonly interfaces: readonly InterfaceShape[] = [
     {
       ...{ number: 0, alternate: 0, class: 9, subclass: 0, protocol: 0 },
-      endpoints: [{ address: 0x81, type: "interrupt", maxPacket: 1 }],
+      endpoints: [{ address: 0x81, type: "interrupt", maxPacket: 2 }],
     },
   ];
+  readonly speed: keyof typeof SPEEDS;
   /** Ports are counted from 1. */
   onPower: (port: number, on: boolean) => void = () => {};
   readonly #isOn: boolean[];
   readonly #characteristics: number;
 
-  constructor(ports: number, switching: keyof typeof SWITCHING = "per-port") {
+  /** A USB 3 hub is two of these in one box, one of each speed. */
+  constructor(
+    ports: number,
+    switching: keyof typeof SWITCHING = "per-port",
+    speed: keyof typeof SPEEDS = "full",
+  ) {
+    this.speed = speed;
     this.#characteristics = SWITCHING[switching];
     this.#isOn = new Array<boolean>(ports + 1).fill(false);
   }
@@ -38,7 +50,7 @@ export class PowerHub implements UsbFunction {
   control({ requestType, request, value, index }: Setup): ControlAnswer | undefined {
     switch (requestType) {
       case TYPE.hubDescriptor:
-        return request === REQUEST.getDescriptor && value >> 8 === HUB_DESCRIPTOR
+        return request === REQUEST.getDescriptor && value >> 8 === SPEEDS[this.speed].descriptor
           ? this.#descriptor()
           : new Uint8Array(4);
       case TYPE.portStatus:
@@ -64,14 +76,14 @@ export class PowerHub implements UsbFunction {
       this.#characteristics >> 8,
       powerGoodMs / 2,
       0,
-      0,
-      0xff,
+      ...(this.speed === "super" ? [0, 0, 0, 0, 0] : [0, 0xff]),
     ];
-    return Uint8Array.of(body.length + 2, HUB_DESCRIPTOR, ...body);
+    return Uint8Array.of(body.length + 2, SPEEDS[this.speed].descriptor, ...body);
   }
 
   #status(port: number): Uint8Array {
-    const status = this.#isOn[port] ? STATUS_POWER : 0;
+    const idle = this.speed === "super" ? RX_DETECT : 0;
+    const status = this.#isOn[port] ? SPEEDS[this.speed].power | idle : 0;
     return Uint8Array.of(status & 0xff, status >> 8, 0, 0);
   }
 
@@ -86,5 +98,6 @@ export class PowerHub implements UsbFunction {
 /** The hub as a device of its own. */
 export function hubDevice(hub: PowerHub): EmulatedDevice {
   const shape = { vendorId: 0x0bda, productId: 0x5411, release: 0x0100, manufacturer: "Bootproof" };
-  return new EmulatedDevice({ ...shape, product: "Hub", deviceClass: [9, 0, 1] }, [hub]);
+  const deviceClass = [9, 0, hub.speed === "super" ? 3 : 1] as const;
+  return new EmulatedDevice({ ...shape, product: "Hub", speed: hub.speed, deviceClass }, [hub]);
 }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { UsbMachine } from "../usb-vm/machine.js";
 import type { EmulatedDevice } from "./device.js";
+import type { UsbPort } from "./port.js";
 import { RedirSession } from "./redir-session.js";
 
 /** QEMU takes a new device for a fault of the old one when it follows at once. */
@@ -12,7 +13,7 @@ const GAP_MS = 150;
 let counter = 0;
 
 /** A socket of the machine, or of a hub in it, into which emulated devices are plugged. */
-export class RedirPort {
+export class RedirPort implements UsbPort {
   /** As QEMU numbers it: `4`, or `1.2` behind the hub on 1. The kernel inside says `1-4`, `1-1.2`. */
   readonly port: string;
   readonly #machine: UsbMachine;

@@ -2,9 +2,10 @@ import type { Socket } from "node:net";
 import { u16le } from "../../../src/bytes.js";
 import type { EmulatedDevice, Setup } from "./device.js";
 import { hello, long, message, RedirDecoder, type RedirMessage, STATUS, TYPE, word } from "./redir-wire.js";
+import { Transfers } from "./transfers.js";
 
 const ENDPOINTS = 32;
-const FULL_SPEED = 1;
+const SPEED = { full: 1, super: 3 } as const;
 const KIND = { none: 255, control: 0, bulk: 2, interrupt: 3 } as const;
 const BULK_HEADER = 10;
 const CONTROL_HEADER = 10;
@@ -16,12 +17,10 @@ export class RedirSession {
   device: EmulatedDevice | undefined;
   readonly #socket: Socket;
   readonly #handlers: Readonly<Record<number, (one: RedirMessage, device: EmulatedDevice) => void>>;
-  /** Questions that wait for the device to have something to say, by message id: how to take each back. */
-  readonly #held = new Map<bigint, () => void>();
+  /** Of the device that is plugged in, by message id. */
+  #transfers: Transfers<bigint> | undefined;
   /** Interrupt endpoints QEMU listens to. */
   readonly #listening = new Map<number, () => void>();
-  /** Writes of one endpoint reach the device one after the other. */
-  readonly #writing = new Map<number, Promise<void>>();
   #configuration = 0;
   #onGreeting: () => void = () => {};
   #onAck: () => void = () => {};
@@ -41,7 +40,7 @@ export class RedirSession {
       [TYPE.stopInterrupt]: (one) => this.#stopInterrupt(one),
       [TYPE.cancel]: (one) => this.#cancel(one.id),
       [TYPE.control]: (one, device) => this.#control(one, device),
-      [TYPE.bulk]: (one, device) => this.#bulk(one, device),
+      [TYPE.bulk]: (one) => this.#bulk(one),
     };
     const decoder = new RedirDecoder();
     socket.on("error", () => {});
@@ -53,11 +52,12 @@ export class RedirSession {
 
   connect(device: EmulatedDevice): void {
     this.device = device;
+    this.#transfers = new Transfers(device);
     this.#configuration = 0;
     this.#describe(device, 0n);
-    const { deviceClass, vendorId, productId, release } = device.shape;
+    const { speed = "full", deviceClass, vendorId, productId, release } = device.shape;
     const numbers = [vendorId, productId, release].map(word);
-    this.#say(TYPE.deviceConnect, 0n, [FULL_SPEED, ...deviceClass], ...numbers);
+    this.#say(TYPE.deviceConnect, 0n, [SPEED[speed], ...deviceClass], ...numbers);
   }
 
   async disconnect(): Promise<void> {
@@ -174,39 +174,20 @@ export class RedirSession {
     );
   }
 
-  #bulk({ id, body }: RedirMessage, device: EmulatedDevice): void {
+  #bulk({ id, body }: RedirMessage): void {
     const endpoint = body[0]!;
     const length = u16le(body, 2) | (u16le(body, 8) << 16);
-    if (endpoint & 0x80) this.#bulkIn(id, endpoint, length, device);
-    else this.#bulkOut(id, endpoint, body.slice(BULK_HEADER), device);
-  }
-
-  #bulkOut(id: bigint, endpoint: number, bytes: Uint8Array, device: EmulatedDevice): void {
-    const before = this.#writing.get(endpoint) ?? Promise.resolve();
-    const work = before.then(async () => {
-      const status = (await device.receive(endpoint, bytes)) === "done" ? STATUS.ok : STATUS.stall;
-      if (this.device === device) this.#answerBulk(id, endpoint, status, bytes.length);
-    });
-    this.#writing.set(endpoint, work);
-  }
-
-  #bulkIn(id: bigint, endpoint: number, length: number, device: EmulatedDevice): void {
-    const pipe = device.pipes.get(endpoint);
-    if (!pipe) {
-      this.#answerBulk(id, endpoint, STATUS.stall, 0);
-      return;
+    if (endpoint & 0x80) {
+      this.#transfers?.read(id, endpoint, length, (answer) => {
+        if (answer === "stall") this.#answerBulk(id, endpoint, STATUS.stall, 0);
+        else this.#answerBulk(id, endpoint, STATUS.ok, answer.length, answer);
+      });
+    } else {
+      const bytes = body.slice(BULK_HEADER);
+      this.#transfers?.write(id, endpoint, bytes, (answer) =>
+        this.#answerBulk(id, endpoint, answer === "done" ? STATUS.ok : STATUS.stall, bytes.length),
+      );
     }
-    let isDone = false;
-    const takeBack = pipe.request(length, (bytes) => {
-      isDone = true;
-      this.#held.delete(id);
-      this.#answerBulk(id, endpoint, STATUS.ok, bytes.length, bytes);
-    });
-    if (isDone) return;
-    this.#held.set(id, () => {
-      takeBack();
-      this.#answerBulk(id, endpoint, STATUS.cancelled, 0);
-    });
   }
 
   #answerBulk(id: bigint, endpoint: number, status: number, length: number, data?: Uint8Array): void {
@@ -215,14 +196,13 @@ export class RedirSession {
   }
 
   #cancel(id: bigint): void {
-    this.#held.get(id)?.();
-    this.#held.delete(id);
+    const endpoint = this.#transfers?.cancel(id);
+    if (endpoint !== undefined) this.#answerBulk(id, endpoint, STATUS.cancelled, 0);
   }
 
   #forgetTransfers(): void {
-    this.#held.clear();
+    this.#transfers?.clear();
     for (const stop of this.#listening.values()) stop();
     this.#listening.clear();
-    this.#writing.clear();
   }
 }

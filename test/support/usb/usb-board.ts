@@ -2,9 +2,9 @@ import type { Board } from "../../../src/board/board.js";
 import type { ByteStream } from "../../../src/transport/transport.js";
 import { CdcAcm } from "./cdc-acm.js";
 import { EmulatedDevice, type UsbFunction } from "./device.js";
-import type { RedirPort } from "./redir-port.js";
+import type { UsbPort } from "./port.js";
 
-/** QEMU's controller stops for a minute when a device vanishes while it is being reset; so a board takes its time. */
+/** QEMU's controller stops for a minute when a device vanishes while it is being reset; so a board takes its time there. */
 const RESTART_MS = 700;
 
 export interface UsbBoardOptions {
@@ -17,6 +17,8 @@ export interface UsbBoardOptions {
    * {@link UsbBoard.enterRecovery}, whatever the bootloader says.
    */
   readonly isDeaf?: boolean;
+  /** How long it is gone from the bus when it restarts. Default 700. */
+  readonly restartMs?: number;
   /** Interfaces besides the two serial ports; numbers from 4 and endpoints from 5 are free. */
   readonly more?: readonly UsbFunction[];
 }
@@ -36,7 +38,7 @@ const WAITS_IN_RECOVERY = /: recovery, value/;
  */
 export class UsbBoard {
   readonly board: Board;
-  readonly port: RedirPort;
+  readonly port: UsbPort;
   /** The port of the application. */
   readonly smp: CdcAcm;
   readonly device: EmulatedDevice;
@@ -50,16 +52,18 @@ export class UsbBoard {
   /** Called after each packet that was received. */
   onReceived: (total: number, packet: Uint8Array) => void = () => {};
   readonly #uart: ByteStream;
+  readonly #restartMs: number;
   #mode: "application" | "recovery" = "application";
   #isDeaf: boolean;
   #isInserted = false;
   #restarts = 0;
   #switching: Promise<void> = Promise.resolve();
 
-  private constructor(board: Board, uart: ByteStream, port: RedirPort, options: UsbBoardOptions) {
+  private constructor(board: Board, uart: ByteStream, port: UsbPort, options: UsbBoardOptions) {
     this.board = board;
     this.port = port;
     this.#uart = uart;
+    this.#restartMs = options.restartMs ?? RESTART_MS;
     this.smp = new CdcAcm({ firstInterface: SMP_INTERFACE, firstEndpoint: 1, name: "SMP" });
     const log = new CdcAcm({ firstInterface: LOG_INTERFACE, firstEndpoint: 3, name: "Log" });
     const { serialNumber, product = "Bootproof board", more = [] } = options;
@@ -90,7 +94,7 @@ export class UsbBoard {
   }
 
   /** A board that is on, not yet plugged in. */
-  static async build(board: Board, port: RedirPort, options: UsbBoardOptions = {}): Promise<UsbBoard> {
+  static async build(board: Board, port: UsbPort, options: UsbBoardOptions = {}): Promise<UsbBoard> {
     return new UsbBoard(board, await board.connect(), port, options);
   }
 
@@ -127,7 +131,7 @@ export class UsbBoard {
   async #restart(): Promise<void> {
     const restart = ++this.#restarts;
     await this.#do(() => this.port.unplug());
-    await new Promise((resolve) => setTimeout(resolve, RESTART_MS));
+    await new Promise((resolve) => setTimeout(resolve, this.#restartMs));
     if (restart === this.#restarts) await this.#do(() => this.#appear());
   }
 
