@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { putU8, putU32le } from "../bytes.js";
 import { ChunkQueue } from "./chunk-queue.js";
 import { listSerialPorts } from "./list.js";
@@ -68,7 +69,7 @@ export async function openUsbCdc(
   let stream: UsbCdcStream | undefined;
   try {
     const port = await choosePort(handle, address, name);
-    await refuseWhatAProgramUses(handle, port, name);
+    await refuseWhatAProgramUses(handle, port, name, options.signal);
     options.signal?.throwIfAborted();
     stream = new UsbCdcStream(name, handle, port);
     await handle.claim(port.control);
@@ -116,13 +117,27 @@ async function portsInWords(handle: UsbHandle, ports: readonly AcmPort[]): Promi
   return words.join(", ");
 }
 
+/** udev opens a port that has just appeared, and lets go again at once; whoever uses one keeps it for longer. */
+const GLANCE_MS = 1500;
+const LOOK_EVERY_MS = 100;
+
 /** The driver would let go even while somebody types into the port: their terminal would die without a word. */
-async function refuseWhatAProgramUses({ found }: UsbHandle, port: AcmPort, name: string): Promise<void> {
+async function refuseWhatAProgramUses(
+  { found }: UsbHandle,
+  port: AcmPort,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   if (process.platform !== "linux") return;
-  const ports = await listSerialPorts();
-  const tty = ports.find((one) => one.usbPort === found.usbPort && one.usbInterface === port.control);
-  if (tty?.problem?.code !== "busy") return;
-  throw new TransportError("busy", name, tty.problem.message, { hint: tty.problem.hint });
+  const end = performance.now() + GLANCE_MS;
+  for (;;) {
+    const ports = await listSerialPorts();
+    const tty = ports.find((one) => one.usbPort === found.usbPort && one.usbInterface === port.control);
+    if (tty?.problem?.code !== "busy") return;
+    if (performance.now() > end)
+      throw new TransportError("busy", name, tty.problem.message, { hint: tty.problem.hint });
+    await delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => signal?.throwIfAborted());
+  }
 }
 
 async function setLineCoding(handle: UsbHandle, port: AcmPort, baudRate: number): Promise<void> {

@@ -104,6 +104,15 @@ describe.skipIf(why !== "")(
       await ended;
     });
 
+    it("waits for a program that only glances at a new port, as udev does", async () => {
+      await plugEcho();
+      const glance = machine.run(["sh", "-c", `exec 3<${TTY}; touch /tmp/held; sleep 0.4`]);
+      await fileAppears(machine, "/tmp/held");
+      expect(await exchange("usb:2fe3:0001:E1", Uint8Array.of(7))).toBe("07");
+      expect(await glance).toMatchObject({ code: 0 });
+      await machine.run(["rm", "/tmp/held"]);
+    });
+
     it("says who may not open it, and what to do", async () => {
       await plugEcho();
       const end = await machine.bootproof(["echo", "hi", "-d", "usb:2fe3:0001"], { uid: 1000 });

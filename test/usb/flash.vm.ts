@@ -92,11 +92,23 @@ describe.skipIf(why !== "")(`A board on USB, from plug-in to a confirmed image${
   });
 
   const STAGES: readonly [stage: string, way: (typeof ADDRESSES)[number], arrange: () => void][] = [
+    ["as its port is opened", ADDRESSES[0], () => pullAsOpened()],
+    ["as its port is opened", ADDRESSES[1], () => pullAsOpened()],
+    ["at the first question", ADDRESSES[0], () => pullWhen(() => true)],
+    ["at the first question", ADDRESSES[1], () => pullWhen(() => true)],
     ["in the middle of the upload", ADDRESSES[0], () => pullWhen((total) => total > 20_000)],
     ["in the middle of the upload", ADDRESSES[1], () => pullWhen((total) => total > 20_000)],
     ["while it restarts", ADDRESSES[0], () => void pullAtRestart()],
     ["before the answer to the confirmation", ADDRESSES[1], () => pullAtConfirmation()],
   ];
+
+  /** Before a byte was said. */
+  function pullAsOpened(): void {
+    board.smp.onLines = () => {
+      board.smp.onLines = () => {};
+      pull();
+    };
+  }
 
   /** The board has begun to restart; its own absence from the bus and that of the cable become one. */
   function pullAtRestart(): void {

@@ -14,6 +14,8 @@ import { UsbMachine } from "../support/usb-vm/machine.js";
 const why = inject("noUsbMachine");
 /** How long a cable stays out; the kernel needs half a second to see it. */
 const OUT_MS = 1500;
+/** Longer than MCUboot's: the computer that has to see the bootloader is emulated. */
+const WINDOW_MS = 4000;
 const APPLICATION = (serialNumber: string) =>
   `/dev/serial/by-id/usb-Bootproof_Bootproof_board_${serialNumber}-if00`;
 
@@ -34,7 +36,11 @@ const CONFIG = {
       enter: [{ dtr: false, rts: true, waitMs: 50 }, { dtr: true, rts: false, waitMs: 50 }, { dtr: false }],
     },
   ],
-  boards: { touchy: { device: "LAB-3", profile: "touchy" }, wired: { device: "FT7", profile: "wired" } },
+  boards: {
+    touchy: { device: "LAB-3", profile: "touchy" },
+    wired: { device: "FT7", profile: "wired" },
+    hung: { device: "LAB-5", power: { hub: "1-5.2" } },
+  },
 };
 
 describe.skipIf(why !== "")(`A board that does not boot, on USB${why && `: ${why}`}`, () => {
@@ -71,6 +77,21 @@ describe.skipIf(why !== "")(`A board that does not boot, on USB${why && `: ${why
     if (bricked) await board.log.waitFor(/: recovery, value/, { from: 0 });
     await usb.plug();
     return usb;
+  }
+
+  /** The board hangs on port 2 of it and has no other supply. What it switches from now on. */
+  async function plugHubUnder(usb: UsbBoard): Promise<string[]> {
+    const hub = new PowerHub(4);
+    const switched: string[] = [];
+    hub.onPower = (number, on) => {
+      if (number !== 2) return;
+      switched.push(on ? "on" : "off");
+      void (on ? usb.board.powerOn().then(() => usb.plug()) : usb.board.powerOff());
+    };
+    await ports[1]!.plug(hubDevice(hub));
+    await eventually("the hub's ports have power", () => hub.isOn(4) || undefined);
+    switched.length = 0;
+    return switched;
   }
 
   const bootproof = (words: readonly string[]) => machine.bootproof(words, { cwd: "/tmp", limitMs: 110_000 });
@@ -174,16 +195,23 @@ describe.skipIf(why !== "")(`A board that does not boot, on USB${why && `: ${why
     }
   });
 
+  it("is caught in its bootloader's window after its hub's port was switched off and on", async () => {
+    const usb = await plug(0, { serialNumber: "LAB-5", bricked: true, isDeaf: true, windowMs: WINDOW_MS });
+    const switched = await plugHubUnder(usb);
+    // Nobody knocks at its first start, so what hangs is running.
+    await fileAppears(machine, APPLICATION("LAB-5"));
+    expect(await states()).toMatchObject({ "1-4": "unknown" });
+    const end = await recover("-d", "hung", "--timeout", "300");
+    expect({ ...end, stderr: end.stderr.slice(-2000) }).toMatchObject({ code: 0 });
+    expect(JSON.parse(end.stdout)).toMatchObject({ outcome: "recovered", rung: "power-cycle" });
+    expect(end.stderr).toContain("port 2 of hub 1-5");
+    expect(switched).toEqual(["off", "on"]);
+  });
+
   it("loses its power at a hub's port, which is proved by the board, and comes back", async () => {
     const usb = await plug(0, { serialNumber: "LAB-1" });
-    const hub = new PowerHub(4);
-    hub.onPower = (number, on) => {
-      // The board hangs on port 2 and has no other supply.
-      if (number === 2) void (on ? usb.board.powerOn().then(() => usb.plug()) : usb.board.powerOff());
-    };
-    await ports[1]!.plug(hubDevice(hub));
+    await plugHubUnder(usb);
     await fileAppears(machine, APPLICATION("LAB-1"));
-    await eventually("the hub's ports have power", () => hub.isOn(4) || undefined);
     // The button: its count of starts since it got power tells the loss of power from a mere absence.
     await usb.board.reset();
     await fileDisappears(machine, APPLICATION("LAB-1"));

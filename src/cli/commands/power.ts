@@ -32,9 +32,16 @@ export function define(command: Command): void {
     )
     .action((action: string, options: PowerOptions) =>
       inContext(options, async (context) => {
+        const asked = readAction(action);
+        const named = configOf(options);
+        // Who names the switch itself can do without the board, which is nowhere to be found while it has no power.
+        if (named !== undefined && asked !== "test")
+          return flip(asked, powerSwitch(named, undefined), { options, context });
         const bench = await benchSite(options, context);
         try {
-          await act(readAction(action), switchOf(options, bench), { bench, options, context });
+          const power = switchOf(named, bench);
+          if (asked === "test") await test(power, { bench, context });
+          else await flip(asked, power, { options, context });
         } finally {
           await bench.close();
         }
@@ -49,8 +56,8 @@ function readAction(text: string): Action {
   return action;
 }
 
-function switchOf(options: PowerOptions, { power, followed }: BenchSite): PowerSwitch {
-  return powerSwitch(configOf(options) ?? power ?? { kind: "hub" }, followed?.device.usbPort);
+function switchOf(named: PowerConfig | undefined, { power, followed }: BenchSite): PowerSwitch {
+  return powerSwitch(named ?? power ?? { kind: "hub" }, followed?.device.usbPort);
 }
 
 function configOf({ onCommand, offCommand, hub }: PowerOptions): PowerConfig | undefined {
@@ -61,22 +68,19 @@ function configOf({ onCommand, offCommand, hub }: PowerOptions): PowerConfig | u
   return { kind: "command", on: onCommand, off: offCommand };
 }
 
-interface Scene {
-  bench: BenchSite;
-  options: PowerOptions;
-  context: Context;
-}
-
-async function act(action: Action, power: PowerSwitch, scene: Scene): Promise<void> {
-  const { out, signal } = scene.context;
-  if (action === "test") return test(power, scene);
+async function flip(
+  action: Exclude<Action, "test">,
+  power: PowerSwitch,
+  { options, context }: { options: PowerOptions; context: Context },
+): Promise<void> {
+  const { out, signal } = context;
   for (const step of action === "cycle" ? (["off", "on"] as const) : [action]) {
     out.note(power.describe(step));
     // After a cycle's first half the power is given back, interrupted or not.
     await power[step](action === "cycle" && step === "on" ? undefined : signal);
     if (action === "cycle" && step === "off") {
       // Whatever happens meanwhile, the board gets its power back.
-      await delay(scene.options.offFor, undefined, { signal }).catch(() => undefined);
+      await delay(options.offFor, undefined, { signal }).catch(() => undefined);
     }
   }
   const says = action === "cycle" ? "was switched off and on" : `was switched ${action}`;
@@ -86,7 +90,10 @@ async function act(action: Action, power: PowerSwitch, scene: Scene): Promise<vo
   );
 }
 
-async function test(power: PowerSwitch, { bench, context }: Scene): Promise<void> {
+async function test(
+  power: PowerSwitch,
+  { bench, context }: { bench: BenchSite; context: Context },
+): Promise<void> {
   const { out, signal } = context;
   const vitals = await vitalsOf(bench, context);
   const proof = await run(provePower(power, vitals, { signal }), (event) => out.note(tell(event)));

@@ -38,6 +38,8 @@ export class CdcAcm implements UsbFunction {
   /** Empty packets the host sent after full ones. */
   zeroLengthPackets = 0;
   onData: (bytes: Uint8Array) => Promise<void> | void = () => {};
+  /** DTR or RTS has changed: somebody has opened the port, or closed it. */
+  onLines: () => void = () => {};
   /** Somebody opened the port at 1200 baud and let it go: the sign to leave for the bootloader that many boards obey. */
   onTouch: () => void = () => {};
   readonly #options: AcmOptions;
@@ -127,5 +129,6 @@ export class CdcAcm implements UsbFunction {
     if (this.lines[name] === on) return;
     this.lines[name] = on;
     this.history.push(`${name} ${on ? "on" : "off"}`);
+    this.onLines();
   }
 }

@@ -17,6 +17,11 @@ export interface UsbBoardOptions {
    * {@link UsbBoard.enterRecovery}, whatever the bootloader says.
    */
   readonly isDeaf?: boolean;
+  /**
+   * With `isDeaf`: once it has power its bootloader is on the bus for so long and takes any request for a visitor who wants
+   * serial recovery, as MCUboot's wait-for-DFU does; then what hangs is started. Our own bootloader has no such window.
+   */
+  readonly windowMs?: number;
   /** How long it is gone from the bus when it restarts. Default 700. */
   readonly restartMs?: number;
   /** Interfaces besides the two serial ports; numbers from 4 and endpoints from 5 are free. */
@@ -55,6 +60,8 @@ export class UsbBoard {
   readonly #restartMs: number;
   #mode: "application" | "recovery" = "application";
   #isDeaf: boolean;
+  /** Somebody has spoken to the bootloader since its window opened. */
+  #isHeld = false;
   #isInserted = false;
   #restarts = 0;
   #switching: Promise<void> = Promise.resolve();
@@ -80,7 +87,10 @@ export class UsbBoard {
     );
     this.#isDeaf = options.isDeaf ?? false;
     this.smp.onData = (bytes) => (this.#isDeaf ? undefined : this.#receive(bytes));
-    this.recoveryPort.onData = (bytes) => this.#receive(bytes);
+    this.recoveryPort.onData = (bytes) => {
+      this.#isHeld = true;
+      return this.#receive(bytes);
+    };
     for (const line of board.log.lines) this.#hear(line);
     board.log.onLine((line) => {
       this.#hear(line);
@@ -89,6 +99,7 @@ export class UsbBoard {
     board.onEvent((event) => {
       if (event.kind === "reset") void this.#restart();
       else if (!event.on) void this.#do(() => this.port.unplug());
+      else if (options.windowMs !== undefined) this.#openWindow(options.windowMs);
     });
     void this.#forward();
   }
@@ -125,6 +136,18 @@ export class UsbBoard {
     await this.unplug();
     await this.#uart.close();
     await this.board.close();
+  }
+
+  #openWindow(windowMs: number): void {
+    this.#isDeaf = false;
+    this.#isHeld = false;
+    this.#mode = "recovery";
+    setTimeout(() => {
+      if (this.#isHeld || !this.board.isOn) return;
+      this.#isDeaf = true;
+      this.#mode = "application";
+      void this.#restart();
+    }, windowMs).unref();
   }
 
   /** A bootloader may reset again before the device was ever back; on the bus that is one absence. */
