@@ -111,6 +111,7 @@ export { LADDER, type Rung, type RungName } from "./workflow/ladder/rungs.js";
 export type { DirectWriter, PowerSource, Site } from "./workflow/ladder/site.js";
 export { type StRomWay, stRomWriter } from "./workflow/ladder/st-rom.js";
 export { usbDfuWriter } from "./workflow/ladder/usb-dfu.js";
+export { type OnceBackOptions, onceBack } from "./workflow/once-back.js";
 export { AwayError, staysUp, untilAnswering, type WatchEvent } from "./workflow/reconnect.js";
 export {
   type RecoverEvent,

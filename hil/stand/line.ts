@@ -5,6 +5,7 @@ import {
   type Client,
   connect,
   identify,
+  onceBack,
   RequestTimeout,
   readFacts,
   restart,
@@ -51,12 +52,16 @@ export class Line {
     this.#told = start;
   }
 
-  /** An emulated machine that was asked too early may be deaf until its next start; it gets some. */
+  /**
+   * An emulated machine that was asked too early may be deaf until its next start; it gets some. A board that has just been
+   * given power may have to be enumerated before its port is there.
+   */
   async open(): Promise<void> {
     const { board, signal } = this.#desk;
+    const wait = { signal, withinMs: silenceMs(this.#desk), wasListed: board.can.has("power") };
     for (let tries = 1; ; tries++) {
       try {
-        this.#session = await Session.open((how) => this.#connect(how), signal);
+        this.#session = await onceBack(() => Session.open((how) => this.#connect(how), signal), wait);
         return;
       } catch (error) {
         if (!board.can.has("forgets") || tries === MOST_STARTS || !(error instanceof RequestTimeout))

@@ -200,7 +200,7 @@ describe.skipIf(why !== "")(`A board that does not boot, on USB${why && `: ${why
     const switched = await plugHubUnder(usb);
     // Nobody knocks at its first start, so what hangs is running.
     await fileAppears(machine, APPLICATION("LAB-5"));
-    expect(await states()).toMatchObject({ "1-4": "unknown" });
+    expect(await states()).toMatchObject({ "1-4": "application" });
     const end = await recover("-d", "hung", "--timeout", "300");
     expect({ ...end, stderr: end.stderr.slice(-2000) }).toMatchObject({ code: 0 });
     expect(JSON.parse(end.stdout)).toMatchObject({ outcome: "recovered", rung: "power-cycle" });
