@@ -28,6 +28,7 @@ export {
 export { type ConnectOptions, connect, identify } from "./client/connect.js";
 export type { TraceRecord, TraceSink } from "./client/trace.js";
 export type { Device, DeviceIdentity, DevicePort, DeviceState } from "./devices/device.js";
+export { type FollowedUsb, followUsb } from "./devices/follow-usb.js";
 export { type DeviceChange, type ListDevicesOptions, listDevices, watchDevices } from "./devices/list.js";
 export { openPipe as openStream } from "./devices/open.js";
 export { type NamedDevice, SelectionError, selectDevice, smpPort } from "./devices/select.js";

@@ -4,6 +4,9 @@ import {
   BootproofError,
   type ByteStream,
   commandSwitch,
+  type FollowedUsb,
+  followUsb,
+  listDevices,
   openStream,
   type PowerSwitch,
   parseAddress,
@@ -41,6 +44,7 @@ class AttachedBoard implements BenchBoard {
   readonly #reach: Attached;
   readonly #holding: Holding;
   #logStream: ByteStream | undefined;
+  #followed: FollowedUsb | undefined;
 
   constructor(
     readonly entry: BoardEntry,
@@ -60,8 +64,13 @@ class AttachedBoard implements BenchBoard {
     return this.#holding.says ?? `board at ${this.#reach.address}`;
   }
 
-  open(signal: AbortSignal | undefined): Promise<ByteStream> {
-    return openStream(parseAddress(this.#reach.address) as Pipe, { signal });
+  async open(signal: AbortSignal | undefined): Promise<ByteStream> {
+    const address = parseAddress(this.#reach.address) as Pipe;
+    if (address.kind !== "usb") return openStream(address, { signal });
+    const list = (how: AbortSignal | undefined) => listDevices({ signal: how });
+    // In serial recovery it is another device on the bus; it is followed from its first appearance on.
+    this.#followed ??= followUsb(address, await list(signal), list);
+    return openStream((await this.#followed?.address(signal)) ?? address, { signal });
   }
 
   async powerOn(): Promise<void> {

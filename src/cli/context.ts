@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { Board, Machine } from "../board/board.js";
 import type { Client } from "../client/client.js";
 import { type ConnectOptions, connect } from "../client/connect.js";
+import type { FollowedUsb } from "../devices/follow-usb.js";
 import { looksLikeDevice } from "../devices/select.js";
 import { BootproofError } from "../errors.js";
 import type { Key } from "../image/keys.js";
@@ -26,15 +27,7 @@ import { recallLink, rememberLink } from "./link-memory.js";
 import { hashNatively } from "./native-hash.js";
 import { createOutput, type Output, printable } from "./output.js";
 import { traceTo } from "./trace-file.js";
-import {
-  type Followed,
-  type FollowedUsb,
-  follow,
-  followUsb,
-  namesDevice,
-  onlyDevice,
-  openable,
-} from "./which-device.js";
+import { type Followed, follow, followUsb, namesDevice, onlyDevice, openable } from "./which-device.js";
 
 /** Options that every command understands. */
 export interface CommonOptions {

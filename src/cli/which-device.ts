@@ -1,4 +1,5 @@
 import type { Device, DevicePort } from "../devices/device.js";
+import { type FollowedUsb, followUsb as followUsbAmong } from "../devices/follow-usb.js";
 import { allProfiles, listDevices } from "../devices/list.js";
 import { fitting, type NamedDevice, type Selected, selectDevice, smpPort } from "../devices/select.js";
 import { Whereabouts } from "../devices/whereabouts.js";
@@ -79,47 +80,14 @@ export async function follow(
   };
 }
 
-/** A board that is spoken to without the kernel's driver, followed wherever it comes back. */
-export interface FollowedUsb {
-  readonly device: Device;
-  /** Its address now. Throws `not-found` while it is away. */
-  address(signal: AbortSignal | undefined): Promise<UsbAddress>;
-}
-
-/**
- * The same for `usb:` addresses: in its bootloader a board has other ids, and often one port instead of several. Undefined
- * where the system tells nothing without opening devices, and when none or several fit: whoever opens it then says so.
- */
+/** The same for `usb:` addresses. Undefined where the system tells nothing without opening devices. */
 export async function followUsb(
   address: UsbAddress,
   config: Config,
   signal: AbortSignal | undefined,
 ): Promise<FollowedUsb | undefined> {
-  const among = await devicesHere(config, signal);
-  const [device, ...others] = among.filter((one) => isMeantBy(address, one));
-  if (device === undefined || others.length > 0) return undefined;
   const list = (how: AbortSignal | undefined) => devicesHere(config, how);
-  const whereabouts = new Whereabouts(device, { among, list });
-  return {
-    device,
-    address: async (how) => {
-      const now = await whereabouts.device(how);
-      if (isMeantBy(address, now)) return address;
-      const { usbInterface: _interface, serialNumber: _serial, ...line } = address;
-      const ids = { vendorId: Number(`0x${now.vendorId}`), productId: Number(`0x${now.productId}`) };
-      return { ...line, ...ids, ...(now.usbPort === undefined ? {} : { usbPort: now.usbPort }) };
-    },
-  };
-}
-
-function isMeantBy({ vendorId, productId, serialNumber, usbPort }: UsbAddress, device: Device): boolean {
-  return (
-    device.vendorId !== undefined &&
-    Number(`0x${device.vendorId}`) === vendorId &&
-    Number(`0x${device.productId}`) === productId &&
-    (serialNumber === undefined || device.serialNumber === serialNumber) &&
-    (usbPort === undefined || device.usbPort === usbPort)
-  );
+  return followUsbAmong(address, await list(signal), list);
 }
 
 /** The address as it can be opened now: the port of a device that is meant by what it is, wherever it is today. */

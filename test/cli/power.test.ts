@@ -71,6 +71,14 @@ test("a board that is killed and started proves its switch; one that is left alo
   expect((await run("info", "-d", "bench")).status).not.toBe(0);
 });
 
+test("who names the switch needs no board, which without power is nowhere to be found", async () => {
+  const run = await bench();
+  const by = ["--on-command", "true", "--off-command", "true"];
+  for (const action of ["on", "off"])
+    expect(await run("power", action, "-d", "serial-of-a-dead-board", ...by)).toMatchObject({ status: 0 });
+  expect((await run("power", "test", "-d", "serial-of-a-dead-board", ...by)).status).not.toBe(0);
+});
+
 test("a switch by commands needs both, and an action must be one", async () => {
   const run = await bench();
   expect((await run("power", "on", "-d", "liar", "--on-command", "true")).status).toBe(2);

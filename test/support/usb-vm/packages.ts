@@ -34,6 +34,8 @@ const KERNEL_META_PACKAGE = "linux-image-amd64";
 
 const HOST_PROGRAMS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["qemu-system-x86_64", "qemu-system-x86"],
+  // The board behind the cable.
+  ["qemu-system-arm", "qemu-system-arm"],
   ["mke2fs", "e2fsprogs"],
   ["xz", "xz-utils"],
 ];
