@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { toHex } from "../../src/bytes.js";
 import { HUB_DESCRIPTOR_TYPES, readHubDescriptor } from "../../src/power/hub-descriptor.js";
+import { TransportError } from "../../src/transport/transport.js";
+import type { UsbFound } from "../../src/transport/usb.js";
 import { DfuDevice } from "../../src/workflow/dfu/device.js";
 import { type DownloadEvent, type DownloadOptions, download } from "../../src/workflow/dfu/download.js";
 import { run } from "../../src/workflow/run.js";
@@ -139,3 +141,42 @@ test.each(["per-port", "ganged", "none"] as const)(
     expect(readHubDescriptor(await handle.controlIn(ask, 71))).toEqual({ ports: 4, switching });
   },
 );
+
+/** The device at the end of a cable that is pulled at the given request. */
+function pulledAt(device: EmulatedDevice, request: number): UsbFound {
+  let count = 0;
+  const pulled = <T>(ask: () => Promise<T>): Promise<T> =>
+    count++ < request ? ask() : Promise.reject(new TransportError("lost", "1-4", "It went away."));
+  const found = directCable(device);
+  return {
+    ...found,
+    open: async () => {
+      const handle = await found.open();
+      return {
+        ...handle,
+        controlIn: (...words) => pulled(() => handle.controlIn(...words)),
+        controlOut: (...words) => pulled(() => handle.controlOut(...words)),
+      };
+    },
+  };
+}
+
+test("a cable pulled at any request ends the download with that, and the next one finishes it", async () => {
+  const file = Uint8Array.from({ length: 9000 }, (_, index) => index * 7);
+  const slot = { address: DfuSe.ADDRESS + 0x4000, size: 0x8000 };
+  const wanted = { result: { verified: true, left: true } };
+  let at = 0;
+  for (; ; at++) {
+    const rom = new DfuSe();
+    const device = new EmulatedDevice(ST_ROM, [rom]);
+    const ended = await DfuDevice.open(pulledAt(device, at))
+      .then((dfu) => run(download(dfu, file, { slot })))
+      .catch((error: unknown) => error as TransportError);
+    if (!(ended instanceof TransportError)) break;
+    expect(ended.code).toBe("lost");
+    expect(await send(device, file, { slot })).toMatchObject(wanted);
+    expect(toHex(rom.flash.subarray(0x4000, 0x4000 + file.length))).toBe(toHex(file));
+    expect(rom.startedAt).toBe(DfuSe.ADDRESS);
+  }
+  expect(at).toBeGreaterThan(50);
+});

@@ -1,4 +1,4 @@
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, test } from "vitest";
 import type { Machine } from "../../src/board/board.js";
 import { boardVariant, fixtureKey } from "../../src/board/catalog.js";
 import { slotOffset } from "../../src/board/layout.js";
@@ -25,6 +25,27 @@ async function runs(site: Site): Promise<string | undefined> {
     await client.close();
   }
 }
+
+test("the ladder goes from what destroys nothing to what a person has to do", () => {
+  expect(LADDER.map(({ name }) => name)).toEqual([
+    "smp-reset",
+    "listen",
+    "wait-window",
+    "lines",
+    "touch-1200",
+    "power-cycle",
+    "usb-dfu",
+    "st-rom",
+    "debug-probe",
+    "person",
+  ]);
+  // What writes flash past MCUboot, and nothing else, needs somebody's word.
+  expect(LADDER.filter(({ needsConsent }) => needsConsent).map(({ name }) => name)).toEqual([
+    "usb-dfu",
+    "st-rom",
+    "debug-probe",
+  ]);
+});
 
 describe("a board that boots is brought into recovery by its application", () => {
   it("over retained boot mode, and runs the image afterwards", () =>
@@ -240,6 +261,8 @@ describe("a silent board", () => {
       expect(taken).toEqual(["listen"]);
       expect(result.tried.map(({ rung }) => rung)).toEqual(LADDER.map(({ name }) => name));
       for (const { why } of result.tried) expect(why.length).toBeGreaterThan(10);
+      // Where there is no terminal, whoever reads the log is told what could be done by hand.
+      expect(result.tried.at(-1)?.why).toMatch(/By hand: Bring silent into serial recovery: hold the button/);
     }));
 
   it("is only described on a dry run", () =>

@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { listDevices } from "../../src/devices/list.js";
+import { readMemory } from "../../src/dfu/memory.js";
 import { KNOWN_BOARDS } from "../../src/profiles/boards.js";
-import { usbDfuWriter } from "../../src/workflow/ladder/usb-dfu.js";
+import { alternateFor } from "../../src/workflow/dfu/choose-memory.js";
+import type { DfuMemory } from "../../src/workflow/dfu/device.js";
+import { usbDfuWriter, whyNoDfu } from "../../src/workflow/ladder/usb-dfu.js";
 import { type TreeDevice, UsbTree, zephyrBoard } from "../support/usb-tree.js";
 
 let tree: UsbTree;
@@ -48,4 +51,42 @@ test("a DFU without addresses decides by itself, whatever the board is", async (
 test("a device without DFU, or none, has no such rung", async () => {
   expect(await rung(zephyrBoard("SN1"))).toBeUndefined();
   expect(usbDfuWriter(undefined, nucleo, [])).toBeUndefined();
+});
+
+test("ST's ROM is known by its ids where the system tells no interfaces", async () => {
+  const { interfaces: _untold, ...rom } = ROM;
+  expect((await rung(rom))?.does).toContain("to the primary slot at 0x8020000");
+});
+
+test("why there is no such rung is told by what is missing", async () => {
+  tree.plug("1-2", ROM);
+  tree.plug("1-3", zephyrBoard("SN1"));
+  const [rom, board] = await listDevices({ roots: tree.roots });
+  expect(whyNoDfu(undefined, nucleo)).toMatch(/not known which USB device/);
+  expect(whyNoDfu(board, nucleo)).toBe("It shows no USB DFU device.");
+  expect(whyNoDfu(rom, undefined)).toMatch(/--profile/);
+  expect(
+    whyNoDfu(
+      rom,
+      KNOWN_BOARDS.find(({ id }) => id === "nucleo"),
+    ),
+  ).toMatch(/primary slot of ST Nucleo/);
+  expect(whyNoDfu(rom, nucleo)).toBeUndefined();
+});
+
+test("of several memories the one that holds the slot is taken; without addresses the one that takes downloads", () => {
+  const memory = (alternate: number, name: string) => {
+    const read = readMemory(name);
+    return { alternate, name, ...(read && { memory: read }) } as DfuMemory;
+  };
+  const st = [
+    memory(0, "@Internal Flash  /0x08000000/04*016Kg,01*064Kg,07*128Kg"),
+    memory(1, "@Option Bytes  /0x1FFFC000/01*016 e"),
+    memory(2, "@OTP Memory /0x1FFF7800/01*512 e,01*016 e"),
+  ];
+  expect(alternateFor(st, nucleo!.slots![0])).toBe(0);
+  expect(alternateFor(st, { address: 0x9000_0000, size: 4096 })).toBeUndefined();
+  expect(alternateFor([memory(0, "image_0"), memory(1, "image_1")], undefined)).toBe(1);
+  expect(alternateFor([memory(0, "slot")], undefined)).toBe(0);
+  expect(alternateFor([memory(0, "a"), memory(1, "b")], undefined)).toBeUndefined();
 });

@@ -116,7 +116,8 @@ export const LADDER: readonly Rung[] = [
     does: ({ site }) => `Ask you: ${wordsFor(site)}`,
     destroys: () => A_RESTART,
     needsConsent: false,
-    closed: ({ site }) => (site.person === undefined ? "There is nobody to ask." : undefined),
+    closed: ({ site }) =>
+      site.person === undefined ? `There is nobody to ask here. By hand: ${wordsFor(site)}` : undefined,
     climb: askPerson,
   },
 ];

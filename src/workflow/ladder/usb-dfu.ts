@@ -23,10 +23,12 @@ export function whyNoDfu(device: Device | undefined, profile: BoardProfile | und
   return profile === undefined ? WHICH_BOARD : slotUnknown(profile);
 }
 
-function offersDfu({ usbPort, interfaces }: Device): boolean {
+/** macOS and Windows do not tell interfaces; a known bootloader is one all the same. */
+function offersDfu({ usbPort, state, interfaces }: Device): boolean {
   const isDfu = ({ classCode, subclass }: UsbInterfaceInfo) =>
     classCode === DFU.classCode && subclass === DFU.subclass;
-  return usbPort !== undefined && interfaces.some(isDfu);
+  const isKnown = state === "st-rom-dfu" || state === "usb-dfu";
+  return usbPort !== undefined && (isKnown || interfaces.some(isDfu));
 }
 
 function hasAddresses({ state, interfaces }: Device): boolean {
