@@ -30,6 +30,8 @@ export interface Diagnosis {
   readonly ceiling?: number;
   /** Erasing the free slot, when that was asked for. */
   readonly eraseMs?: number;
+  /** Why the board would not erase it. */
+  readonly eraseRefused?: string;
   /** The change that would help most; absent when none would help much. */
   readonly advice?: Advice;
 }
@@ -74,7 +76,7 @@ export async function diagnose(client: Client, options: DiagnoseOptions = {}): P
     lineMs(framing, SHORT_SIZE.question, baudRate) + lineMs(framing, SHORT_SIZE.answer, baudRate);
   const latencyMs = Math.max(0, roundTripMs - shortLineMs);
   const longestRoundTripMs = server.mode === "application" ? await longestEcho(client, signal) : undefined;
-  const eraseMs = options.erase ? await timeErase(client, signal) : undefined;
+  const erased = options.erase ? await timeErase(client, signal) : {};
   const losesBursts = client.slowedDown;
   const shape = {
     framing,
@@ -107,7 +109,7 @@ export async function diagnose(client: Client, options: DiagnoseOptions = {}): P
             window: MOST_USEFUL_WINDOW,
           }),
         }),
-    ...(eraseMs === undefined ? {} : { eraseMs }),
+    ...erased,
   };
   const advice = advise(client, measured);
   return { ...measured, ...(advice && { advice }) };
@@ -157,10 +159,19 @@ function longestEcho(client: Client, signal: AbortSignal | undefined): Promise<n
   return usualMs(LONG_QUESTIONS, () => client.send(osEcho, { d }, { signal }));
 }
 
-async function timeErase(client: Client, signal: AbortSignal | undefined): Promise<number> {
+/** Serial recovery cannot erase, and a slot in use is not erased: the rest of the diagnosis holds all the same. */
+async function timeErase(
+  client: Client,
+  signal: AbortSignal | undefined,
+): Promise<Pick<Diagnosis, "eraseMs" | "eraseRefused">> {
   const start = performance.now();
-  await client.send(imageErase, {}, { signal, timeoutMs: ERASE_TIMEOUT_MS, retries: 0 });
-  return performance.now() - start;
+  try {
+    await client.send(imageErase, {}, { signal, timeoutMs: ERASE_TIMEOUT_MS, retries: 0 });
+  } catch (error) {
+    if (error instanceof DeviceError) return { eraseRefused: error.message };
+    throw error;
+  }
+  return { eraseMs: performance.now() - start };
 }
 
 type Measured = Omit<Diagnosis, "advice">;

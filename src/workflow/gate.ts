@@ -277,6 +277,12 @@ function version({ image, facts, imageNumber }: GateInput): Judgement {
 }
 
 function slotFree({ image, facts, imageNumber }: GateInput): Judgement {
+  if (facts.noImageGroup)
+    return {
+      result: "fail",
+      says: "The board has no image group: it takes no images.",
+      hint: "Build its firmware with CONFIG_MCUMGR_GRP_IMG, behind MCUboot; or enter serial recovery.",
+    };
   if (facts.server === "recovery")
     return { result: "pass", says: "Serial recovery writes over the primary slot." };
   const hash = image.imageHash?.value;

@@ -120,6 +120,19 @@ describe("a link that works", () => {
     const result = await doctor("--json", "-d", served.address);
     expect(told(result).diagnosis?.server.mode).toBe("recovery");
     expect(about(result, "answer")?.says).toMatch(/^Serial recovery answers/);
+    // MCUboot's recovery has no erase: that is told beside the rest.
+    const erased = await doctor("--json", "--erase", "-d", served.address);
+    expect(erased.status).toBe(0);
+    expect(about(erased, "erase")).toMatchObject({
+      verdict: "warn",
+      says: expect.stringMatching(/^Not measured: image erase/),
+    });
+    expect(about(erased, "rate")).toBeDefined();
+  });
+
+  test("and how long an erase takes, when that is asked", async () => {
+    const result = await doctor("--json", "--erase", "-d", served.address);
+    expect(about(result, "erase")?.says).toMatch(/^Erasing the free slot takes/);
   });
 
   test("through a shell: its own setting is named", async () => {

@@ -272,6 +272,10 @@ describe("what a board does not report", () => {
     });
   });
 
+  it("but a board without an image group takes no image", async () => {
+    expect(await judge({ noImageGroup: true })).toMatchObject({ "slot-free": "fail" });
+  });
+
   it("is filled in by a known file: its counter stops an older image", async () => {
     const content = {
       version: "1.5.0",

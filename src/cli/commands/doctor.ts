@@ -211,7 +211,8 @@ const MODES = {
 } as const;
 
 function findingsOf(diagnosis: Diagnosis): Finding[] {
-  const { roundTripMs, longestRoundTripMs, repeated, losesBursts, ceiling, eraseMs } = diagnosis;
+  const { roundTripMs, longestRoundTripMs, repeated, losesBursts, ceiling, eraseMs, eraseRefused } =
+    diagnosis;
   const rate = kilobytes(diagnosis.uploadRate);
   return [
     {
@@ -243,6 +244,9 @@ function findingsOf(diagnosis: Diagnosis): Finding[] {
     ...(eraseMs === undefined
       ? []
       : [{ about: "erase", verdict: "good" as const, says: `Erasing the free slot takes ${ms(eraseMs)}.` }]),
+    ...(eraseRefused === undefined
+      ? []
+      : [{ about: "erase", verdict: "warn" as const, says: `Not measured: ${printable(eraseRefused)}` }]),
   ];
 }
 
