@@ -63,7 +63,8 @@ export async function follow(
   const selected = meant(address, among);
   if (selected === undefined) return undefined;
   const { device } = selected;
-  const usbInterface = selected.usbInterface ?? smpPort(device).usbInterface;
+  // One that was asked for and is not there must not become another.
+  const { usbInterface } = smpPort(device, selected.usbInterface);
   const list = (how: AbortSignal | undefined) => devicesHere(config, how);
   const whereabouts = new Whereabouts(device, { usbInterface, among, list });
   const { kind: _kind, ...line } = address;
@@ -128,6 +129,8 @@ function meant(address: SerialAddress | PortAddress, devices: readonly Device[])
   const device = devices.find(({ ports }) => ports.some(isIt));
   const port = device?.ports.find(isIt);
   if (device === undefined || device.vendorId === undefined) return undefined;
+  // macOS does not tell interfaces: of several ports the one that was named could not be found again.
+  if (port?.usbInterface === undefined && device.ports.length > 1) return undefined;
   return { device, ...(port?.usbInterface === undefined ? {} : { usbInterface: port.usbInterface }) };
 }
 
