@@ -125,10 +125,9 @@ class Lane {
         continue;
       }
       await until(next.at);
-      const due = performance.now();
-      const ripe = this.#pieces.findIndex((piece) => piece.at > due);
-      const taken = this.#pieces.splice(0, ripe < 0 ? this.#pieces.length : ripe);
-      yield* taken.map(({ bytes }) => bytes);
+      // What is still on a line that was closed arrives nowhere.
+      while (!this.#ended && this.#pieces[0] && this.#pieces[0].at <= performance.now())
+        yield this.#pieces.shift()!.bytes;
     }
   }
 }

@@ -211,10 +211,10 @@ async function measureOn(
       damagedBytes: lines.reduce((sum, line) => sum + line.damaged, 0),
       repeated: counts.repeated,
       checkedBy:
-        what !== "image" || (!board.written && server.mode === "application")
-          ? "device's hash"
-          : board.written
-            ? "read back"
+        what !== "image" || board.written
+          ? "read back"
+          : server.mode === "application"
+            ? "device's hash"
             : "length only",
     };
   } finally {
