@@ -91,6 +91,21 @@ describe.skipIf(why !== "")(`A board on USB, from plug-in to a confirmed image${
     expect(flashOf(neighbour)).toBe(before);
   });
 
+  it("flashes two boards of one kind at once, by a program each", async () => {
+    const ends = await Promise.all([
+      flash(ADDRESSES[0][1]),
+      flash(`usb:2fe3:0004:LAB-2?interface=${SMP_INTERFACE}`),
+    ]);
+    for (const end of ends) {
+      expect({ ...end, stderr: end.stderr.slice(-2000) }).toMatchObject({ code: 0 });
+      expect(JSON.parse(end.stdout)).toMatchObject({ outcome: "confirmed" });
+    }
+    for (const one of [board, neighbour]) {
+      expect(one.received).toBeGreaterThan(30_000);
+      expect(one.enumerations).toBeGreaterThanOrEqual(2);
+    }
+  });
+
   const STAGES: readonly [stage: string, way: (typeof ADDRESSES)[number], arrange: () => void][] = [
     ["as its port is opened", ADDRESSES[0], () => pullAsOpened()],
     ["as its port is opened", ADDRESSES[1], () => pullAsOpened()],
