@@ -5,7 +5,7 @@ import type { Device } from "../devices/device.js";
 import { allProfiles } from "../devices/list.js";
 import { SelectionError } from "../devices/select.js";
 import type { Key } from "../image/keys.js";
-import type { PowerConfig } from "../power/power.js";
+import { type PowerConfig, PowerError, type PowerSwitch } from "../power/power.js";
 import { powerSwitch } from "../power/switch.js";
 import type { BoardProfile } from "../profiles/profile.js";
 import { trustBoot } from "../smp/groups/trust.js";
@@ -67,7 +67,7 @@ async function siteOn(
   const onText = options.log ? (line: string) => out.note(`log: ${printable(line)}`) : undefined;
   if (way.board && options.log) followLog(way.board, out);
   const { followed } = way;
-  const power = details.power && powerSwitch(details.power, way.device?.usbPort);
+  const power = details.power && switchOf(details.power, way.device);
   const among = isPipe(address) ? await devicesHere(config, signal) : [];
   const probe = await debugProbe({ profile, device: way.device, among }, signal);
   const usbDfu = usbDfuWriter(way.device, profile, options.keys ?? []);
@@ -82,12 +82,15 @@ async function siteOn(
       ...(options.trace === undefined ? {} : { trace: traceTo(options.trace) }),
     },
     ...(profile && { profile }),
-    ...(power && { power }),
+    ...(power && typeof power !== "string" ? { power } : {}),
     ...(followed && { lines: async (steps, how) => playLines(followed, steps, how) }),
     ...romRung(pathOf(address, followed), profile),
     ...(typeof probe === "string" ? {} : { probe }),
     ...(usbDfu && { usbDfu }),
-    absent: whyAbsent(probe, profile, way.device),
+    absent: {
+      ...whyAbsent(probe, profile, way.device),
+      ...(typeof power === "string" ? { "power-cycle": power } : {}),
+    },
     ...(canAsk() ? { person: (words, how) => askPerson(words, how) } : {}),
   };
   signal.throwIfAborted();
@@ -182,6 +185,16 @@ function romRung(path: PathOf | undefined, profile: BoardProfile | undefined): P
   };
   const writer = stRomWriter(profile, { open });
   return writer ? { stRom: writer } : {};
+}
+
+/** A board that is not plugged in does not show on which port of which hub it hangs: the other rungs stay open. */
+function switchOf(config: PowerConfig, device: Device | undefined): PowerSwitch | string {
+  try {
+    return powerSwitch(config, device?.usbPort);
+  } catch (error) {
+    if (error instanceof PowerError) return `${error.message} ${error.hint ?? ""}`.trim();
+    throw error;
+  }
 }
 
 /** What would have to be known or there for the rungs that write flash themselves. */

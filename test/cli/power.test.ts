@@ -59,7 +59,9 @@ async function bench() {
 test("a board that is killed and started proves its switch; one that is left alone does not", async () => {
   const run = await bench();
   expect((await run("power", "on", "-d", "bench")).status).toBe(0);
-  const up = await run("info", "-d", "bench");
+  // The command leaves the machine starting; until it has, nobody listens there.
+  let up = await run("info", "-d", "bench");
+  for (let tries = 0; up.status === 14 && tries < 20; tries++) up = await run("info", "-d", "bench");
   expect(up.status).toBe(0);
   const proof = await run("power", "test", "-d", "bench", "--json");
   expect(proof.err).toMatch(/Before: the board's SMP server.*Gone after.*Back after/s);

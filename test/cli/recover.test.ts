@@ -51,6 +51,19 @@ test("a dry run tells the ladder and does nothing", async () => {
   expect(err).toMatch(/power-cycle.*not here/);
 });
 
+test("the power cycle says what it will run; a hub port that is not known closes that rung and no other", async () => {
+  const boards = {
+    relay: { device: "wasm:good", power: { command: { on: "relay 1", off: "relay 0" } } },
+    dark: { device: "wasm:good", power: "hub" },
+  };
+  const { run, file } = await bench({ boards });
+  const relay = await run(["recover", file, "-d", "relay", "--dry-run"]);
+  expect(relay.err).toMatch(/power-cycle {3}Switch the power off and on .*Run: relay 0 Run: relay 1/);
+  const dark = await run(["recover", file, "-d", "dark", "--dry-run"]);
+  expect(dark.status).toBe(0);
+  expect(dark.err).toMatch(/power-cycle {2}not here: It is not known which USB port the board hangs on/);
+});
+
 test("a profile that does not exist is refused, and no board is left running", async () => {
   const { run, file } = await bench({});
   const { status, err } = await run(["recover", file, "-d", "wasm:good", "--profile", "bogus"]);

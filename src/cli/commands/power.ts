@@ -83,10 +83,10 @@ async function flip(
       await delay(options.offFor, undefined, { signal }).catch(() => undefined);
     }
   }
-  const says = action === "cycle" ? "was switched off and on" : `was switched ${action}`;
+  const done = action === "cycle" ? "off and on" : action;
   out.result(
     { action, switch: power.name, proved: false },
-    `${power.name} ${says}. Whether the board lost power shows bootproof power test.`,
+    `Switched ${done} by ${power.name}. bootproof power test proves that the board really loses its power.`,
   );
 }
 

@@ -97,11 +97,14 @@ export const LADDER: readonly Rung[] = [
   lineRung("touch-1200", (steps) => steps.some(({ baudRate }) => baudRate === TOUCH)),
   {
     name: "power-cycle",
-    does: ({ site }) => `Switch the power off and on (${site.power?.name}) and knock all the while.`,
+    does: ({ site }) => `Switch the power off and on and knock all the while. ${switching(site)}`,
     destroys: () => "Nothing in flash, unless the board writes to it at this moment.",
     needsConsent: false,
     closed: ({ site }) =>
-      site.power === undefined ? "No power switch is configured for this board (field `power`)." : undefined,
+      site.power === undefined
+        ? (site.absent?.["power-cycle"] ??
+          "No power switch is configured for this board (field `power` in the config file).")
+        : undefined,
     climb: cyclePower,
   },
   writerRung("usb-dfu", "It shows no USB DFU device.", (site) => site.usbDfu),
@@ -228,6 +231,10 @@ function lineRung(name: "lines" | "touch-1200", fits: (steps: readonly LineStep[
       return inRecovery(caught, site, "Nothing came of it.");
     },
   };
+}
+
+function switching({ power }: Site): string {
+  return power?.describe ? `${power.describe("off")} ${power.describe("on")}` : `By ${power?.name}.`;
 }
 
 /** How long a board stays without power: its capacitors are empty then. */

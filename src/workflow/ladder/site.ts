@@ -22,14 +22,18 @@ export interface Site {
   readonly usbDfu?: DirectWriter | undefined;
   readonly stRom?: DirectWriter | undefined;
   readonly probe?: DirectWriter | undefined;
-  /** Why one of these three is absent, in words for who could bring it about. */
-  readonly absent?: Readonly<Partial<Record<"usb-dfu" | "st-rom" | "debug-probe", string>>> | undefined;
+  /** Why one of these is absent, in words for who could bring it about. */
+  readonly absent?:
+    | Readonly<Partial<Record<"power-cycle" | "usb-dfu" | "st-rom" | "debug-probe", string>>>
+    | undefined;
   /** Asks a person to do something; false when there is nobody. */
   readonly person?: ((words: string, signal: AbortSignal | undefined) => Promise<boolean>) | undefined;
 }
 
 export interface PowerSource {
   readonly name: string;
+  /** What switching will do, who else loses power included. */
+  describe?(action: "on" | "off"): string;
   off(signal?: AbortSignal): Promise<void>;
   on(signal?: AbortSignal): Promise<void>;
 }
