@@ -34,17 +34,20 @@ export async function* putFile(
   options: PutOptions = {},
 ): AsyncGenerator<FileEvent, FileResult, void> {
   let movedBefore = 0;
+  let oneByOne = false;
   for (let attempts = 1; ; attempts++) {
     const resume = attempts === 1 && options.resume !== false;
     const carrier = new Carrier(session, name, { ...options, resume });
     try {
-      const result = yield* writeFile(carrier, file, options);
+      const result = yield* writeFile(carrier, file, { check: options.check, oneByOne });
       return { ...result, movedBytes: movedBefore + result.movedBytes };
     } catch (error) {
       if (!isNoRoom(error) || attempts > MOST_NEW_BEGINNINGS) throw error;
       const by = (yield* carrier.leftItsOwnPart(file)) ? "own-part" : "other-file";
       // Given up once, it is in nobody's way any more.
       if (by === "other-file" && !(options.replace && attempts === 1)) throw error;
+      // A chunk that overtakes a lost one is what closes the file too early.
+      oneByOne ||= by === "own-part";
       yield { step: "made-room", by };
       yield* carrier.giveUp();
       movedBefore += carrier.movedBytes;
@@ -55,7 +58,7 @@ export async function* putFile(
 async function* writeFile(
   carrier: Carrier,
   file: Uint8Array,
-  options: { check?: boolean | undefined },
+  options: { check?: boolean | undefined; oneByOne: boolean },
 ): AsyncGenerator<FileEvent, FileResult, void> {
   const start = performance.now();
   // Before anything is asked about it: a name that leaves no room for data is refused as such.
@@ -89,7 +92,7 @@ async function* writeFile(
       [offset, accepted] = [next, true];
       if (next === undefined) continue;
       yield { step: "moved", done: next, total: file.length };
-      if (next < file.length) offset = yield* carrier.stream(file, next);
+      if (next < file.length && !options.oneByOne) offset = yield* carrier.stream(file, next);
     }
   }
   // Some file systems show a file's new size only when it is closed.

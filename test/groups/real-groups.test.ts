@@ -71,7 +71,8 @@ const content = (length: number) =>
   Uint8Array.from({ length }, (_, index) => (index * 73 + (index >> 6)) & 0xff);
 
 /** Every group that a server says it has is asked what it can do without harm; the answers have the declared shapes. */
-describe("every group of every server", () => {
+// Servers that lose bursts of lines are waited for each time.
+describe("every group of every server", { timeout: 180_000 }, () => {
   for (const server of servers) {
     test(serverName(server), async () => {
       const running = await startServer(server);
