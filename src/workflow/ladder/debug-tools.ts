@@ -1,5 +1,6 @@
 import type { Device } from "../../devices/device.js";
 import type { BoardProfile, DebugTool } from "../../profiles/profile.js";
+import { slotUnknown, WHICH_BOARD } from "./missing.js";
 
 /** What a tool is told: an image in a file, an address in flash, the chip in the tool's own words, and which probe. */
 export interface ProbeJob {
@@ -159,11 +160,6 @@ export function whyNoTool(profile: BoardProfile | undefined): string | undefined
     ? `What debug tools call the chip of ${profile.name} is not known (field \`chip\` of a profile).`
     : undefined;
 }
-
-export const WHICH_BOARD =
-  "It is not known which board this is: name it with --profile (bootproof devices --profiles lists them).";
-export const slotUnknown = ({ name }: BoardProfile) =>
-  `Where the primary slot of ${name} lies is not known (field \`slots\` of a profile).`;
 
 /** The tools that know the chip of this board, when its primary slot is known too. */
 export function usableTools(

@@ -3,7 +3,7 @@ import type { BoardProfile } from "../../profiles/profile.js";
 import { type Operation, StRomError } from "../../st-rom/an3155.js";
 import { plan, program } from "../../st-rom/program.js";
 import type { ByteStream } from "../../transport/transport.js";
-import { slotUnknown, WHICH_BOARD } from "./debug-tools.js";
+import { slotUnknown, WHICH_BOARD } from "./missing.js";
 import type { DirectWriter } from "./site.js";
 
 /** How the chip is reached. */

@@ -8,7 +8,7 @@ import { DfuDevice } from "../dfu/device.js";
 import { download } from "../dfu/download.js";
 import { chooseDfu, leaveForDfu } from "../dfu/find.js";
 import { run } from "../run.js";
-import { slotUnknown, WHICH_BOARD } from "./debug-tools.js";
+import { slotUnknown, WHICH_BOARD } from "./missing.js";
 import type { DirectWriter } from "./site.js";
 
 const DFU = { classCode: 0xfe, subclass: 1 } as const;
