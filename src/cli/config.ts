@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { BootproofError } from "../errors.js";
+import { PowerError } from "../power/power.js";
 import type { BoardProfile } from "../profiles/profile.js";
+import { ProfileError } from "../profiles/read.js";
 import { type BoardDetails, readBoards, readOwnProfiles } from "./board-config.js";
 
 /** What may stand in the config file; every field can also be given on the command line. */
@@ -84,8 +86,8 @@ export function parseConfig(path: string, text: string): Config {
       throw wrong(`"${name}" is not a list of file names`);
     return list.map((file) => (isAbsolute(file) ? file : resolve(dirname(path), file)));
   };
-  const { boards, details } = readBoards(fields.get("boards") ?? {}, wrong);
-  const profiles = readOwnProfiles(fields.get("profiles"));
+  const profiles = inFile(path, () => readOwnProfiles(fields.get("profiles")));
+  const { boards, details } = inFile(path, () => readBoards(fields.get("boards") ?? {}, wrong));
   const device = fields.get("device");
   if (device !== undefined && typeof device !== "string") throw wrong('"device" is not text');
   return {
@@ -97,4 +99,17 @@ export function parseConfig(path: string, text: string): Config {
     known: files("known"),
     plugins: files("plugins"),
   };
+}
+
+/** What is wrong with a part of the file, with the file's name before it. */
+function inFile<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof PowerError || cause instanceof ProfileError)) throw cause;
+    throw new ConfigError("bad-config", `${path}: ${cause.message}`, {
+      cause,
+      ...(cause.hint === undefined ? {} : { hint: cause.hint }),
+    });
+  }
 }

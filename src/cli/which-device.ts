@@ -4,6 +4,7 @@ import { allProfiles, listDevices } from "../devices/list.js";
 import { fitting, type NamedDevice, type Selected, selectDevice, smpPort } from "../devices/select.js";
 import { Whereabouts } from "../devices/whereabouts.js";
 import { BootproofError } from "../errors.js";
+import type { BoardProfile } from "../profiles/profile.js";
 import type {
   PipeAddress,
   PortAddress,
@@ -13,6 +14,7 @@ import type {
 } from "../transport/address.js";
 import { callOut } from "../transport/list.js";
 import type { Config } from "./config.js";
+import { UsageError } from "./exit.js";
 
 /** The devices that the config file names, with the profiles it gives them. */
 export function namedDevices(config: Config): NamedDevice[] {
@@ -20,8 +22,22 @@ export function namedDevices(config: Config): NamedDevice[] {
   return Object.entries(config.boards).map(([name, device]) => ({
     name,
     device: device.replace(/^port:/, ""),
-    profile: profiles.find(({ id }) => id === config.details[name]?.profile),
+    profile: profileOf(name, config.details[name]?.profile, profiles),
   }));
+}
+
+/** A misspelt profile would be none, and its facts missing without a word. */
+function profileOf(
+  board: string,
+  id: string | undefined,
+  profiles: readonly BoardProfile[],
+): BoardProfile | undefined {
+  const found = profiles.find((profile) => profile.id === id);
+  if (id === undefined || found) return found;
+  throw new UsageError(
+    `There is no profile "${id}", which the config file names for "${board}".`,
+    `There are: ${profiles.map((profile) => profile.id).join(", ")}.`,
+  );
 }
 
 /** Everything that is plugged in, with what the config file says of it. */

@@ -214,6 +214,14 @@ const CASES: Record<string, Case> = {
   "a config file that is no JSON": configCase("{device:", /not JSON/),
   "a config file with a field that is none": configCase('{"devise": "x"}', /unknown field "devise"/),
   "a config file with keys of a wrong kind": configCase('{"keys": "a.pem"}', /"keys" is not a list/),
+  "a config file with a power switch that is none": configCase(
+    '{"boards": {"b": {"device": "x", "power": {"htp": {}}}}}',
+    /\.bootproof\.json: boards\.b\.power is not a switch/,
+  ),
+  "a config file with a profile that is none": configCase(
+    '{"profiles": [{"id": "x", "slot": []}]}',
+    /\.bootproof\.json: profile field profiles\[0\]\.slot/,
+  ),
   "a config file with a key that is not there": {
     ...configCase('{"keys": ["gone.pem"]}', /no file .*gone\.pem/),
     words: async () => ["flash", (await signedUpdate()).image, ...GOOD],

@@ -64,6 +64,13 @@ test("the power cycle says what it will run; a hub port that is not known closes
   expect(dark.err).toMatch(/power-cycle {2}not here: It is not known which USB port the board hangs on/);
 });
 
+test("a profile that the config file misspells is no missing one", async () => {
+  const { run } = await bench({ boards: { bench: { device: "S1", profile: "nrf52dk" } } });
+  const { status, err } = await run(["devices"]);
+  expect(status).toBe(2);
+  expect(err).toMatch(/no profile "nrf52dk", which the config file names for "bench"/);
+});
+
 test("a profile that does not exist is refused, and no board is left running", async () => {
   const { run, file } = await bench({});
   const { status, err } = await run(["recover", file, "-d", "wasm:good", "--profile", "bogus"]);
