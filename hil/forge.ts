@@ -289,6 +289,18 @@ export function flipBit(file: Uint8Array, offset: number, bit = 0): Uint8Array {
   return bad;
 }
 
+/** What erased flash reads as: ones, on some chips zeros. */
+const ERASED: readonly number[] = [0xff, 0x00];
+
+/**
+ * Without its last byte, or without more until one of them is missed: where a file ends too early the board reads erased
+ * flash, and one signature in 128 ends in what that reads as.
+ */
+export function cutShort(file: Uint8Array): Uint8Array {
+  const last = file.findLastIndex((byte) => !ERASED.includes(byte));
+  return file.subarray(0, Math.max(0, last));
+}
+
 /** The hash made right again over whatever the image holds now, as an attacker without the key would. */
 export function rehash(file: Uint8Array): Uint8Array {
   const { hashedRange, imageHash } = parseImage(file);

@@ -1,6 +1,6 @@
 import { publishedKeyName, trustKeys } from "bootproof";
 import { type Case, fails, holds, refusal } from "../case.js";
-import { flipBit, keyHashAt, rehash, signatureAt, withSignatureOf } from "../forge.js";
+import { cutShort, flipBit, keyHashAt, rehash, signatureAt, withSignatureOf } from "../forge.js";
 import type { Stand } from "../stand.js";
 
 const claim = "signature";
@@ -41,13 +41,10 @@ export const authenticity: readonly Case[] = [
   refusal({
     id: "authenticity/signature-cut-short",
     claim,
-    says: "An image that ends a byte too early, in its signature, does not start.",
-    what: "the last byte, which is the signature's, missing",
+    says: "An image that ends too early, in its signature, does not start.",
+    what: "the end of its signature missing",
     needs: ["update", "signature"],
-    make: async (forge) => {
-      const good = await forge.update();
-      return good.subarray(0, good.length - 1);
-    },
+    make: async (forge) => cutShort(await forge.update()),
   }),
   refusal({
     id: "authenticity/other-signature",

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import {
   appendUnprotected,
   compressedWithWrongHash,
+  cutShort,
   Forge,
   flipBit,
   overflowTlv,
@@ -49,6 +50,21 @@ describe.each(["good", "p256", "rsa2048"])("images made for the variant %s", (id
     ]);
     expect(await verdict(forge, overflowTlv(good))).toContain("structure");
   });
+
+  it.each([[[0x5a]], [[0xff]], [[0x00, 0xff, 0xff]]])(
+    "one that ends too early is another one with erased flash behind it, ending in %j",
+    async (end) => {
+      const file = (await forge.update()).slice();
+      file.set(end, file.length - end.length);
+      const cut = cutShort(file);
+      expect(cut.length).toBeGreaterThan(signatureAt(file));
+      for (const erased of [0xff, 0x00]) {
+        const read = new Uint8Array(file.length).fill(erased);
+        read.set(cut);
+        expect(read).not.toEqual(file);
+      }
+    },
+  );
 
   it("a compressed one with a wrong inner hash has a good signature", async () => {
     const file = await compressedWithWrongHash(forge);
