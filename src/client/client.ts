@@ -316,8 +316,8 @@ export class Client {
     for (const [index, { version, framing }] of plan.tries.entries()) {
       const message = encodeRequest(command, request, { seq, version });
       this.#refuseTooLong(command.name, message);
-      // The raw question before may be half a line to the device.
-      if (!this.#link.isSettled && framing.name === "console") {
+      // The question before may be half a line to the device, or, read in pieces, half a header to a raw server.
+      if (!this.#link.isSettled && (index > 0 || framing.name === "console")) {
         const late = await this.#answeredBetween(command.name, message, options.signal);
         if (late) return late;
       }
