@@ -1,5 +1,5 @@
 import type { Command } from "./command.js";
-import { encodeRequest } from "./message.js";
+import { requestLength } from "./message.js";
 
 /** A request that carries data, and how large its message may be. */
 export interface DataSpace {
@@ -13,8 +13,8 @@ export interface DataSpace {
 }
 
 /**
- * How many bytes fit the field `data` of a request, exactly: one more would not. Found by encoding the request with an
- * empty `data`, so it cannot drift from what is sent. 0 when not even the other fields fit.
+ * How many bytes fit the field `data` of a request, exactly: one more would not. Found by the length of the request with
+ * an empty `data`, which is reckoned by the rules that it is written by. 0 when not even the other fields fit.
  *
  *     dataRoom(imageUpload, { off: 65536 }, { maxMessage: 380 })   // 354
  */
@@ -24,7 +24,7 @@ export function dataRoom<Req extends { readonly data: Uint8Array }>(
   space: DataSpace,
 ): number {
   const empty = { ...rest, data: new Uint8Array(0) } as unknown as Req;
-  const { length } = encodeRequest(command, empty, { seq: 0, version: 2 });
+  const length = requestLength(command, empty);
   const room = fitting(space.maxMessage - (length - headSize(0)));
   return room - (room % (space.align ?? 1));
 }

@@ -1,15 +1,14 @@
-// Not its main entry: that loads native code, which takes longer than all its work here and reads what devices send.
-import { Encoder } from "cbor-x/encode";
 import { BootproofError } from "../errors.js";
 
 /**
- * The only door to cbor-x. What a device sends is walked once before cbor-x sees it, because cbor-x reads far more than
- * SMP uses: tags that define record structures, packed tables and references, which a hostile device could use against it.
+ * The CBOR of SMP, RFC 8949 without what SMP has no use for: tags, strings in pieces, keys that are no text or whole
+ * numbers. What a device sends is hostile until it is read: depth, items and lengths are bounded. Written here because each
+ * message of an upload passes through it twice, and a library for all of CBOR took a third of a message's processor time.
  */
 
 export type CborErrorCode =
   /** The bytes end inside an item. */
-  | "truncated"
+  | "cbor-truncated"
   /** Bytes follow the item that should be the last. */
   | "trailing"
   /** Nested deeper than {@link MAX_DEPTH}. */
@@ -42,24 +41,30 @@ export const MAX_CBOR = 0xffff;
 /** Far above any answer that fits a server buffer; bounds the objects one payload can make. */
 export const MAX_ITEMS = 16_384;
 
-const codec = new Encoder({
-  // Maps stay maps: as objects, cbor-x writes 16-bit heads and renames a `__proto__` key.
-  mapsAsObjects: false,
-  // Records are a private tag that no server knows.
-  useRecords: false,
-  // Otherwise bytes get tag 64, which zcbor refuses.
-  tagUint8Array: false,
-  // Decoded bytes must not be a window into a receive buffer that is used again.
-  copyBuffers: true,
-});
-
-/** One value as CBOR: definite lengths, every head as short as it can be, keys in the order given. Throws {@link CborError}. */
+/**
+ * One value as CBOR: definite lengths, every head as short as it can be, keys in the order given.
+ *
+ * @param value - numbers, text, bytes, booleans, null, lists and maps
+ * @returns at most 65 535 bytes
+ * @throws {@link CborError}
+ */
 export function encodeCbor(value: unknown): Uint8Array {
-  // A copy: cbor-x hands out a view of its own 8 KiB work buffer.
-  const bytes = new Uint8Array(codec.encode(toCborX(value, 0)));
-  if (bytes.length > MAX_CBOR)
-    throw new CborError("too-big", `A payload of ${bytes.length} bytes; the most is ${MAX_CBOR}.`);
+  return encodeCborBehind(0, value);
+}
+
+/** The same behind so many bytes that are left for others: 0. */
+export function encodeCborBehind(room: number, value: unknown): Uint8Array {
+  const bytes = new Uint8Array(room + cborLength(value));
+  new Writer(bytes, room).item(value);
   return bytes;
+}
+
+/** How many bytes {@link encodeCbor} makes of a value. Throws {@link CborError}. */
+export function cborLength(value: unknown): number {
+  const length = lengthOf(value, 0);
+  if (length > MAX_CBOR)
+    throw new CborError("too-big", `A payload of ${length} bytes; the most is ${MAX_CBOR}.`);
+  return length;
 }
 
 /**
@@ -70,58 +75,162 @@ export function encodeCbor(value: unknown): Uint8Array {
 export function decodeCbor(bytes: Uint8Array): unknown {
   if (bytes.length > MAX_CBOR)
     throw new CborError("too-big", `A payload of ${bytes.length} bytes; the most is ${MAX_CBOR}.`, 0);
-  new Walk(bytes).whole();
-  try {
-    // A fresh view, because cbor-x hangs a property on the array it reads.
-    return fromCborX(codec.decode(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)));
-  } catch (cause) {
-    throw new CborError("malformed", "The payload cannot be decoded.", 0, cause);
-  }
+  return new Reader(bytes).whole();
 }
 
-function toCborX(value: unknown, depth: number): unknown {
+/** Bytes of an item's head with this argument. */
+function headLength(argument: number): number {
+  return argument < 24 ? 1 : argument <= 0xff ? 2 : argument <= 0xffff ? 3 : argument <= 0xffff_ffff ? 5 : 9;
+}
+
+function lengthOf(value: unknown, depth: number): number {
   if (depth > MAX_DEPTH) throw new CborError("too-deep", `Nested deeper than ${MAX_DEPTH} levels.`);
-  if (typeof value === "number" || typeof value === "bigint") return toCborXNumber(value);
-  if (typeof value === "string" || typeof value === "boolean" || value === null) return value;
-  if (value instanceof Uint8Array) return new Uint8Array(value.buffer, value.byteOffset, value.length);
-  if (Array.isArray(value)) return value.map((entry) => toCborX(entry, depth + 1));
-  if (isPlainObject(value)) {
-    const sent = Object.entries(value).filter(([, entry]) => entry !== undefined);
-    return new Map(sent.map(([key, entry]) => [key, toCborX(entry, depth + 1)]));
+  switch (typeof value) {
+    case "number":
+      return Number.isSafeInteger(value) ? headLength(value < 0 ? -1 - value : value) : FLOAT_LENGTH;
+    case "bigint":
+      return headLength(Number(argumentOf(value)));
+    case "string": {
+      const length = utf8Length(value);
+      return headLength(length) + length;
+    }
+    case "boolean":
+      return 1;
+    case "object":
+      if (value === null) return 1;
+      if (value instanceof Uint8Array) return headLength(value.length) + value.length;
+      if (Array.isArray(value))
+        return value.reduce<number>(
+          (sum, entry) => sum + lengthOf(entry, depth + 1),
+          headLength(value.length),
+        );
+      if (isPlainObject(value)) {
+        let count = 0;
+        let length = 0;
+        for (const key of Object.keys(value)) {
+          if (value[key] === undefined) continue;
+          count++;
+          const keyLength = utf8Length(key);
+          length += headLength(keyLength) + keyLength + lengthOf(value[key], depth + 1);
+        }
+        return headLength(count) + length;
+      }
   }
   throw new CborError("unencodable", `A value of type ${typeof value} cannot be sent.`);
 }
 
-/**
- * cbor-x writes numbers beyond 32 bits as floats and every bigint in 8 bytes, so each gets what the other does well. The
- * lowest 64-bit integer, -2^64, it would write as a tag; it goes the way of wider ones.
- */
-function toCborXNumber(value: number | bigint): number | bigint {
-  if (typeof value === "number" && !Number.isSafeInteger(value)) return value;
-  const wide = BigInt(value);
-  if (wide <= -(2n ** 64n) || wide >= 2n ** 64n)
+const FLOAT_LENGTH = 9;
+
+/** What stands behind the head of a bigint's item. */
+function argumentOf(value: bigint): bigint {
+  const argument = value < 0n ? -1n - value : value;
+  if (argument >= 2n ** 64n)
     throw new CborError("unencodable", `The integer ${value} has more than 64 bits.`);
-  return wide >= -(2n ** 32n) && wide < 2n ** 32n ? Number(value) : wide;
+  return argument;
 }
 
-function fromCborX(value: unknown): unknown {
-  if (typeof value === "bigint") return isSafe(value) ? Number(value) : value;
-  if (Array.isArray(value)) return value.map(fromCborX);
-  // Object.fromEntries defines keys instead of assigning them, so `__proto__` stays harmless.
-  if (value instanceof Map)
-    return Object.fromEntries([...value].map(([key, entry]) => [String(key), fromCborX(entry)]));
-  return value;
+function utf8Length(text: string): number {
+  for (let at = 0; at < text.length; at++)
+    if (text.charCodeAt(at) > 0x7f) return new TextEncoder().encode(text).length;
+  return text.length;
 }
 
-function isSafe(value: bigint): boolean {
-  return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER);
-}
-
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== "object" || value === null) return false;
+function isPlainObject(value: object): value is Record<string, unknown> {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }
+
+/** Writes items of which {@link lengthOf} has found that they can be written, and the room that they take. */
+class Writer {
+  #position: number;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+
+  constructor(bytes: Uint8Array, position: number) {
+    this.#bytes = bytes;
+    this.#position = position;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  item(value: unknown): void {
+    if (typeof value === "number") this.#number(value);
+    else if (typeof value === "bigint") this.#bigint(value);
+    else if (typeof value === "string") this.#text(value);
+    else if (typeof value === "boolean") this.#bytes[this.#position++] = value ? TRUE : FALSE;
+    else if (value === null) this.#bytes[this.#position++] = NULL;
+    else if (value instanceof Uint8Array) {
+      this.#head(MAJOR.bytes, value.length);
+      this.#put(value);
+    } else if (Array.isArray(value)) {
+      this.#head(MAJOR.list, value.length);
+      for (const entry of value) this.item(entry);
+    } else this.#map(value as Record<string, unknown>);
+  }
+
+  #map(value: Record<string, unknown>): void {
+    const keys = Object.keys(value).filter((key) => value[key] !== undefined);
+    this.#head(MAJOR.map, keys.length);
+    for (const key of keys) {
+      this.#text(key);
+      this.item(value[key]);
+    }
+  }
+
+  #number(value: number): void {
+    if (Number.isSafeInteger(value)) {
+      if (value < 0) this.#head(MAJOR.negative, -1 - value);
+      else this.#head(MAJOR.uint, value);
+      return;
+    }
+    this.#bytes[this.#position] = FLOAT64;
+    this.#view.setFloat64(this.#position + 1, value);
+    this.#position += FLOAT_LENGTH;
+  }
+
+  #bigint(value: bigint): void {
+    const major = value < 0n ? MAJOR.negative : MAJOR.uint;
+    const argument = argumentOf(value);
+    if (argument <= 0xffff_ffffn) {
+      this.#head(major, Number(argument));
+      return;
+    }
+    this.#bytes[this.#position] = (major << 5) | EIGHT_BYTES;
+    this.#view.setBigUint64(this.#position + 1, argument);
+    this.#position += 9;
+  }
+
+  #text(text: string): void {
+    const length = utf8Length(text);
+    this.#head(MAJOR.text, length);
+    if (length === text.length)
+      for (let at = 0; at < length; at++) this.#bytes[this.#position++] = text.charCodeAt(at);
+    else this.#put(new TextEncoder().encode(text));
+  }
+
+  #put(bytes: Uint8Array): void {
+    this.#bytes.set(bytes, this.#position);
+    this.#position += bytes.length;
+  }
+
+  #head(major: number, argument: number): void {
+    const size = headLength(argument) - 1;
+    const at = this.#position;
+    this.#bytes[at] = (major << 5) | (size === 0 ? argument : 24 + SIZE_CODES.indexOf(size));
+    if (size === 1) this.#bytes[at + 1] = argument;
+    else if (size === 2) this.#view.setUint16(at + 1, argument);
+    else if (size === 4) this.#view.setUint32(at + 1, argument);
+    else if (size === 8) this.#view.setBigUint64(at + 1, BigInt(argument));
+    this.#position += 1 + size;
+  }
+}
+
+/** Bytes of an argument behind the head, in the order of their codes from 24 on. */
+const SIZE_CODES = [1, 2, 4, 8];
+const EIGHT_BYTES = 27;
+const FALSE = 0xf4;
+const TRUE = 0xf5;
+const NULL = 0xf6;
+const FLOAT64 = 0xfb;
 
 /** The major types of RFC 8949, section 3.1. */
 const MAJOR = { uint: 0, negative: 1, bytes: 2, text: 3, list: 4, map: 5, tag: 6, simple: 7 } as const;
@@ -130,98 +239,169 @@ const STOP = 0xff;
 /** Argument bytes after the first, by the low five bits of it. */
 const ARGUMENT_SIZES: Readonly<Record<number, number>> = { 24: 1, 25: 2, 26: 4, 27: 8 };
 
-/** Steps over every item once, without building anything; throws on what {@link decodeCbor} will not hand on. */
-class Walk {
-  private position = 0;
-  private items = 0;
+/** Reads one item; throws on what {@link decodeCbor} will not hand on. */
+class Reader {
+  #position = 0;
+  #items = 0;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
 
-  constructor(private readonly bytes: Uint8Array) {}
-
-  whole(): void {
-    this.item(0);
-    if (this.position !== this.bytes.length) throw this.error("trailing", "Bytes follow the last item.");
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
-  private item(depth: number): void {
-    if (depth > MAX_DEPTH) throw this.error("too-deep", `Nested deeper than ${MAX_DEPTH} levels.`);
-    if (++this.items > MAX_ITEMS) throw this.error("too-big", `More than ${MAX_ITEMS} items.`);
-    const first = this.byte();
+  whole(): unknown {
+    const value = this.#item(0);
+    if (this.#position !== this.#bytes.length) throw this.#error("trailing", "Bytes follow the last item.");
+    return value;
+  }
+
+  #item(depth: number): unknown {
+    if (depth > MAX_DEPTH) throw this.#error("too-deep", `Nested deeper than ${MAX_DEPTH} levels.`);
+    if (++this.#items > MAX_ITEMS) throw this.#error("too-big", `More than ${MAX_ITEMS} items.`);
+    const first = this.#byte();
     const major = first >> 5;
     const low = first & 31;
-    if (major === MAJOR.simple) this.simple(low);
-    else if (major === MAJOR.list || major === MAJOR.map) this.container(major, low, depth);
-    else if (major === MAJOR.tag) throw this.error("unsupported", "A tag.");
-    else this.scalar(major, low);
+    if (major === MAJOR.simple) return this.#simple(low);
+    if (major === MAJOR.list) return this.#list(low, depth);
+    if (major === MAJOR.map) return this.#map(low, depth);
+    if (major === MAJOR.tag) throw this.#error("unsupported", "A tag.");
+    return this.#scalar(major, low);
   }
 
-  private scalar(major: number, low: number): void {
+  #scalar(major: number, low: number): unknown {
     if (low === INDEFINITE)
-      throw this.error(
+      throw this.#error(
         major < MAJOR.bytes ? "malformed" : "unsupported",
         "A string in pieces, or a reserved length.",
       );
-    const argument = this.argument(low);
-    if (major >= MAJOR.bytes) this.skip(argument);
+    const argument = this.#argument(low);
+    if (major === MAJOR.bytes) return this.#take(argument).slice();
+    if (major === MAJOR.text) return textOf(this.#take(argument));
+    if (Number.isSafeInteger(argument) && argument < Number.MAX_SAFE_INTEGER)
+      return major === MAJOR.uint ? argument : -1 - argument;
+    const exact = this.#view.getBigUint64(this.#position - 8);
+    const value = major === MAJOR.uint ? exact : -1n - exact;
+    return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER)
+      ? Number(value)
+      : value;
   }
 
-  private container(major: number, low: number, depth: number): void {
+  #list(low: number, depth: number): unknown[] {
+    const list: unknown[] = [];
     // A claimed count needs no bound of its own: every item takes a byte, and the bytes run out first.
-    const count = low === INDEFINITE ? Number.POSITIVE_INFINITY : this.argument(low);
+    const count = low === INDEFINITE ? Number.POSITIVE_INFINITY : this.#argument(low);
     for (let index = 0; index < count; index++) {
-      if (low === INDEFINITE && this.stops()) return;
-      if (major === MAJOR.map) this.key();
-      this.item(depth + 1);
+      if (low === INDEFINITE && this.#stops()) break;
+      list.push(this.#item(depth + 1));
     }
+    return list;
+  }
+
+  #map(low: number, depth: number): Record<string, unknown> {
+    const map: Record<string, unknown> = {};
+    const count = low === INDEFINITE ? Number.POSITIVE_INFINITY : this.#argument(low);
+    for (let index = 0; index < count; index++) {
+      if (low === INDEFINITE && this.#stops()) break;
+      const key = this.#key();
+      const value = this.#item(depth + 1);
+      // Assigned, this one would change what the map inherits.
+      if (key === "__proto__")
+        Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true });
+      else map[key] = value;
+    }
+    return map;
   }
 
   /** A map's key. Text in every SMP command; whole numbers are let through for groups of users. */
-  private key(): void {
-    const major = (this.bytes[this.position] ?? 0) >> 5;
+  #key(): string {
+    const major = (this.#bytes[this.#position] ?? 0) >> 5;
     if (major !== MAJOR.text && major !== MAJOR.uint && major !== MAJOR.negative)
-      throw this.error("unsupported", "A key that is neither text nor a whole number.");
-    this.item(0);
+      throw this.#error("unsupported", "A key that is neither text nor a whole number.");
+    return String(this.#item(0));
   }
 
-  private simple(low: number): void {
-    const isWord = low >= 20 && low <= 23;
-    const isFloat = low >= 25 && low <= 27;
-    if (isFloat) this.skip(ARGUMENT_SIZES[low]!);
-    else if (!isWord)
-      throw this.error(
+  #simple(low: number): unknown {
+    if (low >= 20 && low <= 23) return [false, true, null, undefined][low - 20];
+    const size = low >= 25 && low <= 27 ? ARGUMENT_SIZES[low]! : undefined;
+    if (size === undefined)
+      throw this.#error(
         low < 25 ? "unsupported" : "malformed",
         "A simple value that means nothing, or a stray stop.",
       );
+    const at = this.#position;
+    this.#take(size);
+    return size === 2
+      ? float16(this.#view, at)
+      : size === 4
+        ? this.#view.getFloat32(at)
+        : this.#view.getFloat64(at);
   }
 
-  private argument(low: number): number {
+  #argument(low: number): number {
     if (low < 24) return low;
     const size = ARGUMENT_SIZES[low];
-    if (size === undefined) throw this.error("malformed", "A reserved length.");
+    if (size === undefined) throw this.#error("malformed", "A reserved length.");
     let value = 0;
-    for (let index = 0; index < size; index++) value = value * 256 + this.byte();
+    for (let index = 0; index < size; index++) value = value * 256 + this.#byte();
     return value;
   }
 
-  private stops(): boolean {
-    if (this.bytes[this.position] !== STOP) return false;
-    this.position++;
+  #stops(): boolean {
+    if (this.#bytes[this.#position] !== STOP) return false;
+    this.#position++;
     return true;
   }
 
-  private byte(): number {
-    const value = this.bytes[this.position];
-    if (value === undefined) throw this.error("truncated", "The payload ends inside an item.");
-    this.position++;
+  #byte(): number {
+    const value = this.#bytes[this.#position];
+    if (value === undefined) throw this.#error("cbor-truncated", "The payload ends inside an item.");
+    this.#position++;
     return value;
   }
 
-  private skip(count: number): void {
-    if (count > this.bytes.length - this.position)
-      throw this.error("truncated", `${count} bytes announced, ${this.bytes.length - this.position} left.`);
-    this.position += count;
+  #take(count: number): Uint8Array {
+    const left = this.#bytes.length - this.#position;
+    if (count > left) throw this.#error("cbor-truncated", `${count} bytes announced, ${left} left.`);
+    this.#position += count;
+    return this.#bytes.subarray(this.#position - count, this.#position);
   }
 
-  private error(code: CborErrorCode, message: string): CborError {
-    return new CborError(code, `${message} (payload offset ${this.position})`, this.position);
+  #error(code: CborErrorCode, message: string): CborError {
+    return new CborError(code, `${message} (payload offset ${this.#position})`, this.#position);
   }
+}
+
+/** UTF-8; what is none becomes U+FFFD. */
+function textOf(bytes: Uint8Array): string {
+  if (bytes.length <= SHORT_TEXT) {
+    let text = "";
+    for (const byte of bytes) {
+      if (byte > 0x7f) return utf8.decode(bytes);
+      text += String.fromCharCode(byte);
+    }
+    return text;
+  }
+  return utf8.decode(bytes);
+}
+
+/** As short as keys are: calling the decoder takes longer than reading them. */
+const SHORT_TEXT = 24;
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** IEEE 754 binary16, RFC 8949 appendix D. */
+function float16(view: DataView, at: number): number {
+  const half = view.getUint16(at);
+  const exponent = (half >> 10) & 31;
+  const fraction = half & 0x3ff;
+  const size =
+    exponent === 0
+      ? fraction * 2 ** -24
+      : exponent === 31
+        ? fraction === 0
+          ? Number.POSITIVE_INFINITY
+          : Number.NaN
+        : (fraction + 1024) * 2 ** (exponent - 25);
+  return half & 0x8000 ? -size : size;
 }

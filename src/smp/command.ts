@@ -20,8 +20,10 @@ export interface Command<Req, Res> {
    * are not. Say so on writes that set a state or carry their own offset, never on those that run, append or reset.
    */
   readonly repeatable?: boolean;
-  /** What the group's own error numbers mean, where `rc.ts` does not know the group: a user's. */
+  /** What the group's own error numbers mean for this command: a user's group, or more than `rc.ts` says of them. */
   readonly errors?: readonly ErrorRow[];
+  /** What SMP's own return codes mean for this command, where that is more than `rc.ts` says of them. */
+  readonly returnCodes?: readonly ErrorRow[];
   /** `bytes`: request and response are whole payloads, CBOR or not. Left out: CBOR maps. */
   readonly payload?: "bytes";
 }
@@ -42,11 +44,31 @@ interface Declaration<Req extends Fields, Res> {
   resultBeside?: string;
   repeatable?: boolean;
   errors?: readonly ErrorRow[];
+  returnCodes?: readonly ErrorRow[];
 }
 
 /**
  * Declares a command. `response` is a table of fields, or a {@link Kind} when its keys are data. `rc` and `err` are not
  * part of it: they are the protocol's own and never reach a response.
+ *
+ * @param declared - group and id as the server has them; groups from 64 on are the application's own
+ * @returns to be given to `Client.send`
+ *
+ * @example
+ * ```ts
+ * import { command, encodeRequest, text, uint } from "bootproof/smp";
+ * const blink = command({
+ *   name: "lamp blink",
+ *   does: "blink a lamp",
+ *   group: 64,
+ *   id: 1,
+ *   op: "write",
+ *   request: { times: uint },
+ *   response: { state: text },
+ * });
+ * const message = encodeRequest(blink, { times: 3 }, { seq: 0, version: 2 });
+ * if (message.length < 8) throw new Error("no header");
+ * ```
  */
 export function command<const Req extends Fields, const Res extends Fields | Kind<unknown>>(
   declared: Declaration<Req, Res>,
@@ -61,6 +83,9 @@ export function command<const Req extends Fields, const Res extends Fields | Kin
 /**
  * Any command by its numbers, declared or not. Request and response are the payload's bytes, since groups of users need
  * not speak CBOR; an answer that is a CBOR map with an error in it is still an error.
+ *
+ * @param numbers - group, id and op of the command; `resultBeside`: a field beside which `rc` is part of the answer
+ * @returns takes and gives bytes
  */
 export function commandByNumber(
   numbers: Pick<AnyCommand, "group" | "id" | "op"> & { resultBeside?: string | undefined },

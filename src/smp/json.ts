@@ -3,7 +3,12 @@ import { BytesError, fromHex, toHex } from "../bytes.js";
 /** A value of JSON. Bytes appear as `{ "hex": "…" }`, integers beyond 2^53 as text. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
-/** A decoded payload as JSON. */
+/**
+ * A decoded payload as JSON.
+ *
+ * @param value - as decoded from CBOR
+ * @returns bytes as `{"hex": "..."}`, big integers as text
+ */
 export function toJson(value: unknown): Json {
   if (value === null || typeof value === "boolean" || typeof value === "string") return value;
   if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
@@ -15,7 +20,12 @@ export function toJson(value: unknown): Json {
   return String(value);
 }
 
-/** JSON as a value to encode: the way back of {@link toJson} for maps, lists, text, numbers, booleans and bytes. */
+/**
+ * JSON as a value to encode: the way back of {@link toJson} for maps, lists, text, numbers, booleans and bytes.
+ *
+ * @param value - JSON
+ * @returns `{"hex": "..."}` becomes bytes
+ */
 export function fromJson(value: Json): unknown {
   if (Array.isArray(value)) return value.map((entry: Json) => fromJson(entry));
   if (typeof value !== "object" || value === null) return value;

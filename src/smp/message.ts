@@ -1,10 +1,10 @@
 import { BootproofError } from "../errors.js";
-import { CborError, decodeCbor, encodeCbor } from "./cbor.js";
+import { CborError, cborLength, decodeCbor, encodeCborBehind } from "./cbor.js";
 import type { AnyCommand, Command, ResponseOf } from "./command.js";
 import type { Header, SmpVersion } from "./header.js";
-import { joinMessage, MessageError, OPS, readMessage } from "./header.js";
+import { encodeHeader, HEADER_SIZE, joinMessage, MessageError, OPS, readMessage } from "./header.js";
 import { explainGroupError, explainReturnCode } from "./rc.js";
-import { describe, ShapeError } from "./schema.js";
+import { define, describe, ShapeError } from "./schema.js";
 
 export { readMessage } from "./header.js";
 
@@ -30,13 +30,15 @@ export class DeviceError extends BootproofError {
   readonly fields: Readonly<Record<string, unknown>>;
 
   constructor(
-    { name: command, group: asked, errors }: Pick<AnyCommand, "name" | "group" | "errors">,
+    asked: Pick<AnyCommand, "name" | "group" | "errors" | "returnCodes">,
     failure: Failure,
     fields: Readonly<Record<string, unknown>>,
   ) {
     const { group, rc, reason } = failure;
-    const own = group === asked ? errors : undefined;
-    const known = group === undefined ? explainReturnCode(rc) : explainGroupError(group, rc, own);
+    const command = asked.name;
+    const own = group === asked.group ? asked.errors : undefined;
+    const known =
+      group === undefined ? explainReturnCode(rc, asked.returnCodes) : explainGroupError(group, rc, own);
     const words = reason === undefined ? "" : ` The device says: "${reason}".`;
     super(group === undefined ? "smp-error" : "group-error", `${command}: ${known.says}${words}`, {
       hint: known.hint,
@@ -63,8 +65,14 @@ export interface Envelope {
 }
 
 /**
- * A command and its request as one message. Keys travel in the order given. Throws `ShapeError` when the request is not
- * what the command declares, `CborError` when it is too big for a message.
+ * A command and its request as one message. Keys travel in the order given.
+ *
+ * @param command - as declared
+ * @param request - its fields
+ * @param envelope - sequence number and SMP version
+ * @returns header and payload
+ * @throws `ShapeError` when the request is not what the command declares, `CborError` when it is too big for a
+ *   message
  */
 export function encodeRequest<Req>(
   command: Command<Req, unknown>,
@@ -72,14 +80,28 @@ export function encodeRequest<Req>(
   envelope: Envelope,
 ): Uint8Array {
   const fields = command.request.check(request, "", "say");
-  const payload = command.payload === "bytes" ? (fields as Uint8Array) : encodeCbor(fields);
-  return joinMessage({ ...envelope, op: command.op, group: command.group, id: command.id }, payload);
+  const { op, group, id } = command;
+  if (command.payload === "bytes") return joinMessage({ ...envelope, op, group, id }, fields as Uint8Array);
+  const message = encodeCborBehind(HEADER_SIZE, fields);
+  message.set(encodeHeader({ ...envelope, op, group, id, flags: 0, length: message.length - HEADER_SIZE }));
+  return message;
+}
+
+/** How long the message of a request is, header included, without making it. Throws as {@link encodeRequest}. */
+export function requestLength<Req>(command: Command<Req, unknown>, request: Req): number {
+  const fields = command.request.check(request, "", "say");
+  return HEADER_SIZE + (command.payload === "bytes" ? (fields as Uint8Array).length : cborLength(fields));
 }
 
 /**
- * What the device answered, checked against the declaration; keys the declaration does not know are kept.
- * Throws {@link DeviceError} when the device reports a failure, `ShapeError`, `CborError` or `MessageError` when the bytes
- * are no answer to this command. The sequence number is the caller's to compare.
+ * What the device answered, checked against the declaration; keys the declaration does not know are kept. The
+ * sequence number is the caller's to compare.
+ *
+ * @param command - as declared
+ * @param message - header and payload
+ * @returns its fields
+ * @throws {@link DeviceError} when the device reports a failure, `ShapeError`, `CborError` or `MessageError` when
+ *   the bytes are no answer to this command
  */
 export function decodeResponse<C extends AnyCommand>(command: C, message: Uint8Array): ResponseOf<C> {
   const { header, payload } = readMessage(message);
@@ -106,7 +128,13 @@ function wholePayload(command: AnyCommand, payload: Uint8Array): Uint8Array {
   return payload.slice();
 }
 
-/** The map in a payload, of a request or a response. No bytes at all count as an empty map. Throws `CborError`, `ShapeError`. */
+/**
+ * The map in a payload, of a request or a response. No bytes at all count as an empty map.
+ *
+ * @param payload - CBOR
+ * @returns the map's fields
+ * @throws `CborError`, `ShapeError`
+ */
 export function decodePayload(payload: Uint8Array): Record<string, unknown> {
   const value = payload.length === 0 ? {} : decodeCbor(payload);
   if (!isMap(value)) throw new ShapeError("wrong-kind", "", "a map", describe(value));
@@ -114,6 +142,8 @@ export function decodePayload(payload: Uint8Array): Record<string, unknown> {
 }
 
 function mustAnswer(command: AnyCommand, header: Header): void {
+  if (header.group === command.group && header.id === command.id && OPS[header.op] === OPS[command.op] + 1)
+    return;
   const pairs = [
     ["group", command.group, header.group],
     ["command", command.id, header.id],
@@ -160,7 +190,9 @@ function groupErrorIn(value: unknown): { group: number; rc: number } | undefined
 function withoutSuccess(fields: Record<string, unknown>, command: AnyCommand): Record<string, unknown> {
   const ownsRc = command.resultBeside !== undefined;
   const isProtocols = (key: string) => key === "err" || (key === "rc" && !ownsRc);
-  return Object.fromEntries(Object.entries(fields).filter(([key]) => !isProtocols(key)));
+  const own: Record<string, unknown> = {};
+  for (const key of Object.keys(fields)) if (!isProtocols(key)) define(own, key, fields[key]);
+  return own;
 }
 
 function isMap(value: unknown): value is Record<string, unknown> {

@@ -45,7 +45,7 @@ export const RETURN_CODES: readonly ErrorRow[] = [
     7,
     "EMSGSIZE",
     "The answer does not fit the device's buffer.",
-    "Ask for less, or build the device with a larger message buffer.",
+    "If the command changes something, it has probably been carried out: check before you repeat it. Ask for less, or build the firmware with a larger message buffer.",
   ),
   row(
     8,
@@ -54,7 +54,12 @@ export const RETURN_CODES: readonly ErrorRow[] = [
     "Its firmware was built without it; serial recovery has fewer commands than an application.",
   ),
   row(9, "ECORRUPT", "The device found the data damaged.", "Send it again."),
-  row(10, "EBUSY", "The device is busy.", "Wait and try again; a reset can be forced."),
+  row(
+    10,
+    "EBUSY",
+    "The device is busy.",
+    "Wait and try again. To restart a board that stays busy, use bootproof reset --force.",
+  ),
   row(11, "EACCESSDENIED", "The device refuses access.", "Its application forbids this, at least now."),
   row(
     12,
@@ -73,7 +78,7 @@ const COMMON: readonly ErrorRow[] = [
 const FLASH_HINT = "Try again; if it stays, the flash or its driver has a fault.";
 const FILE_HINT = "Try again; if it stays, the file system may be full or damaged.";
 const NO_ROOM_HINT =
-  "The file system may be full. Where an older file of this name takes the room, fs put --replace gives it up first.";
+  "The file system may be full. If an older file of this name takes the space, fs put --replace deletes it first.";
 const ERASE_AND_REPEAT = "Erase the slot, then send the image again.";
 const SIGN_AGAIN = "Check that the file is a signed MCUboot image and not damaged: sign it again.";
 const START_OVER = "Begin the upload again at offset 0.";
@@ -122,7 +127,7 @@ export const GROUP_ERRORS: Readonly<Record<number, readonly ErrorRow[]>> = {
     row(
       9,
       "NO_FREE_SLOT",
-      "No slot is free: the one that would be used runs, is pending or is needed to revert.",
+      "No slot is free: the slot is running, pending or needed to revert.",
       "Confirm the running image, or reset so that it reverts, then try again.",
     ),
     row(10, "FLASH_OPEN_FAILED", "The device cannot open its flash.", FLASH_HINT),
@@ -153,7 +158,7 @@ export const GROUP_ERRORS: Readonly<Record<number, readonly ErrorRow[]>> = {
       "The first chunk is too short to hold the image header.",
       "At least 32 bytes must fit the first message: the device's buffer may be too small for it.",
     ),
-    row(23, "INVALID_IMAGE_HEADER_MAGIC", "This is no MCUboot image.", SIGN_AGAIN),
+    row(23, "INVALID_IMAGE_HEADER_MAGIC", "This is not an MCUboot image.", SIGN_AGAIN),
     row(
       24,
       "INVALID_HASH",
@@ -191,13 +196,13 @@ export const GROUP_ERRORS: Readonly<Record<number, readonly ErrorRow[]>> = {
       32,
       "IMAGE_CONFIRMATION_DENIED",
       "The device's firmware forbids confirming this image.",
-      "Mark it for test, reset, and confirm it while it runs.",
+      "Mark it for test, reset, and confirm it while it runs. For an image other than 0 the firmware has to be built with CONFIG_MCUMGR_GRP_IMG_ALLOW_CONFIRM_NON_ACTIVE_IMAGE_ANY=y.",
     ),
     row(
       33,
       "IMAGE_SETTING_TEST_TO_ACTIVE_DENIED",
-      "The running image cannot be marked for test.",
-      "It runs already: confirm it, or mark another.",
+      "The running image cannot be marked for a test boot: it runs already.",
+      "Keep it with bootproof image confirm. To test another image, upload it first and give its hash.",
     ),
     row(
       34,
@@ -258,12 +263,17 @@ export const GROUP_ERRORS: Readonly<Record<number, readonly ErrorRow[]>> = {
   // fs_mgmt.h, FS_MGMT_ERR_*
   8: [
     ...COMMON,
-    row(2, "FILE_INVALID_NAME", "This is no valid file name.", "Give an absolute path such as /lfs1/name."),
+    row(
+      2,
+      "FILE_INVALID_NAME",
+      "This is not a valid file name.",
+      "Give an absolute path such as /lfs1/name.",
+    ),
     row(
       3,
       "FILE_NOT_FOUND",
       "The device has no such file.",
-      "Check the path: mount point first, letters exact.",
+      "Check the path: it begins with the mount point, and upper and lower case matter.",
     ),
     row(4, "FILE_IS_DIRECTORY", "This is a directory.", "Name a file in it."),
     row(5, "FILE_OPEN_FAILED", "The file cannot be opened.", FILE_HINT),
@@ -285,7 +295,12 @@ export const GROUP_ERRORS: Readonly<Record<number, readonly ErrorRow[]>> = {
       "Begin at offset 0.",
     ),
     row(13, "CHECKSUM_HASH_NOT_FOUND", "The device cannot compute this hash.", "List the hash types it has."),
-    row(14, "MOUNT_POINT_NOT_FOUND", "No file system is mounted there.", "Check the first part of the path."),
+    row(
+      14,
+      "MOUNT_POINT_NOT_FOUND",
+      "No file system is mounted there, or the folder does not exist.",
+      "Check the whole path: SMP cannot create folders.",
+    ),
     row(15, "READ_ONLY_FILESYSTEM", "The file system is read-only.", "Choose another mount point."),
     row(16, "FILE_EMPTY", "The file is empty.", "There is nothing to hash or read."),
   ],
@@ -321,13 +336,13 @@ export const GROUP_ERRORS: Readonly<Record<number, readonly ErrorRow[]>> = {
   ],
 };
 
-/** The row for a return code; for one no table has, a row that says so. */
-export function explainReturnCode(rc: number): ErrorRow {
+/** The row for a return code, `own` rows first; for one no table has, a row that says so. */
+export function explainReturnCode(rc: number, own: readonly ErrorRow[] = []): ErrorRow {
   const says =
     rc >= FIRST_USER_CODE
       ? `The device answered with return code ${rc}, which its application defines.`
       : `The device answered with return code ${rc}, which SMP does not define.`;
-  return find(RETURN_CODES, rc) ?? row(rc, String(rc), says, "Ask whoever wrote its firmware.");
+  return find(own, rc) ?? find(RETURN_CODES, rc) ?? row(rc, String(rc), says, "Ask the firmware's author.");
 }
 
 /** The row for a group's error, `own` rows first; for one no table has, a row that says so. */
@@ -336,7 +351,7 @@ export function explainGroupError(group: number, rc: number, own: readonly Error
   return (
     find(own, rc) ??
     find(GROUP_ERRORS[group] ?? COMMON, rc) ??
-    row(rc, String(rc), says, "Ask whoever wrote its firmware.")
+    row(rc, String(rc), says, "Ask the firmware's author.")
   );
 }
 

@@ -95,7 +95,12 @@ export const bool: Kind<boolean> = kind("bool", "bool", (value) => typeof value 
 /** Anything a payload can hold, unchecked. */
 export const anything: Kind<unknown> = kind("anything", "anything", () => true);
 
-/** A byte string; of exactly `length` bytes when given. */
+/**
+ * A byte string; of exactly `length` bytes when given.
+ *
+ * @param length - in bytes
+ * @returns a kind of field
+ */
 export function bytes(length?: number): Kind<Uint8Array> {
   const name = length === undefined ? "bytes" : `bytes(${length})`;
   return kind(
@@ -105,12 +110,23 @@ export function bytes(length?: number): Kind<Uint8Array> {
   );
 }
 
-/** The key may be missing. */
+/**
+ * The key may be missing.
+ *
+ * @param inner - what stands there when it does
+ * @returns a kind of field
+ */
 export function optional<T>(inner: Kind<T>): Optional<T> {
   return { ...inner, optional: true };
 }
 
-/** Any number of the same kind. */
+/**
+ * Any number of the same kind.
+ *
+ * @param item - kind of each entry
+ * @returns a kind of field
+ * @throws {@link ShapeError} when a value is checked that is no list
+ */
 export function list<T>(item: Kind<T>): Kind<readonly T[]> {
   const name = `list of ${item.name}`;
   return {
@@ -124,12 +140,18 @@ export function list<T>(item: Kind<T>): Kind<readonly T[]> {
   };
 }
 
-/** A map whose keys are data, such as thread names, and whose values are all of one kind. */
+/**
+ * A map whose keys are data, such as thread names, and whose values are all of one kind.
+ *
+ * @param item - kind of each value
+ * @returns a kind of field
+ */
 export function record<T>(item: Kind<T>): Kind<Readonly<Record<string, T>>> {
   const name = `map of ${item.name}`;
   return {
     name,
     form: "map",
+    item,
     check: (value, path, mode) =>
       fromEntries(
         entriesOf(value, path, name).map(([key, entry]) => [key, item.check(entry, under(path, key), mode)]),
@@ -137,31 +159,43 @@ export function record<T>(item: Kind<T>): Kind<Readonly<Record<string, T>>> {
   };
 }
 
-/** A map with declared keys. */
+/**
+ * A map with declared keys.
+ *
+ * @param fields - name and kind of each
+ * @returns a kind of field
+ * @throws {@link ShapeError} when a value is checked that is no map, or lacks a key
+ */
 export function object<const F extends Fields>(fields: F): ObjectKind<F> {
   const name = `map with ${Object.keys(fields).join(", ") || "no keys"}`;
+  const required = Object.keys(fields).filter((key) => !isOptional(fields[key]!));
   return {
     name,
     form: "map",
     fields,
     check(value, path, mode) {
-      const entries = entriesOf(value, path, name).filter(
-        ([, entry]) => mode === "hear" || entry !== undefined,
-      );
-      const present = new Set(entries.map(([key]) => key));
-      for (const [key, field] of Object.entries(fields)) {
-        if (!present.has(key) && !isOptional(field))
-          throw new ShapeError("missing", under(path, key), field.name, "nothing");
-      }
+      const map = mapAt(value, path, name);
+      const isSaid = mode === "say";
+      for (const key of required)
+        if (!Object.hasOwn(map, key) || (isSaid && map[key] === undefined))
+          throw new ShapeError("missing", under(path, key), fields[key]!.name, "nothing");
       // The order of the keys stays the caller's.
-      return fromEntries(
-        entries.map(([key, entry]) => [key, checkField(fields, key, entry, path, mode)]),
-      ) as ObjectOf<F>;
+      const checked: Record<string, unknown> = {};
+      for (const key of Object.keys(map)) {
+        if (isSaid && map[key] === undefined) continue;
+        define(checked, key, checkField(fields, key, map[key], path, mode));
+      }
+      return checked as ObjectOf<F>;
     },
   };
 }
 
-/** What a value is, in the words of this file. */
+/**
+ * What a value is, in the words of this file.
+ *
+ * @param value - any
+ * @returns like `the number 5`
+ */
 export function describe(value: unknown): string {
   if (value === null || value === undefined || typeof value === "boolean") return String(value);
   if (typeof value === "number" || typeof value === "bigint") return `the number ${value}`;
@@ -190,10 +224,27 @@ function kind<T>(name: string, form: Form, holds: (value: unknown) => boolean): 
 }
 
 function entriesOf(value: unknown, path: string, name: string): [string, unknown][] {
+  return Object.entries(mapAt(value, path, name));
+}
+
+function mapAt(value: unknown, path: string, name: string): Record<string, unknown> {
   const isMap =
     typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
   if (!isMap) throw new ShapeError("wrong-kind", path, name, describe(value));
-  return Object.entries(value);
+  return value as Record<string, unknown>;
+}
+
+/**
+ * Gives a map a key; `__proto__` becomes an ordinary one.
+ *
+ * @param map - to be changed
+ * @param key - any text
+ * @param value - any
+ */
+export function define(map: Record<string, unknown>, key: string, value: unknown): void {
+  if (key === "__proto__")
+    Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true });
+  else map[key] = value;
 }
 
 /** `Object.fromEntries` defines keys instead of assigning them, so `__proto__` becomes an ordinary key. */
@@ -205,7 +256,13 @@ function isInteger(value: unknown): value is number {
   return Number.isSafeInteger(value);
 }
 
-function isOptional(field: Kind<unknown>): boolean {
+/**
+ * Whether a field of a declaration may be left out of a message.
+ *
+ * @param field - of a declaration
+ * @returns true when it may be absent
+ */
+export function isOptional(field: Kind<unknown>): boolean {
   return "optional" in field;
 }
 

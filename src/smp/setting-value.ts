@@ -42,12 +42,28 @@ export class ValueError extends BootproofError {
   }
 }
 
-/** The bytes of a value written as text: `0x10`, `-3`, `on`, `cafe00`. Throws {@link ValueError}. */
+/**
+ * The bytes of a value written as text: `0x10`, `-3`, `on`, `cafe00`.
+ *
+ * @param type - one of {@link SETTING_TYPES}
+ * @param word - as somebody typed it
+ * @param options - `bigEndian` for numbers
+ * @returns as many bytes as the type has
+ * @throws {@link ValueError}
+ */
 export function encodeSetting(type: SettingType, word: string, options: ValueOptions = {}): Uint8Array {
   return WRITERS[type](type, word, options.bigEndian ?? false);
 }
 
-/** What bytes say as a value of a type. Throws {@link ValueError} when they cannot be one. */
+/**
+ * What bytes say as a value of a type.
+ *
+ * @param type - one of {@link SETTING_TYPES}
+ * @param bytes - as the device stores them
+ * @param options - `bigEndian` for numbers
+ * @returns number, text, boolean or hex
+ * @throws {@link ValueError} when they cannot be one
+ */
 export function decodeSetting(
   type: SettingType,
   bytes: Uint8Array,
@@ -56,7 +72,12 @@ export function decodeSetting(
   return READERS[type](type, bytes, options.bigEndian ?? false);
 }
 
-/** Text without the NUL that C programs often store behind it; undefined when the bytes are no printable UTF-8. */
+/**
+ * Text without the NUL that C programs often store behind it; undefined when the bytes are no printable UTF-8.
+ *
+ * @param bytes - as the device stores them
+ * @returns without the NUL
+ */
 export function asText(bytes: Uint8Array): string | undefined {
   const end = bytes.at(-1) === 0 ? bytes.length - 1 : bytes.length;
   try {
@@ -102,7 +123,7 @@ const READERS: Readonly<Record<SettingType, Reader>> = {
   bool: (type, bytes) => exactly(1, type, bytes).getUint8(0) !== 0,
   text: (type, bytes) => {
     const text = asText(bytes);
-    if (text === undefined) throw new ValueError(type, `${toHex(bytes)} is no text.`, "Read it as hex.");
+    if (text === undefined) throw new ValueError(type, `${toHex(bytes)} is not a text.`, "Read it as hex.");
     return text;
   },
   hex: (_type, bytes) => toHex(bytes),
@@ -119,7 +140,7 @@ function writeInteger(type: SettingType, word: string, bigEndian: boolean): Uint
   const size = parts ? BigInt(parts[2]!) : undefined;
   const value = size === undefined ? undefined : parts![1] === "-" ? -size : size;
   if (value === undefined || value < min || value > max)
-    throw new ValueError(type, `"${word}" is no ${type}: a whole number from ${min} to ${max}.`);
+    throw new ValueError(type, `"${word}" is not a valid ${type}: a whole number from ${min} to ${max}.`);
   const view = new DataView(new ArrayBuffer(8));
   view.setBigUint64(0, BigInt.asUintN(64, value));
   const bytes = new Uint8Array(view.buffer).slice(8 - widthOf(type));
@@ -137,7 +158,7 @@ function readInteger(type: SettingType, bytes: Uint8Array, bigEndian: boolean): 
 
 function writeFloat(type: SettingType, word: string, bigEndian: boolean): Uint8Array {
   const value = word.trim() === "" ? Number.NaN : Number(word);
-  if (Number.isNaN(value)) throw new ValueError(type, `"${word}" is no number.`);
+  if (Number.isNaN(value)) throw new ValueError(type, `"${word}" is not a number.`);
   const view = new DataView(new ArrayBuffer(widthOf(type)));
   if (type === "f32") view.setFloat32(0, value, !bigEndian);
   else view.setFloat64(0, value, !bigEndian);
@@ -170,7 +191,7 @@ function decoded(type: SettingType, word: string, decode: (text: string) => Uint
   try {
     return decode(word);
   } catch (error) {
-    if (error instanceof BytesError) throw new ValueError(type, `"${word}" is no ${type}.`);
+    if (error instanceof BytesError) throw new ValueError(type, `"${word}" is not a valid ${type}.`);
     throw error;
   }
 }

@@ -4,12 +4,12 @@ import { drawFacts } from "../../src/cli/draw-facts.js";
 import { drawValue } from "../../src/cli/draw-value.js";
 import { connect } from "../../src/client/connect.js";
 import { BootproofError } from "../../src/errors.js";
+import { readFacts } from "../../src/session/board-facts.js";
+import { listGroups } from "../../src/session/groups.js";
+import { Session } from "../../src/session/session.js";
 import { allCommands, commandOf } from "../../src/smp/groups/all.js";
 import { toJson } from "../../src/smp/json.js";
 import type { Fields, Kind } from "../../src/smp/schema.js";
-import { readFacts } from "../../src/workflow/facts.js";
-import { listGroups } from "../../src/workflow/groups.js";
-import { Session } from "../../src/workflow/session.js";
 import { fuzz } from "../support/fuzz.js";
 import { ScriptedPipe } from "../support/pipe-script.js";
 

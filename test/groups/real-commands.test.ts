@@ -2,6 +2,9 @@ import { appendFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Client } from "../../src/client/client.js";
 import { connect } from "../../src/client/connect.js";
+import { restart } from "../../src/session/restart.js";
+import { run } from "../../src/session/run.js";
+import { Session } from "../../src/session/session.js";
 import { encodeCbor } from "../../src/smp/cbor.js";
 import { commandByNumber } from "../../src/smp/command.js";
 import { enumCount, enumDetails, enumList, enumSingle } from "../../src/smp/groups/enum.js";
@@ -33,9 +36,6 @@ import { trustBoot } from "../../src/smp/groups/trust.js";
 import { storageErase } from "../../src/smp/groups/zephyr.js";
 import { MessageError } from "../../src/smp/header.js";
 import { DeviceError } from "../../src/smp/message.js";
-import { restart } from "../../src/workflow/restart.js";
-import { run } from "../../src/workflow/run.js";
-import { Session } from "../../src/workflow/session.js";
 import {
   JUST_STARTED,
   type RealServer,
@@ -184,11 +184,14 @@ async function outcome(ask: Promise<unknown>): Promise<string> {
   );
 }
 
+/** For commands that are sent once only, to an emulator on a busy machine. */
+const PATIENT_MS = 15_000;
+
 async function onServer(server: RealServer, act: (session: Session) => Promise<void>): Promise<void> {
   const running = await startServer(server);
   try {
     const session = await Session.open(async (signal) =>
-      connect(await running.open(), { ...JUST_STARTED, signal }),
+      connect(await running.open(), { ...JUST_STARTED, timeoutMs: PATIENT_MS, signal }),
     );
     await act(session);
     await session.close();

@@ -16,6 +16,7 @@ const RFC_8949 = [
   ["1b000000e8d4a51000", 1_000_000_000_000],
   ["1bffffffffffffffff", 18_446_744_073_709_551_615n],
   ["3bfffffffffffffffe", -18_446_744_073_709_551_615n],
+  ["3bffffffffffffffff", -18_446_744_073_709_551_616n],
   ["20", -1],
   ["29", -10],
   ["3863", -100],
@@ -60,7 +61,6 @@ test.each([
   ["1b0000000000000005", 5],
   ["1b001fffffffffffff", Number.MAX_SAFE_INTEGER],
   ["1b0020000000000000", 2n ** 53n],
-  ["3bffffffffffffffff", -(2n ** 64n)],
 ] as const)("decoded only: %s", (hex, value) => {
   expect(decodeCbor(fromHex(hex))).toEqual(value);
 });
@@ -113,12 +113,17 @@ describe("encoding", () => {
     expect(decodeCbor(first)).toBe("one");
   });
 
-  test.each([[() => 0], [Symbol("s")], [new Date(0)], [new Map()], [undefined], [2n ** 64n], [-(2n ** 64n)]])(
-    "a value that SMP has no form for is refused (%#)",
-    (value) => {
-      expect(() => encodeCbor({ value: [value] })).toThrow(expect.objectContaining({ code: "unencodable" }));
-    },
-  );
+  test.each([
+    [() => 0],
+    [Symbol("s")],
+    [new Date(0)],
+    [new Map()],
+    [undefined],
+    [2n ** 64n],
+    [-(2n ** 64n) - 1n],
+  ])("a value that SMP has no form for is refused (%#)", (value) => {
+    expect(() => encodeCbor({ value: [value] })).toThrow(expect.objectContaining({ code: "unencodable" }));
+  });
 
   test("what fits no message is refused", () => {
     expect(() => encodeCbor(new Uint8Array(65_533))).toThrow(expect.objectContaining({ code: "too-big" }));
@@ -132,20 +137,20 @@ describe("encoding", () => {
 describe("hostile payloads", () => {
   const repeat = (hex: string, count: number) => fromHex(hex.repeat(count));
   const cases: readonly (readonly [string, Uint8Array, string])[] = [
-    ["nothing", new Uint8Array(0), "truncated"],
-    ["a list of 4 294 967 295 items", fromHex("9affffffff"), "truncated"],
-    ["a map of 2^64-1 pairs", fromHex("bbffffffffffffffff"), "truncated"],
-    ["a text of 2^64-1 bytes", fromHex("7bffffffffffffffff"), "truncated"],
-    ["2 GiB of bytes", fromHex("5a7fffffff00"), "truncated"],
+    ["nothing", new Uint8Array(0), "cbor-truncated"],
+    ["a list of 4 294 967 295 items", fromHex("9affffffff"), "cbor-truncated"],
+    ["a map of 2^64-1 pairs", fromHex("bbffffffffffffffff"), "cbor-truncated"],
+    ["a text of 2^64-1 bytes", fromHex("7bffffffffffffffff"), "cbor-truncated"],
+    ["2 GiB of bytes", fromHex("5a7fffffff00"), "cbor-truncated"],
     ["lists in lists without end", repeat("81", 60_000), "too-deep"],
     ["indefinite lists in lists", repeat("9f", 60_000), "too-deep"],
     ["maps in maps", concat(repeat("a16161", 20_000), fromHex("a0")), "too-deep"],
     ["a list of very many items", concat(fromHex("99fff0"), repeat("00", 65_520)), "too-big"],
     ["more bytes than a message has", concat(fromHex("5a00010000"), new Uint8Array(65_536)), "too-big"],
-    ["an indefinite list that does not end", fromHex("9f0102"), "truncated"],
-    ["an indefinite map that does not end", fromHex("bf616101"), "truncated"],
+    ["an indefinite list that does not end", fromHex("9f0102"), "cbor-truncated"],
+    ["an indefinite map that does not end", fromHex("bf616101"), "cbor-truncated"],
     ["a map that ends behind a key", fromHex("bf6161ff"), "malformed"],
-    ["a map that ends behind a key for good", fromHex("a16161"), "truncated"],
+    ["a map that ends behind a key for good", fromHex("a16161"), "cbor-truncated"],
     ["a stray stop", fromHex("ff"), "malformed"],
     ["a stop in a definite list", fromHex("8201ff"), "malformed"],
     ["two items", fromHex("0000"), "trailing"],
@@ -164,7 +169,7 @@ describe("hostile payloads", () => {
     ["a list as key", fromHex("a1800000"), "unsupported"],
     ["a map as key", fromHex("a1a000"), "unsupported"],
     ["a simple value in two bytes", fromHex("f820"), "unsupported"],
-    ["half a float", fromHex("fb3ff1"), "truncated"],
+    ["half a float", fromHex("fb3ff1"), "cbor-truncated"],
   ];
 
   test.each(cases)("%s", (_name, bytes, code) => {

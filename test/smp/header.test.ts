@@ -68,8 +68,8 @@ describe("a whole message", () => {
   });
 
   test.each([
-    ["0a0000011234420", "too-short", 8, 7],
-    ["", "too-short", 8, 0],
+    ["0a0000011234420", "message-too-short", 8, 7],
+    ["", "message-too-short", 8, 0],
     ["0a00000212344207a0", "length", 2, 1],
     ["0a00000012344207a0", "length", 0, 1],
   ])("%j is refused as %s", (hex, code, expected, got) => {

@@ -2,7 +2,7 @@ import { describe, expect, expectTypeOf, test } from "vitest";
 import { fromHex, toHex } from "../../src/bytes.js";
 import { encodeCbor } from "../../src/smp/cbor.js";
 import { fsUpload } from "../../src/smp/groups/fs.js";
-import { imageErase, imageList, imageUpload } from "../../src/smp/groups/image.js";
+import { imageErase, imageList, imageMark, imageUpload } from "../../src/smp/groups/image.js";
 import { osEcho, osParams, osReset } from "../../src/smp/groups/os.js";
 import { shellExec } from "../../src/smp/groups/shell.js";
 import { trustCounters } from "../../src/smp/groups/trust.js";
@@ -118,7 +118,7 @@ describe("a response", () => {
     ["80", "wrong-kind"],
     ["05", "wrong-kind"],
     ["4101", "wrong-kind"],
-    ["a1", "truncated"],
+    ["a1", "cbor-truncated"],
   ])("with payload %s is refused", (hex, code) => {
     const message = joinMessage({ version: 2, op: "read-rsp", group: 0, seq: 0, id: 6 }, fromHex(hex));
     expect(() => decodeResponse(osParams, message)).toThrow(expect.objectContaining({ code }));
@@ -126,6 +126,20 @@ describe("a response", () => {
 });
 
 describe("a failure the device reports", () => {
+  test("of an answer that does not fit says that the command has been carried out", () => {
+    const tooLong = { rc: 7 };
+    expect(failure(() => decodeResponse(shellExec, answer(shellExec, tooLong)))).toMatchObject({
+      rcName: "EMSGSIZE",
+      message: expect.stringContaining("The command has run"),
+    });
+    expect(failure(() => decodeResponse(imageMark, answer(imageMark, tooLong)))).toMatchObject({
+      message: expect.stringContaining("The image is marked"),
+    });
+    expect(failure(() => decodeResponse(imageErase, answer(imageErase, tooLong))).hint).toContain(
+      "it has probably been carried out",
+    );
+  });
+
   test("by return code", () => {
     const error = failure(() => decodeResponse(imageErase, answer(imageErase, { rc: 8 })));
     expect(error).toMatchObject({ code: "smp-error", command: "image erase", rc: 8, rcName: "ENOTSUP" });
@@ -173,7 +187,7 @@ describe("a failure the device reports", () => {
     expect(error.fields.len).toBe(512);
   });
 
-  test("is a ShapeError when its code is no number", () => {
+  test("is a ShapeError when its code is not a number", () => {
     expect(() => decodeResponse(osReset, answer(osReset, { rc: "bad" }))).toThrow(
       expect.objectContaining({ name: "ShapeError", path: "rc" }),
     );

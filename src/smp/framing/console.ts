@@ -25,7 +25,7 @@ const CR = 0x0d;
 const LINE_LENGTH = 127;
 /** Marker and line feed. */
 const LINE_OVERHEAD = 3;
-/** Length before the message and CRC behind it. The length counts the CRC, not itself. */
+/** The length before the message and CRC behind it. The length counts the CRC, not itself. */
 const LENGTH_SIZE = 2;
 const CRC_SIZE = 2;
 const LONGEST_MESSAGE = 0xffff - CRC_SIZE;
@@ -35,6 +35,14 @@ const LINE_LIMIT = 4096;
 /** What is no UTF-8 becomes a replacement character: log text stays readable, and base64 has none. A BOM is kept as it is. */
 const asText = new TextDecoder("utf-8", { ignoreBOM: true });
 
+/**
+ * The framing for consoles: base64 in lines that begin with 0x06 0x09 or 0x04 0x14, with length and CRC16; log text stays apart.
+ * Zephyr, smp_transport.rst, "UART/serial and console".
+ *
+ * @param options - the length of lines in bytes, line feed included
+ * @returns writes frames, and reads them between other text
+ * @throws BytesError when lines are too short for base64
+ */
 export function consoleFraming(options: ConsoleOptions = {}): Framing {
   const perLine = Math.floor(((options.lineLength ?? LINE_LENGTH) - LINE_OVERHEAD) / 4) * 4;
   if (!(perLine >= 4))

@@ -8,7 +8,7 @@ import type { Decoder, Framing, Heard } from "./framing.js";
 export function datagramFraming(maxDatagram: number): Framing {
   return {
     name: "datagram",
-    encode: (message) => message.slice(),
+    encode: (message) => message,
     decoder: () => new DatagramDecoder(),
     largestMessage: (bufSize) => Math.min(bufSize, maxDatagram),
   };
@@ -25,7 +25,7 @@ class DatagramDecoder implements Decoder {
       return [{ kind: "fault", code: "length", detail, expected, got }];
     } catch {
       // Whoever sent it, it is not SMP: anybody can send to a UDP port.
-      return [{ kind: "fault", code: "orphan", detail: `A datagram of ${got} bytes is no message.`, got }];
+      return [{ kind: "fault", code: "orphan", detail: `A datagram of ${got} bytes is not a message.`, got }];
     }
   }
 

@@ -48,7 +48,12 @@ export const GROUP_NAMES: Readonly<Record<number, string>> = {
   200: "trust",
 };
 
-/** The command a header belongs to, of a request or of a response; undefined when none is declared. */
+/**
+ * The command a header belongs to, of a request or of a response; undefined when none is declared.
+ *
+ * @param header - of a message
+ * @returns the declared command
+ */
 export function commandOf(header: Pick<Header, "group" | "id" | "op">): AnyCommand | undefined {
   const op = OPS[header.op] < OPS.write ? "read" : "write";
   return allCommands.find(

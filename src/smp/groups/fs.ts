@@ -19,6 +19,9 @@ export const fsDownload = command({
   },
 });
 
+const NO_FOLDER = "The board has no such folder or mount point.";
+const NO_FOLDER_HINT = "Check the path up to the file name, mount point first: SMP cannot create folders.";
+
 /**
  * Write one chunk of a file; off 0 truncates it first. A wrong offset is the group error FILE_OFFSET_NOT_VALID with the
  * file's present size as `len` beside it: go on there.
@@ -30,6 +33,8 @@ export const fsUpload = command({
   id: 0,
   op: "write",
   repeatable: true,
+  errors: [{ rc: 3, name: "FILE_NOT_FOUND", says: NO_FOLDER, hint: NO_FOLDER_HINT }],
+  returnCodes: [{ rc: 5, name: "ENOENT", says: NO_FOLDER, hint: NO_FOLDER_HINT }],
   request: {
     /** Bytes. */ off: uint,
     data: bytes(),

@@ -49,6 +49,14 @@ export const imageMark = command({
   id: 0,
   op: "write",
   repeatable: true,
+  returnCodes: [
+    {
+      rc: 7,
+      name: "EMSGSIZE",
+      says: "The image is marked, but the image list in the answer does not fit the board's message buffer.",
+      hint: "See what the board holds with bootproof info. Build the firmware with a larger CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE.",
+    },
+  ],
   request: {
     /** The hash from the list: the image's hash TLV. */ hash: optional(bytes()),
     /** False or absent: test. True: confirm. */ confirm: optional(bool),

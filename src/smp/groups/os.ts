@@ -161,21 +161,6 @@ export const osInfo = command({
   response: { /** The values separated by spaces, always in the order s n r v b m p i o. */ output: text },
 });
 
-/** What `mode` of {@link osBootloaderInfo} means; MCUboot, boot_status.h, `MCUBOOT_MODE_*`. */
-export const BOOTLOADER_MODES: Readonly<Record<number, string>> = {
-  [-1]: "unknown",
-  0: "single slot",
-  1: "swap using scratch",
-  2: "overwrite only",
-  3: "swap using move",
-  4: "direct-XIP without revert",
-  5: "direct-XIP with revert",
-  6: "RAM load",
-  7: "firmware loader",
-  8: "single slot RAM load",
-  9: "swap using offset",
-};
-
 /**
  * Which bootloader the application was built for: its own build settings, not what the bootloader says. Without a query
  * the name; with `mode` the mode. Group error QUERY_YIELDS_NO_ANSWER for other queries, unless a vendor added them.
@@ -189,7 +174,9 @@ export const osBootloaderInfo = command({
   request: { /** `mode`, or a vendor's own. */ query: optional(text) },
   response: {
     /** `MCUboot`; only without a query. */ bootloader: optional(text),
-    /** One of {@link BOOTLOADER_MODES}; only for the query `mode`. */ mode: optional(int),
+    /** MCUboot, boot_status.h, `MCUBOOT_MODE_*`, -1 for unknown; only for the query `mode`. */ mode: optional(
+      int,
+    ),
     /** True when older versions are refused; does not tell versions from security counters. Absent means false. */
     "no-downgrade": optional(bool),
   },

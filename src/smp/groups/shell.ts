@@ -13,6 +13,14 @@ export const shellExec = command({
   op: "write",
   // Servers with the legacy option send the command's result as `rc`.
   resultBeside: "o",
+  returnCodes: [
+    {
+      rc: 7,
+      name: "EMSGSIZE",
+      says: "The command has run, but its output does not fit the board's message buffer.",
+      hint: "Do not repeat a command that must run only once. Have it print less, or build the firmware with a larger CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE.",
+    },
+  ],
   request: { /** The command and its arguments; joined with spaces. */ argv: list(text) },
   response: {
     /** What it printed; cut at the size of the device's buffer. */ o: text,

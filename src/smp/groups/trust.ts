@@ -21,6 +21,10 @@ export const trustCounters = command({
         /** Image number. */ image: uint,
         /** Stored security counter: lower ones are refused. Absent when the bootloader keeps none. */ counter:
           optional(uint),
+        /** Bytes of the largest image that the bootloader takes, header to last TLV. */ "max-size":
+          optional(uint),
+        /** Steps that the stored counter can still take. Absent when it has no end, or the device does not say. */ "steps-left":
+          optional(uint),
         slots: list(
           object({
             slot: uint,
@@ -66,6 +70,11 @@ export const trustBoot = command({
     cause: optional(text),
     /** Boots since power on. Absent when nobody counts them. */ boots: optional(uint),
     /** The slot that runs, when the bootloader says so. */ slot: optional(uint),
+    /** Of the images it accepts: `none`, `rsa`, `ecdsa-p256`, `ed25519`. */ signature: optional(text),
+    /** The bootloader's own way in: `none`, `serial`, `dfu`. */ recovery: optional(text),
+    /** Of the bootloader: `2.3.0`, or `2.3.0+1` with a build number. */ version: optional(text),
+    /** What it unpacks of compressed images: `lzma2`, `arm-thumb`. Absent: it unpacks nothing, or does not say. */
+    compression: optional(list(text)),
   },
 });
 

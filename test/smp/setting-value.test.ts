@@ -57,7 +57,7 @@ describe("what a device has that is not of the type", () => {
   });
 
   test("text that is none", () => {
-    expect(() => decodeSetting("text", Uint8Array.of(0xff, 0xfe))).toThrow(/is no text/);
+    expect(() => decodeSetting("text", Uint8Array.of(0xff, 0xfe))).toThrow(/is not a text/);
     expect(asText(fromHex("6100"))).toBe("a");
     expect(asText(fromHex("1b5b31"))).toBeUndefined();
   });
