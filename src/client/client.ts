@@ -3,40 +3,21 @@ import type { AnyCommand, Command } from "../smp/command.js";
 import { consoleFraming } from "../smp/framing/console.js";
 import { datagramFraming } from "../smp/framing/datagram.js";
 import type { Framing } from "../smp/framing/framing.js";
-import {
-  answers,
-  decodeHeader,
-  type Header,
-  joinMessage,
-  MessageError,
-  OPS,
-  readMessage,
-  type SmpVersion,
-} from "../smp/header.js";
+import { joinMessage, MessageError, readMessage, type SmpVersion } from "../smp/header.js";
 import { decodeResponse, encodeRequest } from "../smp/message.js";
 import { ShapeError } from "../smp/schema.js";
-import { type ByteStream, TransportError } from "../transport/transport.js";
-import { AnswerTime } from "./answer-time.js";
-import type { Ear } from "./ear.js";
-import { isBurst, Link } from "./link.js";
-import { LINE_PAUSE_MS, type LinkMemory, Pace, windowSizes } from "./pace.js";
+import type { ByteStream } from "../transport/transport.js";
+import { type ClientCounts, Exchange } from "./exchange.js";
+import { LINE_PAUSE_MS, type LinkMemory, RAW_FORGETS_MS } from "./flow-control.js";
+import { isBurst, type Link } from "./link.js";
+import { LinkLock } from "./link-lock.js";
+import { LinkPacing } from "./link-pacing.js";
 import { RequestTimeout } from "./request-timeout.js";
-import { type TraceSink, traceRecord } from "./trace.js";
-import { Turns } from "./turns.js";
-import { untilAborted } from "./until-aborted.js";
+import type { ServerFacts } from "./server-facts.js";
+import type { TraceSink } from "./trace.js";
 
-/** What is known of the server at the other end. `connect` finds it out; before, the values are assumed. */
-export interface ServerFacts {
-  readonly version: SmpVersion;
-  /** Decoded bytes it can reassemble, its length and CRC included. */
-  readonly bufSize: number;
-  /** Messages it can hold, the answer in the making included; absent when it does not say. */
-  readonly bufCount?: number;
-  /** Whether `bufSize` was told by the server or is the usual value of its kind. */
-  readonly bufSizeFrom: "server" | "assumed";
-  /** Who answers: the application, the bootloader's serial recovery, or something that could not be told. */
-  readonly mode: "application" | "recovery" | "unknown";
-}
+export type { ClientCounts } from "./exchange.js";
+export type { ServerFacts } from "./server-facts.js";
 
 export interface ClientOptions {
   /** How messages are told apart on this pipe. Default: console framing, on a pipe of datagrams one message each. */
@@ -50,7 +31,12 @@ export interface ClientOptions {
   /** Lines of the log that shares the wire, as sent: clean them before they reach a terminal. */
   onText?: ((line: string) => void) | undefined;
   trace?: TraceSink | undefined;
-  /** What this link taught before: see {@link Client.memory}. */
+  /**
+   * Told of every command as it is sent, with what will come of it. Once for each, however often it is repeated. Must not
+   * throw, and must handle an answer that fails.
+   */
+  onCommand?: ((command: AnyCommand, request: unknown, answer: Promise<unknown>) => void) | undefined;
+  /** What this link taught before: see {@link LinkPacing.memory}. */
   memory?: LinkMemory | undefined;
 }
 
@@ -64,10 +50,14 @@ export interface SendOptions {
   versions?: readonly SmpVersion[] | undefined;
   /** Tries each of the framings that are still possible in turn, `versions` counting rounds. */
   everyFraming?: boolean | undefined;
+  /** Asks in this framing, while it is not known which one the device speaks. */
+  framing?: Framing | undefined;
 }
 
 export interface PostOptions {
   signal?: AbortSignal | undefined;
+  /** Whoever posts gives up when the signal is aborted: here it only ends the wait for the link. Default false. */
+  givesUpItself?: boolean | undefined;
   timeoutMs?: number | undefined;
   linePauseMs?: number | undefined;
   /** Of an earlier try of the same request, so that a slow answer to that one still counts. */
@@ -85,87 +75,69 @@ export interface Posted<Res> {
   readonly wireMs: number | undefined;
   /** As {@link Client.send}, after one try. */
   readonly answer: Promise<Res>;
-}
-
-/** What happened on this link so far. */
-export interface ClientCounts {
-  /** Messages sent, repeats included. */
-  sent: number;
-  answered: number;
-  repeated: number;
-  /** Messages that nobody waited for (any more). */
-  late: number;
-  /** Damaged or incomplete frames heard. */
-  faults: number;
+  /** Waits no longer: the answer fails with `reason`, and of the message nothing more is sent. */
+  giveUp(reason: unknown): void;
 }
 
 export { RequestTimeout };
 
-interface Pending {
-  readonly command: string;
-  readonly header: Header;
-  readonly ear: Ear;
-  resolve(answer: Uint8Array): void;
-  reject(reason: unknown): void;
-}
-
-/** Bursts that only got through with pauses before all bursts are paused. */
-const RESCUES_UNTIL_SLOW = 2;
-
+const DEFAULT_TIMEOUT_MS = 2500;
 const ASSUMED_SERVER: ServerFacts = { version: 2, bufSize: 384, bufSizeFrom: "assumed", mode: "unknown" };
 
-/** One verb: {@link Client.send}. The stories are in `workflow`. */
+/** Commands to one device and their answers: {@link Client.send}. The stories are in rooms above. */
 export class Client {
   server: ServerFacts = ASSUMED_SERVER;
-  readonly counts: ClientCounts = { sent: 0, answered: 0, repeated: 0, late: 0, faults: 0 };
-  /** The SMP version of the last answer. */
-  answeredIn: SmpVersion | undefined;
-  readonly #link: Link;
+  /** How fast to speak on this link, as it has taught, and what to remember of that. */
+  readonly pacing: LinkPacing;
+  readonly #exchange: Exchange;
   readonly #options: ClientOptions;
-  /**
-   * Random, so that a late answer to a program that ran before is not taken for ours. From 128 on, so that a raw
-   * question, should it reach a shell, holds no key that means anything there.
-   */
-  #seq = 128 + Math.floor(Math.random() * 112);
-  readonly #pending = new Map<number, Pending>();
-  readonly #turns = new Turns();
-  readonly #answerTime: AnswerTime;
-  /** Whom a second answer with this number concerns. */
-  readonly #repeated = new Map<number, () => void>();
-  /** The request that is between two of its tries; an answer to an earlier one may come just then. */
-  #between: Between | undefined;
-  #ended: { error: unknown } | undefined;
-  #rescues = 0;
-  #paces: { server: ServerFacts; framing: Framing; writing: Pace; reading: Pace } | undefined;
+  readonly #lock = new LinkLock();
 
   constructor(stream: ByteStream, options: ClientOptions = {}) {
     this.#options = options;
-    this.#link = new Link(stream, framingsFor(stream, options), {
-      message: (bytes, framing) => this.#hear(bytes, framing),
-      text: (line) => options.onText?.(line),
-      fault: () => void this.counts.faults++,
-      ended: (error) =>
-        this.#end(error ?? new TransportError("failed", stream.name, `${stream.name} is closed.`)),
-    });
-    this.#answerTime = new AnswerTime(this.byteMs);
+    this.#exchange = new Exchange(stream, framingsFor(stream, options), options);
+    this.pacing = new LinkPacing(this, options.memory);
+  }
+
+  /** The wire below: who starts on it, whether it rests. */
+  get link(): Link {
+    return this.#exchange.link;
+  }
+
+  get counts(): ClientCounts {
+    return this.#exchange.counts;
+  }
+
+  /** The SMP version of the last answer. */
+  get answeredIn(): SmpVersion | undefined {
+    return this.#exchange.answeredIn;
   }
 
   get name(): string {
-    return this.#link.name;
+    return this.link.name;
   }
 
   get framing(): Framing {
-    return this.#link.framing;
+    return this.link.framing;
   }
 
   /** False while it is not known yet how the device tells messages apart. */
   get isFramingKnown(): boolean {
-    return this.#link.isSettled;
+    return this.link.isSettled;
   }
 
-  /** How long an answer is waited for, when nothing else is said. */
+  /** How long an answer is waited for, milliseconds, when nothing else is said. */
   get timeoutMs(): number {
-    return this.#options.timeoutMs ?? 2500;
+    return this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  }
+
+  /**
+   * How long to wait before a request is repeated, milliseconds, at least `timeoutMs`: a raw server that has lost a byte takes
+   * the repeat for the rest of the message, unless a silence made it forget.
+   */
+  beforeRepeatMs(timeoutMs: number): number {
+    const mayWaitForRest = this.framing.name === "raw" && this.link.isSettled;
+    return mayWaitForRest ? Math.max(timeoutMs, RAW_FORGETS_MS) : timeoutMs;
   }
 
   /** How often a request is repeated on silence, when nothing else is said. */
@@ -173,52 +145,9 @@ export class Client {
     return this.#options.retries ?? 3;
   }
 
-  /** The longest message, header included, that the server can take. */
+  /** The longest message, header included, that the server can take, bytes. */
   get largestMessage(): number {
     return this.framing.largestMessage(this.server.bufSize);
-  }
-
-  /** What a byte of a message takes on the wire, framing included; undefined where the speed is not known. */
-  get byteMs(): number | undefined {
-    return this.#link.byteMs(this.framing);
-  }
-
-  /** True once bursts of lines are sent with pauses, because the server kept losing them. */
-  get slowedDown(): boolean {
-    return this.#rescues >= RESCUES_UNTIL_SLOW || (this.#options.memory?.linePauseMs ?? 0) > 0;
-  }
-
-  /** How transfers speak to the server that is there now. */
-  get pace(): Pace {
-    return this.#pacesNow.writing;
-  }
-
-  /** The same for those that bring data from it. */
-  get readingPace(): Pace {
-    return this.#pacesNow.reading;
-  }
-
-  get #pacesNow() {
-    const { server, framing } = this;
-    if (this.#paces?.server !== server || this.#paces.framing !== framing) {
-      const sizes = windowSizes(server, framing.name);
-      const writing = new Pace(sizes, this.#answerTime, this.#options.memory);
-      this.#paces = { server, framing, writing, reading: new Pace(sizes, new AnswerTime(), {}, true) };
-    }
-    return this.#paces;
-  }
-
-  /** What this link taught, for the next time: give it to `connect`. */
-  get memory(): LinkMemory {
-    const { pace } = this;
-    const best = pace.nextLength(this.largestMessage);
-    const { window, linePauseMs } = pace;
-    return {
-      ...(this.isFramingKnown ? { framing: this.framing.name } : {}),
-      ...(window.size > 1 ? { window: window.size } : {}),
-      ...(best < this.largestMessage ? { maxMessage: best } : {}),
-      ...(linePauseMs > 0 || this.slowedDown ? { linePauseMs: LINE_PAUSE_MS } : {}),
-    };
   }
 
   /**
@@ -229,7 +158,13 @@ export class Client {
    * server's buffer. Abort throws the signal's reason.
    */
   async send<Req, Res>(command: Command<Req, Res>, request: Req, options: SendOptions = {}): Promise<Res> {
-    const done = await this.#turns.alone(options.signal);
+    const answer = this.#sendAlone(command, request, options);
+    this.#options.onCommand?.(command as AnyCommand, request, answer);
+    return answer;
+  }
+
+  async #sendAlone<Req, Res>(command: Command<Req, Res>, request: Req, options: SendOptions): Promise<Res> {
+    const done = await this.#lock.alone(options.signal);
     try {
       return understood(command, await this.#ask(command, request, options));
     } finally {
@@ -243,23 +178,36 @@ export class Client {
    * from the start, the time on the wire included: what is under way before may be on it too.
    */
   async post<Req, Res>(command: Command<Req, Res>, request: Req, options: PostOptions): Promise<Posted<Res>> {
-    const { signal, timeoutMs = this.timeoutMs, linePauseMs = 0, seq = this.#freeSeq() } = options;
-    if (options.seq !== undefined && options.onAnsweredTwice)
-      this.#repeated.set(seq, options.onAnsweredTwice);
-    else this.#repeated.delete(seq);
-    const done = await this.#turns.shared(signal);
-    const ear = this.#link.ear;
+    const { signal, timeoutMs = this.timeoutMs, linePauseMs = 0, seq = this.#exchange.freeSeq() } = options;
+    if (options.givesUpItself) signal?.throwIfAborted();
+    this.#exchange.expectTwice(seq, options.seq === undefined ? undefined : options.onAnsweredTwice);
+    const turn = this.#lock.shared(signal);
+    const done = typeof turn === "function" ? turn : await turn;
+    const ear = this.link.ear;
     const message = encodeRequest(command, request, { seq, version: this.server.version });
-    const trying = this.#attempt(command.name, message, { ear, timeoutMs, linePauseMs, signal, wireMs: 0 });
-    const answer = trying
-      .then((bytes) => {
+    const trying = this.#exchange.attempt(command.name, message, {
+      ear,
+      timeoutMs,
+      linePauseMs,
+      signal: options.givesUpItself ? undefined : signal,
+      wireMs: 0,
+    });
+    const answer = trying.answer.then(
+      (bytes) => {
+        done();
         if (bytes) return understood(command, bytes);
-        throw new RequestTimeout(this.name, { command: command.name, attempts: 1, timeoutMs }, ear);
-      })
-      .finally(done);
+        throw this.#silent({ command: command.name, attempts: 1, timeoutMs }, ear);
+      },
+      (error: unknown) => {
+        done();
+        throw error;
+      },
+    );
     // Whoever posted may have given up waiting.
     answer.catch(() => {});
-    return { seq, length: message.length, wireMs: this.byteMs && this.#link.wireMs(message), answer };
+    this.#options.onCommand?.(command as AnyCommand, request, answer);
+    const wireMs = this.pacing.byteMs && this.link.wireMs(message);
+    return { seq, length: message.length, wireMs, answer, giveUp: trying.giveUp };
   }
 
   /**
@@ -269,13 +217,14 @@ export class Client {
   async relay(message: Uint8Array, options: PostOptions = {}): Promise<Uint8Array> {
     const { signal, timeoutMs = this.timeoutMs, linePauseMs = 0 } = options;
     const { header, payload } = readMessage(message);
-    const done = await this.#turns.shared(signal);
+    const done = await this.#lock.shared(signal);
     try {
-      const ours = joinMessage({ ...header, seq: this.#freeSeq() }, payload);
+      const ours = joinMessage({ ...header, seq: this.#exchange.freeSeq() }, payload);
       const command = `group ${header.group} command ${header.id}`;
-      const { ear } = this.#link;
-      const answer = await this.#attempt(command, ours, { ear, timeoutMs, linePauseMs, signal });
-      if (!answer) throw new RequestTimeout(this.name, { command, attempts: 1, timeoutMs }, ear);
+      const { ear } = this.link;
+      const answer = await this.#exchange.attempt(command, ours, { ear, timeoutMs, linePauseMs, signal })
+        .answer;
+      if (!answer) throw this.#silent({ command, attempts: 1, timeoutMs }, ear);
       const heard = readMessage(answer);
       return joinMessage({ ...heard.header, seq: header.seq }, heard.payload);
     } finally {
@@ -283,78 +232,50 @@ export class Client {
     }
   }
 
-  /** True when the device was heard starting, and has said no message since. */
-  get isBooting(): boolean {
-    return this.#link.isBooting;
-  }
-
-  /** Resolves when the device has fallen silent; see {@link Link.quiet}. */
-  quiet(options: { quietMs: number; atMostMs: number; signal?: AbortSignal | undefined }): Promise<void> {
-    return this.#link.quiet(options);
-  }
-
-  /** Gives up half a message whose rest did not come; see {@link Link.giveUpPartial}. */
-  giveUpPartial(): void {
-    this.#link.giveUpPartial();
-  }
-
-  /** Ends whatever half line the device may hold; see {@link Link.endLine}. Other framings have no lines. */
-  async endLine(signal?: AbortSignal): Promise<void> {
-    if (this.framing.name === "console") await this.#link.endLine(signal);
-  }
-
   /** Closes the pipe; a request under way fails. Closing twice is harmless. */
-  async close(): Promise<void> {
-    this.#end(new TransportError("failed", this.name, `${this.name} is closed.`));
-    await this.#link.close();
+  close(): Promise<void> {
+    return this.#exchange.close();
   }
 
   async #ask<Req>(command: Command<Req, unknown>, request: Req, options: SendOptions): Promise<Uint8Array> {
     const plan = this.#triesOf(command, options);
-    const seq = this.#nextSeq();
-    const ear = this.#link.newEar();
+    const seq = this.#exchange.nextSeq();
+    const ear = this.link.newEar();
+    // Somebody who gives less time than usual wants to know soon.
+    const isHurried = plan.timeoutMs < DEFAULT_TIMEOUT_MS;
     for (const [index, { version, framing }] of plan.tries.entries()) {
       const message = encodeRequest(command, request, { seq, version });
       this.#refuseTooLong(command.name, message);
       // The question before may be half a line to the device, or, read in pieces, half a header to a raw server.
-      if (!this.#link.isSettled && (index > 0 || framing.name === "console")) {
-        const late = await this.#answeredBetween(command.name, message, options.signal);
+      if (!this.link.isSettled && (index > 0 || framing.name === "console")) {
+        const late = await this.#exchange.answeredBetween(command.name, message, options.signal);
         if (late) return late;
       }
       if (index > 0) this.counts.repeated++;
       // What may be sent only once had better arrive.
-      const slowly = index > 0 || this.slowedDown || !mayRepeat(command);
-      const pause = slowly && this.#link.isSettled && isBurst(framing, message);
+      const slowly = index > 0 || this.pacing.isSlow || !mayRepeat(command);
+      const pause = slowly && this.link.isSettled && isBurst(framing, message);
       const linePauseMs = pause ? LINE_PAUSE_MS : 0;
-      const { timeoutMs } = plan;
+      const isLast = index === plan.tries.length - 1;
+      const timeoutMs = isLast || isHurried ? plan.timeoutMs : this.beforeRepeatMs(plan.timeoutMs);
       const attempt = { ear, timeoutMs, linePauseMs, framing, signal: options.signal };
       const sentAt = performance.now();
-      const answer = await this.#attempt(command.name, message, attempt);
+      const answer = await this.#exchange.attempt(command.name, message, attempt).answer;
       if (answer) {
-        if (index === 0) this.#answerTime.firstAnswered(message.length, performance.now() - sentAt);
-        if (pause && mayRepeat(command)) this.#rescues++;
+        if (index === 0) this.pacing.firstAnswered(message.length, performance.now() - sentAt);
+        if (pause && mayRepeat(command)) this.pacing.rescued();
         return answer;
       }
-      this.#link.giveUpPartial();
+      this.link.giveUpPartial();
     }
     const attempts = plan.tries.length;
-    throw new RequestTimeout(this.name, { command: command.name, attempts, timeoutMs: plan.timeoutMs }, ear);
+    throw this.#silent({ command: command.name, attempts, timeoutMs: plan.timeoutMs }, ear);
   }
 
-  /** Ends the device's half line; an answer to the try before that comes meanwhile counts. */
-  async #answeredBetween(
-    command: string,
-    message: Uint8Array,
-    signal: AbortSignal | undefined,
-  ): Promise<Uint8Array | undefined> {
-    const between: Between = { header: decodeHeader(message), command };
-    this.#between = between;
-    try {
-      await this.#link.endLine(signal);
-      return between.answer;
-    } finally {
-      this.#between = undefined;
-    }
+  #silent(request: ConstructorParameters<typeof RequestTimeout>[1], ear: Link["ear"]): RequestTimeout {
+    // A single try is a probe, and more will follow: the search for a reason is left to the last of several.
+    const clue = request.attempts > 1 ? this.link.explainSilence() : undefined;
+    return new RequestTimeout(this.name, request, ear, clue);
   }
 
   /** A server that told its buffer drops what is longer, without a word. */
@@ -371,7 +292,7 @@ export class Client {
   #triesOf(command: Pick<AnyCommand, "op" | "repeatable">, options: SendOptions) {
     const { timeoutMs = this.timeoutMs, versions = [this.server.version] } = options;
     const rounds = 1 + (mayRepeat(command) ? (options.retries ?? this.retries) : 0);
-    const framings = options.everyFraming ? this.#link.framings : [this.#link.framing];
+    const framings = options.everyFraming ? this.link.framings : [options.framing ?? this.link.framing];
     const tries = Array.from({ length: rounds }, (_, round) =>
       framings.map((framing) => ({
         framing,
@@ -380,112 +301,6 @@ export class Client {
     ).flat();
     return { tries, timeoutMs: timeoutMs / framings.length };
   }
-
-  /** One try: the answer, or undefined after the deadline. */
-  async #attempt(command: string, message: Uint8Array, options: Attempt): Promise<Uint8Array | undefined> {
-    const { timeoutMs, signal } = options;
-    const deadline = new AbortController();
-    const timer = setTimeout(
-      () => deadline.abort(),
-      timeoutMs + (options.wireMs ?? this.#link.wireMs(message)),
-    );
-    const stop = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal;
-    try {
-      return await this.#exchange(command, message, { ...options, signal: stop });
-    } catch (error) {
-      if (stop.aborted && stop.reason === deadline.signal.reason && error === stop.reason) return undefined;
-      throw error;
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  #exchange(
-    command: string,
-    message: Uint8Array,
-    options: Attempt & { signal: AbortSignal },
-  ): Promise<Uint8Array> {
-    const { ear, signal: stop } = options;
-    stop.throwIfAborted();
-    if (this.#ended) throw this.#ended.error;
-    const header = decodeHeader(message);
-    const answer = new Promise<Uint8Array>((resolve, reject) => {
-      this.#pending.set(header.seq, { command, header, ear, resolve, reject });
-      this.counts.sent++;
-      this.#trace("sent", message, command);
-      this.#link.send(message, options).catch(reject);
-    });
-    const pending = this.#pending.get(header.seq);
-    return untilAborted(answer, stop).finally(() => {
-      if (this.#pending.get(header.seq) === pending) this.#pending.delete(header.seq);
-    });
-  }
-
-  #hear(bytes: Uint8Array, framing: Framing): void {
-    const header = headerOf(bytes);
-    const pending = header && this.#pending.get(header.seq);
-    const asked = pending ?? this.#between;
-    if (header && asked && answers(header, asked.header)) {
-      this.#link.settle(framing);
-      this.#trace("received", bytes, asked.command);
-      this.counts.answered++;
-      this.answeredIn = header.version;
-      if (pending) pending.resolve(bytes);
-      else if (this.#between) this.#between.answer = bytes;
-      return;
-    }
-    // By another framing than the one that is spoken, noise may look like a message.
-    if (framing !== this.#link.framing) return;
-    this.#trace("received", bytes);
-    this.counts.late++;
-    if (header && !pending) {
-      this.#repeated.get(header.seq)?.();
-      this.#repeated.delete(header.seq);
-    }
-    if (this.#pending.size === 0) return;
-    if (header && OPS[header.op] % 2 === 0) this.#link.ear.echoes++;
-    else this.#link.ear.otherAnswers++;
-  }
-
-  #end(error: unknown): void {
-    this.#ended ??= { error };
-    for (const pending of this.#pending.values()) pending.reject(this.#ended.error);
-  }
-
-  #nextSeq(): number {
-    this.#seq = (this.#seq + 1) % 256;
-    return this.#seq;
-  }
-
-  #freeSeq(): number {
-    for (let tries = 0; tries < 256; tries++) {
-      const seq = this.#nextSeq();
-      if (!this.#pending.has(seq)) return seq;
-    }
-    throw new RangeError("256 requests are under way; there is no number left for another.");
-  }
-
-  #trace(direction: "sent" | "received", message: Uint8Array, command?: string): void {
-    this.#options.trace?.(traceRecord(direction, message, command, Date.now()));
-  }
-}
-
-/** A request between two of its tries. */
-interface Between {
-  readonly header: Header;
-  readonly command: string;
-  /** To an earlier try. */
-  answer?: Uint8Array;
-}
-
-interface Attempt {
-  readonly ear: Ear;
-  readonly timeoutMs: number;
-  readonly linePauseMs: number;
-  /** Added to the deadline. Default: what the message takes on the wire, where that is known. */
-  readonly wireMs?: number;
-  readonly framing?: Framing;
-  readonly signal: AbortSignal | undefined;
 }
 
 /** The answer; what is wrong with one that makes no sense is said of the command that it is to. */
@@ -508,13 +323,4 @@ function framingsFor(stream: ByteStream, options: ClientOptions): readonly [Fram
 /** Reads are repeated unless declared otherwise, writes only when declared so. */
 function mayRepeat(command: Pick<AnyCommand, "op" | "repeatable">): boolean {
   return command.repeatable ?? command.op === "read";
-}
-
-function headerOf(bytes: Uint8Array): Header | undefined {
-  try {
-    return decodeHeader(bytes);
-  } catch (error) {
-    if (error instanceof MessageError) return undefined;
-    throw error;
-  }
 }

@@ -9,6 +9,7 @@ import { DeviceError } from "../smp/message.js";
 import { ShapeError } from "../smp/schema.js";
 import type { ByteStream } from "../transport/transport.js";
 import { Client, type ClientOptions, RequestTimeout, type SendOptions, type ServerFacts } from "./client.js";
+import { RAW_FORGETS_MS } from "./flow-control.js";
 
 export interface ConnectOptions extends ClientOptions {
   signal?: AbortSignal | undefined;
@@ -36,9 +37,24 @@ const ASSUMED_BUF_SIZE: Readonly<Record<ServerFacts["mode"], number>> = {
 const BUF_SIZE_LIMITS = { min: 64, max: 0xffff } as const;
 
 /**
- * Finds out who is at the other end of `stream`: SMP version, buffers, application or serial recovery. The stream is
- * the client's from here on and is closed when this fails. Throws `RequestTimeout` when nobody answers, saying what was
- * heard instead; `TransportError` when the pipe is gone; abort throws the signal's reason.
+ * Finds out who is at the other end of `stream`: SMP version, buffers, application or serial recovery.
+ *
+ * @param stream - the client's from here on; closed when this fails
+ * @param options - `signal` aborts with its own reason; times in milliseconds
+ * @returns ready to be asked; close it when done
+ * @throws RequestTimeout when nobody answers, saying what was heard instead; TransportError when the pipe is gone
+ *
+ * @example
+ * ```ts
+ * import { connect, startBoard } from "bootproof";
+ * import { osEcho } from "bootproof/smp";
+ * const board = await startBoard({ machine: "wasm", variant: "good" });
+ * const client = await connect(await board.connect());
+ * const { r } = await client.send(osEcho, { d: "hello" });
+ * if (r !== "hello") throw new Error(r);
+ * await client.close();
+ * await board.close();
+ * ```
  */
 export async function connect(stream: ByteStream, options: ConnectOptions = {}): Promise<Client> {
   const framings = options.framing ? undefined : inOrder(options.memory?.framing);
@@ -55,6 +71,9 @@ export async function connect(stream: ByteStream, options: ConnectOptions = {}):
 /**
  * Finds out anew who answers on an open pipe: after a restart it may be serial recovery, with other buffers. Throws as
  * {@link connect}, and leaves the pipe open.
+ *
+ * @param client - connected; its `server` is replaced
+ * @param options - times in milliseconds; `signal` aborts with its own reason
  */
 export async function identify(client: Client, options: ConnectOptions = {}): Promise<void> {
   client.server = await findServer(client, options);
@@ -75,9 +94,11 @@ async function findServer(client: Client, options: ConnectOptions): Promise<Serv
   const asking = { signal, timeoutMs };
   const everyFraming = !client.isFramingKnown;
   // While the framing is open every question does this itself.
-  if (!everyFraming) await client.endLine(signal);
+  if (!everyFraming && client.framing.name === "console") await client.link.endLine(signal);
   const first = { ...asking, versions: [2, 1], retries: probes - 1, everyFraming } as const;
-  let buffers = await askBuffers(client, first).catch((error: unknown) => askStarting(client, first, error));
+  let buffers = await askBuffers(client, first)
+    .catch((error: unknown) => askStarting(client, first, error))
+    .catch((error: unknown) => askAfterSilence(client, asking, error));
   // A lost first request must not look like an old server, so version 1 has to stand up to a second question.
   const doubtful = client.answeredIn === 1;
   if (doubtful) buffers = (await answeredAgain(client, asking)) ?? buffers;
@@ -113,9 +134,9 @@ export async function letBoot(
   const { signal, noticeMs = BOOT.noticeMs } = options;
   signal?.throwIfAborted();
   await delay(noticeMs, undefined, { signal }).catch(() => signal?.throwIfAborted());
-  await client.quiet({ quietMs: BOOT.quietMs, atMostMs: BOOT.atMostMs, signal });
-  if (client.isBooting)
-    await client.quiet({ quietMs: BOOT.startingQuietMs, atMostMs: BOOT.atMostMs, signal });
+  await client.link.quiet({ quietMs: BOOT.quietMs, atMostMs: BOOT.atMostMs, signal });
+  if (client.link.isBooting)
+    await client.link.quiet({ quietMs: BOOT.startingQuietMs, atMostMs: BOOT.atMostMs, signal });
 }
 
 /** The first question again, for a board that only said that it starts. */
@@ -124,6 +145,25 @@ async function askStarting(client: Client, options: SendOptions, silence: unknow
   const probes = 1 + (options.retries ?? 0);
   await letBoot(client, { signal: options.signal });
   return askBuffers(client, { ...options, retries: (PATIENCE - 1) * probes - 1 });
+}
+
+/**
+ * The first question again, for a raw server that waits for the rest of a message which noise has begun: every byte that
+ * reaches it before the silence is over counts as that rest. Throws the first silence when there is no answer now either.
+ */
+async function askAfterSilence(client: Client, options: SendOptions, silence: unknown): Promise<Buffers> {
+  const raw = client.link.framings.find(({ name }) => name === "raw");
+  if (!(silence instanceof RequestTimeout) || raw === undefined) throw silence;
+  const isNoise = silence.heard === "noise" || silence.heard === "damaged";
+  const mayBeWaiting = silence.heard === "nothing" && (client.isFramingKnown || client.link.hasHeardBytes);
+  if (!isNoise && !mayBeWaiting) throw silence;
+  const { signal } = options;
+  await delay(RAW_FORGETS_MS, undefined, { signal }).catch(() => signal?.throwIfAborted());
+  try {
+    return await askBuffers(client, { ...options, framing: raw, retries: 0 });
+  } catch (error) {
+    throw error instanceof RequestTimeout ? silence : error;
+  }
 }
 
 interface Buffers {

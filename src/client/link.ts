@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { concat } from "../bytes.js";
 import type { Decoder, Framing, HeardFault } from "../smp/framing/framing.js";
-import type { ByteStream } from "../transport/transport.js";
-import { Ear, tellsOfBoot } from "./ear.js";
+import type { ByteStream, SilenceClue } from "../transport/transport.js";
+import { ReceiveDiagnostics, tellsOfBoot } from "./receive-diagnostics.js";
 
 /** Who is told what a {@link Link} hears, in the order it was heard. */
 export interface LinkListener {
@@ -16,7 +16,8 @@ export interface LinkListener {
 }
 
 export interface LinkSendOptions {
-  signal?: AbortSignal | undefined;
+  /** Asked before each piece is sent: false when nobody waits for an answer any more. Default: somebody does. */
+  isWanted?: (() => boolean) | undefined;
   /** Rest between two lines of one message, for a server that loses lines in a burst. Default 0: all at once. */
   linePauseMs?: number | undefined;
   /** Default: the link's. */
@@ -48,11 +49,12 @@ export class Link {
   readonly #listener: LinkListener;
   #framing: Framing;
   #decoders: readonly { readonly framing: Framing; readonly decoder: Decoder }[];
-  #ear = new Ear();
+  #ear = new ReceiveDiagnostics();
   #isBooting = false;
   #lastHeardAt = Number.NEGATIVE_INFINITY;
   /** Resolves when what was sent before is written: the lines of two messages must not mix. */
   #written: Promise<void> = Promise.resolve();
+  #beingWritten = 0;
 
   /** Starts to listen at once. `framings`: at least one, the likeliest first. */
   constructor(stream: ByteStream, framings: readonly [Framing, ...Framing[]], listener: LinkListener) {
@@ -66,6 +68,11 @@ export class Link {
   /** The pipe's name. */
   get name(): string {
     return this.#stream.name;
+  }
+
+  /** What is known of the pipe that may be why nothing comes out of it. */
+  explainSilence(): SilenceClue | undefined {
+    return this.#stream.explainSilence?.();
   }
 
   /** The one that is spoken; while that is not settled, the likeliest. */
@@ -89,13 +96,13 @@ export class Link {
   }
 
   /** What hears now. */
-  get ear(): Ear {
+  get ear(): ReceiveDiagnostics {
     return this.#ear;
   }
 
   /** A fresh ear, which hears from now until the next one is asked for. */
-  newEar(): Ear {
-    this.#ear = new Ear(this.#isBooting);
+  newEar(): ReceiveDiagnostics {
+    this.#ear = new ReceiveDiagnostics(this.#isBooting);
     return this.#ear;
   }
 
@@ -104,16 +111,23 @@ export class Link {
     return this.#isBooting;
   }
 
-  /** Sends one message. Throws `TransportError`; abort throws the signal's reason, even between two lines. */
+  /** True when a byte has come since the link was opened, whatever it was. */
+  get hasHeardBytes(): boolean {
+    return Number.isFinite(this.#lastHeardAt);
+  }
+
+  /** Sends one message, or what of it is wanted. Throws `TransportError`. */
   send(message: Uint8Array, options: LinkSendOptions = {}): Promise<void> {
-    const { signal, linePauseMs = 0, framing = this.#framing } = options;
+    const { isWanted = () => true, linePauseMs = 0, framing = this.#framing } = options;
     return this.#inTurn(async () => {
-      signal?.throwIfAborted();
+      if (!isWanted()) return;
       const bytes = framing.encode(message);
       if (!this.isSettled && framing.name === "console") return this.#stream.write(inEights(bytes));
-      const pieces = linePauseMs > 0 && framing.name === "console" ? splitLines(bytes) : [bytes];
+      if (linePauseMs === 0) return this.#stream.write(bytes);
+      const pieces = framing.name === "console" ? splitLines(bytes) : [bytes];
       for (const [index, piece] of pieces.entries()) {
-        if (index > 0) await pause(linePauseMs, signal);
+        if (index > 0) await pause(linePauseMs, undefined);
+        if (!isWanted()) return;
         await this.#stream.write(piece);
       }
     });
@@ -174,8 +188,11 @@ export class Link {
 
   /** Pieces of different messages, and half lines, must not get between each other. */
   #inTurn(act: () => Promise<void>): Promise<void> {
-    const done = this.#written.then(act);
-    this.#written = done.catch(() => {});
+    // Nearly always nothing waits.
+    const done = this.#beingWritten === 0 ? act() : this.#written.then(act);
+    this.#beingWritten++;
+    const over = () => void this.#beingWritten--;
+    this.#written = done.then(over, over);
     return done;
   }
 

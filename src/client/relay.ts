@@ -7,19 +7,37 @@ import type { Framing } from "../smp/framing/framing.js";
 import { rawFraming } from "../smp/framing/raw.js";
 import { type Header, joinMessage, MessageError, readMessage } from "../smp/header.js";
 import { decodePayload } from "../smp/message.js";
+import { TOKEN_REFUSED } from "../transport/bridge-token.js";
 import { type ByteStream, TransportError } from "../transport/transport.js";
 import type { Client } from "./client.js";
-import { windowSizes } from "./pace.js";
+import { windowSizes } from "./flow-control.js";
 
 export interface GuestOptions {
   /** What a guest has to say first, in a line or a datagram of its own. Absent: nothing. */
   token?: string | undefined;
   /** Who serves from now on: another relay when the way to the board was made anew. Default: this one. */
   relay?: (() => Relay) | undefined;
+  /** A guest who says nothing for so long is sent away, ms. Default: never. */
+  idleMs?: number | undefined;
 }
 
+/**
+ * Stands between guests and the board: hands back what `pass` brings, or an answer of its own. `guest`: the name of the
+ * pipe that the request came by.
+ */
+export type Intercept = (
+  message: Uint8Array,
+  guest: string,
+  pass: () => Promise<Uint8Array>,
+) => Promise<Uint8Array>;
+
 /** Why a guest is no longer served. */
-export type GuestEnd = "left" | "wrong-token";
+export type GuestEnd =
+  | "left"
+  | "wrong-token"
+  /** It began like HTTP: a browser, which any web page can have connect here. Nothing of it was read as SMP. */
+  | "http"
+  | "idle";
 
 /** How long a guest's request may stay unanswered: a first chunk erases. The guest repeats it when he thinks fit. */
 const PATIENCE_MS = 40_000;
@@ -37,24 +55,34 @@ const PARAMS = { group: 0, id: 6 } as const;
 export class Relay {
   readonly #client: Client;
   readonly #lost: (error: TransportError) => void;
+  readonly #intercept: Intercept | undefined;
   #free: number;
   #waiting: (() => void)[] = [];
 
   /** `lost`: called when the way to the board is gone; guests' requests stay unanswered until they are asked again. */
-  constructor(client: Client, lost: (error: TransportError) => void) {
+  constructor(client: Client, lost: (error: TransportError) => void, intercept?: Intercept) {
+    this.#intercept = intercept;
     this.#client = client;
     this.#lost = lost;
     this.#free = windowSizes(client.server, client.framing.name).safe;
   }
 
-  /** Serves one guest until he leaves or is wrong about the token. */
+  /** Serves one guest until it leaves, falls silent for `idleMs`, is wrong about the token or begins like HTTP. */
   async serve(guest: ByteStream, options: GuestOptions = {}): Promise<GuestEnd> {
     const { relay = () => this } = options;
     const leaving = new AbortController();
     const speaker = new Speaker(guest, options.token);
     let waiting = 0;
+    let isIdle = false;
+    const sendAway = () => {
+      isIdle = true;
+      void guest.close();
+    };
+    const { idleMs } = options;
+    const idle = idleMs === undefined ? undefined : setTimeout(sendAway, idleMs).unref();
     try {
       for await (const chunk of guest.chunks) {
+        idle?.refresh();
         for (const message of speaker.hear(chunk)) {
           if (waiting >= MOST_WAITING) continue;
           waiting++;
@@ -62,13 +90,19 @@ export class Relay {
             .#answer(message, speaker, leaving.signal)
             .finally(() => waiting--);
         }
-        if (speaker.isWrong) return "wrong-token";
+        if (speaker.isHttp) return "http";
+        if (speaker.isWrong) {
+          // Whoever mistyped it should not have to guess why nothing answers.
+          await guest.write(WRONG_TOKEN);
+          return "wrong-token";
+        }
       }
-      return "left";
+      return isIdle ? "idle" : "left";
     } catch {
       // The guest went away; the board and the other guests do not care.
-      return "left";
+      return isIdle ? "idle" : "left";
     } finally {
+      clearTimeout(idle);
       leaving.abort();
       await guest.close();
     }
@@ -76,7 +110,8 @@ export class Relay {
 
   async #answer(message: Uint8Array, speaker: Speaker, signal: AbortSignal): Promise<void> {
     try {
-      const answer = await this.#ask(message, signal);
+      const pass = () => this.#ask(message, signal);
+      const answer = await (this.#intercept?.(message, speaker.name, pass) ?? pass());
       await speaker.say(this.#inGuestsTerms(answer, speaker.framing));
     } catch (error) {
       if (error instanceof TransportError && error.pipe === this.#client.name) this.#lost(error);
@@ -110,7 +145,7 @@ export class Relay {
       if (next) next();
       else this.#free++;
     };
-    const timer = setTimeout(release, SLOT_MS);
+    const timer = setTimeout(release, this.#client.beforeRepeatMs(SLOT_MS));
     return release;
   }
 
@@ -143,10 +178,15 @@ function fieldsOf(payload: Uint8Array): Record<string, unknown> | undefined {
 }
 
 const LF = 0x0a;
+const WRONG_TOKEN = new TextEncoder().encode(TOKEN_REFUSED);
+/** What SMP begins with: a console frame, or the raw header, whose first byte holds version and op. Never a letter. */
+const beginsLikeHttp = (first: number) => first >= 0x41 && first <= 0x5a;
 
 /** What one guest says, and in which framing: whichever his first message is in. */
 class Speaker {
   isWrong = false;
+  isHttp = false;
+  #hasBegun = false;
   readonly #guest: ByteStream;
   readonly #decoders;
   #framing: Framing | undefined;
@@ -161,6 +201,10 @@ class Speaker {
     this.#decoders = framings.map((framing) => ({ framing, decoder: framing.decoder() }));
   }
 
+  get name(): string {
+    return this.#guest.name;
+  }
+
   get framing(): Framing {
     return this.#framing ?? this.#decoders[0]!.framing;
   }
@@ -169,11 +213,16 @@ class Speaker {
     const bytes = this.#token ? this.#pastToken(chunk) : chunk;
     const messages: Uint8Array[] = [];
     if (bytes.length === 0) return messages;
+    // Only streams: no web page can send a datagram. One byte tells, so nothing has reached a decoder yet.
+    if (!this.#hasBegun && this.#guest.maxDatagram === undefined) this.isHttp = beginsLikeHttp(bytes[0]!);
+    this.#hasBegun = true;
+    if (this.isHttp) return messages;
     for (const { framing, decoder } of this.#decoders) {
       if (this.#framing && this.#framing !== framing) continue;
       for (const heard of decoder.push(bytes)) {
         if (heard.kind !== "message" || !isRequest(heard.bytes)) continue;
         this.#framing = framing;
+        this.#guest.keep?.();
         messages.push(heard.bytes);
       }
     }

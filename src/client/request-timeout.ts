@@ -1,5 +1,6 @@
 import { BootproofError } from "../errors.js";
-import type { Ear, HeardInstead } from "./ear.js";
+import type { SilenceClue } from "../transport/transport.js";
+import type { HeardInstead, ReceiveDiagnostics } from "./receive-diagnostics.js";
 
 /** A command was sent, as often as it may be, and no answer came. */
 export class RequestTimeout extends BootproofError {
@@ -12,17 +13,27 @@ export class RequestTimeout extends BootproofError {
   /** The end of the text that was heard, on one line. */
   readonly text: string;
 
-  constructor(pipe: string, request: { command: string; attempts: number; timeoutMs: number }, ear: Ear) {
+  constructor(
+    pipe: string,
+    request: { command: string; attempts: number; timeoutMs: number },
+    ear: ReceiveDiagnostics,
+    clue?: SilenceClue,
+  ) {
     const { command, attempts, timeoutMs } = request;
     const asked = attempts === 1 ? "one request" : `${attempts} requests`;
     const { says, hint } = SILENCES[ear.heard];
     const quote =
       (ear.heard === "text" || ear.heard === "boot") && ear.quote !== "" ? ` ("${ear.quote}")` : "";
-    const message = `${command}: ${pipe} did not answer ${asked} of ${timeoutMs} ms each; heard ${says}${quote}.`;
-    super("timeout", message, { hint });
+    const message = `${command}: ${pipe} did not answer ${asked} of ${Math.round(timeoutMs)} ms each; heard ${says}${quote}.`;
+    // Text and an echo explain themselves.
+    const found = ["text", "boot", "echo"].includes(ear.heard) ? undefined : clue;
+    const sentences = found === undefined ? message : `${message} ${found.says}`;
+    super("timeout", sentences, {
+      hint: found === undefined ? hint : `${found.hint} If that is not it: ${hint}`,
+    });
     this.command = command;
     this.attempts = attempts;
-    this.timeoutMs = timeoutMs;
+    this.timeoutMs = Math.round(timeoutMs);
     this.heard = ear.heard;
     this.text = ear.quote;
   }
@@ -39,12 +50,12 @@ export const SILENCES: Readonly<Record<HeardInstead, { says: string; hint: strin
     hint: "This is the log or shell port, or the firmware has no SMP server on it. Try the board's other port, or enter serial recovery.",
   },
   boot: {
-    says: "only how it starts",
-    hint: "It may start still, or be deaf since it was asked too early: try again, then switch it off and on. If this is its log port, try the other one.",
+    says: "only its boot messages",
+    hint: "It may still be starting or swapping images: leave its power on, wait, then try again. If this is its log port, try the other one.",
   },
   noise: {
-    says: "bytes that are no text",
-    hint: "Usually a wrong baud rate: give the board's own with ?baud=, for instance ?baud=1000000.",
+    says: "bytes that are not text",
+    hint: "Usually the baud rate is wrong: set the board's rate with ?baud=, for example ?baud=1000000.",
   },
   damaged: {
     says: "damaged frames",
@@ -56,6 +67,6 @@ export const SILENCES: Readonly<Record<HeardInstead, { says: string; hint: strin
   },
   "other-answers": {
     says: "answers to other requests",
-    hint: "Another program speaks to this board, or it is slower than the time given: try a longer --timeout.",
+    hint: "Another program talks to this board, or the board is slower than the timeout: try a longer --timeout.",
   },
 };

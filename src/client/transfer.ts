@@ -1,9 +1,8 @@
 import type { Command } from "../smp/command.js";
 import { DeviceError } from "../smp/message.js";
-import { PassedOver, unlessPassedOver } from "./ask-behind.js";
 import { type Client, type Posted, RequestTimeout } from "./client.js";
-import type { Pace } from "./pace.js";
-import { untilAborted } from "./until-aborted.js";
+import type { FlowControl } from "./flow-control.js";
+import { PassedOver, unlessPassedOver } from "./loss-probe.js";
 
 /** One request of a transfer: what it asks, and where the next one begins if it is granted. */
 export interface Asked<Req> {
@@ -45,30 +44,34 @@ export interface TransferOptions {
 
 /**
  * Carries a plan out with as many requests under way as serve the link, each as long as serves it; both are learned on
- * the way and kept in `client.pace`. What gets lost is sent again from the offset the device wants, without waiting for
+ * the way and kept in `client.pacing`. What gets lost is sent again from the offset the device wants, without waiting for
  * what is under way. Throws as `Client.send`: `RequestTimeout` when the device stays silent for as long as all retries of
- * an ordinary request would take.
+ * an ordinary request would take, {@link PassedOver} when it stays silent to a patient request and answers others meanwhile.
  */
 export async function* transfer<Req, Res>(
   client: Client,
   plan: TransferPlan<Req, Res>,
   options: TransferOptions = {},
 ): AsyncGenerator<Transferred<Req, Res>, void, void> {
-  const giveUp = new AbortController();
-  const signal = options.signal ? AbortSignal.any([options.signal, giveUp.signal]) : giveUp.signal;
-  const run = new Transfer(client, plan, signal, options.offset ?? 0);
+  const { signal, offset = 0 } = options;
+  const run = new Transfer(client, plan, signal, offset);
+  // One listener for all messages: one for each, and a promise around each wait, took an eighth of a message's time.
+  const onAbort = () => run.wake();
+  signal?.addEventListener("abort", onAbort);
   try {
     for (;;) {
       await run.fill();
       if (run.isDone) return;
-      yield* run.take(await untilAborted(run.nextOutcome(), options.signal));
+      const transferred = run.take(await run.nextOutcome());
+      if (transferred) yield transferred;
     }
   } finally {
-    giveUp.abort(new DOMException("The transfer has ended.", "AbortError"));
+    signal?.removeEventListener("abort", onAbort);
+    run.giveUp(signal?.aborted ? signal.reason : new DOMException("The transfer has ended.", "AbortError"));
   }
 }
 
-interface Flight<Req, Res> {
+interface Flight<Req> {
   readonly asked: Asked<Req>;
   /** The length that was chosen for its message, and the one that it has: the last one of all is shorter. */
   readonly length: number;
@@ -85,21 +88,26 @@ interface Flight<Req, Res> {
   readonly arrivedAt: number;
   /** Sent before the offset was corrected: what it says is heard, but nobody waits for its data. */
   isStale: boolean;
-  outcome: Promise<Outcome<Req, Res>>;
+  giveUp(reason: unknown): void;
 }
 
 interface Outcome<Req, Res> {
-  readonly flight: Flight<Req, Res>;
+  readonly flight: Flight<Req>;
   readonly result: { answer: Res } | { error: unknown };
 }
 
 class Transfer<Req, Res> {
   readonly #client: Client;
   readonly #plan: TransferPlan<Req, Res>;
-  readonly #signal: AbortSignal;
-  readonly #pace: Pace;
+  readonly #signal: AbortSignal | undefined;
+  readonly #pace: FlowControl;
   /** In the order they were sent. */
-  #flights: Flight<Req, Res>[] = [];
+  #flights: Flight<Req>[] = [];
+  /** All that may still be answered: what was passed over too. */
+  readonly #open = new Set<Flight<Req>>();
+  /** What became of requests and was not looked at yet, and who waits for the next. */
+  readonly #outcomes = new Map<Flight<Req>, Outcome<Req, Res>>();
+  #wake: (() => void) | undefined;
   /** Where the next request begins. */
   #next: number;
   /** What the device wanted last. */
@@ -120,13 +128,13 @@ class Transfer<Req, Res> {
   /** What was not answered in time: its repeat has the same number, so that a slow answer still counts. */
   #unanswered: { offset: number; seq: number } | undefined;
 
-  constructor(client: Client, plan: TransferPlan<Req, Res>, signal: AbortSignal, offset: number) {
+  constructor(client: Client, plan: TransferPlan<Req, Res>, signal: AbortSignal | undefined, offset: number) {
     this.#client = client;
     this.#plan = plan;
     this.#signal = signal;
     this.#next = offset;
     this.#wanted = offset;
-    this.#pace = plan.isReading ? client.readingPace : client.pace;
+    this.#pace = plan.isReading ? client.pacing.reading : client.pacing.writing;
     this.#pace.window.begin();
   }
 
@@ -159,9 +167,38 @@ class Transfer<Req, Res> {
     }
   }
 
-  /** The first thing that becomes of any request under way. */
-  nextOutcome(): Promise<Outcome<Req, Res>> {
-    return Promise.race(this.#flights.map((flight) => flight.outcome));
+  /** The first thing that becomes of any request under way. Abort throws the signal's reason. */
+  async nextOutcome(): Promise<Outcome<Req, Res>> {
+    for (;;) {
+      this.#signal?.throwIfAborted();
+      // Of several that came at once the first that was sent: one behind it would say that it got lost.
+      for (const flight of this.#flights) {
+        const outcome = this.#outcomes.get(flight);
+        if (outcome === undefined) continue;
+        this.#outcomes.delete(flight);
+        return outcome;
+      }
+      this.#outcomes.clear();
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** Lets {@link nextOutcome} look again. */
+  wake(): void {
+    this.#wake?.();
+  }
+
+  #settle(outcome: Outcome<Req, Res>): void {
+    this.#open.delete(outcome.flight);
+    this.#outcomes.set(outcome.flight, outcome);
+    this.wake();
+  }
+
+  /** Nobody waits for what is under way any more. */
+  giveUp(reason: unknown): void {
+    for (const flight of this.#open) flight.giveUp(reason);
   }
 
   /** What a failure says in place of an answer. */
@@ -171,27 +208,29 @@ class Transfer<Req, Res> {
     return answer === undefined ? result : { answer };
   }
 
-  *take(outcome: Outcome<Req, Res>): Generator<Transferred<Req, Res>, void, void> {
+  /** What an outcome means: an answer to be told of, or something that was lost. */
+  take(outcome: Outcome<Req, Res>): Transferred<Req, Res> | undefined {
     const { flight } = outcome;
     const result = this.#read(outcome);
     const at = this.#flights.indexOf(flight);
     if ("error" in result) {
       this.#flights.splice(at, 1);
       this.#lose(flight, result.error);
-      return;
+      return undefined;
     }
     // A server answers in order: what was sent before this and is still open got lost, or its answer did.
-    const passedOver = this.#flights.splice(0, at + 1).slice(0, -1);
+    const passedOver = this.#flights.splice(0, at + 1);
     const wanted = this.#plan.wanted(result.answer, flight.asked);
-    for (const lost of passedOver) if (lost.asked.next > wanted) this.#pace.length.lost(lost.length);
+    for (const lost of passedOver)
+      if (lost !== flight && lost.asked.next > wanted) this.#pace.length.lost(lost.length);
     this.#learn(flight, wanted);
-    if (flight.isStale && wanted <= this.#wanted) return;
+    if (flight.isStale && wanted <= this.#wanted) return undefined;
     this.#goOn(wanted, flight);
-    yield { asked: flight.asked, answer: result.answer, wanted };
+    return { asked: flight.asked, answer: result.answer, wanted };
   }
 
   /** Goes on from where the device wants, if that is not what comes next anyway. */
-  #goOn(wanted: number, { asked, isStale }: Flight<Req, Res>): void {
+  #goOn(wanted: number, { asked, isStale }: Flight<Req>): void {
     this.#wanted = wanted;
     if (isStale ? wanted <= this.#next : wanted === asked.next) return;
     if (wanted < asked.next) this.#pace.lost();
@@ -211,7 +250,7 @@ class Transfer<Req, Res> {
     }
   }
 
-  #learn(flight: Flight<Req, Res>, wanted: number): void {
+  #learn(flight: Flight<Req>, wanted: number): void {
     const now = performance.now();
     const pace = this.#pace;
     const isOrdinary = flight.asked.patienceMs === undefined;
@@ -234,9 +273,9 @@ class Transfer<Req, Res> {
   }
 
   /** Whether the server is so quick that its last buffer may be used too. */
-  #learnPromptness(flight: Flight<Req, Res>, bytes: number, now: number): void {
+  #learnPromptness(flight: Flight<Req>, bytes: number, now: number): void {
     const pace = this.#pace;
-    const { byteMs } = this.#client;
+    const { byteMs } = this.#client.pacing;
     const { restMs } = pace.answerTime;
     if (byteMs === undefined || restMs === undefined) return;
     const lateMs = now - flight.arrivedAt - restMs;
@@ -259,7 +298,7 @@ class Transfer<Req, Res> {
   }
 
   /** A request that was not answered in time: again from there, unless the device has been silent for too long. */
-  #lose(flight: Flight<Req, Res>, error: unknown): void {
+  #lose(flight: Flight<Req>, error: unknown): void {
     if (isOutOfBuffers(error) && this.#pace.window.size > 1) {
       this.#pace.lost();
       if (!flight.isStale) this.#restart(this.#wanted);
@@ -268,7 +307,7 @@ class Transfer<Req, Res> {
     if (!(error instanceof RequestTimeout || error instanceof PassedOver)) throw error;
     const pace = this.#pace;
     const { counts } = this.#client;
-    this.#client.giveUpPartial();
+    this.#client.link.giveUpPartial();
     pace.length.lost(flight.length);
     if (error instanceof RequestTimeout) this.#unheard++;
     if (flight.isStale) {
@@ -285,6 +324,8 @@ class Transfer<Req, Res> {
     // What was still to be carried has been waited for.
     if (this.#flights.length === 0) this.#wireFreeAt = Math.min(this.#wireFreeAt, performance.now());
     this.#silentMs += flight.timeoutMs;
+    // Other questions were answered meanwhile: it is this command that is not.
+    if (flight.asked.patienceMs !== undefined && this.#passedOver > 0) throw new PassedOver();
     if (flight.asked.patienceMs !== undefined || this.#silentMs >= this.#patienceMs) throw error;
     pace.lost();
     pace.answerTime.backOff();
@@ -305,38 +346,36 @@ class Transfer<Req, Res> {
     return this.#client.timeoutMs * (1 + this.#client.retries);
   }
 
-  async #send(asked: Asked<Req>, length: number): Promise<Flight<Req, Res>> {
+  async #send(asked: Asked<Req>, length: number): Promise<Flight<Req>> {
     const pace = this.#pace;
     const { timeoutMs: most } = this.#client;
     const isPatient = asked.patienceMs !== undefined;
     const sentAt = performance.now();
-    const atMost = most + length * (this.#client.byteMs ?? 0);
+    const atMost = most + length * (this.#client.pacing.byteMs ?? 0);
     const queuedMs = Math.max(0, this.#wireFreeAt - sentAt);
     // Answers that carry data wait for each other on their way here.
     const shares = this.#plan.isReading ? pace.window.size : 1;
     const waitMs = () => queuedMs + shares * pace.waitMs(length, atMost);
-    const timeoutMs = asked.patienceMs ?? waitMs();
+    const isIgnored = isPatient && this.#passedOver >= this.#client.retries;
+    const timeoutMs = isIgnored
+      ? Math.min(asked.patienceMs ?? 0, IGNORED_PATIENCE_MS)
+      : (asked.patienceMs ?? this.#client.beforeRepeatMs(waitMs()));
     const before = this.#unanswered?.offset === asked.offset ? this.#unanswered : undefined;
     this.#unanswered = undefined;
     const onAnsweredTwice = () => this.#foundAgain(length);
     const { linePauseMs } = pace;
-    const giveUp = new AbortController();
-    const signal = AbortSignal.any([this.#signal, giveUp.signal]);
     const isLone = this.#flights.length === 0;
-    const options = { signal, timeoutMs, linePauseMs, seq: before?.seq, onAnsweredTwice };
+    const options = {
+      signal: this.#signal,
+      givesUpItself: true,
+      timeoutMs,
+      linePauseMs,
+      seq: before?.seq,
+      onAnsweredTwice,
+    };
     const posted = await this.#client.post(this.#plan.command, asked.request, options);
     const questions = isLone ? this.#questionsBehind(isPatient) : 0;
-    const behind = {
-      soonMs: this.#soonMs(length),
-      most: questions,
-      patienceMs: timeoutMs,
-      signal: this.#signal,
-    };
-    const answer = unlessPassedOver(this.#client, posted.answer, behind).catch((error: unknown) => {
-      giveUp.abort(error);
-      throw error;
-    });
-    const flight = {
+    const flight: Flight<Req> = {
       asked,
       length,
       seq: posted.seq,
@@ -348,8 +387,22 @@ class Transfer<Req, Res> {
       isRepeat: before !== undefined,
       isLone,
       isStale: false,
+      giveUp: posted.giveUp,
     };
-    return withOutcome(flight, answer);
+    this.#open.add(flight);
+    const behind = {
+      soonMs: questions > 0 ? this.#soonMs(length) : 0,
+      most: questions,
+      patienceMs: timeoutMs,
+    };
+    unlessPassedOver(this.#client, posted.answer, behind).then(
+      (answer) => this.#settle({ flight, result: { answer } }),
+      (error: unknown) => {
+        posted.giveUp(error);
+        this.#settle({ flight, result: { error } });
+      },
+    );
+    return flight;
   }
 
   /** When a message that is sent now should have arrived, behind what was sent before. */
@@ -363,6 +416,8 @@ class Transfer<Req, Res> {
   #questionsBehind(isPatient: boolean): number {
     const { framing, server, retries } = this.#client;
     const spare = this.#pace.safeWindow - 1;
+    // A raw server that is busy holds a few bytes of it, loses the rest, and takes what follows for that rest.
+    if (framing.name === "raw") return 0;
     // Where a wait is short, only a server that is known to hold several messages is asked.
     if (!isPatient) return this.#pace.window.isNoisy ? 0 : Math.min(1, spare);
     if (this.#passedOver >= retries) return 0;
@@ -377,18 +432,6 @@ class Transfer<Req, Res> {
   }
 }
 
-function withOutcome<Req, Res>(
-  fields: Omit<Flight<Req, Res>, "outcome">,
-  answer: Promise<Res>,
-): Flight<Req, Res> {
-  const flight = fields as Flight<Req, Res>;
-  flight.outcome = answer.then(
-    (value) => ({ flight, result: { answer: value } }),
-    (error: unknown) => ({ flight, result: { error } }),
-  );
-  return flight;
-}
-
 /** Share of its time on the wire by which a message may be earlier than the baud rate allows. */
 const MOST_TOO_EARLY = 0.25;
 /** Share by which the clock of a UART may be slower than its baud rate says. */
@@ -400,6 +443,9 @@ const BYTES_A_LINE = 93;
 function isOutOfBuffers(error: unknown): boolean {
   return error instanceof DeviceError && error.rcName === "ENOMEM";
 }
+
+/** How long a patient request is waited for at last, when the device has answered everything else meanwhile. */
+const IGNORED_PATIENCE_MS = 15_000;
 
 /** Silence after which, at the latest, a question is asked behind a request. */
 const ASK_BEHIND_MS = 1000;

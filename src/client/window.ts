@@ -1,4 +1,10 @@
-import type { WindowSizes } from "./pace.js";
+/** How many requests a server holds. */
+export interface WindowSizes {
+  /** With a buffer left for the answer in the making. */
+  readonly safe: number;
+  /** All that it said it has: only for a server that is done with a message before the next one needs its buffer. */
+  readonly most: number;
+}
 
 /** Steps from one answer to the next by which a window is judged. One request at a time leaves no queue to wait for. */
 const STEPS_A_VERDICT = { ofOne: 2, ofMore: 4 } as const;
@@ -21,7 +27,7 @@ interface Verdict {
 /**
  * How many requests are under way: one at first, more as long as that brings more, fewer at the first loss. Rates are those
  * between losses. A line that loses messages one at a time as well, or with a window that it has carried for a while, is
- * noisy; there the loss says nothing about the window, and `Pace` reckons which one serves best.
+ * noisy; there the loss says nothing about the window, and `FlowControl` reckons which one serves best.
  */
 export class Window {
   size: number;

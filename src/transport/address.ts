@@ -1,4 +1,8 @@
+import type { TokenOption } from "./bridge-token.js";
+import { portPath } from "./list.js";
 import { type ByteStream, TransportError } from "./transport.js";
+
+export type { TokenOption } from "./bridge-token.js";
 
 /** The framing the board behind the pipe is known to speak; left out, it is found out. */
 export interface FramingOption {
@@ -23,11 +27,6 @@ export interface PortAddress extends FramingOption, LineOptions {
   readonly selector: string;
   /** USB interface number, to tell the ports of one board apart. */
   readonly usbInterface?: number;
-}
-
-/** What a bridge on another machine wants to hear first. */
-export interface TokenOption {
-  readonly token?: string;
 }
 
 export interface TcpAddress extends FramingOption, TokenOption {
@@ -96,7 +95,7 @@ const SCHEMES: Readonly<Record<string, Scheme>> = {
   serial: {
     form: "serial:PATH?baud=115200",
     options: LINE_OPTIONS,
-    read: (path, options, text) => ({ kind: "serial", path, ...readLine(options, text) }),
+    read: (path, options, text) => ({ kind: "serial", path: portPath(path), ...readLine(options, text) }),
   },
   port: {
     form: "port:SERIAL-NUMBER, port:VID:PID or port:NAME",
@@ -110,12 +109,12 @@ const SCHEMES: Readonly<Record<string, Scheme>> = {
   },
   tcp: {
     form: "tcp:HOST:PORT",
-    options: ["framing", "token"],
+    options: ["framing", "token", "token-file"],
     read: (body, options, text) => ({
       kind: "tcp",
       ...readHost("tcp", body, text),
       ...readFraming(options, text),
-      ...given("token", options.get("token")),
+      ...readToken(options, text),
     }),
   },
   rfc2217: {
@@ -134,11 +133,11 @@ const SCHEMES: Readonly<Record<string, Scheme>> = {
   },
   udp: {
     form: "udp:HOST:PORT",
-    options: ["token"],
+    options: ["token", "token-file"],
     read: (body, options, text) => ({
       kind: "udp",
       ...readHost("udp", body, text, SMP_UDP_PORT),
-      ...given("token", options.get("token")),
+      ...readToken(options, text),
     }),
   },
   wasm: {
@@ -160,9 +159,13 @@ const BARE_PORT = /^(\/dev\/|COM\d|\\\\\.\\)/i;
 
 /**
  * Reads an address: `serial:/dev/ttyACM0?baud=115200`, `port:1366:1051?interface=2`, `tcp:127.0.0.1:5000`,
- * `tcp:[::1]:5000`, `rfc2217:bench:2217?baud=1000000`, `usb:2fe3:0004:SERIAL`, `udp:192.0.2.7:1337`, `wasm:VARIANT`, `qemu:VARIANT?flash=FILE`.
- * A bare `/dev/...` or `COM3` is a serial port. Nothing is unescaped: a path is taken up to the first `?`, an option up
- * to the next `&`. Throws {@link TransportError} `bad-address`.
+ * `tcp:[::1]:5000`, `rfc2217:bench:2217?baud=1000000`, `usb:2fe3:0004:SERIAL`, `udp:192.0.2.7:1337`, `wasm:VARIANT`,
+ * `qemu:VARIANT?flash=FILE`. A bare `/dev/..` or `COM3` is a serial port. Nothing is unescaped: a path is taken up
+ * to the first `?`, an option up to the next `&`.
+ *
+ * @param text - as somebody typed it
+ * @returns with the options that it names
+ * @throws {@link TransportError} `bad-address`
  */
 export function parseAddress(text: string): Address {
   const full = BARE_PORT.test(text) ? `serial:${text}` : text;
@@ -174,7 +177,12 @@ export function parseAddress(text: string): Address {
   return scheme.read(body, readOptions(query, scheme, text), text);
 }
 
-/** The address as {@link parseAddress} reads it; defaults are left out. */
+/**
+ * The address as {@link parseAddress} reads it; defaults are left out.
+ *
+ * @param address - by {@link parseAddress}
+ * @returns text that reads back as the same
+ */
 export function formatAddress(address: Address): string {
   switch (address.kind) {
     case "serial":
@@ -182,25 +190,37 @@ export function formatAddress(address: Address): string {
     case "port":
       return `port:${address.selector}${lineQuery(address)}`;
     case "tcp":
-      return `tcp:${formatHost(address)}${query(address, ["framing", "token"])}`;
+      return `tcp:${formatHost(address)}${query({ framing: address.framing, ...tokenQuery(address) }, ["framing", "token", "token-file"])}`;
     case "rfc2217":
       return `rfc2217:${formatHost(address)}${lineQuery(address)}`;
     case "usb":
       return formatUsb(address);
     case "udp":
-      return `udp:${formatHost(address)}${query(address, ["token"])}`;
+      return `udp:${formatHost(address)}${query(tokenQuery(address), ["token", "token-file"])}`;
     case "wasm":
     case "qemu":
       return `${address.kind}:${address.variant}${address.flash === undefined ? "" : `?flash=${address.flash}`}`;
   }
 }
 
-/** True for addresses {@link openStream} opens; false for boards that have to be started. */
+/**
+ * True for addresses {@link openStream} opens; false for boards that have to be started.
+ *
+ * @param address - by {@link parseAddress}
+ * @returns false for `wasm:` and `qemu:`
+ */
 export function isPipe<A extends Address>(address: A): address is Exclude<A, BoardAddress> {
   return address.kind !== "wasm" && address.kind !== "qemu";
 }
 
-/** Opens the pipe at `address`. Throws {@link TransportError}; abort throws the signal's reason. */
+/**
+ * Opens the pipe at `address`.
+ *
+ * @param address - of a pipe
+ * @param options - `signal` aborts with its own reason
+ * @returns open; close it when done
+ * @throws {@link TransportError}; abort throws the signal's reason
+ */
 export async function openStream(
   address: WireAddress,
   options: { signal?: AbortSignal | undefined } = {},
@@ -213,7 +233,7 @@ export async function openStream(
     }
     case "tcp": {
       const { openTcp } = await import("./tcp.js");
-      return withToken(await openTcp(address.host, address.port, options), address);
+      return withTokenOf(await openTcp(address.host, address.port, options), address);
     }
     case "rfc2217": {
       const { openRfc2217 } = await import("./rfc2217.js");
@@ -225,19 +245,21 @@ export async function openStream(
     }
     case "udp": {
       const { openUdp } = await import("./udp.js");
-      return withToken(await openUdp(address.host, address.port, options), address);
+      return withTokenOf(await openUdp(address.host, address.port, options), address);
     }
   }
 }
 
-/** Says the token, when there is one, in a line or a datagram of its own. */
-async function withToken(stream: ByteStream, { token }: TokenOption): Promise<ByteStream> {
-  if (token !== undefined) await stream.write(new TextEncoder().encode(`${token}\n`));
-  return stream;
+async function withTokenOf(stream: ByteStream, address: TokenOption): Promise<ByteStream> {
+  const { withToken } = await import("./bridge-token.js");
+  return withToken(stream, address);
 }
 
 /** The options that are there, in this order. */
-function query<K extends string>(address: { readonly [key in K]?: string }, names: readonly K[]): string {
+function query<K extends string>(
+  address: { readonly [key in K]?: string | undefined },
+  names: readonly K[],
+): string {
   const options = names.flatMap((name) => (address[name] === undefined ? [] : `${name}=${address[name]}`));
   return options.length > 0 ? `?${options.join("&")}` : "";
 }
@@ -272,6 +294,28 @@ function readFraming(options: ReadonlyMap<string, string>, text: string): Framin
   if (framing === "console" || framing === "raw") return { framing };
   throw bad(text, `framing is "console" or "raw", not "${framing}"`, "Left out, it is found out.");
 }
+
+/** The token itself never stands in an address: those are in the process list, in configs, logs and reports. */
+function readToken(options: ReadonlyMap<string, string>, text: string): TokenOption {
+  const token = options.get("token");
+  if (token !== undefined && token !== "env") {
+    const shown = text.replace(/([?&]token=)[^&]*/g, "$1...");
+    throw bad(
+      shown,
+      "a token stands for all to see there",
+      "Write token-file=FILE with a file that holds it, or token=env and have it in BOOTPROOF_TOKEN.",
+    );
+  }
+  return {
+    ...(token === "env" && { tokenFromEnvironment: true as const }),
+    ...given("tokenFile", options.get("token-file")),
+  };
+}
+
+const tokenQuery = ({ tokenFile, tokenFromEnvironment }: TokenOption) => ({
+  token: tokenFromEnvironment ? "env" : undefined,
+  "token-file": tokenFile,
+});
 
 function readInterface(options: ReadonlyMap<string, string>, text: string): number | undefined {
   const value = options.get("interface");
@@ -309,13 +353,13 @@ function readHost(
   text: string,
   usualPort?: number,
 ): { host: string; port: number } {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::([^:]+))?$/.exec(body);
+  const match = /^(?:\[([^\]]+)\]|([^:[\]/]+))(?::([^:]+))?$/.exec(body);
   const host = match?.[1] ?? match?.[2];
   const port = match?.[3] ?? usualPort?.toString();
   if (host === undefined || port === undefined) {
     throw bad(
       text,
-      "host and port cannot be told apart",
+      "host and port cannot be separated",
       `Write ${scheme}:HOST:PORT, an IPv6 host in brackets: ${scheme}:[::1]:5000.`,
     );
   }

@@ -46,18 +46,33 @@ export class ChunkQueue implements AsyncIterable<Uint8Array> {
     this.#wake?.();
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {
-    for (;;) {
-      yield* this.#take();
-      if (this.#chunks.length > 0) continue;
-      if (this.#ended) {
-        if ("error" in this.#ended) throw this.#ended.error;
-        return;
+  /** No generator: each of its steps takes several turns, and every message comes through here. */
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, void, void> {
+    let taken: Uint8Array[] = [];
+    let at = 0;
+    let isOver = false;
+    const next = async (): Promise<IteratorResult<Uint8Array, void>> => {
+      while (!isOver) {
+        if (at < taken.length) return { done: false, value: taken[at++]! };
+        at = 0;
+        taken = this.#take();
+        if (taken.length > 0) continue;
+        if (!this.#ended)
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+        else {
+          isOver = true;
+          if ("error" in this.#ended) throw this.#ended.error;
+        }
       }
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
+      return { done: true, value: undefined };
+    };
+    const end = async (): Promise<IteratorResult<Uint8Array, void>> => {
+      isOver = true;
+      return { done: true, value: undefined };
+    };
+    return { next, return: end };
   }
 
   #take(): Uint8Array[] {

@@ -1,10 +1,11 @@
-import { SerialPort } from "serialport";
 import type { LinePort } from "./lines.js";
+import { loadSerialport } from "./native-modules.js";
 import { openError } from "./serial.js";
 import { TransportError } from "./transport.js";
 
 /** A serial port of this machine whose lines can be switched. Throws {@link TransportError}. */
 export async function openLines(path: string, baudRate: number): Promise<LinePort> {
+  const { SerialPort } = await loadSerialport();
   const open = async () => {
     const port = new SerialPort({ path, baudRate, autoOpen: false, lock: true });
     // A board that vanishes as it is told to is no fault; what uses the port next will find out.

@@ -28,9 +28,14 @@ export interface LinesOptions {
 const LONGEST_REST_MS = 10_000;
 
 /**
- * Plays a sequence of line changes on a serial port that nobody else has open, and closes it: a reset, a "1200 touch",
- * BOOT0 and NRST. Opening raises both lines, closing lets both fall; that is the kernel's doing and part of the sequence.
- * Throws {@link TransportError}; abort throws the signal's reason.
+ * Plays a sequence of line changes on a serial port that nobody else has open, and closes it: a reset, a "1200
+ * touch", BOOT0 and NRST. Opening raises both lines, closing lets both fall; that is the kernel's doing and part of
+ * the sequence.
+ *
+ * @param path - of the serial port
+ * @param changes - in their order; rests in milliseconds
+ * @param options - `signal` aborts with its own reason; `open` replaces the system's port in tests
+ * @throws {@link TransportError}; abort throws the signal's reason
  */
 export async function changeLines(
   path: string,

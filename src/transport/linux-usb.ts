@@ -8,7 +8,7 @@ import {
   portHolders,
   readText,
 } from "./linux.js";
-import type { UsbDeviceInfo, UsbInterfaceInfo, UsbProblem } from "./usb-devices.js";
+import type { UsbDeviceInfo, UsbInterfaceInfo, UsbProblem } from "./usb-device-info.js";
 
 /**
  * USB on Linux, read from sysfs: it needs neither rights nor a running udevd, and disturbs no device. Nothing outside

@@ -56,6 +56,27 @@ export function portHolders(path: string, roots: LinuxRoots = LINUX_ROOTS): Port
     }));
 }
 
+/**
+ * Other programs that have the port open beside this one, and so may read what the device answers. Of a pseudo-terminal
+ * the program at its far side does not count: it is the device.
+ */
+export function otherReaders(path: string, roots: LinuxRoots = LINUX_ROOTS): PortHolder[] {
+  const number = /^\/dev\/pts\/(\d+)$/.exec(realPath(path))?.[1];
+  return portHolders(path, roots).filter(
+    ({ pid }) =>
+      pid !== process.pid && !(number !== undefined && isFarSide(join(roots.proc, String(pid)), number)),
+  );
+}
+
+/** True for the program that made the pseudo-terminal: the kernel notes its number beside the open master. */
+function isFarSide(process: string, number: string): boolean {
+  return entries(join(process, "fd"))
+    .filter((fd) => /\/ptmx$/.test(link(join(process, "fd", fd)) ?? ""))
+    .some((fd) =>
+      new RegExp(`tty-index:\\s*${number}\\b`).test(readText(join(process, "fdinfo", fd), 4096) ?? ""),
+    );
+}
+
 /** Programs that run others: whose they are tells more than their own name. */
 const INTERPRETER = /^(node|python|perl|ruby|java|sh|bash)[\d.]*$|^MainThread$/;
 
@@ -89,7 +110,9 @@ export function busyProblem(path: string, holders: readonly PortHolder[]): PortP
   const [first] = holders;
   if (!first) {
     const hint =
-      "Close the other program: a terminal, a logger, ModemManager. `sudo fuser -v PATH` names it.";
+      process.platform === "linux"
+        ? "Close the other program: a terminal, a logger, ModemManager. `sudo fuser -v PATH` names it."
+        : "Close the other program: a terminal, a logger, a debugger.";
     return { code: "busy", message: `${path} is held by another program.`, hint: hint.replace("PATH", path) };
   }
   if (first.pid === process.pid) {

@@ -11,6 +11,7 @@ import {
   readText,
   realPath,
 } from "./linux.js";
+import { loadSerialport } from "./native-modules.js";
 
 /** One serial port of this machine. Texts come from the USB device and are cleaned of control characters. */
 export interface SerialPortInfo {
@@ -27,7 +28,7 @@ export interface SerialPortInfo {
   readonly productId?: string;
   /** USB interface number: tells the ports of one board apart. */
   readonly usbInterface?: number;
-  /** Bus and ports the device is plugged into, e.g. `1-1.4`. */
+  /** Bus and ports the device is plugged into, e.g. `1-1.4`; on Windows its id for the place, e.g. `5&2a1b3c&0&2`, if any. */
   readonly usbPort?: string;
   /** Why it cannot be opened now; absent when nothing is known to be in the way. */
   readonly problem?: PortProblem;
@@ -42,17 +43,26 @@ export interface ListOptions {
 /**
  * The serial ports of this machine, sorted by path. No port is opened, so no board is reset by looking. On Linux it
  * reads sysfs, since `udevadm` is absent in containers.
+ *
+ * @param options - `signal` aborts with its own reason; `roots`: other folders than the system's, for tests
+ * @returns what the system knows of each; nothing is opened
+ * @throws TransportError `no-driver` where the native part does not load
  */
 export async function listSerialPorts(options: ListOptions = {}): Promise<SerialPortInfo[]> {
   options.signal?.throwIfAborted();
   if (options.roots || process.platform === "linux") return listLinuxPorts(options.roots ?? LINUX_ROOTS);
-  const { SerialPort } = await import("serialport");
+  const { SerialPort } = await loadSerialport();
   const ports = await SerialPort.list();
   options.signal?.throwIfAborted();
   return ports.map(fromSystemList).sort(byPath);
 }
 
-/** A port in one line: what it calls itself, who made it, its serial number. */
+/**
+ * A port in one line: what it calls itself, who made it, its serial number.
+ *
+ * @param port - as listed
+ * @returns one line
+ */
 export function describePort(port: SerialPortInfo): string {
   const usb = port.vendorId && port.productId ? `USB ${port.vendorId}:${port.productId}` : "serial port";
   const maker =
@@ -78,24 +88,43 @@ interface SystemPort {
 /** A row of serialport's own list (macOS, Windows) in our words. */
 export function fromSystemList(port: SystemPort): SerialPortInfo {
   const composite = /&MI_([0-9a-f]{2})/i.exec(port.pnpId ?? "");
+  const place = windowsPlace(port, composite !== null);
   return defined({
-    path: callOut(port.path),
-    usbPort: macUsbPort(port.locationId),
+    path: portPath(port.path),
+    usbPort: macUsbPort(port.locationId) ?? place,
     usbInterface: composite ? Number.parseInt(composite[1]!, 16) : undefined,
-    product: port.friendlyName,
+    product: withoutPort(port.friendlyName),
     manufacturer: port.manufacturer,
-    serialNumber: port.serialNumber,
+    serialNumber: place === undefined ? port.serialNumber : undefined,
     vendorId: port.vendorId?.toLowerCase(),
     productId: port.productId?.toLowerCase(),
   });
 }
 
 /**
- * macOS has two files for each port. The one that is listed, tty, waits for a carrier; its twin, cu, is for whoever begins
- * to speak.
+ * The one spelling of a port that has several. macOS has two files for each: the one that is listed, tty, waits for a carrier;
+ * its twin, cu, is for whoever begins to speak. Windows takes `com5`, `COM5` and `\\\\.\\COM5` for one port.
  */
-export function callOut(path: string): string {
+export function portPath(path: string): string {
+  const com = /^(?:\\\\[.?]\\)?com(\d{1,5})$/i.exec(path)?.[1];
+  if (com !== undefined) return `COM${Number(com)}`;
   return path.replace(/^\/dev\/tty\./, "/dev/cu.");
+}
+
+/** Windows ends a device's name with the port of today, which says nothing of the device. */
+function withoutPort(friendlyName: string | undefined): string | undefined {
+  const name = friendlyName?.replace(/\s*\((?:COM\d+)\)\s*$/i, "");
+  return name === "" ? undefined : name;
+}
+
+/**
+ * Of a device without serial number Windows makes an id from the place where it is plugged in, with `&` in it, which no serial
+ * number has: `5&2a1b3c&0&2`. The parts of a composite device have a number behind that.
+ */
+function windowsPlace({ serialNumber = "" }: SystemPort, isPart: boolean): string | undefined {
+  if (!serialNumber.includes("&")) return undefined;
+  const id = serialNumber.toLowerCase();
+  return isPart ? id.replace(/&[^&]*$/, "") : id;
 }
 
 /** `14200000` is bus 0x14, port 2; the USB library names the same place `14-2`. */

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { SerialPort } from "serialport";
+import type { SerialPort } from "serialport";
 import { ChunkQueue } from "./chunk-queue.js";
 import type { LineChange } from "./lines.js";
+import { loadSerialport } from "./native-modules.js";
 import { openError } from "./serial.js";
 import { type ByteStream, TransportError } from "./transport.js";
 
@@ -20,10 +21,11 @@ export interface RomPortOptions {
 export async function openRomPort(path: string, options: RomPortOptions): Promise<ByteStream> {
   const { baudRate, parity, enter = [], signal } = options;
   signal?.throwIfAborted();
+  const { SerialPort } = await loadSerialport();
   const port = new SerialPort({ path, baudRate, parity, autoOpen: false, lock: true });
   const chunks = new ChunkQueue();
   const lost = (cause?: Error) =>
-    chunks.fail(new TransportError("lost", path, `${path} went away.`, { cause }));
+    chunks.fail(new TransportError("lost", path, `${path} disconnected.`, { cause }));
   port.on("data", (chunk: Uint8Array) => chunks.push(chunk));
   port.on("error", lost);
   port.on("close", lost);
@@ -46,7 +48,7 @@ export async function openRomPort(path: string, options: RomPortOptions): Promis
     close,
     write: (bytes) =>
       done((callback) => port.write(bytes, callback)).catch((cause: Error) => {
-        throw new TransportError("lost", path, `${path} went away.`, { cause });
+        throw new TransportError("lost", path, `${path} disconnected.`, { cause });
       }),
   };
 }
@@ -63,7 +65,7 @@ async function play(
     await done((callback) => port.set({ ...lines }, callback)).catch((cause: Error) => {
       throw new TransportError("failed", path, `The driver of ${path} cannot switch DTR and RTS.`, {
         cause,
-        hint: "Pull BOOT0 by hand, and leave rom.enter out of the profile.",
+        hint: "Set BOOT0 yourself, and omit rom.enter from the profile.",
       });
     });
     await delay(Math.min(waitMs, 10_000), undefined, { signal }).catch(() => signal?.throwIfAborted());

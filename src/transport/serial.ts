@@ -1,16 +1,18 @@
-import { SerialPort } from "serialport";
+import type { SerialPort } from "serialport";
 import type { SerialAddress } from "./address.js";
 import { ChunkQueue } from "./chunk-queue.js";
 import {
   accessProblem,
   busyProblem,
+  otherReaders,
   type PortProblem,
   portHolders,
   realPath,
   watchForRemoval,
 } from "./linux.js";
 import { describePort, listSerialPorts } from "./list.js";
-import { type ByteStream, TransportError } from "./transport.js";
+import { loadSerialport } from "./native-modules.js";
+import { type ByteStream, type SilenceClue, TransportError } from "./transport.js";
 
 /**
  * What serialport's messages mean; it gives no codes. Windows says "Access denied" for a port that is in use, and has
@@ -34,6 +36,7 @@ export async function openSerial(
   const { path, baudRate } = address;
   options.signal?.throwIfAborted();
   await refuseWhatIsKnownToFail(path);
+  const { SerialPort } = await loadSerialport();
   const port = new SerialPort({ path, baudRate, autoOpen: false, lock: true, hupcl: false });
   const stream = new SerialStream(path, baudRate, port);
   try {
@@ -151,6 +154,17 @@ class SerialStream implements ByteStream {
     });
   }
 
+  explainSilence(): SilenceClue | undefined {
+    if (process.platform !== "linux") return undefined;
+    const others = otherReaders(this.name);
+    if (others.length === 0) return undefined;
+    const names = others.map(({ program, pid }) => `${program} (process ${pid})`).join(", ");
+    return {
+      says: `${names} has the port open too and may have taken the answers.`,
+      hint: `Close ${others[0]!.program}, then try again.`,
+    };
+  }
+
   async write(bytes: Uint8Array): Promise<void> {
     if (this.#closed) throw new TransportError("failed", this.name, `${this.name} is already closed.`);
     if (this.#lost) throw this.#lost;
@@ -181,7 +195,7 @@ class SerialStream implements ByteStream {
 
   #lose(cause?: Error): TransportError {
     const hint = "Was the cable pulled, or did the board restart? Its port may come back under another name.";
-    this.#lost ??= new TransportError("lost", this.name, `${this.name} went away.`, { hint, cause });
+    this.#lost ??= new TransportError("lost", this.name, `${this.name} disconnected.`, { hint, cause });
     this.#stopWatching();
     this.chunks.fail(this.#lost);
     return this.#lost;

@@ -1,7 +1,7 @@
 import { connect, createServer, type Socket } from "node:net";
 import { ChunkQueue } from "./chunk-queue.js";
 import { type Listener, listening, listenProblem } from "./listener.js";
-import { type ByteStream, TransportError, type TransportErrorCode } from "./transport.js";
+import { type ByteStream, type SilenceClue, TransportError, type TransportErrorCode } from "./transport.js";
 
 export interface TcpOptions {
   signal?: AbortSignal | undefined;
@@ -13,7 +13,7 @@ export interface TcpOptions {
 const CONNECT_FAILURES: Record<string, { code: TransportErrorCode; says: string; hint: string }> = {
   ECONNREFUSED: {
     code: "refused",
-    says: "nobody listens there",
+    says: "nothing listens there",
     hint: "Start the emulator or the serial server first, and compare the port number.",
   },
   ENOTFOUND: { code: "not-found", says: "no such host", hint: "Check the host name." },
@@ -59,8 +59,13 @@ export async function openTcp(host: string, port: number, options: TcpOptions = 
 }
 
 /**
- * Waits for others to connect, and hands each connection over as a pipe. `port` 0 takes a free one. Throws
- * {@link TransportError} `busy` when the port is taken.
+ * Waits for others to connect, and hands each connection over as a pipe. `port` 0 takes a free one.
+ *
+ * @param host - address to listen at
+ * @param port - 1 to 65535, or 0
+ * @param onPipe - given each connection
+ * @returns the address and port that it has; closing it closes every pipe that came through it
+ * @throws {@link TransportError} `busy` when the port is taken
  */
 export async function listenTcp(
   host: string,
@@ -136,12 +141,17 @@ class TcpStream implements ByteStream {
   readonly #socket: Socket;
   #lost: TransportError | undefined;
   #closed = false;
+  /** The beginning of what came: a server that turns a client away may say why. */
+  #first = "";
 
   constructor(name: string, socket: Socket) {
     this.name = name;
     this.#socket = socket;
     this.chunks = new ChunkQueue({ pause: () => socket.pause(), resume: () => socket.resume() });
-    socket.on("data", (chunk: Uint8Array) => this.chunks.push(chunk));
+    socket.on("data", (chunk: Uint8Array) => {
+      if (this.#first.length < LONGEST_REASON) this.#first += Buffer.from(chunk).toString("latin1");
+      this.chunks.push(chunk);
+    });
     socket.on("error", (error) => this.#lose(error));
     socket.on("close", () => this.#lose());
   }
@@ -162,13 +172,43 @@ class TcpStream implements ByteStream {
     this.#socket.destroySoon();
   }
 
+  explainSilence(): SilenceClue | undefined {
+    if (this.#first !== "") return undefined;
+    return {
+      says: "The server accepted the connection and sent nothing.",
+      hint: "Emulators and serial servers often serve one client at a time and let others wait: is another program connected to it?",
+    };
+  }
+
   #lose(cause?: Error): TransportError {
-    const hint = "The emulator or serial server ended the connection.";
-    this.#lost ??= new TransportError("lost", this.name, `${this.name} closed the connection.`, {
-      hint,
-      cause,
-    });
+    this.#lost ??= this.#whyLost(cause);
     if (!this.#closed) this.chunks.fail(this.#lost);
     return this.#lost;
   }
+
+  #whyLost(cause: Error | undefined): TransportError {
+    const { name } = this;
+    const reason = this.#first
+      .slice(0, LONGEST_REASON)
+      .replace(/[^ -~]+/g, " ")
+      .trim();
+    if (SERVED_ALREADY.test(reason))
+      return new TransportError("busy", name, `${name} serves another client: it says "${reason}".`, {
+        hint: "Close the other program that is connected to it, then try again.",
+        cause,
+      });
+    if (this.#first === "")
+      return new TransportError("lost", name, `${name} closed the connection without sending a byte.`, {
+        hint: "Is another program connected? Emulators and serial servers often serve one client at a time. If not, the program behind this port has ended.",
+        cause,
+      });
+    return new TransportError("lost", name, `${name} closed the connection.`, {
+      hint: "The emulator or serial server ended the connection.",
+      cause,
+    });
+  }
 }
+
+const LONGEST_REASON = 80;
+/** ser2net and its like: "Port already in use", "Device is busy", "Too many connections". */
+const SERVED_ALREADY = /\bin use\b|\bbusy\b|\btoo many\b|already (open|connected)/i;

@@ -21,8 +21,19 @@ export interface ByteStream {
    * when the other side goes away.
    */
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** Something that may keep answers from arriving, such as another program that reads the same port. */
+  explainSilence?(): SilenceClue | undefined;
+  /** On pipes that a listener hands out: the other side has shown who it is, and strangers must not displace it. */
+  keep?(): void;
   /** Closing twice is harmless. */
   close(): Promise<void>;
+}
+
+/** What is known of a pipe that may be why nothing comes out of it. */
+export interface SilenceClue {
+  /** A sentence about what was found. */
+  readonly says: string;
+  readonly hint: string;
 }
 
 export type TransportErrorCode =
@@ -37,9 +48,13 @@ export type TransportErrorCode =
   /** It was open and went away: cable pulled, program ended. */
   | "lost"
   /** More than one port is what was asked for. */
-  | "ambiguous"
+  | "ambiguous-port"
   /** The address cannot be read as one. */
   | "bad-address"
+  /** A bridge wants another token, or one at all. */
+  | "wrong-token"
+  /** The native part of a package does not load on this machine. */
+  | "no-driver"
   | "failed";
 
 /** Opening or using a pipe failed. */

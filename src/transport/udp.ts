@@ -1,5 +1,4 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
-import { lookup } from "node:dns/promises";
 import { ChunkQueue } from "./chunk-queue.js";
 import { type Listener, listening, listenProblem } from "./listener.js";
 import { type ByteStream, TransportError } from "./transport.js";
@@ -36,8 +35,14 @@ export async function openUdp(host: string, port: number, options: UdpOptions = 
 const MOST_SENDERS = 64;
 
 /**
- * Takes datagrams from anybody, and hands each sender over as a pipe of its own when it is first heard. `port` 0 takes a
- * free one. Throws {@link TransportError} `busy` when the port is taken.
+ * Takes datagrams from anybody, and hands each sender over as a pipe of its own when it is first heard. `port` 0
+ * takes a free one.
+ *
+ * @param host - address to listen at
+ * @param port - 1 to 65535, or 0
+ * @param onPipe - given each sender when it is first heard
+ * @returns the address and port that it has; closing it closes every pipe that came through it
+ * @throws {@link TransportError} `busy` when the port is taken
  */
 export async function listenUdp(
   host: string,
@@ -50,14 +55,16 @@ export async function listenUdp(
   socket.on("message", (datagram, from) => {
     const name = `${from.address}:${from.port}`;
     const known = senders.get(name);
-    const sender = known ?? new SenderStream(name, socket, from, MAX_DATAGRAM[family]);
+    const forget = () => senders.delete(name);
+    const sender =
+      known ?? new SenderStream(name, socket, from, { maxDatagram: MAX_DATAGRAM[family], forget });
     // Last in the map is heard last.
     senders.delete(name);
     senders.set(name, sender);
-    for (const [oldest, stream] of [...senders].slice(0, -MOST_SENDERS)) {
-      senders.delete(oldest);
-      void stream.close();
-    }
+    // Strangers go before those who have shown who they are.
+    const byWorth = [...senders.values()].sort((a, b) => Number(a.isKept) - Number(b.isKept));
+    for (const stream of byWorth.slice(0, -MOST_SENDERS)) void stream.close();
+    if (!senders.has(name)) return;
     sender.chunks.push(datagram);
     if (!known) onPipe(sender);
   });
@@ -84,11 +91,19 @@ class SenderStream implements ByteStream {
   readonly maxDatagram: number;
   readonly #socket: Socket;
   readonly #to: RemoteInfo;
+  readonly #forget: () => void;
   #closed = false;
+  isKept = false;
 
-  constructor(name: string, socket: Socket, to: RemoteInfo, maxDatagram: number) {
+  constructor(
+    name: string,
+    socket: Socket,
+    to: RemoteInfo,
+    { maxDatagram, forget }: { maxDatagram: number; forget: () => void },
+  ) {
     this.name = name;
     this.maxDatagram = maxDatagram;
+    this.#forget = forget;
     this.#socket = socket;
     this.#to = to;
   }
@@ -100,14 +115,26 @@ class SenderStream implements ByteStream {
     });
   }
 
+  keep(): void {
+    this.isKept = true;
+  }
+
+  /** The next datagram from there begins anew: a wrong token does not lock the port that it came from. */
   async close(): Promise<void> {
+    if (this.#closed) return;
     this.#closed = true;
+    this.#forget();
     this.chunks.end();
   }
 }
 
+/** An IPv4 address in figures. */
+const IN_FIGURES = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
+
 async function addressOf(host: string, name: string): Promise<string> {
+  if (IN_FIGURES.test(host)) return host;
   try {
+    const { lookup } = await import("node:dns/promises");
     return (await lookup(host)).address;
   } catch (cause) {
     throw new TransportError("not-found", name, `Cannot reach ${name}: no such host.`, {
@@ -151,10 +178,10 @@ class UdpStream implements ByteStream {
     socket.on("error", (error) => this.#lose(error));
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
-    if (this.#closed) throw new TransportError("failed", this.name, `${this.name} is already closed.`);
-    if (this.#lost) throw this.#lost;
-    await new Promise<void>((resolve, reject) => {
+  write(bytes: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) throw new TransportError("failed", this.name, `${this.name} is already closed.`);
+      if (this.#lost) throw this.#lost;
       this.#socket.send(bytes, (error) => (error ? reject(this.#lose(error)) : resolve()));
     });
   }
@@ -170,7 +197,7 @@ class UdpStream implements ByteStream {
   #lose(cause: Error): TransportError {
     const refused = (cause as NodeJS.ErrnoException).code === "ECONNREFUSED";
     const message = refused
-      ? `Nobody listens at ${this.name}.`
+      ? `Nothing listens at ${this.name}.`
       : `The way to ${this.name} is gone: ${cause.message}.`;
     const hint = refused
       ? "Is the board's network up, and is this its SMP port (1337 unless set otherwise)?"

@@ -102,7 +102,7 @@ async function choosePort(
   const known = await portsInWords(handle, ports);
   if (only) {
     const hint = `Add ?interface=N: ${known}.`;
-    throw new TransportError("ambiguous", name, `"${name}" has ${meant.length} serial ports.`, { hint });
+    throw new TransportError("ambiguous-port", name, `"${name}" has ${meant.length} serial ports.`, { hint });
   }
   const hint = known === "" ? "It declares no CDC-ACM interface at all." : `Its serial ports: ${known}.`;
   throw new TransportError("not-found", name, `"${name}" has no such serial port.`, { hint });
@@ -244,7 +244,7 @@ class UsbCdcStream implements ByteStream {
 
   #lose(cause: unknown): TransportError {
     const hint = "Was the cable pulled, or did the board restart?";
-    this.#lost ??= new TransportError("lost", this.name, `${this.name} went away.`, { hint, cause });
+    this.#lost ??= new TransportError("lost", this.name, `${this.name} disconnected.`, { hint, cause });
     this.chunks.fail(this.#lost);
     void this.#release();
     return this.#lost;

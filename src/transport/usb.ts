@@ -1,4 +1,5 @@
 import { BootproofError } from "../errors.js";
+import { loadUsb } from "./native-modules.js";
 import { TransportError } from "./transport.js";
 import {
   cleanText,
@@ -117,9 +118,12 @@ const LONGEST = 4096;
 const LONGEST_TEXT = 255;
 const CONTROL_TIMEOUT_MS = 5000;
 const BULK_OUT_TIMEOUT_MS = 10_000;
-/** The devices that fit, in the order of their ports. A machine without USB has none. Opens none. */
+/**
+ * The devices that fit, in the order of their ports. A machine without USB has none. Opens none. Throws
+ * {@link TransportError} `no-driver`.
+ */
 export async function findUsb(selector: UsbSelector = {}): Promise<UsbFound[]> {
-  const { usb } = await import("usb");
+  const { usb } = await loadUsb();
   // Without /sys/bus/usb, as in most containers, it throws instead of answering "none".
   const devices = (await usb.getDevices().catch(() => [])) as unknown as LibraryDevice[];
   return devices
@@ -139,7 +143,9 @@ export async function chooseUsb(selector: UsbSelector, name: string): Promise<Us
   if (only && others.length === 0) return only;
   if (only) {
     const hint = `Add the serial number, or ?port= with the place: ${inWords(fitting)}.`;
-    throw new TransportError("ambiguous", name, `"${name}" fits ${fitting.length} USB devices.`, { hint });
+    throw new TransportError("ambiguous-port", name, `"${name}" fits ${fitting.length} USB devices.`, {
+      hint,
+    });
   }
   const all = await findUsb();
   throw new TransportError("not-found", name, `No USB device fits "${name}".`, {
@@ -147,14 +153,24 @@ export async function chooseUsb(selector: UsbSelector, name: string): Promise<Us
   });
 }
 
-/** `2fe3:0004 "Board" serial number E1 on 1-4`. */
+/**
+ * `2fe3:0004 "Board" serial number E1 on 1-4`.
+ *
+ * @param found - as listed
+ * @returns one line
+ */
 export function usbInWords(found: UsbFound): string {
   const product = found.product === undefined ? "" : ` "${found.product}"`;
   const serial = found.serialNumber === undefined ? "" : ` serial number ${found.serialNumber}`;
   return `${usbId(found)}${product}${serial} on ${found.usbPort}`;
 }
 
-/** Vendor and product as everybody writes them: four hex digits each. */
+/**
+ * Vendor and product as everybody writes them: four hex digits each.
+ *
+ * @param device - vendor and product
+ * @returns like `2fe3:0004`
+ */
 export function usbId({ vendorId, productId }: Pick<UsbFound, "vendorId" | "productId">): string {
   return [vendorId, productId].map((number) => number.toString(16).padStart(4, "0")).join(":");
 }
@@ -335,7 +351,14 @@ class OpenUsb implements UsbHandle {
   #translate(what: string, cause: unknown): BootproofError {
     const said = cause instanceof Error ? cause.message : String(cause);
     const name = usbInWords(this.found);
-    if (/stall/i.test(said)) return new UsbTransferError("stalled", `${name} refused a request.`, { cause });
+    // "driver is installed" is no stall.
+    if (/driver/i.test(said) && /install|incompatible|unsupported/i.test(said))
+      return new TransportError("failed", name, `No driver lets programs open ${name}: ${said}.`, {
+        hint: "On Windows, bind WinUSB to it (Zadig does); serial ports need no driver of their own.",
+        cause,
+      });
+    if (/\bstall(?:ed)?\b/i.test(said))
+      return new UsbTransferError("stalled", `${name} refused a request.`, { cause });
     if (/cancelled|timed? ?out/i.test(said))
       return new UsbTransferError("timed-out", `${name} did not answer in time.`, { cause });
     if (errnoOf(cause) === ERRNO.gone || /disconnect|not found|no such device/i.test(said))
@@ -349,7 +372,7 @@ class OpenUsb implements UsbHandle {
   #gone(cause: unknown): TransportError {
     const name = usbInWords(this.found);
     const hint = "Was the cable pulled, or did the board restart?";
-    return new TransportError("lost", name, `${name} went away.`, { hint, cause });
+    return new TransportError("lost", name, `${name} disconnected.`, { hint, cause });
   }
 }
 
@@ -364,13 +387,16 @@ interface Problem {
 const PROBLEMS: Readonly<Record<number, Problem>> = {
   [ERRNO.noEntry]: {
     code: "lost",
-    message: (name) => `${name} went away.`,
+    message: (name) => `${name} disconnected.`,
     hint: "Is the board plugged in?",
   },
   [ERRNO.access]: {
     code: "permission",
     message: (name) => `You may not open ${name}.`,
-    hint: "Run bootproof setup-udev --install as root once, then plug the board in again.",
+    hint:
+      process.platform === "linux"
+        ? "Run bootproof setup-udev --install as root once, then plug the board in again."
+        : "Is another program using it, or a driver other than WinUSB bound to it?",
   },
   [ERRNO.busy]: {
     code: "busy",

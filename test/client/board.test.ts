@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { Board } from "../../src/board/board.js";
-import { startBoard } from "../../src/board/start.js";
 import type { Client, RequestTimeout } from "../../src/client/client.js";
 import { connect, identify, letBoot } from "../../src/client/connect.js";
+import type { Board } from "../../src/emulator/board.js";
+import { startBoard } from "../../src/emulator/start.js";
 import { imageList } from "../../src/smp/groups/image.js";
 import { BOOT_MODES, osEcho, osInfo, osParams, osReset } from "../../src/smp/groups/os.js";
 import { trustBoot } from "../../src/smp/groups/trust.js";

@@ -167,7 +167,7 @@ describe("a silence is told with what was heard instead", () => {
       hint: /log or shell port/,
     },
     { heard: "text", script: (_, pipe) => pipe.say("uart:~$ "), hint: /log or shell port/ },
-    { heard: "noise", script: (_, pipe) => pipe.say(garbage), hint: /wrong baud rate/ },
+    { heard: "noise", script: (_, pipe) => pipe.say(garbage), hint: /baud rate is wrong/ },
     {
       heard: "damaged",
       script: (request, pipe) => pipe.say(damaged(pipe.answerBytes(request, { r: "hello" }))),
@@ -213,7 +213,7 @@ describe("a server that loses bursts of lines", () => {
     const client = new Client(pipe);
     for (let n = 0; n < 3; n++)
       expect(await client.send(osEcho, long, { timeoutMs: 300 })).toEqual({ r: long.d });
-    expect(client.slowedDown).toBe(true);
+    expect(client.pacing.isSlow).toBe(true);
     expect(client.counts).toMatchObject({ sent: 5, repeated: 2, answered: 3 });
   });
 
@@ -222,7 +222,7 @@ describe("a server that loses bursts of lines", () => {
     const client = new Client(pipe);
     await client.send(osEcho, { d: "short" });
     expect(pipe.writes).toHaveLength(1);
-    expect(client.slowedDown).toBe(false);
+    expect(client.pacing.isSlow).toBe(false);
   });
 });
 
@@ -313,5 +313,5 @@ test("what may be sent only once, and needs many lines, is sent with rests betwe
   pipe.linesPerWrite = 1;
   const client = new Client(pipe);
   expect(await client.send(shellExec, { argv: ["x".repeat(290)] })).toEqual({ o: "", ret: 0 });
-  expect(client.slowedDown).toBe(false);
+  expect(client.pacing.isSlow).toBe(false);
 });

@@ -154,7 +154,11 @@ test("a board that was heard starting is asked three times as often, and the sil
   const pipe = new ScriptedPipe();
   pipe.say("*** Booting MCUboot v2.4.0 ***\n");
   const error = await connect(pipe, { ...QUICK, probes: 2 }).catch((reason: unknown) => reason);
-  expect(error).toMatchObject({ code: "timeout", heard: "boot", hint: expect.stringMatching(/off and on/) });
+  expect(error).toMatchObject({
+    code: "timeout",
+    heard: "boot",
+    hint: expect.stringMatching(/leave its power on/),
+  });
   expect(pipe.requests).toHaveLength(6);
 });
 

@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { connect } from "../../src/client/connect.js";
-import type { LinkMemory } from "../../src/client/pace.js";
+import type { LinkMemory } from "../../src/client/flow-control.js";
 import { encodeCbor } from "../../src/smp/cbor.js";
 import { consoleFraming } from "../../src/smp/framing/console.js";
+import { rawFraming } from "../../src/smp/framing/raw.js";
+import { osParams } from "../../src/smp/groups/os.js";
 import { decodeHeader, HEADER_SIZE, joinMessage } from "../../src/smp/header.js";
 import { ChunkQueue } from "../../src/transport/chunk-queue.js";
 import type { ByteStream } from "../../src/transport/transport.js";
@@ -22,10 +24,24 @@ class RawServer implements ByteStream {
   readonly #bufSize: number;
   readonly #fifo: number;
 
+  #heardAt = 0;
+
   /** `fifo`: how many bytes it takes at once. */
   constructor(bufSize: number, fifo: number) {
     this.#bufSize = bufSize;
     this.#fifo = fifo;
+  }
+
+  /** Noise began a message whose rest does not come; `heard` is what noise brought to the other side. */
+  disturb(heard: Uint8Array): void {
+    this.#held = Uint8Array.of(
+      2,
+      0,
+      (this.#bufSize - HEADER_SIZE) >> 8,
+      (this.#bufSize - HEADER_SIZE) & 0xff,
+    );
+    this.#heardAt = performance.now();
+    if (heard.length > 0) this.chunks.push(heard);
   }
 
   get isWaitingForRest(): boolean {
@@ -34,6 +50,9 @@ class RawServer implements ByteStream {
 
   async write(bytes: Uint8Array): Promise<void> {
     this.heard.push(bytes.slice());
+    // CONFIG_MCUMGR_TRANSPORT_RAW_UART_INPUT_TIMEOUT: acted upon when the next byte comes.
+    if (performance.now() - this.#heardAt > 3000) this.#held = new Uint8Array(0);
+    this.#heardAt = performance.now();
     for (let at = 0; at < bytes.length; at += this.#fifo) this.#take(bytes.subarray(at, at + this.#fifo));
   }
 
@@ -71,10 +90,40 @@ describe("a raw server is found behind console questions, which do it no harm", 
         const client = await connect(server, QUICK);
         expect(client.framing.name).toBe("raw");
         expect(client.server).toMatchObject({ bufSize, bufCount: 4, mode: "application" });
-        expect(client.memory.framing).toBe("raw");
+        expect(client.pacing.memory.framing).toBe("raw");
       }),
     );
   }
+});
+
+describe("a raw server that noise has left with half a message", () => {
+  const noise = Uint8Array.of(0xff, 0xfe, 0x80, 0xc3, 0x91, 0xff);
+
+  test("is found after the silence it needs, before the baud rate is blamed", () =>
+    inVirtualTime(async () => {
+      const server = new RawServer(8192, 1);
+      const connecting = connect(server, QUICK);
+      server.disturb(noise);
+      const client = await connecting;
+      expect(client.framing.name).toBe("raw");
+      expect(client.server).toMatchObject({ bufSize: 8192 });
+    }));
+
+  test("is found though nothing was heard, when it is known to be raw", () =>
+    inVirtualTime(async () => {
+      const server = new RawServer(8192, 1);
+      server.disturb(new Uint8Array(0));
+      const client = await connect(server, { ...QUICK, framing: rawFraming });
+      expect(client.server).toMatchObject({ bufSize: 8192 });
+    }));
+
+  test("answers the last try of a command", () =>
+    inVirtualTime(async () => {
+      const server = new RawServer(8192, 1);
+      const client = await connect(server, { ...QUICK, framing: rawFraming });
+      server.disturb(new Uint8Array(0));
+      expect(await client.send(osParams, {})).toMatchObject({ buf_size: 8192 });
+    }));
 });
 
 test("a board that is remembered as raw hears no console question", () =>

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
-import { slotOffset } from "../../src/board/layout.js";
-import { startBoard } from "../../src/board/start.js";
 import { connect } from "../../src/client/connect.js";
+import { slotOffset } from "../../src/emulator/layout.js";
+import { startBoard } from "../../src/emulator/start.js";
+import { run } from "../../src/session/run.js";
+import { Session } from "../../src/session/session.js";
 import { consoleFraming } from "../../src/smp/framing/console.js";
-import { run } from "../../src/workflow/run.js";
-import { Session } from "../../src/workflow/session.js";
-import { upload } from "../../src/workflow/upload.js";
+import { upload } from "../../src/update/upload.js";
 import { Line, setClock } from "../bench/line.js";
 import { image } from "../support/workflow-board.js";
 import { inVirtualTime } from "../support/workflow-clock.js";

@@ -1,12 +1,16 @@
 import { spawn, spawnSync } from "node:child_process";
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
 import { connect as connectSocket } from "node:net";
-import { afterEach, describe, expect, test } from "vitest";
-import { boardVariant, signedFixture } from "../../src/board/catalog.js";
-import { slotOffset } from "../../src/board/layout.js";
-import { startBoard } from "../../src/board/start.js";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { connect } from "../../src/client/connect.js";
 import { Relay } from "../../src/client/relay.js";
 import { openPipe } from "../../src/devices/open.js";
+import { boardVariant, signedFixture } from "../../src/emulator/catalog.js";
+import { slotOffset } from "../../src/emulator/layout.js";
+import { startBoard } from "../../src/emulator/start.js";
+import { run } from "../../src/session/run.js";
+import { Session } from "../../src/session/session.js";
 import { rawFraming } from "../../src/smp/framing/raw.js";
 import { imageList } from "../../src/smp/groups/image.js";
 import { osEcho, osParams } from "../../src/smp/groups/os.js";
@@ -14,9 +18,7 @@ import { isPipe, parseAddress } from "../../src/transport/address.js";
 import { listenTcp } from "../../src/transport/tcp.js";
 import type { TransportError } from "../../src/transport/transport.js";
 import { listenUdp } from "../../src/transport/udp.js";
-import { run } from "../../src/workflow/run.js";
-import { Session } from "../../src/workflow/session.js";
-import { upload } from "../../src/workflow/upload.js";
+import { upload } from "../../src/update/upload.js";
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -27,6 +29,7 @@ afterEach(async () => {
 async function bridge(
   token?: string,
   udpAt: { host: string; port: number } = { host: "127.0.0.1", port: 0 },
+  idleMs?: number,
 ) {
   const board = await startBoard({ machine: "wasm", variant: "good" });
   closing.push(() => board.close());
@@ -36,7 +39,7 @@ async function bridge(
   const relay = new Relay(client, (error) => lost.push(error));
   const ends: string[] = [];
   const serve = (pipe: Parameters<Relay["serve"]>[0]) =>
-    void relay.serve(pipe, { token }).then((end) => ends.push(end));
+    void relay.serve(pipe, { token, idleMs }).then((end) => ends.push(end));
   const tcp = await listenTcp("127.0.0.1", 0, serve);
   closing.push(() => tcp.close());
   const udp = await listenUdp(udpAt.host, udpAt.port, serve);
@@ -51,6 +54,13 @@ async function guest(address: string) {
   const client = await connect(await openPipe(pipe), { framing, probeTimeoutMs: 2000 });
   closing.push(() => client.close());
   return client;
+}
+
+/** A guest with the token in the environment, where addresses may take it from. */
+async function tokenGuest(address: string, token: string) {
+  vi.stubEnv("BOOTPROOF_TOKEN", token);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  return guest(`${address}?token=env`);
 }
 
 test("guests by UDP, console and raw framing speak to one board at the same time, each hears his own", async () => {
@@ -102,12 +112,78 @@ test("an upload by UDP arrives byte for byte while another guest asks", async ()
   expect(Buffer.compare(board.readFlash(slotOffset(0, 1), file.length), file)).toBe(0);
 });
 
+/** Says something to a TCP port until the other side closes; what was heard. */
+function say(port: number, words: string): Promise<string> {
+  return new Promise<string>((resolve) => {
+    let text = "";
+    const socket = connectSocket(port, "127.0.0.1", () => socket.write(words));
+    socket.on("data", (chunk) => {
+      text += chunk.toString("latin1");
+    });
+    socket.on("error", () => {});
+    socket.on("close", () => resolve(text));
+  });
+}
+
+describe("without a token", () => {
+  /** An echo request in a console frame, as a web page can put it into a body of type text/plain. */
+  const FRAME = "\u0006\u0009AAsIAAABAAABBqBEIw==\n";
+
+  test.each(["POST", "GET", "OPTIONS"])(
+    "a browser's %s is dropped before its body is read",
+    async (method) => {
+      const { tcp, ends, client } = await bridge();
+      const sent: unknown[] = [];
+      const { relay } = client;
+      client.relay = (...words: Parameters<typeof relay>) => {
+        sent.push(words[0]);
+        return relay.apply(client, words);
+      };
+      const head = `${method} / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n\r\n`;
+      expect(await say(tcp, `${head}${FRAME}${FRAME}`)).toBe("");
+      expect(ends).toEqual(["http"]);
+      expect(sent).toEqual([]);
+      // An SMP client is served as before.
+      expect(await (await guest(`tcp:127.0.0.1:${tcp}`)).send(osEcho, { d: "in" })).toEqual({ r: "in" });
+    },
+  );
+
+  test("who says nothing is sent away", async () => {
+    const { tcp, ends } = await bridge(undefined, undefined, 200);
+    expect(await say(tcp, "")).toBe("");
+    expect(ends).toEqual(["idle"]);
+  });
+});
+
+describe("stray datagrams", () => {
+  test("neither displace a guest who is known nor lock a port", async () => {
+    const token = "0123456789abcdef";
+    const { udp } = await bridge(token);
+    const known = await tokenGuest(`udp:127.0.0.1:${udp}`, token);
+    const strays = Array.from({ length: 100 }, () => createSocket("udp4"));
+    closing.push(() => strays.map((socket) => socket.close()));
+    const sendTo = (socket: Socket, words: string) =>
+      new Promise((resolve) => socket.send(words, udp, "127.0.0.1", resolve));
+    await Promise.all(strays.map((socket) => sendTo(socket, "stray")));
+    expect(await known.send(osEcho, { d: "still here" })).toEqual({ r: "still here" });
+    // The same port, first with a wrong token and then with the right one.
+    const [late] = strays as [Socket];
+    const refused = once(late, "message");
+    await sendTo(late, `${token}x`);
+    expect(String((await refused)[0])).toBe("bootproof bridge: wrong token\n");
+    await sendTo(late, token);
+    const answered = once(late, "message");
+    late.send(Uint8Array.from([0, 0, 0, 1, 0, 6, 1, 6, 0xa0]), udp, "127.0.0.1");
+    expect(((await answered)[0] as Uint8Array)[0]! & 7).toBe(1);
+  });
+});
+
 describe("with a token", () => {
   const TOKEN = "0123456789abcdef";
 
   test.each(["tcp", "udp"] as const)("a guest by %s who says it is served", async (kind) => {
     const on = await bridge(TOKEN);
-    const one = await guest(`${kind}:127.0.0.1:${on[kind]}?token=${TOKEN}`);
+    const one = await tokenGuest(`${kind}:127.0.0.1:${on[kind]}`, TOKEN);
     expect(await one.send(osEcho, { d: "in" })).toEqual({ r: "in" });
   });
 
@@ -128,7 +204,7 @@ describe("with a token", () => {
       socket.on("error", () => {});
       socket.on("close", () => resolve(text));
     });
-    expect(heard).toBe("");
+    expect(heard).toBe("bootproof bridge: wrong token\n");
     expect(ends).toEqual(["wrong-token"]);
   });
 

@@ -90,7 +90,7 @@ describe("the window", () => {
       const server = new Server();
       const seen: number[] = [];
       const client = server.client();
-      for await (const _ of transfer(client, plan)) seen.push(client.pace.window.size);
+      for await (const _ of transfer(client, plan)) seen.push(client.pacing.writing.window.size);
       expect(seen[0]).toBe(1);
       expect(Math.max(...seen)).toBe(4);
       expect(server.mostUnderWay).toBe(4);
@@ -113,9 +113,9 @@ describe("the window", () => {
   test("stays one on raw framing, where a second message spoils the first", () => {
     const client = new Client(new ScriptedPipe(), { framing: rawFraming });
     client.server = FACTS;
-    expect(client.pace.window.size).toBe(1);
-    for (let n = 0; n < 100; n++) client.pace.window.answered(1000, n);
-    expect(client.pace.window.size).toBe(1);
+    expect(client.pacing.writing.window.size).toBe(1);
+    for (let n = 0; n < 100; n++) client.pacing.writing.window.answered(1000, n);
+    expect(client.pacing.writing.window.size).toBe(1);
   });
 
   test("falls when the server says that it has no buffer left", () =>
@@ -143,7 +143,7 @@ describe("the window", () => {
       });
       const client = server.client();
       const seen: number[] = [];
-      for await (const _ of transfer(client, plan)) seen.push(client.pace.window.size);
+      for await (const _ of transfer(client, plan)) seen.push(client.pacing.writing.window.size);
       const peak = seen.indexOf(4);
       expect(peak).toBeGreaterThan(0);
       expect(seen.slice(peak)).toContain(2);
@@ -154,9 +154,9 @@ describe("the window", () => {
     inVirtualTime(async () => {
       const first = new Server().client();
       await carry(first);
-      expect(first.memory).toMatchObject({ framing: "console", window: 4 });
+      expect(first.pacing.memory).toMatchObject({ framing: "console", window: 4 });
       const server = new Server();
-      const second = server.client({}, { memory: first.memory });
+      const second = server.client({}, { memory: first.pacing.memory });
       for await (const _ of transfer(second, plan)) break;
       expect(server.mostUnderWay).toBe(4);
     }));
@@ -180,7 +180,7 @@ describe("what gets lost", () => {
       const client = server.client();
       await carry(client);
       expect(server.wants).toBe(TOTAL);
-      expect(client.memory.maxMessage).toBeLessThanOrEqual(300 + AROUND);
+      expect(client.pacing.memory.maxMessage).toBeLessThanOrEqual(300 + AROUND);
       const tooLong = server.lengths.filter((length) => length > 300).length;
       expect(tooLong).toBeLessThan(server.lengths.length / 4);
     }));

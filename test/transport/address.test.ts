@@ -25,8 +25,8 @@ const GOOD: { text: string; address: Address; written?: string }[] = [
   { text: "COM3", address: { kind: "serial", path: "COM3", baudRate: 115200 }, written: "serial:COM3" },
   {
     text: "\\\\.\\COM12",
-    address: { kind: "serial", path: "\\\\.\\COM12", baudRate: 115200 },
-    written: "serial:\\\\.\\COM12",
+    address: { kind: "serial", path: "COM12", baudRate: 115200 },
+    written: "serial:COM12",
   },
   { text: "tcp:127.0.0.1:5000", address: { kind: "tcp", host: "127.0.0.1", port: 5000 } },
   { text: "tcp:rig.local:65535", address: { kind: "tcp", host: "rig.local", port: 65535 } },
@@ -70,14 +70,18 @@ const GOOD: { text: string; address: Address; written?: string }[] = [
   },
   { text: "udp:192.0.2.7:1337", address: { kind: "udp", host: "192.0.2.7", port: 1337 } },
   {
-    text: "tcp:127.0.0.1:1337?framing=raw&token=s3cret",
-    address: { kind: "tcp", host: "127.0.0.1", port: 1337, framing: "raw", token: "s3cret" },
+    text: "tcp:127.0.0.1:1337?framing=raw&token=env",
+    address: { kind: "tcp", host: "127.0.0.1", port: 1337, framing: "raw", tokenFromEnvironment: true },
   },
   { text: "udp:bench", address: { kind: "udp", host: "bench", port: 1337 }, written: "udp:bench:1337" },
   { text: "udp:[::1]", address: { kind: "udp", host: "::1", port: 1337 }, written: "udp:[::1]:1337" },
   {
-    text: "udp:bench:1337?token=s3cret",
-    address: { kind: "udp", host: "bench", port: 1337, token: "s3cret" },
+    text: "udp:bench:1337?token=env",
+    address: { kind: "udp", host: "bench", port: 1337, tokenFromEnvironment: true },
+  },
+  {
+    text: "udp:bench:1337?token-file=/keys/bench",
+    address: { kind: "udp", host: "bench", port: 1337, tokenFile: "/keys/bench" },
   },
   { text: "udp:[2001:db8::7]:1337", address: { kind: "udp", host: "2001:db8::7", port: 1337 } },
   { text: "wasm:swap", address: { kind: "wasm", variant: "swap" } },
@@ -124,6 +128,13 @@ const BAD: { text: string; says: RegExp }[] = [
   { text: "rfc2217:bench", says: /Write rfc2217:HOST:PORT/ },
   { text: "wasm:swap?ram=1", says: /Known here: flash/ },
 ];
+
+test("a token in an address is refused without being repeated", () => {
+  const { code, message, hint, pipe } = failure("udp:bench?token=s3cret");
+  expect(code).toBe("bad-address");
+  expect(`${message} ${hint}`).toMatch(/token=\.\.\..*token-file=FILE/);
+  expect(`${message} ${hint} ${pipe}`).not.toContain("s3cret");
+});
 
 describe("an address that cannot be read is told what is known", () => {
   for (const { text, says } of BAD) {

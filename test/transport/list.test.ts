@@ -160,7 +160,7 @@ describe("the lists of macOS and Windows are put into the same words", () => {
     expect(fromSystemList(port)).toEqual({
       path: "COM5",
       usbInterface: 2,
-      product: "STMicroelectronics STLink Virtual COM Port (COM5)",
+      product: "STMicroelectronics STLink Virtual COM Port",
       serialNumber: "0670FF353433",
       vendorId: "0483",
       productId: "374b",

@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { startBoard } from "../../src/board/start.js";
 import { connect } from "../../src/client/connect.js";
+import { startBoard } from "../../src/emulator/start.js";
 import { osEcho } from "../../src/smp/groups/os.js";
 import { openStream, parseAddress } from "../../src/transport/address.js";
 import { openRfc2217 } from "../../src/transport/rfc2217.js";

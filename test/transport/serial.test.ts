@@ -2,7 +2,9 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { connect } from "../../src/client/connect.js";
 import { openStream } from "../../src/transport/address.js";
 import { openError, openSerial } from "../../src/transport/serial.js";
 import { type ByteStream, TransportError } from "../../src/transport/transport.js";
@@ -105,6 +107,30 @@ describe("a pseudo-terminal", () => {
     const error = await failureOf(openSerial({ path: device.path, baudRate: 115200 }));
     expect(error.code).toBe("busy");
     expect(error.message).toMatch(/held by .*(flock|sh) \(process \d+\)/);
+  });
+
+  test("silence names a program that reads the port without a lock, and not the device at the far side", async () => {
+    const device = await pty();
+    const stream = await open(device.path);
+    expect(stream.explainSilence?.()).toBeUndefined();
+    const reader = spawn("cat", [device.path], { stdio: "ignore" });
+    const gone = new Promise((resolve) => reader.once("exit", resolve));
+    cleanUp.push(() => {
+      reader.kill();
+      return gone;
+    });
+    // It has the port open as soon as it has begun: until then nobody is found.
+    let clue: ReturnType<NonNullable<ByteStream["explainSilence"]>>;
+    while (clue === undefined && reader.exitCode === null) {
+      clue = stream.explainSilence?.();
+      await delay(10);
+    }
+    expect(clue).toEqual({
+      says: `cat (process ${reader.pid}) has the port open too and may have taken the answers.`,
+      hint: "Close cat, then try again.",
+    });
+    const silence = await connect(stream, { probes: 2, probeTimeoutMs: 50 }).catch((error: unknown) => error);
+    expect(silence).toMatchObject({ code: "timeout", message: expect.stringContaining("cat (process") });
   });
 
   test("a device that vanishes ends the reading as lost, and writing too", async () => {

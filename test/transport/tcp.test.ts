@@ -1,5 +1,6 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
+import { connect } from "../../src/client/connect.js";
 import { openStream } from "../../src/transport/address.js";
 import { openTcp } from "../../src/transport/tcp.js";
 import { type ByteStream, TransportError } from "../../src/transport/transport.js";
@@ -40,6 +41,32 @@ const failureOf = (promise: Promise<unknown>) =>
     () => expect.unreachable("it succeeded"),
     (error: unknown) => error as TransportError,
   );
+
+describe("a server that serves somebody else", () => {
+  test("says so before it hangs up: the port is busy", async () => {
+    // As ser2net does.
+    const stream = await open(await serve((socket) => socket.end("Port already in use\r\n")));
+    const error = await failureOf(connect(stream));
+    expect(error).toMatchObject({ code: "busy", message: expect.stringContaining('"Port already in use"') });
+  });
+
+  test("hangs up without a byte: another client is the likely reason", async () => {
+    const stream = await open(await serve((socket) => socket.end()));
+    const error = await failureOf(connect(stream));
+    expect(error).toMatchObject({ code: "lost", message: expect.stringContaining("without sending a byte") });
+    expect(error.hint).toContain("Is another program connected?");
+  });
+
+  test("lets others wait, as QEMU does: the silence is explained", async () => {
+    const stream = await open(await serve(() => {}));
+    const error = await failureOf(connect(stream, { probes: 2, probeTimeoutMs: 50 }));
+    expect(error).toMatchObject({
+      code: "timeout",
+      message: expect.stringContaining("accepted the connection and sent nothing"),
+    });
+    expect(error.hint).toContain("is another program connected");
+  });
+});
 
 test("bytes go there and back", async () => {
   const stream = await open(await serve((socket) => socket.pipe(socket)));

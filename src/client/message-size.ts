@@ -1,4 +1,4 @@
-import { SLACK_ON_NOISE } from "./answer-time.js";
+import { SLACK_ON_NOISE } from "./rtt-estimator.js";
 
 /** Message lengths to choose from when the whole buffer gets lost too often: from two console lines on. */
 const LENGTHS = [160, 220, 284, 348, 380, 444, 508, 636, 764, 1020, 1532, 2044, 3068, 4092] as const;
@@ -40,7 +40,7 @@ interface Times {
  * noise, which hits long messages in proportion, or a server that drops bursts, which loses all above some length; each
  * length is therefore judged by the losses of all bytes at first, and the more by its own the more it was used.
  */
-export class Length {
+export class MessageSize {
   readonly #seen = new Map<number, Seen>();
   #bytes = 0;
   #losses = 0;

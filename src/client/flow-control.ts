@@ -1,9 +1,11 @@
 import type { FramingName } from "../smp/framing/framing.js";
-import type { AnswerTime } from "./answer-time.js";
-import type { ServerFacts } from "./client.js";
-import { Length, SHORTEST } from "./length.js";
-import { Promptness } from "./promptness.js";
-import { Window } from "./window.js";
+import { MessageSize, SHORTEST } from "./message-size.js";
+import type { RttEstimator } from "./rtt-estimator.js";
+import type { ServerFacts } from "./server-facts.js";
+import { ServerLatency } from "./server-latency.js";
+import { Window, type WindowSizes } from "./window.js";
+
+export type { WindowSizes } from "./window.js";
 
 /** What a link taught: how to speak to this board the next time. Every field may be missing. */
 export interface LinkMemory {
@@ -19,23 +21,29 @@ export interface LinkMemory {
 /** Rest between lines for a server that lost a burst. Go's client uses 20 ms and is known to be slow enough. */
 export const LINE_PAUSE_MS = 20;
 
+/**
+ * A silence after which raw servers forget the message that they have half of: Zephyr's and MCUboot's input timeout is
+ * 3000 ms where it is built in (`CONFIG_MCUMGR_TRANSPORT_RAW_UART_INPUT_TIMEOUT`).
+ */
+export const RAW_FORGETS_MS = 3300;
+
 /** How transfers speak to one server, learned on the way. */
-export class Pace {
+export class FlowControl {
   readonly window: Window;
-  readonly length: Length;
-  readonly answerTime: AnswerTime;
-  readonly promptness = new Promptness();
+  readonly length: MessageSize;
+  readonly answerTime: RttEstimator;
+  readonly promptness = new ServerLatency();
   readonly #isReading: boolean;
   readonly #sizes: WindowSizes;
   readonly #linePauseMs: number;
 
   /** `isReading`: what is sent is short in any case, so there is no length to choose. */
-  constructor(sizes: WindowSizes, answerTime: AnswerTime, memory: LinkMemory = {}, isReading = false) {
+  constructor(sizes: WindowSizes, answerTime: RttEstimator, memory: LinkMemory = {}, isReading = false) {
     this.#isReading = isReading;
     this.answerTime = answerTime;
     this.#sizes = sizes;
     this.window = new Window(sizes, memory.window);
-    this.length = new Length(memory.maxMessage);
+    this.length = new MessageSize(memory.maxMessage);
     this.#linePauseMs = memory.linePauseMs ?? 0;
   }
 
@@ -79,14 +87,6 @@ export class Pace {
 
 /** Windows beyond one that are weighed against each other on a noisy line. */
 const WINDOWS_TO_WEIGH = [2, 3, 4, 6, 8, 12, 16, 32, 64] as const;
-
-/** How many requests a server holds. */
-export interface WindowSizes {
-  /** With a buffer left for the answer in the making. */
-  readonly safe: number;
-  /** All that it said it has: only for a server that is done with a message before the next one needs its buffer. */
-  readonly most: number;
-}
 
 /**
  * Most requests that may be under way. A server needs one buffer for the answer in the making (at most `buf_count` - 1), and

@@ -21,12 +21,20 @@ interface Usual {
   deviation: number;
 }
 
+/** A message that was alone on the line, and what its quickest answer took. */
+interface Alone {
+  readonly length: number;
+  readonly ms: number;
+}
+
 /** How long an answer is waited for, by how long answers took so far (as TCP does, RFC 6298, with less slack). */
-export class AnswerTime {
+export class RttEstimator {
   /** By length of the message: on a slow line that is most of the time. */
   readonly #usual = new Map<number, Usual>();
   /** The quickest answer to a message that was alone on the line, by its length. */
   readonly #alone = new Map<number, number>();
+  /** The shortest and the longest of {@link #alone}; undefined until they are asked for again. */
+  #known: { readonly shortest: Alone; readonly longest: Alone } | undefined;
   /** Waits in vain since the last answer. */
   #silences = 0;
   /** Grows with each request that was taken for lost and was not. */
@@ -46,7 +54,10 @@ export class AnswerTime {
 
   /** Nothing else was on the line. */
   answeredAlone(length: number, ms: number): void {
-    this.#alone.set(length, Math.min(ms, this.#alone.get(length) ?? ms));
+    const least = this.#alone.get(length);
+    if (least !== undefined && least <= ms) return;
+    this.#alone.set(length, ms);
+    this.#known = undefined;
   }
 
   /** The least that an answer took beyond the time of its message on the wire; undefined where that is not known. */
@@ -73,7 +84,13 @@ export class AnswerTime {
     return Math.max(0, longest.ms - (longest.length - length) * this.byteMs);
   };
 
+  /** Asked for several times a message, and seldom another. */
   #range() {
+    this.#known ??= this.#reckonRange();
+    return this.#known;
+  }
+
+  #reckonRange() {
     const seen = [...this.#alone].map(([length, ms]) => ({ length, ms })).sort((a, b) => a.length - b.length);
     const unknown = { length: 1, ms: 0.001 };
     return { shortest: seen[0] ?? unknown, longest: seen.at(-1) ?? unknown };

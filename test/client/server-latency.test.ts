@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
-import { startBoard } from "../../src/board/start.js";
 import { connect } from "../../src/client/connect.js";
-import { Promptness } from "../../src/client/promptness.js";
+import { ServerLatency } from "../../src/client/server-latency.js";
+import { startBoard } from "../../src/emulator/start.js";
+import { getFile, putFile } from "../../src/file-transfer/files.js";
+import { run } from "../../src/session/run.js";
+import { Session } from "../../src/session/session.js";
 import { consoleFraming } from "../../src/smp/framing/console.js";
 import type { ByteStream } from "../../src/transport/transport.js";
-import { getFile, putFile } from "../../src/workflow/files.js";
-import { run } from "../../src/workflow/run.js";
-import { Session } from "../../src/workflow/session.js";
 import { Line, setClock } from "../bench/line.js";
 import { inVirtualTime } from "../support/workflow-clock.js";
 
@@ -25,11 +25,11 @@ function windowsOver(bufCount: number, pipe: (board: ByteStream) => ByteStream) 
     try {
       let written = 0;
       await run(putFile(session, "/lfs/x", FILE), () => {
-        written = Math.max(written, session.client.pace.window.size);
+        written = Math.max(written, session.client.pacing.writing.window.size);
       });
       const { data } = await run(getFile(session, "/lfs/x"));
       expect(Buffer.compare(data, FILE)).toBe(0);
-      return { written, read: session.client.readingPace.window.size };
+      return { written, read: session.client.pacing.reading.window.size };
     } finally {
       await session.close();
       await board.close();
@@ -71,7 +71,7 @@ const QUICK = { ownMs: 1, lineMs: 11, isLone: true };
 const SLOW = { ownMs: 8, lineMs: 11, isLone: true };
 
 test("a server proves its promptness with a sector's worth of data, anew after each slow answer", () => {
-  const promptness = new Promptness();
+  const promptness = new ServerLatency();
   for (let bytes = 0; bytes < 4096; bytes += 512) {
     expect(promptness.isProven).toBe(false);
     promptness.heard(512, QUICK);
@@ -87,7 +87,7 @@ test("a server proves its promptness with a sector's worth of data, anew after e
 });
 
 test("after a loss with all buffers in use it is never believed again", () => {
-  const promptness = new Promptness();
+  const promptness = new ServerLatency();
   promptness.heard(8192, QUICK);
   promptness.doubt();
   promptness.heard(1 << 20, QUICK);

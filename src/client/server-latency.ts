@@ -7,7 +7,7 @@ const SHARE_OF_A_LINE = 0.5;
  * Whether a server is done with each message before the next one behind it has brought its first line. Only then one request
  * more than buffers beside the answer's may be under way: it is on the wire while the server has nothing to do.
  */
-export class Promptness {
+export class ServerLatency {
   #bytes = 0;
   #isSlowAlone = false;
 

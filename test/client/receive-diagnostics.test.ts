@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { Ear } from "../../src/client/ear.js";
+import { ReceiveDiagnostics } from "../../src/client/receive-diagnostics.js";
 
 const heardOf = (bytes: Uint8Array | string) => {
-  const ear = new Ear();
+  const ear = new ReceiveDiagnostics();
   ear.hearBytes(Buffer.from(bytes as string));
   return ear.heard;
 };
@@ -53,19 +53,19 @@ test("logs with colours, umlauts, prompts and frames sound like text", () => {
 });
 
 test("the words of a start are told from other text, and remembered by the next ear", () => {
-  const ear = new Ear();
+  const ear = new ReceiveDiagnostics();
   ear.hearBytes(Buffer.from(LOG));
   for (const line of LOG.split("\r\n")) ear.hearText(line);
   expect(ear.heard).toBe("boot");
-  expect(new Ear(true).heard).toBe("boot");
-  const other = new Ear();
+  expect(new ReceiveDiagnostics(true).heard).toBe("boot");
+  const other = new ReceiveDiagnostics();
   other.hearBytes(Buffer.from("the boot is full of shoes\n"));
   other.hearText("the boot is full of shoes");
   expect(other.heard).toBe("text");
 });
 
 test("memory stays bounded on a wire that never rests", () => {
-  const ear = new Ear();
+  const ear = new ReceiveDiagnostics();
   for (let n = 0; n < 1000; n++) {
     ear.hearBytes(Buffer.alloc(1024, 0x41));
     ear.hearText("A".repeat(4096));

@@ -1,3 +1,4 @@
+import { concat } from "../bytes.js";
 import type { FaultCode } from "../smp/framing/framing.js";
 
 /** What came from the device while an answer was waited for: the best evidence of why there was none. */
@@ -31,7 +32,7 @@ const BOOT_TEXT =
 export const tellsOfBoot = (line: string): boolean => BOOT_TEXT.test(line);
 
 /** Collects what is heard from one moment on, in bounded memory. */
-export class Ear {
+export class ReceiveDiagnostics {
   bytes = 0;
   /** Whole messages that answered something else, or nothing that was asked. */
   otherAnswers = 0;
@@ -39,7 +40,7 @@ export class Ear {
   echoes = 0;
   readonly faults: Partial<Record<FaultCode, number>> = {};
   #boot: boolean;
-  #sample = new Uint8Array(0);
+  #sample: Uint8Array = new Uint8Array(0);
   #text = "";
 
   /** `duringBoot`: the board was heard starting before. */
@@ -50,7 +51,7 @@ export class Ear {
   hearBytes(chunk: Uint8Array): void {
     this.bytes += chunk.length;
     const room = SAMPLE_SIZE - this.#sample.length;
-    if (room > 0) this.#sample = Uint8Array.from([...this.#sample, ...chunk.subarray(0, room)]);
+    if (room > 0) this.#sample = concat(this.#sample, chunk.subarray(0, room));
   }
 
   hearText(text: string): void {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { AnswerTime } from "../../src/client/answer-time.js";
+import { RttEstimator } from "../../src/client/rtt-estimator.js";
 
 const MOST = 2500;
 
@@ -21,7 +21,7 @@ it("waits a while and no longer than the most, whatever the reckoning made of ea
       fc.integer({ min: 1, max: 8 }),
       fc.boolean(),
       (events, length, window, isNoisy) => {
-        const times = new AnswerTime();
+        const times = new RttEstimator();
         for (const one of events) {
           if (one === "silence") times.backOff();
           else if (one === "too hasty") times.tooHasty();
