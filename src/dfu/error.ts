@@ -2,7 +2,7 @@ import { BootproofError } from "../errors.js";
 
 export type DfuErrorCode =
   /** The device answered something that is not DFU. */
-  | "bad-answer"
+  | "dfu-bad-answer"
   /** The device reports a fault; `status` is its number. */
   | "dfu-status"
   /** It stays in a state from which nothing leads on. */

@@ -46,8 +46,11 @@ const TARGET_NAME_LENGTH = 255;
 const ELEMENT_LENGTH = 8;
 
 /**
- * Reads a file for DFU: plain, with a suffix, or in ST's DfuSe format. Throws {@link DfuError} `dfu-file` when it
- * claims to be one of them and its lengths or its CRC say otherwise.
+ * Reads a file for DFU: plain, with a suffix, or in ST's DfuSe format.
+ *
+ * @param bytes - of the whole file
+ * @returns its content without a suffix, the ids that the suffix names, and a DfuSe file's targets
+ * @throws {@link DfuError} `dfu-file` when it claims to be one of them and its lengths or its CRC say otherwise
  */
 export function readDfuFile(bytes: Uint8Array): DfuFile {
   const ids = readSuffix(bytes);
@@ -82,7 +85,7 @@ function readSuffix(bytes: Uint8Array): DfuFileIds | undefined {
   const version = u16le(bytes, at + 6);
   if (version !== SUFFIX_VERSION.dfu && version !== SUFFIX_VERSION.dfuse) return undefined;
   if (u32le(bytes, bytes.length - 4) !== dfuCrc32(bytes.subarray(0, bytes.length - 4)))
-    throw fault("its suffix says a CRC that its bytes do not have: it is damaged");
+    throw fault("the CRC in its suffix does not match: it is damaged");
   return { release: u16le(bytes, at), productId: u16le(bytes, at + 2), vendorId: u16le(bytes, at + 4) };
 }
 

@@ -87,8 +87,8 @@ export function slotPages(memory: Memory, slot: Slot, length: number): number[] 
   if (first !== slot.address || last! + pageSize !== end) {
     throw new DfuError(
       "dfu-memory",
-      `The slot from ${hex(slot.address)} to ${hex(end)} shares a page with its neighbours: erasing it would take them.`,
-      { hint: "Slots must begin and end with a page of the chip: look at the profile's slots." },
+      `The slot from ${hex(slot.address)} to ${hex(end)} shares a page with its neighbours: erasing it would erase them too.`,
+      { hint: "Slots must begin and end with a page of the chip: check the profile's slots." },
     );
   }
   return [...new Set([...pagesToErase(memory, slot.address, length), last!])];
@@ -113,7 +113,12 @@ export function readableFrom(memory: Memory, address: number): number {
   return at - address;
 }
 
-/** `Internal Flash: 0x08000000 to 0x0807ffff (512 KiB)`. */
+/**
+ * `Internal Flash: 0x08000000 to 0x0807ffff (512 KiB)`.
+ *
+ * @param memory - as a DfuSe interface names it
+ * @returns in one line
+ */
 export function memoryInWords({ name, regions }: Memory): string {
   const first = regions[0]!;
   const bytes = regions.reduce((sum, { pages, pageSize }) => sum + pages * pageSize, 0);

@@ -37,20 +37,20 @@ const STATE_WORDS: Readonly<Record<DfuState, string>> = {
 const STATUSES: readonly (readonly [name: string, says: string])[] = [
   ["OK", "no fault"],
   ["errTARGET", "the file is not for this device"],
-  ["errFILE", "the file fails a check of the vendor's"],
+  ["errFILE", "the file failed a vendor-specific check"],
   ["errWRITE", "the memory cannot be written"],
   ["errERASE", "the memory cannot be erased"],
   ["errCHECK_ERASED", "the memory is not empty after it was erased"],
   ["errPROG", "writing the memory failed"],
-  ["errVERIFY", "the memory holds something else than was written"],
+  ["errVERIFY", "the memory does not hold what was written"],
   ["errADDRESS", "the address is out of range, or protected"],
   ["errNOTDONE", "the download ended before the device had everything"],
   ["errFIRMWARE", "the device's firmware is damaged and cannot return to run-time operation"],
   ["errVENDOR", "a fault that only the vendor can explain"],
   ["errUSBR", "an unexpected reset of the bus"],
   ["errPOR", "an unexpected power-on reset"],
-  ["errUNKNOWN", "something went wrong and the device does not know what"],
-  ["errSTALLEDPKT", "a request that the device does not expect now"],
+  ["errUNKNOWN", "an unknown error"],
+  ["errSTALLEDPKT", "a request that the device did not expect"],
 ];
 
 export interface DfuStatus {
@@ -69,12 +69,15 @@ const MOST_POLL_MS = 60_000;
 /** Reads the six bytes of GETSTATUS. Throws {@link DfuError} `bad-answer`. */
 export function readStatus(bytes: Uint8Array): DfuStatus {
   if (bytes.length < 6)
-    throw new DfuError("bad-answer", `The device's status is ${bytes.length} bytes long; it should be 6.`);
+    throw new DfuError(
+      "dfu-bad-answer",
+      `The device's status is ${bytes.length} bytes long; it should be 6.`,
+    );
   const code = u8(bytes, 0);
   const state = STATES[u8(bytes, 4)];
   if (state === undefined)
     throw new DfuError(
-      "bad-answer",
+      "dfu-bad-answer",
       `The device says it is in state ${u8(bytes, 4)}, which DFU does not have.`,
     );
   const [name, says] = STATUSES[code] ?? [`status ${code}`, "a status DFU does not have"];
@@ -82,7 +85,12 @@ export function readStatus(bytes: Uint8Array): DfuStatus {
   return { code, name, says, state, pollMs };
 }
 
-/** `dfuERROR: a fault stopped it ...`. */
+/**
+ * `dfuERROR: a fault stopped it ...`.
+ *
+ * @param state - of the DFU state machine
+ * @returns its name and what it means
+ */
 export function stateInWords(state: DfuState): string {
   return `${state}: ${STATE_WORDS[state]}`;
 }
