@@ -23,6 +23,8 @@ export interface BoardProfile {
   readonly rom?: RomFact;
   /** Default slots of image 0, as Zephyr's board files have them; a product may have moved them. */
   readonly slots?: readonly [primary: SlotFact, secondary: SlotFact];
+  /** What its erased flash reads as: 0 or 0xff. */
+  readonly erasedValue?: number;
   /** Name of the chip in the words of each debug tool; for nrfutil the core. */
   readonly chip?: Readonly<Partial<Record<DebugTool, string>>>;
   /** Where each of the facts above was read. */

@@ -65,7 +65,7 @@ const oneOf =
   <T extends string>(...known: readonly T[]): Reader<T> =>
   (value, field) => {
     const found = known.find((word) => word === value);
-    if (found === undefined) throw new ProfileError(field, `is none of ${known.join(", ")}`);
+    if (found === undefined) throw new ProfileError(field, `is not one of ${known.join(", ")}`);
     return found;
   };
 
@@ -117,6 +117,11 @@ const slotPair: Reader<unknown> = (value, field) => {
   return pair;
 };
 
+const erasedByte: Reader<number> = (value, field) => {
+  if (value === 0 || value === 0xff) return value;
+  throw new ProfileError(field, "is neither 0 nor 255");
+};
+
 /** Field -> how it is read. The names are those of {@link BoardProfile}. */
 const FIELDS: Readonly<Record<Exclude<keyof BoardProfile, "sources" | "unverified">, Reader<unknown>>> = {
   id: text,
@@ -132,6 +137,7 @@ const FIELDS: Readonly<Record<Exclude<keyof BoardProfile, "sources" | "unverifie
     "byHand",
   ]),
   slots: slotPair,
+  erasedValue: erasedByte,
   chip: object({ "probe-rs": text, openocd: text, pyocd: text, nrfutil: text, stm32programmer: text }),
 };
 
@@ -140,7 +146,7 @@ function record(value: unknown, field: string, known: readonly string[]): Record
     throw new ProfileError(field, "is not an object");
   for (const name of Object.keys(value)) {
     if (!known.includes(name))
-      throw new ProfileError(`${field}.${name}`, `is no field; known: ${known.join(", ")}`);
+      throw new ProfileError(`${field}.${name}`, `is not a known field; known: ${known.join(", ")}`);
   }
   return value as Record<string, unknown>;
 }

@@ -43,7 +43,7 @@ test("a serial number says more than USB ids", () => {
 
 describe("a profile of a user is refused when", () => {
   const cases: [why: string, profile: unknown, field: RegExp][] = [
-    ["it is no list", {}, /^profiles$/],
+    ["it is not a list", {}, /^profiles$/],
     ["it has no short name", [{ name: "Board" }], /id$/],
     ["a field is misspelt", [{ id: "x", slot: [] }], /slot$/],
     ["a USB id is no id", [{ id: "x", target: [{ vendorId: "19" }] }], /\[0\]\.target\[0\]\.vendorId$/],
