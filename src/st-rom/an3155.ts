@@ -10,7 +10,7 @@ export type StRomErrorCode =
   /** It says no: to the command, an address, or what was sent. */
   | "nack"
   /** It answers something that is no answer. */
-  | "bad-answer"
+  | "rom-bad-answer"
   /** It does not have this command. */
   | "no-command"
   /** An address, length or page that cannot be. */
@@ -80,7 +80,12 @@ export function* synchronise(): Operation<void> {
   if (answer !== ACK && answer !== NACK) throw noAnswer("the greeting", answer);
 }
 
-/** What this ROM can do, and which chip it is. */
+/**
+ * What this ROM can do, and which chip it is (AN3155, Get and Get ID).
+ *
+ * @returns version, commands and product id
+ * @throws StRomError when it answers something else
+ */
 export function* identify(): Operation<StRomInfo> {
   yield* command(ST_ROM_COMMANDS.get);
   const list = yield* counted();
@@ -188,7 +193,7 @@ function mustAck(answer: number | undefined, what: string): void {
 
 function noAnswer(what: string, answer: number | undefined): StRomError {
   const heard = answer === undefined ? "nothing" : `0x${answer.toString(16)}`;
-  return new StRomError("bad-answer", `To ${what} came ${heard}, which ST's ROM does not say.`, {
+  return new StRomError("rom-bad-answer", `To ${what} came ${heard}, which ST's ROM does not say.`, {
     hint: "Is the chip in its ROM bootloader (BOOT0 high at reset), and does the line have even parity?",
   });
 }

@@ -89,7 +89,7 @@ function mustStayInside({ from, to }: ProgramPlan, bounds: Bounds): void {
   throw new StRomError(
     "bad-request",
     `The pages reach from ${span(from, to)}, the slot from ${span(bounds.from, bounds.to)}: erasing them would take its neighbours.`,
-    { hint: "Slots must begin and end with a page of the chip: look at the profile's slots." },
+    { hint: "Slots must begin and end with a page of the chip: check the profile's slots." },
   );
 }
 

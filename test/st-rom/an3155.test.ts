@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { fromHex, toHex } from "../../src/bytes.js";
 import type { BoardProfile } from "../../src/profiles/profile.js";
+import { stRomWriter } from "../../src/recovery/st-rom.js";
 import {
   erasePages,
   go,
@@ -16,7 +17,6 @@ import {
   writeMemory,
 } from "../../src/st-rom/an3155.js";
 import { chipFor, pagesFor, ST_CHIPS } from "../../src/st-rom/chips.js";
-import { stRomWriter } from "../../src/workflow/ladder/st-rom.js";
 import { noPtyReason, openPty } from "../support/pipe-pty.js";
 import { type EmulatedRom, emulateRom, pageSizes, type RomShape, romOnWire } from "../support/st-rom.js";
 
@@ -158,7 +158,7 @@ describe("refused, or found out", () => {
       message: expect.stringContaining("0x8021000"),
     });
   });
-  test("a board that is not known to have this ROM has no such rung", () => {
+  test("a board that is not known to have this ROM has no such recovery method", () => {
     const { open } = romOnWire(F4);
     const { rom: _rom, ...other } = profile(0, 4096);
     expect(stRomWriter(other, { open })).toBeUndefined();
@@ -178,7 +178,7 @@ test("a cable pulled at any frame delays it: the next command goes on, or says t
     if (second instanceof StRomError) {
       // It was in the middle of a command, and waits for the rest of it: filling that up could erase something.
       expect(second).toMatchObject({
-        code: "bad-answer",
+        code: "rom-bad-answer",
         hint: expect.stringContaining("reset it once more"),
       });
       rom.reset();

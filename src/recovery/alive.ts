@@ -1,0 +1,45 @@
+import { toHex } from "../bytes.js";
+import type { Client } from "../client/client.js";
+import { BootproofError } from "../errors.js";
+import { type BoardFacts, type KnownImage, readFacts, runningSlot } from "../session/board-facts.js";
+
+/** A board that shows signs of life: writing over its primary slot would destroy something that works. */
+export interface AliveBoard {
+  /** Who answers, and what runs or could be started. */
+  message: string;
+  /** What it tells of itself; absent when it fell silent while it was asked. */
+  facts?: BoardFacts;
+}
+
+/**
+ * Whether the board behind an open client needs no recovery: its application answers, or its bootloader lists an image
+ * in the primary slot, which it only does once hash and signature have verified.
+ *
+ * @throws the signal's reason
+ */
+export async function findLife(
+  client: Client,
+  { signal, known, imageNumber = 0 }: FindLifeOptions,
+): Promise<AliveBoard | undefined> {
+  const facts = await readFacts({ client }, { signal, known }).catch((error: unknown) => {
+    signal?.throwIfAborted();
+    if (error instanceof BootproofError) return undefined;
+    throw error;
+  });
+  const found = facts && runningSlot(facts, imageNumber)?.content;
+  const what = found && `version ${found.version}${found.hash ? ` (${toHex(found.hash).slice(0, 12)})` : ""}`;
+  if (client.server.mode === "recovery") {
+    if (facts === undefined || what === undefined) return undefined;
+    return { message: `The primary slot holds a valid image, ${what}; a restart starts it.`, facts };
+  }
+  const who = client.server.mode === "application" ? "The application answers" : "A server answers";
+  const runs = what === undefined ? "." : ` and runs ${what}.`;
+  return { message: `${who}${runs}`, ...(facts && { facts }) };
+}
+
+export interface FindLifeOptions {
+  signal?: AbortSignal | undefined;
+  known?: readonly KnownImage[] | undefined;
+  /** Which image; default 0. */
+  imageNumber?: number | undefined;
+}
