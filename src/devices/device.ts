@@ -31,7 +31,7 @@ export interface DeviceIdentity {
   readonly usbPort?: string;
   readonly vendorId?: string;
   readonly productId?: string;
-  /** Of a port that is no USB device: all there is to know it by. */
+  /** Of a port that is no USB device, or one without place and serial number: all there is to know it by. */
   readonly path?: string;
 }
 
@@ -66,6 +66,11 @@ export interface Device extends DeviceIdentity {
   readonly problem?: UsbProblem;
 }
 
+interface Group {
+  readonly usb?: UsbDeviceInfo;
+  readonly ports: SerialPortInfo[];
+}
+
 /**
  * Joins serial ports and USB devices into devices, each once: by the USB port they are plugged into, else by ids and
  * serial number.
@@ -75,29 +80,54 @@ export function joinDevices(
   usb: readonly UsbDeviceInfo[],
   profiles: readonly BoardProfile[],
 ): Device[] {
-  const groups = new Map<string, { usb?: UsbDeviceInfo; ports: SerialPortInfo[] }>();
+  const groups = new Map<string, Group>();
   for (const device of usb) groups.set(device.usbPort, { usb: device, ports: [] });
   for (const port of ports) {
-    const key = port.usbPort ?? placeOf(port, usb) ?? keyOf(port);
+    const key = placeOf(port, usb) ?? keyOf(port);
     const group = groups.get(key) ?? { ports: [] };
     group.ports.push(port);
     groups.set(key, group);
   }
-  return [...groups.values()].map((group) => toDevice(group, profiles)).sort(byPlace);
+  const all = [...groups.values()];
+  return all
+    .filter((group) => !isShownByPorts(group, all))
+    .map((group) => toDevice(group, profiles))
+    .sort(byPlace);
 }
 
-/** Windows does not tell where a port's device is plugged in: it is the only one with these ids and this serial number. */
+/**
+ * Two adapters of a kind, without serial numbers, on Windows: it cannot be told which port is whose, but the ports show them all.
+ */
+function isShownByPorts({ usb, ports }: Group, all: readonly Group[]): boolean {
+  if (usb === undefined || ports.length > 0 || usb.serialNumber !== undefined) return false;
+  const isAlike = (one: { vendorId?: string; productId?: string } | undefined) =>
+    one?.vendorId === usb.vendorId && one.productId === usb.productId;
+  const unplaced = all.filter((group) => group.usb === undefined && isAlike(group.ports[0]));
+  const alike = all.filter((group) => group.ports.length === 0 && isAlike(group.usb));
+  return unplaced.length >= alike.length;
+}
+
+/**
+ * The USB place of a port's device. Windows does not tell it in the words of the USB list: it is the only device there with these ids
+ * and this serial number, where both lists have one. The USB list has it only of devices that it may open.
+ */
 function placeOf(port: SerialPortInfo, usb: readonly UsbDeviceInfo[]): string | undefined {
+  if (port.usbPort !== undefined && !port.usbPort.includes("&")) return port.usbPort;
   if (port.vendorId === undefined) return undefined;
-  const [only, ...others] = usb.filter(
-    ({ vendorId, productId, serialNumber }) =>
-      vendorId === port.vendorId && productId === port.productId && serialNumber === port.serialNumber,
+  const alike = usb.filter(
+    ({ vendorId, productId }) => vendorId === port.vendorId && productId === port.productId,
   );
+  const same = alike.filter(({ serialNumber }) => serialNumber === port.serialNumber);
+  const perhaps = alike.filter(
+    ({ serialNumber }) => serialNumber === undefined || port.serialNumber === undefined,
+  );
+  const [only, ...others] = same.length > 0 ? same : perhaps;
   return others.length === 0 ? only?.usbPort : undefined;
 }
 
-/** Without a place, ports are told apart by ids and serial number. */
+/** Without a place in the USB list, ports are told apart by their own place, or by ids and serial number. */
 function keyOf(port: SerialPortInfo): string {
+  if (port.usbPort !== undefined) return port.usbPort;
   if (port.vendorId !== undefined && port.serialNumber !== undefined)
     return `${port.vendorId}:${port.productId}:${port.serialNumber}`;
   return port.path;
@@ -143,12 +173,16 @@ function identityFacts(device: UsbDeviceInfo | SerialPortInfo) {
 }
 
 function portOnly(port: SerialPortInfo): string | undefined {
-  return port.vendorId === undefined ? port.path : undefined;
+  const shows = port.serialNumber ?? port.usbPort;
+  return port.vendorId === undefined || shows === undefined ? port.path : undefined;
 }
 
 /**
  * False for what is no board by all that it shows: keyboards, cameras, disks. A device without a known name or a serial
  * port counts when it could have one, or offers DFU.
+ *
+ * @param device - as listed
+ * @returns true when in doubt
  */
 export function looksLikeBoard({ vendorId, ports, maybe, profile, state, interfaces }: Device): boolean {
   if (vendorId === undefined || ports.length > 0 || maybe.length > 0 || profile !== undefined) return true;

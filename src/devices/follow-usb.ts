@@ -1,6 +1,6 @@
 import type { UsbAddress } from "../transport/address.js";
 import type { Device } from "./device.js";
-import { Whereabouts } from "./whereabouts.js";
+import { DeviceTracker } from "./device-tracker.js";
 
 /** A board that is spoken to without the kernel's driver, followed wherever it comes back. */
 export interface FollowedUsb {
@@ -13,6 +13,11 @@ export interface FollowedUsb {
  * Ties a `usb:` address to the one device of `among` that it means: in its bootloader a board has other ids, and often one
  * port instead of several. Undefined when none or several fit: whoever opens the address then says so. `list` looks anew
  * at what is plugged in.
+ *
+ * @param address - what the user named
+ * @param among - what is plugged in now
+ * @param list - looks anew at what is plugged in
+ * @returns the device, and how to ask for its address of the moment
  */
 export function followUsb(
   address: UsbAddress,
@@ -21,7 +26,7 @@ export function followUsb(
 ): FollowedUsb | undefined {
   const [device, ...others] = among.filter((one) => isMeantBy(address, one));
   if (device === undefined || others.length > 0) return undefined;
-  const whereabouts = new Whereabouts(device, { among, list });
+  const whereabouts = new DeviceTracker(device, { among, list });
   return {
     device,
     address: async (how) => {

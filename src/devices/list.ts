@@ -3,6 +3,7 @@ import { KNOWN_BOARDS } from "../profiles/boards.js";
 import type { BoardProfile } from "../profiles/profile.js";
 import type { LinuxRoots } from "../transport/linux.js";
 import { listSerialPorts } from "../transport/list.js";
+import { TransportError } from "../transport/transport.js";
 import { listUsbDevices, usbSignature } from "../transport/usb-devices.js";
 import { type Device, type DeviceIdentity, joinDevices } from "./device.js";
 import { assignProfiles, type NamedDevice } from "./select.js";
@@ -13,20 +14,42 @@ export interface ListDevicesOptions {
   profiles?: readonly BoardProfile[] | undefined;
   /** Devices that the user has named. */
   named?: readonly NamedDevice[] | undefined;
+  /**
+   * Called for each part of the machine that cannot be looked at, as when a package with a native part does not load here;
+   * the rest is listed all the same.
+   */
+  onMissing?: ((why: TransportError) => void) | undefined;
   /** For tests: where the kernel's trees are. */
   roots?: LinuxRoots | undefined;
 }
 
-/** The built-in profiles and the user's, whose word counts more. */
+/**
+ * The built-in profiles and the user's, whose word counts more.
+ *
+ * @param own - the user's, from the config file
+ * @returns the user's first; a profile of the same `id` replaces a built-in one
+ */
 export function allProfiles(own: readonly BoardProfile[] = []): BoardProfile[] {
   return [...own, ...KNOWN_BOARDS.filter(({ id }) => own.every((profile) => profile.id !== id))];
 }
 
-/** Everything that is plugged in, each thing once, by looking only: nothing is opened, so no board is disturbed. */
+/**
+ * Everything that is plugged in, each thing once, by looking only: nothing is opened, so no board is disturbed.
+ *
+ * @param options - names and profiles of boards that are known
+ * @returns in the order of ports, then of USB places
+ * @throws TransportError when the system refuses its lists; what merely does not load here goes to `onMissing`
+ */
 export async function listDevices(options: ListDevicesOptions = {}): Promise<Device[]> {
-  const { signal, roots, named = [] } = options;
-  const ports = await listSerialPorts({ signal, roots });
-  const usb = await listUsbDevices({ signal, roots });
+  const { signal, roots, named = [], onMissing } = options;
+  const ifThere = <T>(list: Promise<T[]>): Promise<T[]> =>
+    list.catch((error: unknown) => {
+      if (!(error instanceof TransportError) || error.code !== "no-driver") throw error;
+      onMissing?.(error);
+      return [];
+    });
+  const ports = await ifThere(listSerialPorts({ signal, roots }));
+  const usb = await ifThere(listUsbDevices({ signal, roots }));
   return assignProfiles(joinDevices(ports, usb, allProfiles(options.profiles)), named);
 }
 
@@ -40,7 +63,12 @@ export type DeviceChange =
 const LOOK_EVERY_MS = 250;
 
 /**
- * What changes, from now on, until the signal aborts; then it ends. What is there at the beginning is told as plugged.
+ * What changes, from now on, until the signal aborts; then it ends. What is there at the beginning is told as
+ * plugged.
+ *
+ * @param options - `signal` ends it; `everyMs` between two looks, milliseconds
+ * @returns nothing; each change as it is seen
+ * @throws TransportError when the system refuses its lists
  */
 export async function* watchDevices(
   options: ListDevicesOptions & { everyMs?: number | undefined } = {},

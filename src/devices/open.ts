@@ -4,8 +4,12 @@ import { type ListDevicesOptions, listDevices } from "./list.js";
 import { selectDevice, smpPort } from "./select.js";
 
 /**
- * Opens the pipe at `address`. A `port:` address means a device by what it is, and its SMP port is found first. Throws
- * {@link SelectionError} when that is none or several, `TransportError`; abort throws the signal's reason.
+ * Opens the pipe at `address`. A `port:` address means a device by what it is, and its SMP port is found first.
+ *
+ * @param address - of a pipe, by `parseAddress`
+ * @param options - `signal` aborts with its own reason; names and profiles of boards that are known
+ * @returns open; close it when done
+ * @throws {@link SelectionError} when the device is none or several, `TransportError`; abort throws the signal's reason
  */
 export async function openPipe(address: PipeAddress, options: ListDevicesOptions = {}): Promise<ByteStream> {
   const { signal } = options;

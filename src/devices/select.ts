@@ -1,6 +1,6 @@
 import { BootproofError } from "../errors.js";
 import type { BoardProfile } from "../profiles/profile.js";
-import { callOut } from "../transport/list.js";
+import { portPath } from "../transport/list.js";
 import { type Device, type DevicePort, withProfile } from "./device.js";
 
 /** It cannot be said which device or port is meant. */
@@ -29,14 +29,20 @@ const same = (a: string | undefined, b: string) => a !== undefined && a.toLowerC
 
 /** A port by its name of today, or by the link that names its board: the whole path, or its last part. */
 const isPort = ({ path, byId }: DevicePort, wanted: string) =>
-  path === callOut(wanted) || (byId !== undefined && (byId === wanted || byId.endsWith(`/${wanted}`)));
+  path === portPath(wanted) || (byId !== undefined && (byId === wanted || byId.endsWith(`/${wanted}`)));
 
 /** Shorter parts of a name fit by accident. */
 const LEAST_PART = 3;
 const holds = ({ manufacturer = "", product = "" }: Device, part: string) =>
   part.length >= LEAST_PART && `${manufacturer} ${product}`.toLowerCase().includes(part.toLowerCase());
 
-const PART: Criterion = ["part of its maker's and its name", holds];
+/** Another board must never answer for a port that is not there, whatever its name contains. */
+const COM_PORT = /^(?:\\\\[.?]\\)?com\d+$/i;
+
+const PART: Criterion = [
+  "part of its maker's and its name",
+  (device, wanted) => !COM_PORT.test(wanted) && holds(device, wanted),
+];
 
 /** In this order; the first that any device fits decides, so that a serial number is never taken for a name. */
 const CRITERIA: readonly Criterion[] = [
@@ -52,7 +58,12 @@ const CRITERIA: readonly Criterion[] = [
 /** A selector, and behind `#` the USB interface of the port that is meant. */
 const WITH_INTERFACE = /^(.+)#(\d{1,2})$/;
 
-/** True for what can only be a device of this machine: a USB port, VID:PID, or either with an interface. */
+/**
+ * True for what can only be a device of this machine: a USB port, VID:PID, or either with an interface.
+ *
+ * @param text - as somebody typed it
+ * @returns false for names and serial numbers, which only a look can tell
+ */
 export function looksLikeDevice(text: string): boolean {
   const wanted = bare(text);
   return /^\d+-\d+(\.\d+)*$/.test(wanted) || /^[0-9a-f]{4}:[0-9a-f]{4}$/i.test(wanted);
@@ -72,7 +83,14 @@ export function assignProfiles(devices: readonly Device[], named: readonly Named
   });
 }
 
-/** What the user calls a device. */
+/**
+ * What the user calls a device.
+ *
+ * @param device - as listed
+ * @param devices - everything that is plugged in
+ * @param named - from the config file
+ * @returns names of the config file that mean this device
+ */
 export function namesOf(device: Device, devices: readonly Device[], named: readonly NamedDevice[]): string[] {
   return named.filter((one) => fitting(devices, bare(one.device)).includes(device)).map(({ name }) => name);
 }
@@ -88,6 +106,10 @@ export interface Selected {
  * are plugged in. A text that is a port or its link means the port too; `usbInterface` is the one that was asked for
  * otherwise.
  *
+ * @param text - serial number, USB port, `VID:PID`, path or part of a name, `#N` behind it for an interface
+ * @param devices - everything that is plugged in
+ * @param usbInterface - which one, when it was asked for otherwise
+ * @returns the device, and the port that the text itself means
  * @throws SelectionError listing what there is
  */
 export function selectDevice(text: string, devices: readonly Device[], usbInterface?: number): Selected {
@@ -98,7 +120,7 @@ export function selectDevice(text: string, devices: readonly Device[], usbInterf
     throw new SelectionError(
       "ambiguous",
       text,
-      `${found.length} devices are meant by "${selector}".`,
+      `${found.length} devices match "${selector}".`,
       `Name one by its serial number or USB port:${listed(found)}`,
     );
   }
@@ -108,7 +130,7 @@ export function selectDevice(text: string, devices: readonly Device[], usbInterf
       text,
       `No device here has the serial number, USB port, USB ids or name "${selector}".`,
       devices.length === 0
-        ? "Nothing is plugged in. Is it a cable without data wires?"
+        ? "Nothing is plugged in. Is it a charging cable without data wires?"
         : `There are:${listed(devices)}`,
     );
   }
@@ -133,6 +155,9 @@ export function fitting(
 /**
  * The port on which a device speaks SMP: the one asked for, the one that is known to, or the only one.
  *
+ * @param device - as listed
+ * @param usbInterface - the one asked for
+ * @returns the port to open
  * @throws SelectionError when there is none, or several and nothing tells them apart
  */
 export function smpPort(device: Device, usbInterface?: number): DevicePort {
@@ -157,7 +182,7 @@ export function smpPort(device: Device, usbInterface?: number): DevicePort {
   throw new SelectionError(
     "ambiguous",
     name,
-    `${name} has ${ports.length} serial ports, and it is not known which speaks SMP.`,
+    `${name} has ${ports.length} serial ports, and it is not known which one speaks SMP.`,
     `Ask them with bootproof devices --probe, or name one with #:${portsListed(device)}`,
   );
 }
@@ -168,7 +193,12 @@ function noPort({ state, problem }: Device): string {
   return problem?.hint ?? "Its kernel driver may be missing; bootproof devices shows what it offers.";
 }
 
-/** What a person would call it. */
+/**
+ * What a person would call it.
+ *
+ * @param device - as listed
+ * @returns its board's name, else its ids, and its serial number
+ */
 export function nameOf(device: Device): string {
   const board = device.profile?.name ?? device.product;
   const ids = device.vendorId === undefined ? undefined : `USB ${device.vendorId}:${device.productId}`;

@@ -20,6 +20,9 @@ export interface UdevOptions {
 /**
  * The text of a rules file that lets people at this machine, and the groups dialout and plugdev, use boards: their
  * serial ports, DFU, and their probes. ModemManager is told to leave them alone: it opens new ports and speaks to them.
+ *
+ * @param options - boards to let in by their profiles, further devices; `hubPower` also lets people switch hub ports
+ * @returns the text of a `.rules` file
  */
 export function udevRules({ profiles, devices = [], hubPower = false }: UdevOptions): string {
   const matches: readonly UsbMatch[] = [

@@ -1,4 +1,7 @@
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import type { Readable } from "node:stream";
+import { environmentWithoutSecrets } from "../child-environment.js";
+import { endProgram } from "../end-program.js";
 import { PowerError, type PowerSwitch } from "./power.js";
 
 /** Longer than any relay takes; a command that hangs must not hang the bench. */
@@ -6,7 +9,12 @@ const COMMAND_TIMEOUT_MS = 60_000;
 /** Most of a command's words that are worth repeating. */
 const QUOTE_LENGTH = 300;
 
-/** A switch by two command lines, run by the system's shell. */
+/**
+ * A switch by two command lines, run by the system's shell.
+ *
+ * @param lines - shell command lines
+ * @returns a switch that runs them
+ */
 export function commandSwitch(lines: { on: string; off: string }): PowerSwitch {
   return {
     kind: "command",
@@ -24,9 +32,9 @@ async function runLine(line: string, signal: AbortSignal | undefined): Promise<v
 }
 
 function failed(line: string, status: number | string, said: string): PowerError {
-  const words = said.trim() === "" ? "" : ` It said: ${said.trim()}`;
+  const words = said.trim() === "" ? "" : ` Its output: ${said.trim()}`;
   return new PowerError("switch-failed", `The command "${line}" ended with ${status}.${words}`, {
-    hint: "Run it by hand; it stands in the config file under power.",
+    hint: "Run it yourself; it is in the config file under power.",
   });
 }
 
@@ -36,7 +44,15 @@ export interface ProgramEnd {
   readonly said: string;
 }
 
-/** Runs a program. Throws {@link PowerError} `switch-failed` when it cannot be started or takes too long. */
+/**
+ * Runs a program.
+ *
+ * @param program - its name or path
+ * @param args - one word each
+ * @param options - `shell` has them run by the system's shell; `timeoutMs` in milliseconds; `signal` ends it
+ * @returns exit status, and what it said, cut
+ * @throws {@link PowerError} `switch-failed` when it cannot be started or takes too long
+ */
 export function runProgram(
   program: string,
   args: readonly string[],
@@ -45,8 +61,25 @@ export function runProgram(
   const { signal, shell = false, timeoutMs = COMMAND_TIMEOUT_MS } = options;
   signal?.throwIfAborted();
   return new Promise((resolve, reject) => {
-    // A group of its own: a shell's children go with it.
-    const child = spawn(program, [...args], { shell, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    const notStarted = (cause: unknown) =>
+      new PowerError("switch-failed", `"${program}" cannot be started: ${(cause as Error).message}.`, {
+        cause,
+      });
+    let child: ChildProcessByStdio<null, Readable, Readable>;
+    try {
+      // A group of its own: a shell's children go with it.
+      child = spawn(program, [...args], {
+        shell,
+        detached: process.platform !== "win32",
+        windowsHide: true,
+        env: environmentWithoutSecrets(),
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+    } catch (cause) {
+      // Node itself refuses some, such as batch files on Windows, before anything is started.
+      reject(notStarted(cause));
+      return;
+    }
     let said = "";
     const keep = (chunk: Buffer) => {
       said = (said + chunk.toString("utf8")).slice(-QUOTE_LENGTH);
@@ -54,7 +87,7 @@ export function runProgram(
     child.stdout.on("data", keep);
     child.stderr.on("data", keep);
     const end = (error: unknown) => {
-      stop(child.pid);
+      endProgram(child.pid);
       settle();
       reject(error);
     };
@@ -70,7 +103,7 @@ export function runProgram(
     signal?.addEventListener("abort", onAbort, { once: true });
     child.on("error", (cause) => {
       settle();
-      reject(new PowerError("switch-failed", `"${program}" cannot be started: ${cause.message}.`, { cause }));
+      reject(notStarted(cause));
     });
     // "exit", not "close": a command may leave a program running that keeps its output open.
     child.on("exit", (code, killedBy) => {
@@ -80,13 +113,4 @@ export function runProgram(
       resolve({ status: code ?? killedBy ?? "nothing", said });
     });
   });
-}
-
-function stop(pid: number | undefined): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(process.platform === "win32" ? pid : -pid, "SIGKILL");
-  } catch {
-    // It has just ended by itself.
-  }
 }

@@ -3,7 +3,12 @@ import { type HttpCall, PowerError, type PowerSwitch } from "./power.js";
 const RELAY_TIMEOUT_MS = 10_000;
 const QUOTE_LENGTH = 200;
 
-/** A relay with a web interface: one call for on, one for off. */
+/**
+ * A relay with a web interface: one call for on, one for off.
+ *
+ * @param calls - address and method of each
+ * @returns a switch that asks
+ */
 export function httpSwitch(calls: { on: HttpCall; off: HttpCall }): PowerSwitch {
   const words = ({ url, method = "GET" }: HttpCall) => `${method} ${url}`;
   return {

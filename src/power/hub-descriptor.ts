@@ -19,7 +19,13 @@ const LEAST_LENGTH = 5;
 /** Bits 1 and 0 of wHubCharacteristics; both values with bit 1 mean none. */
 const SWITCHING: readonly HubSwitching[] = ["ganged", "per-port", "none", "none"];
 
-/** Reads what a hub says of itself; undefined when it is no hub descriptor. Hubs are known to claim more than they do. */
+/**
+ * Reads what a hub says of itself; undefined when it is no hub descriptor. Hubs are known to claim more than they
+ * do.
+ *
+ * @param bytes - as the hub gave them
+ * @returns number of ports, and whether it says that it switches them
+ */
 export function readHubDescriptor(bytes: Uint8Array): HubDescriptor | undefined {
   const [length = 0, type, ports = 0, characteristics = 0] = bytes;
   const isHub = HUB_DESCRIPTOR_TYPES.some((known) => known === type);

@@ -16,14 +16,19 @@ export interface HubOptions {
 
 /**
  * Switches the power of a USB port: by the kernel where it can (Linux 6.0 and later), both halves of a USB 3 socket
- * together; else by uhubctl when that is installed. A hub that says that it cannot is believed and not asked: Linux would
- * only hide the board, which then looks switched off and is not. Many say that they can and leave the power on all the
- * same, so a switch proves nothing: see `provePower`. Throws {@link PowerError} `no-switch`.
+ * together; else by uhubctl when that is installed. A hub that says that it cannot is believed and not asked: Linux
+ * would only hide the board, which then looks switched off and is not. Many say that they can and leave the power on
+ * all the same, so a switch proves nothing: see `provePower`.
+ *
+ * @param usbPort - where the board is plugged in, like `1-1.4`
+ * @param options - other folders than the system's, for tests
+ * @returns nothing is switched yet
+ * @throws {@link PowerError} `no-switch`
  */
 export function hubSwitch(usbPort: string, options: HubOptions = {}): PowerSwitch {
   const found = hubPort(usbPort, options.roots);
   if (found === undefined)
-    throw new PowerError("no-switch", `"${usbPort}" is no USB port.`, { hint: 'Write it as "1-1.4".' });
+    throw new PowerError("no-switch", `"${usbPort}" is not a USB port.`, { hint: 'Write it as "1-1.4".' });
   const name = `port ${found.port} of hub ${found.hub}`;
   const others = neighboursOn(usbPort, options.roots);
   const also =
@@ -60,7 +65,7 @@ function mustSwitchAlone(
   const instead =
     "Use a hub that switches each port (uhubctl's list names some), or describe a relay or a command under power in the config file.";
   if (descriptor.switching === "none") {
-    throw new PowerError("no-switch", `Hub ${hub} says that it cannot switch the power of its ports.`, {
+    throw new PowerError("no-switch", `Hub ${hub} reports that it cannot switch the power of its ports.`, {
       hint: `Linux would only hide the board from USB, and its power would stay. ${instead}`,
     });
   }
@@ -68,7 +73,7 @@ function mustSwitchAlone(
   throw new PowerError(
     "no-switch",
     `Hub ${hub} switches its ${descriptor.ports} ports together: port ${port} alone keeps its power.`,
-    { hint: `All others${all} would have to lose theirs as well. ${instead}` },
+    { hint: `All others${all} would have to lose power too. ${instead}` },
   );
 }
 
@@ -112,15 +117,17 @@ async function uhubctl(
     signal?.throwIfAborted();
     throw new PowerError("no-switch", `Nothing here can switch port ${port} of hub ${hub}.`, {
       cause,
-      hint: "The kernel offers no switch for it (Linux 6.0 and later do) and uhubctl is not installed (apt-get install uhubctl). Or describe a relay or a command under power in the config file.",
+      hint: `The system offers no switch for it (Linux 6.0 and later do) and uhubctl is not installed${
+        process.platform === "linux" ? " (apt-get install uhubctl)" : ""
+      }. Or describe a relay or a command under power in the config file.`,
     });
   });
   if (status === 0) return;
   throw new PowerError(
     "switch-failed",
-    `uhubctl ${args.join(" ")} ended with ${status}. It said: ${said.trim()}`,
+    `uhubctl ${args.join(" ")} ended with ${status}. Its output: ${said.trim()}`,
     {
-      hint: "It says so too when the hub does not switch ports one by one.",
+      hint: "It also says this when the hub does not switch ports one by one.",
     },
   );
 }

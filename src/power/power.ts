@@ -46,13 +46,20 @@ export interface HttpCall {
 }
 
 /**
- * Reads a switch of the config file: `{"command": {"on": "...", "off": "..."}}`, `{"http": {"on": "URL", "off": "URL"}}`
- * or `{"hub": "1-1.4"}`; `"hub"` alone means the port that the board is plugged into. Throws {@link PowerError} `bad-power`.
+ * Reads a switch, as the config file and board files have it: `{"command": {"on": "...", "off": "..."}}`,
+ * `{"http": {"on": "URL", "off": "URL"}}` or `{"hub": "1-1.4"}`; `"hub"` alone means the port that the board is plugged into.
+ * `{"on": "...", "off": "..."}` is the older form of a command. `field` is named in messages.
+ *
+ * @param value - out of JSON or YAML, not believed yet
+ * @param field - where it stands, for messages
+ * @returns which kind of switch, and its words
+ * @throws PowerError `bad-power`
  */
 export function readPower(value: unknown, field: string): PowerConfig {
   if (value === "hub") return { kind: "hub" };
-  const entries = typeof value === "object" && value !== null ? Object.entries(value) : [];
-  const [kind, inner] = entries.length === 1 ? entries[0]! : [];
+  const given = typeof value === "object" && value !== null ? Object.entries(value) : [];
+  const isOldForm = given.length === 2 && given.every(([key]) => key === "on" || key === "off");
+  const [kind, inner] = isOldForm ? ["command", value] : given.length === 1 ? given[0]! : [];
   if (kind === "hub" && typeof inner === "string" && /^\d+-\d+(\.\d+)*$/.test(inner))
     return { kind: "hub", usbPort: inner };
   const { on, off } = (typeof inner === "object" && inner !== null ? inner : {}) as Record<string, unknown>;
@@ -60,9 +67,16 @@ export function readPower(value: unknown, field: string): PowerConfig {
     return { kind: "command", on, off };
   const [onCall, offCall] = [readCall(on), readCall(off)];
   if (kind === "http" && onCall && offCall) return { kind: "http", on: onCall, off: offCall };
-  throw new PowerError("bad-power", `${field} is not a switch.`, {
-    hint: 'Write {"command": {"on": "...", "off": "..."}}, {"http": {"on": "URL", "off": "URL"}} or {"hub": "1-1.4"}.',
-  });
+  const [name, wrong] = kind === "http" ? (onCall ? ["off", off] : ["on", on]) : [];
+  throw new PowerError(
+    "bad-power",
+    typeof wrong === "string"
+      ? `"${field}.http.${name}": "${wrong}" is not a web address.`
+      : `${field} is not a switch.`,
+    {
+      hint: 'Write {"command": {"on": "...", "off": "..."}}, {"http": {"on": "URL", "off": "URL"}} or {"hub": "1-1.4"}.',
+    },
+  );
 }
 
 function readCall(value: unknown): HttpCall | undefined {

@@ -4,8 +4,13 @@ import { type HubOptions, hubSwitch } from "./hub.js";
 import { type PowerConfig, PowerError, type PowerSwitch } from "./power.js";
 
 /**
- * The switch that the config file describes. `usbPort`: where the board is plugged in, for a hub port that is not named.
- * Throws {@link PowerError} `no-switch`.
+ * The switch that the config file describes.
+ *
+ * @param config - by {@link readPower}
+ * @param usbPort - where the board is plugged in, as `1-1.4`, for a hub port that is not named
+ * @param options - for hubs
+ * @returns nothing is switched yet
+ * @throws PowerError `no-switch`
  */
 export function powerSwitch(
   config: PowerConfig,
@@ -20,7 +25,7 @@ export function powerSwitch(
     case "hub": {
       const port = config.usbPort ?? usbPort;
       if (port === undefined) {
-        throw new PowerError("no-switch", "It is not known which USB port the board hangs on.", {
+        throw new PowerError("no-switch", "The USB port that powers the board is not known.", {
           hint: 'Name it in the config file: "power": {"hub": "1-1.4"}.',
         });
       }

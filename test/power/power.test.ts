@@ -4,13 +4,13 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { commandSwitch } from "../../src/power/command.js";
+import { commandSwitch, runProgram } from "../../src/power/command.js";
 import { httpSwitch } from "../../src/power/http.js";
 import { hubSwitch } from "../../src/power/hub.js";
 import { PowerError, type PowerSwitch, readPower } from "../../src/power/power.js";
-import { type ProofEvent, provePower, type Vitals } from "../../src/power/prove.js";
 import { powerSwitch } from "../../src/power/switch.js";
-import { run } from "../../src/workflow/run.js";
+import { type ProofEvent, provePower, type Vitals } from "../../src/power/verify-switch.js";
+import { run } from "../../src/session/run.js";
 import { UsbTree } from "../support/usb-tree.js";
 
 describe("a switch in the config file", () => {
@@ -59,7 +59,7 @@ describe("by commands", () => {
     const relay = commandSwitch({ on: "echo no such relay >&2; exit 3", off: "true" });
     await expect(relay.on()).rejects.toMatchObject({
       code: "switch-failed",
-      message: expect.stringMatching(/ended with 3\. It said: no such relay/),
+      message: expect.stringMatching(/ended with 3\. Its output: no such relay/),
     });
   });
 
@@ -258,7 +258,7 @@ describe("by the port of a hub", () => {
     const { tree } = hub([{ port: "1-1.4" }]);
     expect(powerSwitch({ kind: "hub" }, "1-1.4", { roots: tree.roots }).name).toBe("port 4 of hub 1-1");
     expect(() => powerSwitch({ kind: "hub" }, undefined, { roots: tree.roots })).toThrow(
-      /not known which USB port/,
+      /USB port that powers the board is not known/,
     );
   });
 });
@@ -329,7 +329,7 @@ describe("the proof", () => {
     const hidden: Vitals = { ...vitals, boots: async () => 7 };
     await expect(run(provePower(power, hidden, quick))).rejects.toMatchObject({
       code: "still-powered",
-      message: expect.stringContaining("had its power all the time: it counts 7 starts"),
+      message: expect.stringContaining("kept its power: it still counts 7 starts"),
     });
   });
 
@@ -359,5 +359,12 @@ describe("the proof", () => {
     };
     await expect(run(provePower(power, vitals, { ...quick, signal: stop.signal }))).rejects.toThrow("stop");
     expect(state.powered).toBe(true);
+  });
+});
+
+test("a program that cannot even be tried is told as that", async () => {
+  await expect(runProgram("a\0b", [])).rejects.toMatchObject({
+    code: "switch-failed",
+    message: expect.stringContaining("cannot be started"),
   });
 });

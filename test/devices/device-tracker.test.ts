@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { DeviceTracker } from "../../src/devices/device-tracker.js";
 import { listDevices } from "../../src/devices/list.js";
 import { selectDevice } from "../../src/devices/select.js";
-import { Whereabouts } from "../../src/devices/whereabouts.js";
 import { recoveryBoard, UsbTree, zephyrBoard } from "../support/usb-tree.js";
 
 let tree: UsbTree;
@@ -12,10 +12,10 @@ afterEach(() => tree.remove());
 
 const list = () => listDevices({ roots: tree.roots });
 
-async function follow(selector: string): Promise<Whereabouts> {
+async function follow(selector: string): Promise<DeviceTracker> {
   const among = await list();
   const { device, usbInterface } = selectDevice(selector, among);
-  return new Whereabouts(device, { usbInterface, among, list });
+  return new DeviceTracker(device, { usbInterface, among, list });
 }
 
 test("a board that comes back under another tty is found by its serial number", async () => {
@@ -83,5 +83,5 @@ test("USB before its tty is a board without a port so far", async () => {
   const board = await follow("SN1");
   tree.unplug("1-1");
   tree.plug("1-1", { ...zephyrBoard("SN1"), interfaces: [] });
-  await expect(board.port()).rejects.toThrow("without a serial port so far");
+  await expect(board.port()).rejects.toThrow("no serial port yet");
 });

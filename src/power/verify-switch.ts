@@ -44,6 +44,10 @@ const LOOK_MS = 100;
  * the power on, and Linux may switch it on again (uhubctl issues 319 and 324); only the board can tell. The power is given
  * back whatever happens.
  *
+ * @param power - the switch
+ * @param vitals - looks whether the board is there, and which start this is
+ * @param options - limits in milliseconds; `signal`
+ * @returns after how many milliseconds the board was gone and back, and whether it began anew
  * @throws PowerError `still-powered`, `not-back`; what the switch throws
  */
 export async function* provePower(
@@ -56,9 +60,9 @@ export async function* provePower(
   if (before === undefined) {
     throw new PowerError(
       "not-back",
-      `${capital(vitals.what)} cannot be seen even before: nothing can be proved.`,
+      `${capital(vitals.what)} does not show before the test, so nothing can be proved.`,
       {
-        hint: "Switch the board on first, and look with bootproof devices whether it is there.",
+        hint: "Switch the board on first, and check with bootproof devices that it is listed.",
       },
     );
   }
@@ -85,7 +89,7 @@ export async function* provePower(
       "not-back",
       `${capital(vitals.what)} did not come back within ${backWithinMs / 1000} s.`,
       {
-        hint: "The power was given back. Does the board start by itself, or does it wait for a button?",
+        hint: "The power is on again. Does the board start by itself, or does it wait for a button?",
       },
     );
   }
@@ -100,7 +104,7 @@ export async function* provePower(
 function onlyHidden({ what }: Vitals, boots: number): PowerError {
   return new PowerError(
     "still-powered",
-    `${capital(what)} was away and came back, and the board had its power all the time: it counts ${boots} starts since it got it, as before.`,
+    `${capital(what)} disappeared and came back, but the board kept its power: it still counts ${boots} starts since power-on.`,
     {
       hint: "The port was only switched off for USB; the board kept its power. Use another hub, a relay or a command.",
     },
@@ -110,7 +114,7 @@ function onlyHidden({ what }: Vitals, boots: number): PowerError {
 function stillPowered(power: PowerSwitch, { what }: Vitals, withinMs: number): PowerError {
   return new PowerError(
     "still-powered",
-    `${power.name} was switched off, and ${what} is still there after ${withinMs / 1000} s.`,
+    `${power.name} was switched off, but ${what} is still there after ${withinMs / 1000} s.`,
     {
       hint: "The hub may claim to switch and leave the power on, or the board has another supply: a battery, a second cable, a debug probe.",
     },
@@ -119,7 +123,7 @@ function stillPowered(power: PowerSwitch, { what }: Vitals, withinMs: number): P
 
 function cameBackAlone({ what }: Vitals): PowerError {
   return new PowerError("still-powered", `${capital(what)} came back although the power is off.`, {
-    hint: "Something switched it on again (Linux does so on some hubs), or it was away for another reason than the power.",
+    hint: "Something switched it on again (Linux does so on some hubs), or it disconnected for another reason.",
   });
 }
 

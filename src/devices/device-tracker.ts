@@ -2,7 +2,13 @@ import { TransportError } from "../transport/transport.js";
 import type { Device, DeviceIdentity } from "./device.js";
 import { nameOf, smpPort } from "./select.js";
 
-/** What identifies a device among those that are plugged in, as far as it shows it. */
+/**
+ * What identifies a device among those that are plugged in, as far as it shows it.
+ *
+ * @param device - as listed
+ * @param among - everything that is plugged in, to see whether its serial number is unique
+ * @returns fields that it does not show are absent
+ */
 export function identityOf(device: Device, among: readonly Device[] = []): DeviceIdentity {
   const { serialNumber, usbPort, vendorId, productId, path } = device;
   const twin = (other: Device) => other.usbPort !== usbPort && other.serialNumber === serialNumber;
@@ -17,6 +23,10 @@ export function identityOf(device: Device, among: readonly Device[] = []): Devic
 /**
  * The same board after a reset: the one with its serial number, else the one in its USB port. A board of the same kind
  * with another serial number in that port is another board: somebody has changed the cable over.
+ *
+ * @param identity - by {@link identityOf}, from before
+ * @param devices - what is plugged in now
+ * @returns undefined while it is away
  */
 export function findAgain(identity: DeviceIdentity, devices: readonly Device[]): Device | undefined {
   const { serialNumber, usbPort, vendorId, productId, path } = identity;
@@ -25,7 +35,9 @@ export function findAgain(identity: DeviceIdentity, devices: readonly Device[]):
   const tells = serialNumber !== undefined && !identity.serialIsShared;
   const bySerial = tells ? devices.filter((device) => device.serialNumber === serialNumber) : [];
   if (bySerial.length === 1) return bySerial[0];
-  const inPlace = devices.find((device) => usbPort !== undefined && device.usbPort === usbPort);
+  const inPlace = devices.find((device) =>
+    usbPort === undefined ? path !== undefined && device.path === path : device.usbPort === usbPort,
+  );
   if (inPlace === undefined) return undefined;
   const sameKind = inPlace.vendorId === vendorId && inPlace.productId === productId;
   return sameKind && inPlace.serialNumber !== serialNumber ? undefined : inPlace;
@@ -35,7 +47,7 @@ export function findAgain(identity: DeviceIdentity, devices: readonly Device[]):
  * Where a board's serial port is now. The kernel hands out tty names anew at every enumeration, so the name of before
  * may belong to another board by now: only the identity counts.
  */
-export class Whereabouts {
+export class DeviceTracker {
   readonly #identity: DeviceIdentity;
   readonly #name: string;
   readonly #usbInterface: number | undefined;
@@ -65,8 +77,8 @@ export class Whereabouts {
   async device(signal?: AbortSignal): Promise<Device> {
     const found = findAgain(this.#identity, await this.#list(signal));
     if (found) return found;
-    throw new TransportError("not-found", this.#name, `${this.#name} is not plugged in now.`, {
-      hint: "Is its cable loose, or does it take long to come back?",
+    throw new TransportError("not-found", this.#name, `${this.#name} is not plugged in.`, {
+      hint: "Is its cable loose, or does it take long to restart?",
     });
   }
 
@@ -80,7 +92,7 @@ export class Whereabouts {
     throw new TransportError(
       "not-found",
       this.#name,
-      `${this.#name} is here, without a serial port so far.`,
+      `${this.#name} is plugged in, but has no serial port yet.`,
       {
         hint: "Its driver may take a moment, or it is in a USB DFU bootloader.",
       },
