@@ -1,14 +1,15 @@
 import { toHex } from "../../bytes.js";
-import { HASHES, type HashName } from "../../image/hashes.js";
-import { cArray, cPrivateArray, rustArray } from "../../image/key-text.js";
-import { generateKey, type Key, privateDer, toPem } from "../../image/keys.js";
-import type { AddVerb } from "../commands/keys.js";
-import { type CommonOptions, inContext } from "../context.js";
-import { UsageError } from "../exit.js";
+import { canSign, SIGNATURE_ALGORITHMS } from "../../crypto/algorithms.js";
+import { HASHES, type HashName } from "../../crypto/hashes.js";
+import { generateKey, type Key, privateDer, toPem } from "../../crypto/keys.js";
+import { cArray, cPrivateArray, rustArray } from "../../mcuboot/key-source-code.js";
+import type { AddVerb } from "../add-verb.js";
 import { writeOutput } from "../files.js";
 import type { Output } from "../output.js";
 import { publishedKeyFact, warnIfPublished } from "../published-key.js";
 import { newPassphrase, passphraseHelp, readKey } from "../secrets.js";
+import { UsageError } from "../usage-error.js";
+import { type CommonOptions, inContext } from "../verb-context.js";
 
 const TYPES = ["ed25519", "ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "x25519"] as const;
 
@@ -26,11 +27,14 @@ interface KeyFileOptions extends CommonOptions {
 
 /** Verbs that make key files, show them, and turn them into others. */
 export function defineKeyFiles(verb: AddVerb): void {
-  verb("generate <pem>", "make a new private key; only you can read the file")
+  verb(
+    "generate <pem>",
+    "make a new private key; only you can read the file (on Windows, whoever can read its folder)",
+  )
     .option("-t, --type <type>", TYPES.join(", "), "ed25519")
     .option("-e, --encrypt", "encrypt it with a passphrase")
     .option("--passphrase-file <file>", passphraseHelp)
-    .option("--force", "replace the file if it is there: the old key is lost")
+    .option("--force", "replace the file if it exists: the old key is lost")
     .action((file: string, options: KeyFileOptions) =>
       inContext(options, ({ out }) => generate(file, options, out)),
     );
@@ -40,7 +44,7 @@ export function defineKeyFiles(verb: AddVerb): void {
     .option("--sha <bits>", "with the hash: 256, 384 or 512, as the images' own", "256")
     .option("--name-suffix <text>", "append this to the names in C and Rust", "")
     .option("--passphrase-file <file>", passphraseHelp)
-    .option("--force", "replace the file if it is there")
+    .option("--force", "replace the file if it exists")
     .action((file: string, target: string, options: KeyFileOptions) =>
       inContext(options, async ({ out }) => {
         const key = await readKey(file, options);
@@ -57,7 +61,7 @@ export function defineKeyFiles(verb: AddVerb): void {
     .option("--format <format>", "openssl or pkcs8; default: what goes with the key")
     .option("--minimal", "only what decryption needs")
     .option("--passphrase-file <file>", passphraseHelp)
-    .option("--force", "replace the file if it is there")
+    .option("--force", "replace the file if it exists")
     .action((file: string, target: string, options: KeyFileOptions) =>
       inContext(options, async ({ out }) => {
         const key = await readKey(file, options);
@@ -109,6 +113,10 @@ async function generate(file: string, options: KeyFileOptions, out: Output): Pro
   const key = await generateKey(type);
   const pem = await toPem(key, "private", secret === undefined ? {} : { passphrase: secret });
   writeOutput(file, pem, { overwrite: options.force ?? false, mode: 0o600 });
+  if (process.platform === "win32")
+    out.note(
+      "Windows lets everyone read this file who may read its folder: keep it in one that is yours alone.",
+    );
   out.result(
     { file, ...facts(key) },
     `${file}: a new private ${type} key. Keep it away from the build machine.\nkey hash ${toHex(key.keyHash)}`,
@@ -143,7 +151,7 @@ function hashName(bits: string): HashName {
 
 /** What images signed with this key carry by default. */
 function usualHash({ type }: Key): HashName {
-  return type === "ecdsa-p384" ? "sha384" : "sha256";
+  return canSign(type) ? SIGNATURE_ALGORITHMS[type].hashes[0]! : "sha256";
 }
 
 /** What may be said of a key: never its private part. */

@@ -1,17 +1,18 @@
 import { toHex } from "../../bytes.js";
-import type { Key } from "../../image/keys.js";
-import { resignImage } from "../../image/resign.js";
-import { acceptance, type Named, rotationStages, whoSigned } from "../../image/rotation.js";
-import { keySigner } from "../../image/sign.js";
-import { verifyImage } from "../../image/verify.js";
-import type { AddVerb } from "../commands/keys.js";
-import { type CommonOptions, inContext, several } from "../context.js";
-import { UsageError } from "../exit.js";
+import type { Key } from "../../crypto/keys.js";
+import { keySigner } from "../../crypto/signer.js";
+import { resignImage } from "../../mcuboot/resign.js";
+import { acceptance, type Named, rotationStages, whoSigned } from "../../mcuboot/rotation.js";
+import { verifyImage } from "../../mcuboot/verify.js";
+import type { AddVerb } from "../add-verb.js";
 import { writeOutput } from "../files.js";
-import { readFirmware } from "../firmware-file.js";
+import { readImageFile } from "../firmware-file.js";
 import { type Output, printable, table, tone } from "../output.js";
 import { warnIfPublished } from "../published-key.js";
 import { passphraseHelp, readKey, readPrivateKey } from "../secrets.js";
+import { several } from "../several.js";
+import { UsageError } from "../usage-error.js";
+import { type CommonOptions, inContext } from "../verb-context.js";
 
 interface RotateOptions extends CommonOptions {
   key?: string | string[];
@@ -46,11 +47,11 @@ export function defineRotation(verb: AddVerb): void {
 
   verb("resign <image> <output>", "put another signature on an image; its content stays as it is")
     .requiredOption("-k, --key <pem>", "the private key")
-    .option("--add", "keep the signatures that are there, so that boards with either key start it")
+    .option("--add", "keep the existing signatures, so that boards with either key start it")
     .option("--decrypt-key <pem>", "private key of an encrypted image")
     .option("--public-key-format <format>", "hash or full: what the image carries of the key", "hash")
     .option("--passphrase-file <file>", passphraseHelp)
-    .option("--force", "replace the output if it is there")
+    .option("--force", "replace the output file if it exists")
     .action((file: string, target: string, options: RotateOptions) =>
       inContext(options, ({ out }) => resign(file, target, options, out)),
     );
@@ -102,7 +103,7 @@ async function resign(file: string, target: string, options: RotateOptions, out:
   warnIfPublished(key, out);
   const decryptionKey =
     options.decryptKey === undefined ? undefined : await readPrivateKey(options.decryptKey, options);
-  const bytes = await resignImage(readFirmware(file).bytes, keySigner(key), {
+  const bytes = await resignImage(readImageFile(file).bytes, keySigner(key), {
     add: options.add ?? false,
     publicKeyFormat,
     ...(decryptionKey && { decryptionKey }),
@@ -125,5 +126,5 @@ async function mustVerify(bytes: Uint8Array, key: Key, decryptionKey: Key | unde
 }
 
 function images(files: readonly string[]): Named<Uint8Array>[] {
-  return files.map((name) => ({ name, value: readFirmware(name).bytes }));
+  return files.map((name) => ({ name, value: readImageFile(name).bytes }));
 }
