@@ -1,0 +1,15 @@
+import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { McumgrFailure } from "./failure.js";
+import { goSystemError } from "./go-text.js";
+
+/** Writes a file so that the old one stays until the new one is whole. Throws {@link McumgrFailure}. */
+export function writeWhole(file: string, content: string): void {
+  const draft = `${file}.${process.pid}.new`;
+  try {
+    writeFileSync(draft, content);
+    renameSync(draft, file);
+  } catch (cause) {
+    rmSync(draft, { force: true });
+    throw new McumgrFailure(goSystemError("open", file, cause), { cause });
+  }
+}
