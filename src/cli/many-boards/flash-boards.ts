@@ -1,0 +1,48 @@
+import type { FlashEvent, FlashOptions, FlashResult } from "../../update/flash.js";
+import { type Context, type OpenBoard, openBoard } from "../context.js";
+import type { ExitStatus } from "../exit.js";
+import { beginRun, type RunFacts } from "../run-facts.js";
+import { commonOf, driveVerb, type ManyBoardsOptions } from "./drive-verb.js";
+import { stepOfFlash } from "./steps.js";
+
+/** The update of one board; `change` goes before what the command line says. */
+export type FlashStory = (
+  board: Pick<OpenBoard, "session" | "identity" | "audit">,
+  change: FlashOptions,
+) => AsyncGenerator<FlashEvent, FlashResult, void>;
+
+export interface FlashBoardsOptions extends ManyBoardsOptions {
+  wait?: number;
+}
+
+/** Updates several boards at once. */
+export function flashBoards(
+  options: FlashBoardsOptions,
+  context: Context,
+  story: FlashStory,
+  statusOf: (result: FlashResult) => ExitStatus,
+): Promise<void> {
+  const factsOf = beginRun();
+  return driveVerb<FlashEvent, FlashResult & RunFacts>(options, context, {
+    async *story({ address, name }, own) {
+      const board = await openBoard(address, commonOf(options), own, { withinMs: options.wait, name });
+      try {
+        const result = yield* story(board, { signal: own.signal });
+        return { ...result, ...factsOf(board.about, board.device) };
+      } finally {
+        await board.close();
+      }
+    },
+    step: stepOfFlash,
+    row(result) {
+      const { outcome, says, hint, version } = result;
+      return {
+        outcome,
+        exitStatus: statusOf(result),
+        says,
+        ...(hint === undefined ? {} : { hint }),
+        ...(version === undefined ? {} : { version }),
+      };
+    },
+  });
+}

@@ -1,0 +1,443 @@
+import type { ProofReport } from "bootproof/prove";
+import { toHex } from "../../bytes.js";
+import type { Key } from "../../crypto/keys.js";
+import { parseImage } from "../../mcuboot/image.js";
+import { type RecoverEvent, recover } from "../../recovery/recover.js";
+import { type BoardFacts, readFacts, runningSlot } from "../../session/board-facts.js";
+import { knownImages } from "../../session/known-images.js";
+import { run } from "../../session/run.js";
+import type { Job, JobEnding, JournalEntry, TileFacts } from "../../station/job.js";
+import type { GroupControl, JobControl, StationBoard, StationWork } from "../../station/station.js";
+import {
+  flashTogether,
+  type JointEnding,
+  type JointTask,
+  type TogetherOutcome,
+} from "../../station/together.js";
+import { isPipe, openStream } from "../../transport/address.js";
+import { recordedRecovery } from "../audit/flash-events.js";
+import { ratchetOf } from "../audit/ratchet-memory.js";
+import { recorder } from "../audit/recorder.js";
+import { statusOf as statusOfFlash } from "../commands/flash.js";
+import { statusOf as statusOfRecover } from "../commands/recover.js";
+import { type Context, type OpenBoard, openBoard, startEmulated } from "../context.js";
+import { LineStamper } from "../log-file.js";
+import { rowOfError } from "../many-boards/board-rows.js";
+import type { FlashStory } from "../many-boards/flash-boards.js";
+import { flashStory } from "../many-boards/flash-story.js";
+import { wordsOfOutcome } from "../many-boards/flash-together.js";
+import { PROOF_STATUS } from "../many-boards/prove-boards.js";
+import { stepOfFlash, stepOfProof, stepOfRecover } from "../many-boards/steps.js";
+import { policyHook } from "../policy/policy-judge.js";
+import type { ChosenPolicy } from "../policy/policy-options.js";
+import { recoverySetup } from "../recovery-target.js";
+import { mustBeVouched, onePayload, openUpdate, variantsOf } from "../update-source.js";
+import { UsageError } from "../usage-error.js";
+import { version } from "../version.js";
+import type { BenchBoard } from "./bench-boards.js";
+import { JobNotes } from "./job-notes.js";
+import type { StationFiles } from "./station-files.js";
+import type { Updates } from "./updates.js";
+
+/** A board that an update has waited for in vain is given so long once more, milliseconds. */
+const SILENT_WAIT_MS = 1000;
+
+/** What the command line says of all jobs. */
+export interface WorkOptions {
+  readonly keys: readonly Key[];
+  readonly policy: ChosenPolicy | undefined;
+  /** Before an image is confirmed, milliseconds. */
+  readonly soak?: number | undefined;
+  readonly wait?: number | undefined;
+  readonly timeout?: number | undefined;
+}
+
+/** Does the jobs of a station with what the verbs do on the command line. */
+export class BenchWork implements StationWork {
+  readonly #files: StationFiles;
+  readonly #updates: Updates;
+  readonly #board: (name: string) => BenchBoard | undefined;
+  readonly #options: WorkOptions;
+  readonly #context: Context;
+
+  constructor(
+    at: { files: StationFiles; updates: Updates; board(name: string): BenchBoard | undefined },
+    options: WorkOptions,
+    context: Context,
+  ) {
+    this.#files = at.files;
+    this.#updates = at.updates;
+    this.#board = at.board;
+    this.#options = options;
+    this.#context = context;
+  }
+
+  note(entry: JournalEntry): void {
+    this.#files.append(entry);
+  }
+
+  async run(job: Job, { name }: StationBoard, { signal, tell }: JobControl): Promise<JobEnding> {
+    const at = this.#place(job, name, signal, tell);
+    return this.#kept(at, await this.#ended(at));
+  }
+
+  /** Several boards that all keep the update, or none. */
+  async runGroup(jobs: readonly Job[], how: GroupControl): Promise<ReadonlyMap<string, JobEnding>> {
+    const { signal, tell } = how;
+    const places = jobs.map((job) => this.#place(job, job.board, signal, (told) => tell(job.board, told)));
+    const endings = await this.#together(places, how);
+    return new Map(places.map((at) => [at.job.board, this.#kept(at, endings.get(at.job.board)!)]));
+  }
+
+  #place(job: Job, name: string, signal: AbortSignal, tell: JobControl["tell"]): JobPlace {
+    const notes = new JobNotes(tell);
+    const context = { ...this.#context, signal, out: notes.output() };
+    return { job, notes, board: this.#board(name)!, context };
+  }
+
+  /** The ending with what is kept of it. */
+  #kept(at: JobPlace, ending: JobEnding): JobEnding {
+    const { job, notes } = at;
+    const isKept = this.#files.keepEvidence(
+      `${job.id}.json`,
+      JSON.stringify({ job, ending, lines: notes.lines }),
+    );
+    if (job.kind !== "look" && job.kind !== "follow") this.#audit(at, ending);
+    return { ...ending, ...(isKept && { evidence: true }) };
+  }
+
+  async #ended(at: JobPlace): Promise<JobEnding> {
+    try {
+      return await this.#do(at);
+    } catch (error) {
+      at.context.signal.throwIfAborted();
+      return endingOfError(at.job.board, error);
+    }
+  }
+
+  #do(at: JobPlace): Promise<JobEnding> {
+    switch (at.job.kind) {
+      case "together":
+        throw new TypeError("A group is not done board by board.");
+      case "flash":
+        return this.#flash(at);
+      case "recover":
+        return this.#recover(at);
+      case "look":
+        return this.#look(at);
+      case "follow":
+        return this.#follow(at);
+      default:
+        return this.#prove(at);
+    }
+  }
+
+  async #flash({ job, notes, board, context }: JobPlace): Promise<JobEnding> {
+    const { image, imageNumber, variants, name, release } = await this.#imageOf(job, context);
+    const { keys, policy: chosen, soak, wait } = this.#options;
+    const how = { keys, soakMs: soak, withinMs: wait, known: knownImages(name, image) };
+    const story = flashStory({ image, imageNumber, variants, release }, how, { chosen, settles: false });
+    const { signal } = context;
+    const open = await openBoard(board.address, this.#link(true), context, { withinMs: wait });
+    try {
+      const result = await run(story(open, { signal }), (event) =>
+        notes.step(stepOfFlash(event), event.step === "link-lost" || event.step === "sent-again"),
+      );
+      return endingOf(result, statusOfFlash(result), await factsOf(open, signal));
+    } finally {
+      await open.close();
+    }
+  }
+
+  async #together(
+    places: readonly JobPlace[],
+    { signal, giveUp }: GroupControl,
+  ): Promise<ReadonlyMap<string, JobEnding>> {
+    const [{ job, context }] = places as [JobPlace];
+    let hash: Uint8Array | undefined;
+    let story: FlashStory;
+    let imageNumber: number | undefined;
+    try {
+      const { image, release, ...update } = await this.#imageOf(job, context);
+      imageNumber = update.imageNumber;
+      hash = parseImage(image).imageHash?.value;
+      if (hash === undefined)
+        throw new UsageError("A joint update needs an image with a hash, to ask boards for it.", "Sign it.");
+      const { keys, policy: chosen, soak, wait } = this.#options;
+      const how = { keys, soakMs: soak, withinMs: wait, known: knownImages(update.name, image) };
+      story = flashStory({ image, imageNumber, release }, how, { chosen, settles: false });
+    } catch (error) {
+      signal.throwIfAborted();
+      return new Map(places.map((at) => [at.job.board, endingOfError(at.job.board, error)]));
+    }
+    const { wait: withinMs } = this.#options;
+    const tasks = places.map(
+      ({ job: { board: name }, board, context: own }): JointTask => ({
+        name,
+        open: async (stop) => {
+          const context = { ...own, signal: stop };
+          const open = await openBoard(board.address, this.#link(true), context, { withinMs });
+          return {
+            session: open.session,
+            close: () => open.close(),
+            update: (change) => story(open, change),
+          };
+        },
+      }),
+    );
+    const all = flashTogether(tasks, { hash, imageNumber, signal, giveUp, withinMs });
+    const { outcome, boards } = await run(all, (event) => {
+      if (event.kind === "phase") for (const { notes } of places) notes.step({ step: event.phase });
+      else {
+        const { step } = event.event;
+        const { notes } = places.find((at) => at.job.board === event.board)!;
+        notes.step(stepOfFlash(event.event), step === "link-lost" || step === "sent-again");
+      }
+    });
+    const endings = places.map(async ({ job: { board: name }, board }) => {
+      const told = boards.find((one) => one.board === name)!;
+      // Links of the update are closed: what each board says now is what counts. One that was silent was waited for already.
+      const runs = await this.#runsNow(board, context, told.state === "unknown" ? SILENT_WAIT_MS : undefined);
+      return [name, jointEnding(outcome, told, runs, giveUp.aborted)] as const;
+    });
+    return new Map(await Promise.all(endings));
+  }
+
+  async #recover({ job, notes, board, context }: JobPlace): Promise<JobEnding> {
+    const { image, imageNumber, name, release } = await this.#imageOf(job, context);
+    const { keys, policy: chosen, wait } = this.#options;
+    const policy = policyHook(chosen, "recover", { file: image, imageNumber, skip: [] });
+    const agreed = job.agreed === true;
+    const setup = await recoverySetup({ ...this.#link(true), keys, asksNobody: true }, context, board);
+    const recovery = recover(setup.site, image, {
+      signal: context.signal,
+      keys,
+      known: knownImages(name, image),
+      imageNumber,
+      althoughAlive: async () => agreed,
+      consent: async () => agreed,
+      policy,
+      ratchet: ratchetOf(setup.identity, undefined, release),
+      withinMs: wait,
+    });
+    const story = recordedRecovery(setup.audit, image, recovery);
+    const tell = (event: RecoverEvent) => notes.step(stepOfRecover(event), event.step === "again");
+    const result = await run(story, tell).finally(() => setup.close());
+    // Another link: the one of before may have ended in a bootloader.
+    const runs = await this.#runsNow(board, context);
+    return endingOf(result, statusOfRecover(result), runs);
+  }
+
+  async #prove({ job, notes, board, context }: JobPlace): Promise<JobEnding> {
+    const suite = await import("bootproof/prove");
+    if (job.begunBefore > 0) return this.#putBack(suite, { job, notes, board, context });
+    const outcome = await suite.runProof(
+      { ...board.proof, quick: job.kind === "prove-quick" },
+      {
+        version: version(),
+        signal: context.signal,
+        note() {},
+        progress() {},
+        onEvent: (event) => notes.step(stepOfProof(event)),
+      },
+    );
+    this.#keepReport(suite, job, outcome.report);
+    const [{ ending, says } = { ending: "claim-open" as const, says: "" }] = outcome.boards;
+    if (ending === "interrupted") context.signal.throwIfAborted();
+    const runs = await this.#runsNow(board, context);
+    return endingOf({ outcome: ending, says }, PROOF_STATUS[ending], runs);
+  }
+
+  /** What a killed station left in the middle of a proof: the board gets its own image back. */
+  async #putBack(
+    suite: typeof import("bootproof/prove"),
+    { job, board, context }: JobPlace,
+  ): Promise<JobEnding> {
+    const left = await suite.restoreAll(context.signal, (name) => name === job.board);
+    const runs = await this.#runsNow(board, context);
+    const isBack = left.every(({ ok }) => ok);
+    const says =
+      left.length === 0
+        ? "Nothing on the board had been changed yet."
+        : left.map((one) => one.says).join(" ");
+    return {
+      verdict: isBack ? "unfinished" : "fail",
+      outcome: isBack ? "put-back" : "not-put-back",
+      exitStatus: isBack ? 27 : 28,
+      says: `The station was killed during this proof. ${says}`,
+      retries: 0,
+      ...(runs && { runs }),
+    };
+  }
+
+  #keepReport(suite: typeof import("bootproof/prove"), { id }: Job, report: ProofReport): void {
+    this.#files.keepEvidence(`${id}-proof.json`, suite.renderReport(report, "json"));
+    this.#files.keepEvidence(`${id}-proof.html`, suite.renderReport(report, "html"));
+  }
+
+  async #look({ notes, board, context }: JobPlace): Promise<JobEnding> {
+    notes.step({ step: "looking" });
+    const open = await openBoard(board.address, this.#link(true), context, { withinMs: this.#options.wait });
+    try {
+      const runs = await factsOf(open, context.signal);
+      const words = { outcome: "looked", exitStatus: 0, retries: 0 } as const;
+      if (runs) return { ...words, verdict: "pass", says: "It answers.", runs };
+      return { ...words, verdict: "fail", exitStatus: 16, says: "It does not tell what it runs." };
+    } finally {
+      await open.close();
+    }
+  }
+
+  /** Shows what the board says on its wire, or on its log, until it is stopped. */
+  async #follow({ notes, board, context }: JobPlace): Promise<JobEnding> {
+    const { signal } = context;
+    notes.step({ step: "console" });
+    const { address } = board;
+    if (!isPipe(address)) {
+      const emulated = await startEmulated(address.kind, address.variant, address.flash);
+      emulated.log.onLine((line) => notes.console([line]));
+      await new Promise((_, reject) =>
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true }),
+      ).finally(() => emulated.close());
+    } else {
+      const { openable } = await import("../../boards/choose-device.js");
+      const stream = await openStream(await openable(address, context.config, signal), { signal });
+      const close = () => void stream.close();
+      signal.addEventListener("abort", close, { once: true });
+      const stamper = new LineStamper();
+      try {
+        for await (const chunk of stream.chunks) {
+          const lines = stamper.push(Buffer.from(chunk).toString("latin1"), new Date());
+          if (lines.length > 0) notes.console(lines.map(({ text }) => text));
+        }
+      } finally {
+        signal.removeEventListener("abort", close);
+        await stream.close();
+      }
+    }
+    signal.throwIfAborted();
+    return { verdict: "fail", outcome: "lost", exitStatus: 15, says: "The port went away.", retries: 0 };
+  }
+
+  async #imageOf({ update }: Job, context: Context) {
+    const found = update && this.#updates.find(update.sha256);
+    if (!found)
+      throw new UsageError("The update file of this job is not at hand any more.", "Give it again.");
+    const source = await openUpdate(found.path, {}, context);
+    mustBeVouched(source);
+    const { bytes: image, image: imageNumber } = onePayload(source, undefined);
+    const variants = variantsOf(source, imageNumber);
+    return { image, imageNumber, variants, name: found.update.name, release: source.release };
+  }
+
+  /** What the board runs, asked over a link of its own; undefined when it does not answer. */
+  async #runsNow(
+    board: BenchBoard,
+    context: Context,
+    withinMs = this.#options.wait,
+  ): Promise<TileFacts | undefined> {
+    try {
+      const open = await openBoard(board.address, this.#link(false), context, { withinMs });
+      try {
+        return await factsOf(open, context.signal);
+      } finally {
+        await open.close();
+      }
+    } catch {
+      // The verdict stands without it, and the tile says that nobody answers.
+      context.signal.throwIfAborted();
+      return undefined;
+    }
+  }
+
+  #link(log: boolean) {
+    const { timeout } = this.#options;
+    return { log, ...(timeout !== undefined && { timeout }) };
+  }
+
+  #audit({ job, board }: JobPlace, ending: JobEnding): void {
+    recorder()?.record({
+      type: job.kind.startsWith("prove") ? "prove.result" : "plan",
+      board: { address: board.where, ...(ending.runs?.id !== undefined && { id: ending.runs.id }) },
+      result: ending.verdict === "pass" ? "ok" : "failed",
+      detail: {
+        station: job.kind,
+        record: job.id,
+        outcome: ending.outcome,
+        message: ending.says,
+        ...(job.label !== undefined && { label: job.label }),
+      },
+    });
+  }
+}
+
+function endingOfError(board: string, error: unknown): JobEnding {
+  const { outcome, exitStatus, says, hint } = rowOfError(board, error);
+  return { verdict: "fail", outcome, exitStatus, says, retries: 0, ...(hint !== undefined && { hint }) };
+}
+
+/** What a joint update came to for one of its boards. */
+function jointEnding(
+  outcome: TogetherOutcome,
+  board: JointEnding,
+  runs: TileFacts | undefined,
+  isStopped: boolean,
+): JobEnding {
+  const { failure } = board;
+  const { status, says, hint } = wordsOfOutcome({ outcome, boards: [board] });
+  const words = { outcome, says: failure === undefined ? says : `${failure} ${says}`, hint };
+  const ending = endingOf(words, status, runs);
+  const isTakenBack = outcome === "refused" || outcome === "reverted";
+  return isStopped && isTakenBack ? { ...ending, verdict: "stopped" } : ending;
+}
+
+/** What a verb came to, as a job's ending. */
+function endingOf(
+  { outcome, says, hint }: { outcome: string; says: string; hint?: string | undefined },
+  exitStatus: number,
+  runs: TileFacts | undefined,
+): JobEnding {
+  return {
+    verdict: exitStatus === 0 ? "pass" : "fail",
+    outcome,
+    exitStatus,
+    says,
+    retries: 0,
+    ...(hint !== undefined && { hint }),
+    ...(runs && { runs }),
+  };
+}
+
+/** A job and what it works with. */
+interface JobPlace {
+  readonly job: Job;
+  readonly notes: JobNotes;
+  readonly board: BenchBoard;
+  readonly context: Context;
+}
+
+async function factsOf(open: OpenBoard, signal: AbortSignal): Promise<TileFacts | undefined> {
+  try {
+    return tileFacts(await readFacts(open.session, { signal }), open.identity.id);
+  } catch {
+    // It went away after its job, or is silent: it runs something that nobody can name.
+    signal.throwIfAborted();
+    return undefined;
+  }
+}
+
+export function tileFacts(facts: BoardFacts, id: string | undefined): TileFacts {
+  const { content } = runningSlot(facts) ?? {};
+  const counter = facts.images[0]?.storedCounter?.value;
+  const mode = facts.bootloader?.modeName;
+  return {
+    server: facts.server,
+    ...(id !== undefined && { id }),
+    ...(content && { version: content.version }),
+    ...(content?.hash && { hash: toHex(content.hash) }),
+    ...(content?.confirmed !== undefined && { confirmed: content.confirmed }),
+    ...(counter !== undefined && { counter }),
+    ...(mode !== undefined && { mode }),
+    readAt: new Date().toISOString(),
+  };
+}
