@@ -1,19 +1,5 @@
-import { UsageError } from "../exit.js";
-
-/** One option, as imgtool names it. */
-export interface OptionSpec {
-  /** The long name without its dashes; {@link Arguments} is asked by it. */
-  readonly name: string;
-  /** One letter. */
-  readonly short?: string;
-  /** Without one the option is a flag. Two words: the option takes two values and may be repeated. */
-  readonly value?: string;
-  readonly choices?: readonly string[];
-  readonly required?: boolean;
-  readonly help: string;
-  /** Not imgtool's: left out of what is promised to be the same. */
-  readonly ours?: boolean;
-}
+import type { GivenOptions, OptionSpec } from "../signing/option-table.js";
+import { UsageError } from "../usage-error.js";
 
 /** One subcommand's command line. */
 export interface CommandSpec {
@@ -27,7 +13,7 @@ export interface CommandSpec {
 export class HelpAsked extends Error {}
 
 /** What was given. */
-export class Arguments {
+export class Arguments implements GivenOptions {
   readonly #flags = new Set<string>();
   readonly #texts = new Map<string, string>();
   readonly #pairs = new Map<string, [string, string][]>();
@@ -36,7 +22,6 @@ export class Arguments {
   flag(name: string): boolean {
     return this.#flags.has(name);
   }
-  /** Of an option given twice the last one counts. */
   text(name: string): string | undefined {
     return this.#texts.get(name);
   }

@@ -6,11 +6,11 @@ import {
   type DumpedTrailer,
   dumpImage,
   imgtoolFlagNames,
-} from "../../image/dumpinfo.js";
-import { endianOf, ImageError, parseHeader } from "../../image/header.js";
-import { UsageError } from "../exit.js";
+} from "../../mcuboot/dumpinfo.js";
+import { endianOf, ImageError, parseHeader } from "../../mcuboot/header.js";
 import { FileError, writeOutput } from "../files.js";
 import { readFirmware } from "../firmware-file.js";
+import { UsageError } from "../usage-error.js";
 import type { Arguments, CommandSpec } from "./arguments.js";
 import type { ImgtoolIo } from "./io.js";
 import { yamlOf } from "./yaml.js";

@@ -1,10 +1,10 @@
 import { BytesError } from "../../bytes.js";
+import { KeyError } from "../../crypto/key-error.js";
 import { BootproofError } from "../../errors.js";
-import { EncryptionError } from "../../image/encryption.js";
-import { KeyError } from "../../image/key-error.js";
-import { SignError } from "../../image/sign-error.js";
-import { VersionError } from "../../image/version.js";
-import { UsageError } from "../exit.js";
+import { EncryptionError } from "../../mcuboot/encryption.js";
+import { SignError } from "../../mcuboot/sign-error.js";
+import { VersionError } from "../../mcuboot/version.js";
+import { UsageError } from "../usage-error.js";
 
 /** imgtool's: 0 done; 1 failed, or an answer of no; 2 the command line is wrong. */
 export type ImgtoolStatus = 0 | 1 | 2;
@@ -25,7 +25,7 @@ export class ImgtoolFailure extends BootproofError {
 export function imgtoolStatus(error: BootproofError): 1 | 2 {
   if (error instanceof UsageError || error instanceof EncryptionError) return 2;
   if (error instanceof SignError)
-    return error.code === "bad-signature" || error.code === "out-of-range" ? 1 : 2;
+    return error.code === "signer-bad-signature" || error.code === "option-out-of-range" ? 1 : 2;
   if (error instanceof VersionError) return error.code === "bad-version" ? 2 : 1;
   if (error instanceof KeyError)
     return error.code === "no-private-part" || error.code === "unsupported-format" ? 2 : 1;

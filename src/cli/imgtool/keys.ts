@@ -1,10 +1,11 @@
-import type { KeyType } from "../../image/algorithms.js";
-import { cArray, cPrivateArray, rustArray } from "../../image/key-text.js";
-import { generateKey, type Key, parseKey, privateDer, toPem } from "../../image/keys.js";
-import { UsageError } from "../exit.js";
+import { canSign, type KeyType, SIGNATURE_ALGORITHMS } from "../../crypto/algorithms.js";
+import { generateKey, type Key, parseKey, privateDer, toPem } from "../../crypto/keys.js";
+import { cArray, cPrivateArray, rustArray } from "../../mcuboot/key-source-code.js";
 import { readInput, writeOutput } from "../files.js";
 import { askLine, newPassphrase } from "../secrets.js";
-import type { Arguments, CommandSpec, OptionSpec } from "./arguments.js";
+import type { OptionSpec } from "../signing/option-table.js";
+import { UsageError } from "../usage-error.js";
+import type { Arguments, CommandSpec } from "./arguments.js";
 import { ImgtoolFailure } from "./failure.js";
 import type { ImgtoolIo } from "./io.js";
 import { loadNamedKey } from "./load-key.js";
@@ -34,7 +35,7 @@ export const KEYGEN: CommandSpec = {
     { name: "type", short: "t", value: "TYPE", choices: TYPES, help: "what kind of key" },
     { name: "password", short: "p", help: "protect it with a passphrase" },
     passphraseFile,
-    { name: "force", help: "replace the file if it is there: the old key is lost", ours: true },
+    { name: "force", help: "replace the file if it exists: the old key is lost", ours: true },
   ],
 };
 
@@ -143,7 +144,7 @@ export async function getpubhash(given: Arguments, io: ImgtoolIo): Promise<void>
   const name = nameSuffix(given, raw, "lang-c");
   const { type, keyHash } = await loadNamedKey(given, io);
   print(raw ? keyHash : cArray(type, "pub_key_hash", keyHash, name), given, io);
-  if (type === "ecdsa-p384")
+  if (canSign(type) && SIGNATURE_ALGORITHMS[type].hashes[0] === "sha384")
     io.err(
       "Note: images signed with a P-384 key carry SHA-384 of it, not this: bootproof keys hash --sha 384.",
     );

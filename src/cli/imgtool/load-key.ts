@@ -1,7 +1,7 @@
-import type { Key } from "../../image/keys.js";
-import { publishedKeyName } from "../../image/published-keys.js";
-import { UsageError } from "../exit.js";
+import type { Key } from "../../crypto/keys.js";
+import { publishedKeyName } from "../../crypto/published-keys.js";
 import { readKey } from "../secrets.js";
+import { UsageError } from "../usage-error.js";
 import type { Arguments } from "./arguments.js";
 import { ImgtoolFailure } from "./failure.js";
 import type { ImgtoolIo } from "./io.js";

@@ -1,5 +1,5 @@
+import { useOpenssl } from "../../crypto-node/openssl.js";
 import { BootproofError } from "../../errors.js";
-import { hashNatively } from "../native-hash.js";
 import { printable } from "../output.js";
 import {
   type Arguments,
@@ -13,7 +13,7 @@ import { type ImgtoolStatus, imgtoolStatus } from "./failure.js";
 import type { ImgtoolIo } from "./io.js";
 
 /** The imgtool whose command line this is; facts from its source and its runs. */
-export const IMGTOOL_VERSION = "2.4.0";
+export const IMGTOOL_VERSION = "2.5.0";
 
 type Work = (given: Arguments, io: ImgtoolIo) => Promise<ImgtoolStatus | undefined> | Promise<void> | void;
 
@@ -62,7 +62,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<ImgtoolCommand>>> = {
  * own. Resolves to imgtool's exit status and never throws for what a user or a file did.
  */
 export async function runImgtool(argv: readonly string[], io: ImgtoolIo): Promise<ImgtoolStatus> {
-  hashNatively();
+  useOpenssl();
   const [name, ...rest] = argv;
   if (name === "-h" || name === "--help") {
     io.out(`${await overview()}\n`);

@@ -1,15 +1,15 @@
 import { equal, toHex } from "../../bytes.js";
-import { SIGNATURE_ALGORITHMS } from "../../image/algorithms.js";
-import { checkTlvTypes, isPure, warningsAbout } from "../../image/checks.js";
-import { imgtoolVersion } from "../../image/dumpinfo.js";
-import { decryptRange } from "../../image/encryption.js";
-import { hashOfTlv } from "../../image/hashes.js";
-import { ImageError, type ImageErrorCode } from "../../image/header.js";
-import { hashAlgorithmOf, type Image, parseImage } from "../../image/image.js";
-import { type Key, publicRawOf } from "../../image/keys.js";
-import { UsageError } from "../exit.js";
+import { canSign, SIGNATURE_ALGORITHMS } from "../../crypto/algorithms.js";
+import { type Key, publicRawOf } from "../../crypto/keys.js";
+import { checkTlvTypes, isPure, warningsAbout } from "../../mcuboot/checks.js";
+import { hashOfTlv, SIGNATURE_TLVS } from "../../mcuboot/crypto-tlvs.js";
+import { imgtoolVersion } from "../../mcuboot/dumpinfo.js";
+import { decryptRange } from "../../mcuboot/encryption.js";
+import { ImageError, type ImageErrorCode } from "../../mcuboot/header.js";
+import { hashAlgorithmOf, type Image, parseImage } from "../../mcuboot/image.js";
 import { FileError } from "../files.js";
 import { readFirmware } from "../firmware-file.js";
+import { UsageError } from "../usage-error.js";
 import type { Arguments, CommandSpec } from "./arguments.js";
 import type { ImgtoolStatus } from "./failure.js";
 import type { ImgtoolIo } from "./io.js";
@@ -36,7 +36,8 @@ const SAYS = {
 
 type Answer =
   | { readonly no: keyof typeof SAYS | "encrypted" }
-  | { readonly digest: Uint8Array }
+  /** `digest`: of the hash TLV that was seen last; none in an image without one. */
+  | { readonly digest: Uint8Array | undefined }
   | { readonly pureSignature: Uint8Array };
 
 /** imgtool's `verify`. What it does not say but a bootloader minds comes on stderr; the status is imgtool's. */
@@ -52,7 +53,7 @@ export async function verify(given: Arguments, io: ImgtoolIo): Promise<ImgtoolSt
   }
   if ("no" in image) return 1;
   io.out(`Image was correctly validated\nImage version: ${imgtoolVersion(image.version)}\n`);
-  if ("digest" in answer) io.out(`Image digest: ${toHex(answer.digest)}\n`);
+  if ("digest" in answer) io.out(answer.digest ? `Image digest: ${toHex(answer.digest)}\n` : "");
   else io.out(`Image signature over image: ${toHex(answer.pureSignature)}\n`);
   warn(image, bytes, key, io);
   return 0;
@@ -87,8 +88,9 @@ function tryParse(bytes: Uint8Array): Image | { no: "bad-magic" | "no-tlv-area" 
  */
 async function judge(image: Image, key: Key | undefined, decryptionKey: Key | undefined): Promise<Answer> {
   const range = await plainRange(image, decryptionKey);
-  const algorithm = key && key.type !== "x25519" ? SIGNATURE_ALGORITHMS[key.type] : undefined;
+  const algorithm = key && canSign(key.type) ? SIGNATURE_ALGORITHMS[key.type] : undefined;
   const pure = isPure(image);
+  let stated: Uint8Array | undefined;
   for (const { type, value } of image.tlvs.filter((tlv) => !tlv.protected)) {
     const hash = hashOfTlv(type);
     if (hash) {
@@ -96,10 +98,19 @@ async function judge(image: Image, key: Key | undefined, decryptionKey: Key | un
       if (!range) return { no: "encrypted" };
       if (!equal(hash.digest(range), value)) return { no: "hash" };
       if (!key) return { digest: value };
-    } else if (range && key && algorithm?.tlv === type && (!pure || key.type === "ed25519")) {
-      const digest = hashAlgorithmOf(image).digest(range);
+      stated = value;
+    } else if (
+      range &&
+      key &&
+      algorithm &&
+      SIGNATURE_TLVS[algorithm.keyType] === type &&
+      (!pure || algorithm.mayBePure)
+    ) {
+      // A digest as message is the one that is stated before it: without one imgtool fails, and so does a bootloader.
+      if (algorithm.signs === "message" && !pure && !stated) return { no: "signature" };
+      const digest = stated ?? hashAlgorithmOf(image).digest(range);
       if (await algorithm.verify(publicRawOf(key), { range, digest, pure }, value))
-        return pure ? { pureSignature: value } : { digest };
+        return pure ? { pureSignature: value } : { digest: stated };
     }
   }
   return { no: "signature" };

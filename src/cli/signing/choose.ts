@@ -1,9 +1,8 @@
-import type { Key } from "../../image/keys.js";
-import { keySigner, type Signer } from "../../image/sign.js";
-import { UsageError } from "../exit.js";
-import { PIN_VARIABLE, readKey, readPrivateKey, secretText } from "../secrets.js";
-import { commandSigner } from "./command-signer.js";
-import { pkcs11Signer } from "./pkcs11-signer.js";
+import { PIN_VARIABLE } from "../../child-environment.js";
+import type { Key } from "../../crypto/keys.js";
+import { keySigner, type Signer } from "../../crypto/signer.js";
+import { readKey, readPrivateKey, secretText } from "../secrets.js";
+import { UsageError } from "../usage-error.js";
 
 /** The ways to say who signs. Exactly one of them is given. */
 export interface SigningOptions {
@@ -44,17 +43,17 @@ const WAYS = {
 
 export type Way = keyof typeof WAYS;
 
-/** The one way that was given. Throws `UsageError` for none and for two. */
-export function wayOf(options: SigningOptions): Way {
-  const given = (Object.keys(WAYS) as Way[]).filter(
-    (way) => options[way] !== undefined && options[way] !== false,
-  );
+/** The one way of `ways` that was given. Throws `UsageError` for none and for two. */
+export function wayOf(options: SigningOptions, ways: readonly Way[] = Object.keys(WAYS) as Way[]): Way {
+  const given = ways.filter((way) => options[way] !== undefined && options[way] !== false);
   const [way] = given;
   if (way !== undefined && given.length === 1) return way;
-  const list = Object.values(WAYS).join(", ");
+  const list = ways.map((name) => WAYS[name]).join(", ");
   if (way === undefined)
     throw new UsageError(
-      "Say how to sign: either --key FILE or --unsigned, or a signer elsewhere.",
+      ways.includes("unsigned")
+        ? "Say how to sign: either --key FILE or --unsigned, or a signer elsewhere."
+        : "Say how to sign: --key FILE, or a signer elsewhere.",
       `There are: ${list}. bootproof keys generate makes a key.`,
     );
   throw new UsageError(
@@ -67,7 +66,7 @@ export async function expectedKey(options: SigningOptions): Promise<Key> {
   const file = options.publicKey ?? options.fixSigPubkey;
   if (file !== undefined) return (await readKey(file, options)).publicKey;
   throw new UsageError(
-    "Name the public key of whoever signs: --public-key FILE.",
+    "Give the signer's public key: --public-key FILE.",
     "Its signature is checked before anything is written.",
   );
 }
@@ -91,6 +90,7 @@ export async function openSigner(
     return { signer, close: () => {} };
   }
   if (way === "signerCommand") {
+    const { commandSigner } = await import("../../signers/command-signer.js");
     const signer = await commandSigner({
       program: options.signerCommand!,
       args: options.signerArg ?? [],
@@ -107,6 +107,7 @@ export async function openSigner(
 
 async function openModule(options: SigningOptions): Promise<ChosenSigner> {
   const { pkcs11Module, pkcs11Token, pkcs11Key, pkcs11Id, pkcs11AllowExtractable, pinFile } = options;
+  const { pkcs11Signer } = await import("../../signers/pkcs11-signer.js");
   const signer = await pkcs11Signer({
     library: pkcs11Module!,
     ...(pkcs11Token !== undefined && { token: pkcs11Token }),
@@ -116,7 +117,7 @@ async function openModule(options: SigningOptions): Promise<ChosenSigner> {
       file: pinFile,
       variable: PIN_VARIABLE,
       option: "--pin-file",
-      missing: "The security module wants a PIN and there is nobody to ask for it.",
+      missing: "The security module needs a PIN, and there is no terminal to ask for it.",
     }),
     allowExtractable: pkcs11AllowExtractable ?? false,
   });

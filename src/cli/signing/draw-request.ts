@@ -1,4 +1,4 @@
-import type { SigningRequestFile } from "../../image/signing-request.js";
+import type { SigningRequestFile } from "../../mcuboot/signing-request.js";
 import { printable, tone } from "../output.js";
 
 /** A request as a page for the person who decides. `proven`: are the facts those of the payload, or only stated? */

@@ -1,9 +1,10 @@
-import type { Segment } from "../../image/intel-hex.js";
-import type { SignedImage, SignOptions } from "../../image/sign.js";
-import { trailerSegments } from "../../image/slot-padding.js";
-import { UsageError } from "../exit.js";
+import type { Segment } from "../../formats/intel-hex.js";
+import type { SignedImage } from "../../mcuboot/sign.js";
+import type { HeaderPlan, SlotPlan } from "../../mcuboot/signing-plan.js";
+import { trailerSegments } from "../../mcuboot/slot-padding.js";
 import { type WriteOptions, writeOutput } from "../files.js";
 import { type Firmware, isHexName, writeHex } from "../firmware-file.js";
+import { UsageError } from "../usage-error.js";
 
 /** Where an image is written. */
 export interface ImageTarget {
@@ -19,7 +20,7 @@ export interface ImageTarget {
 export function imageTarget(
   file: string,
   { address }: Firmware,
-  { padHeader, headerSize }: Pick<SignOptions, "padHeader" | "headerSize">,
+  { isAdded, size }: HeaderPlan,
   told: number | undefined,
 ): ImageTarget {
   if (!isHexName(file)) return { file, base: undefined };
@@ -30,7 +31,7 @@ export function imageTarget(
       "Intel HEX needs to know where the image belongs: --hex-addr ADDRESS.",
     );
   // imgtool leaves an input at address 0 there, although the header then moves it.
-  return { file, base: padHeader && address !== 0 ? address - headerSize : address };
+  return { file, base: isAdded && address !== 0 ? address - size : address };
 }
 
 /**
@@ -40,14 +41,14 @@ export function imageTarget(
 export function writeImage(
   { file, base }: ImageTarget,
   { image, bytes }: SignedImage,
-  options: SignOptions,
+  slot: SlotPlan,
   { withFlags, ...how }: WriteOptions & { withFlags: boolean },
 ): void {
   if (base === undefined) {
     writeOutput(file, bytes, how);
     return;
   }
-  const trailer = options.trailer ? trailerSegments(options, withFlags) : [];
+  const trailer = slot.trailer ? trailerSegments(slot, withFlags) : [];
   writeSegments(file, base, [{ address: 0, bytes: image }, ...trailer], how);
 }
 

@@ -1,6 +1,6 @@
-import { spawn } from "node:child_process";
+import { environmentWithoutSecrets } from "../../child-environment.js";
 import { BootproofError } from "../../errors.js";
-import { LZMA_SETTINGS } from "../../image/compression.js";
+import { LZMA_SETTINGS } from "../../mcuboot/compression.js";
 
 /** Bodies cannot be compressed here. */
 export class CompressorError extends BootproofError {
@@ -11,11 +11,14 @@ export class CompressorError extends BootproofError {
  * Packs bytes into raw LZMA2 with the program xz, whose library is also imgtool's: the same bytes come out. Throws
  * {@link CompressorError}.
  */
-export function xzLzma2(bytes: Uint8Array): Promise<Uint8Array> {
-  const { preset, dictionary, lc, lp, pb } = LZMA_SETTINGS;
-  const filter = `--lzma2=preset=${preset},dict=${dictionary},lc=${lc},lp=${lp},pb=${pb}`;
+export async function xzLzma2(bytes: Uint8Array, settings = LZMA_SETTINGS): Promise<Uint8Array> {
+  const { spawn } = await import("node:child_process");
+  const { preset, dictionary, lc, lp, pb, search } = settings;
+  const more = search === undefined ? "" : `,${search}`;
+  const filter = `--lzma2=preset=${preset},dict=${dictionary},lc=${lc},lp=${lp},pb=${pb}${more}`;
   return new Promise((resolve, reject) => {
     const child = spawn("xz", ["--format=raw", filter, "--stdout", "--quiet"], {
+      env: environmentWithoutSecrets(),
       stdio: ["pipe", "pipe", "inherit"],
     });
     const chunks: Buffer[] = [];
@@ -34,6 +37,6 @@ export function xzLzma2(bytes: Uint8Array): Promise<Uint8Array> {
 function missing(cause: Error): CompressorError {
   return new CompressorError("compressor-missing", `Compressing needs the program xz: ${cause.message}`, {
     cause,
-    hint: "Install it (Debian: xz-utils), or leave out --compression.",
+    hint: "Install it (Debian: xz-utils), or leave compression out.",
   });
 }

@@ -1,16 +1,16 @@
-import type { HashName } from "../../image/hashes.js";
-import type { SignOptions } from "../../image/sign.js";
-import type { TlvEntry } from "../../image/tlv.js";
-import { parseVersion } from "../../image/version.js";
-import { UsageError } from "../exit.js";
+import type { HashName } from "../../crypto/hashes.js";
+import type { SignOptions } from "../../mcuboot/sign.js";
+import { SignError } from "../../mcuboot/sign-error.js";
+import type { TlvEntry } from "../../mcuboot/tlv.js";
+import { parseVersion } from "../../mcuboot/version.js";
 import { readInput } from "../files.js";
-import { isAuto, parseDependencies, parseTlvValue } from "../sign-words.js";
-import type { Arguments } from "./arguments.js";
-import { ImgtoolFailure } from "./failure.js";
-import { integerOption, pythonInteger } from "./python-number.js";
+import { isAuto, parseDependencies, parseTlvValue } from "../sign-arguments.js";
+import { UsageError } from "../usage-error.js";
+import { integerOption, pythonInteger } from "./integer.js";
+import type { GivenOptions } from "./option-table.js";
 
-/** All of an image but its keys, from imgtool's options. Throws `UsageError`, `VersionError`, {@link ImgtoolFailure}. */
-export function signOptions(given: Arguments): SignOptions {
+/** All of an image but its keys and its custom TLVs. Throws `UsageError`, `VersionError`. */
+export function imageOptions(given: GivenOptions): SignOptions {
   const headerSize = integerOption("header-size", given.text("header-size")!);
   if (headerSize < 32)
     throw new UsageError("Invalid value for '--header-size': a header has at least 32 bytes.");
@@ -39,8 +39,8 @@ export function signOptions(given: Arguments): SignOptions {
   };
 }
 
-/** Custom TLVs in imgtool's order: all values, then all files. Throws {@link ImgtoolFailure}, `FileError`. */
-export function customTlvs(given: Arguments): TlvEntry[] {
+/** Custom TLVs in imgtool's order: all values, then all files. Throws `SignError`, `FileError`, `UsageError`. */
+export function customTlvs(given: GivenOptions): TlvEntry[] {
   return [
     ...given.pairs("custom-tlv").map(([tag, value]) => ({ type: tagOf(tag), value: parseTlvValue(value) })),
     ...given.pairs("custom-tlv-file").map(([tag, file]) => ({ type: tagOf(tag), value: readInput(file) })),
@@ -55,12 +55,12 @@ function optional<Name extends string, Value>(
   return (text === undefined ? {} : { [name]: read(text) }) as { [name in Name]?: Value };
 }
 
-function trailer(given: Arguments): Pick<SignOptions, "trailer"> {
+function trailer(given: GivenOptions): Pick<SignOptions, "trailer"> {
   if (given.flag("confirm")) return { trailer: "confirmed" };
   return given.flag("pad") || given.flag("test") ? { trailer: "test" } : {};
 }
 
-function alignment(given: Arguments): Pick<SignOptions, "align" | "maxAlign"> {
+function alignment(given: GivenOptions): Pick<SignOptions, "align" | "maxAlign"> {
   const number = (text: string) => Number(text);
   return {
     ...optional("align", given.text("align"), number),
@@ -69,7 +69,7 @@ function alignment(given: Arguments): Pick<SignOptions, "align" | "maxAlign"> {
 }
 
 /** Zero means that there is none: imgtool sets no flag for it. */
-function addresses(given: Arguments): Pick<SignOptions, "loadAddress" | "romFixed"> {
+function addresses(given: GivenOptions): Pick<SignOptions, "loadAddress" | "romFixed"> {
   const address = (option: string) => {
     const text = given.text(option);
     return (text === undefined ? 0 : integerOption(option, text)) || undefined;
@@ -79,7 +79,7 @@ function addresses(given: Arguments): Pick<SignOptions, "loadAddress" | "romFixe
   return { ...(loadAddress && { loadAddress }), ...(romFixed && { romFixed }) };
 }
 
-function hash(given: Arguments): Pick<SignOptions, "hash"> {
+function hash(given: GivenOptions): Pick<SignOptions, "hash"> {
   const sha = given.text("sha");
   if (sha === undefined || sha === "auto") return {};
   if (given.flag("pure"))
@@ -87,7 +87,7 @@ function hash(given: Arguments): Pick<SignOptions, "hash"> {
   return { hash: `sha${sha}` as HashName };
 }
 
-function counter(given: Arguments): Pick<SignOptions, "securityCounter"> {
+function counter(given: GivenOptions): Pick<SignOptions, "securityCounter"> {
   const text = given.text("security-counter");
   if (text === undefined) return {};
   return { securityCounter: isAuto(text) ? "auto" : integerOption("security-counter", text) };
@@ -102,6 +102,7 @@ function maxSectors(text: string): number {
 
 function tagOf(text: string): number {
   const tag = pythonInteger(text);
-  if (tag === undefined) throw new ImgtoolFailure(`Custom TLV tag "${text}" is not a number.`);
+  if (tag === undefined)
+    throw new SignError("option-out-of-range", `Custom TLV tag "${text}" is not a number.`);
   return tag;
 }

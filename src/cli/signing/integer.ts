@@ -1,4 +1,4 @@
-import { UsageError } from "../exit.js";
+import { UsageError } from "../usage-error.js";
 
 const FORMS: readonly { readonly pattern: RegExp; readonly base: number }[] = [
   { pattern: /^0x(?:_?[0-9a-f])+$/i, base: 16 },
