@@ -1,5 +1,5 @@
-import { RequestTimeout } from "../client/client.js";
 import { connect } from "../client/connect.js";
+import { RequestTimeout } from "../client/request-timeout.js";
 import { BootproofError } from "../errors.js";
 import { openStream, type SerialAddress } from "../transport/address.js";
 
@@ -44,5 +44,5 @@ const HEARD: Readonly<Record<RequestTimeout["heard"], string>> = {
   noise: "noise: another baud rate?",
   damaged: "damaged frames",
   echo: "an echo",
-  "other-answers": "SMP, for somebody else",
+  "other-answers": "SMP answers to another client",
 };

@@ -1,5 +1,5 @@
 import { createInterface } from "node:readline/promises";
-import { UsageError } from "./exit.js";
+import { UsageError } from "./usage-error.js";
 
 /** What a person decides before something that cannot be undone. */
 export interface ConfirmOptions {
@@ -16,7 +16,7 @@ export interface ConfirmOptions {
 export async function confirm(question: string, { yes, signal }: ConfirmOptions): Promise<boolean> {
   if (yes) return true;
   if (process.stdin.isTTY !== true)
-    throw new UsageError(`${question} Nobody can be asked here.`, "Add --yes when it is meant.");
+    throw new UsageError(`${question} There is no terminal to ask on.`, "Add --yes if you mean it.");
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
     const answer = await terminal.question(`${question} [y/N] `, { signal });

@@ -1,11 +1,28 @@
 import type { Command } from "commander";
-import type { Board, Machine } from "../board/board.js";
-import type { Client } from "../client/client.js";
+import { addressMeant, hasBaudBehindPath } from "../boards/address-meant.js";
+import type { BoardDetails, IdentitySource } from "../boards/board-description.js";
+import { boardIdentityOf } from "../boards/board-identity.js";
+import {
+  type Followed,
+  follow,
+  followUsb,
+  namesDevice,
+  onlyDevice,
+  openable,
+} from "../boards/choose-device.js";
+import { type Config, defaultDevice } from "../boards/config.js";
+import type { Client, ClientOptions } from "../client/client.js";
 import { type ConnectOptions, connect } from "../client/connect.js";
+import type { Key } from "../crypto/keys.js";
+import type { Device } from "../devices/device.js";
 import type { FollowedUsb } from "../devices/follow-usb.js";
 import { looksLikeDevice } from "../devices/select.js";
+import type { Board, Machine } from "../emulator/board.js";
 import { BootproofError } from "../errors.js";
-import type { Key } from "../image/keys.js";
+import type { KnownImage } from "../session/board-facts.js";
+import { readIdentity } from "../session/read-identity.js";
+import { retryUntilBack } from "../session/retry-until-back.js";
+import { Session } from "../session/session.js";
 import { consoleFraming } from "../smp/framing/console.js";
 import { rawFraming } from "../smp/framing/raw.js";
 import {
@@ -17,105 +34,61 @@ import {
   parseAddress,
 } from "../transport/address.js";
 import { type ByteStream, TransportError } from "../transport/transport.js";
-import type { KnownImage } from "../workflow/facts.js";
-import { onceBack } from "../workflow/once-back.js";
-import { Session } from "../workflow/session.js";
-import { type Config, loadConfig } from "./config.js";
-import { UsageError } from "./exit.js";
-import { readAs, readInput } from "./files.js";
+import type { EventInput } from "../trust/events.js";
+import type { BoardIdentity } from "../trust/ratchet.js";
+import { observeCommands } from "./audit/board-events.js";
+import { emulatedIdentity } from "./audit/ratchet-memory.js";
+import { type EventSink, recorder } from "./audit/recorder.js";
+import { readAs } from "./files.js";
+import { readImageFile } from "./firmware-file.js";
+import { followChanges } from "./interruption.js";
 import { recallLink, rememberLink } from "./link-memory.js";
-import { hashNatively } from "./native-hash.js";
-import { createOutput, type Output, printable } from "./output.js";
+import { type Output, printable } from "./output.js";
+import { rememberKeyFile } from "./run-facts.js";
 import { traceTo } from "./trace-file.js";
-import { type Followed, follow, followUsb, namesDevice, onlyDevice, openable } from "./which-device.js";
+import { UsageError } from "./usage-error.js";
+import { type CommonOptions, type Context, commonOptions, inContext, wholeNumber } from "./verb-context.js";
 
-/** Options that every command understands. */
-export interface CommonOptions {
-  json?: boolean;
-  quiet?: boolean;
-}
+export { several } from "./several.js";
+export { type CommonOptions, type Context, commonOptions, inContext, wholeNumber };
 
 /** Options of commands that speak to a board. */
 export interface BoardOptions extends CommonOptions {
-  device?: string;
+  device?: string | undefined;
   timeout?: number;
   log?: boolean;
   trace?: string;
 }
 
-/** Adds `--json` and `--quiet`. */
-export function commonOptions(command: Command): Command {
-  return command
-    .option("--json", "print the result as JSON")
-    .option("-q, --quiet", "say nothing but the result and errors");
-}
-
-/** Adds `-d, --device` and what goes with it. */
-export function boardOptions(command: Command): Command {
+/** Adds `-d, --device` and what goes with it. `device` reads a `-d`, given those before; default: there may be one. */
+export function boardOptions(
+  command: Command,
+  device: (value: string, before: never) => string | string[] = oneDevice,
+): Command {
   return commonOptions(command)
-    .option(
+    .option<string | string[]>(
       "-d, --device <address>",
       "the board: serial number, USB port, VID:PID, name from the config file, or an address (serial:PATH, tcp:HOST:PORT, wasm:VARIANT, ...)",
+      device as (value: string) => string | string[],
     )
     .option("--timeout <ms>", "how long to wait for each answer", milliseconds)
     .option("--log", "show the board's log lines on stderr")
     .option(
       "--trace <file>",
-      "keep every message, with times, in this file: bootproof trace shows and replays it",
+      "record every message with its time in this file; bootproof trace shows and replays it",
     );
 }
 
-/** Reads a whole number from the command line, in any notation C knows. */
-export function wholeNumber(
-  name: string,
-  limits: { min?: number; max?: number } = {},
-): (text: string) => number {
-  const { min = 0, max = 0xffff_ffff } = limits;
-  return (text) => {
-    const value = /^(0x[0-9a-f]+|0b[01]+|0o[0-7]+|\d+)$/i.test(text) ? Number(text) : Number.NaN;
-    if (!(value >= min && value <= max))
-      throw new UsageError(`${name} "${text}" is not a whole number from ${min} to ${max}.`);
-    return value;
-  };
+/** Of two boards the second would be taken in silence. */
+export function oneDevice(value: string, before: string | undefined): string {
+  if (before === undefined) return value;
+  throw new UsageError(
+    `This command takes one board; -d names "${before}" and "${value}".`,
+    "Run it once for each board; flash, recover and prove take several (bootproof help many-boards).",
+  );
 }
 
 const milliseconds = wholeNumber("--timeout", { min: 1, max: 3_600_000 });
-
-/** Lets an option be given several times. */
-export function several(value: string, before: readonly string[] = []): string[] {
-  return [...before, value];
-}
-
-/** What a command needs to do its work. */
-export interface Context {
-  readonly out: Output;
-  readonly config: Config;
-  /** Aborted by Ctrl-C. */
-  readonly signal: AbortSignal;
-}
-
-/** Runs a command's work with Ctrl-C turned into a signal; a second Ctrl-C ends the program at once. */
-export async function inContext(
-  options: CommonOptions,
-  work: (context: Context) => Promise<void>,
-): Promise<void> {
-  const abort = new AbortController();
-  const onSignal = () => {
-    if (abort.signal.aborted) process.exit(130);
-    abort.abort();
-  };
-  hashNatively();
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
-  const out = createOutput({ json: options.json ?? false, quiet: options.quiet ?? false });
-  try {
-    await work({ out, config: loadConfig(), signal: abort.signal });
-  } finally {
-    out.settle();
-    process.off("SIGINT", onSignal);
-    process.off("SIGTERM", onSignal);
-  }
-}
 
 /** Runs a command's work with an open session to the board that is meant. */
 export async function withBoard(
@@ -132,25 +105,67 @@ export async function withBoard(
 export async function onBoard(
   options: BoardOptions,
   context: Context,
-  work: (session: Session) => Promise<void>,
+  work: (session: Session, identity: BoardIdentity, board: OpenBoard) => Promise<void>,
   { withinMs }: { withinMs?: number | undefined } = {},
 ): Promise<void> {
-  const { signal, out } = context;
   const address = await chooseDevice(options.device, context);
-  const { open, isKnown, close } = await reach(address, options, context);
+  const audit = recorder();
+  if (audit) audit.board = { address: formatAddress(address) };
+  const name = options.device ?? process.env.BOOTPROOF_DEVICE ?? defaultDevice(context.config);
+  const board = await openBoard(address, options, context, { withinMs, name });
+  if (audit) audit.board = board.about;
+  try {
+    await work(board.session, board.identity, board);
+  } finally {
+    await board.close();
+  }
+}
+
+/** An open session to a board. */
+export interface OpenBoard {
+  readonly session: Session;
+  readonly identity: BoardIdentity;
+  /** As events of the audit log name it. */
+  readonly about: NonNullable<EventInput["board"]>;
+  readonly audit?: EventSink | undefined;
+  /** The device behind the address, where one is listed. */
+  readonly device?: Device | undefined;
+  /** Lets go of the link; an emulated board of this process is switched off. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a session to the board at an address; waits for a listed board that goes away meanwhile. `name`: the board's name
+ * in the config file, which may say what to ask it for its identity.
+ */
+export async function openBoard(
+  address: Address,
+  options: BoardOptions,
+  context: Context,
+  { withinMs, name }: { withinMs?: number | undefined; name?: string | undefined } = {},
+): Promise<OpenBoard> {
+  const { signal, out } = context;
+  const reached = await reach(address, options, context);
+  const { open, isKnown, audit, device, close } = reached;
   const onLost = (why: string) =>
     out.note(`The link was lost before the board could be asked: ${printable(why)} Waiting for the board...`);
   try {
     const session = await (isKnown
-      ? onceBack(() => Session.open(open, signal), { signal, withinMs, wasListed: true, onLost })
+      ? retryUntilBack(() => Session.open(open, signal), { signal, withinMs, wasListed: true, onLost })
       : Session.open(open, signal));
-    try {
-      await work(session);
-    } finally {
-      await session.close();
-    }
-  } finally {
+    const closeAll = async () => {
+      try {
+        await session.close();
+      } finally {
+        await close();
+      }
+    };
+    const asked = name === undefined ? undefined : ownDetails(context.config, name)?.identity;
+    const { identity, about } = await tellIdentity(reached, session, asked, signal);
+    return { session, identity, about, audit, device, close: closeAll };
+  } catch (error) {
     await close();
+    throw error;
   }
 }
 
@@ -161,7 +176,7 @@ export async function onBoard(
  * @throws ChoiceError, SelectionError listing what there is
  */
 export async function chooseDevice(asked: string | undefined, { config, signal }: Context): Promise<Address> {
-  const named = asked ?? process.env.BOOTPROOF_DEVICE ?? config.device;
+  const named = asked ?? process.env.BOOTPROOF_DEVICE ?? defaultDevice(config);
   if (named !== undefined && named !== "") {
     const text = Object.hasOwn(config.boards, named) ? config.boards[named]! : named;
     return readDevice(text, config, signal);
@@ -173,15 +188,28 @@ export async function chooseDevice(asked: string | undefined, { config, signal }
 async function readDevice(text: string, config: Config, signal: AbortSignal): Promise<Address> {
   if (looksLikeDevice(text)) return parseAddress(`port:${text}`);
   try {
+    if (hasBaudBehindPath(text))
+      throw new TransportError("bad-address", text, `"${text}" is not an address.`);
     return parseAddress(text);
   } catch (error) {
+    if (error instanceof TransportError) {
+      const meant = addressMeant(text);
+      if (meant !== undefined && "refusal" in meant)
+        throw new TransportError("bad-address", text, meant.refusal, { cause: error, hint: meant.hint });
+      if (meant?.isCertain) return parseAddress(meant.address);
+      if (meant !== undefined)
+        throw new TransportError("bad-address", text, `"${text}" is not an address.`, {
+          cause: error,
+          hint: `Write -d ${meant.address} instead.`,
+        });
+    }
     if (!(error instanceof TransportError) || text.includes(":")) throw error;
     if (await namesDevice(text, config, signal)) return parseAddress(`port:${text}`);
     const names = Object.keys(config.boards);
     throw new TransportError(
       "bad-address",
       text,
-      `"${text}" is no address, no board of the config file and nothing that is plugged in.`,
+      `"${text}" is not an address, a board of the config file, or a device that is plugged in.`,
       {
         hint: `${names.length > 0 ? `Boards of the config file: ${names.join(", ")}. ` : ""}bootproof devices shows what is plugged in.`,
       },
@@ -189,10 +217,43 @@ async function readDevice(text: string, config: Config, signal: AbortSignal): Pr
   }
 }
 
+function ownDetails({ details }: Config, name: string): BoardDetails | undefined {
+  return Object.hasOwn(details, name) ? details[name] : undefined;
+}
+
+/** What the board is known by: what its device shows, else what it tells itself where the config file says how to ask. */
+async function tellIdentity(
+  reached: Reach,
+  session: Session,
+  asked: IdentitySource | undefined,
+  signal: AbortSignal,
+): Promise<Pick<Reach, "identity" | "about">> {
+  if (reached.identity.id !== undefined || asked === undefined) return reached;
+  // Whatever a bootloader answers there, it is not what the application would have told.
+  if (session.client.server.mode === "recovery")
+    return reached.nameIt({
+      reason: "serial recovery answers, and only the application tells the board's identity.",
+    });
+  const told = await readIdentity(session, asked, { signal });
+  return reached.nameIt("id" in told ? { id: told.id, from: "smp" } : told);
+}
+
+/** What the board at an address is known by, without speaking to it. */
+export async function identityAt(address: Address, { config, signal }: Context): Promise<BoardIdentity> {
+  if (!isPipe(address)) return emulatedIdentity(address.flash);
+  return (await followPipe(address, config, signal))?.identity ?? boardIdentityOf(undefined);
+}
+
 interface Reach {
   open(signal: AbortSignal | undefined): Promise<Client>;
   /** It is a device that was listed here, and will be known again when it comes back. */
   readonly isKnown: boolean;
+  readonly identity: BoardIdentity;
+  readonly about: OpenBoard["about"];
+  readonly audit: EventSink | undefined;
+  readonly device?: Device | undefined;
+  /** The board has told who it is: its events from here on say so. */
+  nameIt(identity: BoardIdentity): Pick<Reach, "identity" | "about">;
   close(): Promise<void>;
 }
 
@@ -202,7 +263,21 @@ async function reach(
   options: BoardOptions,
   { out, config, signal }: Context,
 ): Promise<Reach> {
+  let about: OpenBoard["about"] = { address: formatAddress(address) };
+  const run = recorder();
+  const audit: EventSink | undefined = run && { record: (event) => run.record({ board: about, ...event }) };
+  const named = (identity: BoardIdentity): Pick<Reach, "identity" | "about" | "audit" | "nameIt"> => {
+    about = { ...(identity.id && { id: identity.id }), ...about };
+    return { identity, about, audit, nameIt: named };
+  };
+  const recordChange = audit && observeCommands(audit);
+  const followChange = followChanges(about.address ?? "");
+  const onCommand: ClientOptions["onCommand"] = (command, request, answer) => {
+    recordChange?.(command, request, answer);
+    followChange(command, request, answer);
+  };
   const clientOptions = {
+    onCommand,
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout, probeTimeoutMs: options.timeout }),
     ...(options.log ? { onText: (line: string) => out.note(`log: ${printable(line)}`) } : {}),
     ...(options.trace === undefined ? {} : { trace: traceTo(options.trace) }),
@@ -214,12 +289,20 @@ async function reach(
     const { serialNumber, serialIsShared } = followed?.device ?? {};
     const key = serialNumber !== undefined && !serialIsShared ? serialNumber : formatAddress(address);
     let last: Client | undefined;
-    const remember = () => last && rememberLink(key, last.memory);
+    let path: string | undefined;
+    const remember = () => last && rememberLink(key, last.pacing.memory);
     return {
       isKnown: followed !== undefined,
+      device: followed?.device,
+      ...named(followed?.identity ?? boardIdentityOf(undefined)),
       open: async (how) => {
         remember();
         const where = (await followed?.address(how)) ?? (await openable(address, config, how));
+        if (where.kind === "serial") {
+          if (path !== undefined && path !== where.path)
+            out.note(`The board is back on ${printable(where.path)}; it was on ${printable(path)}.`);
+          path = where.path;
+        }
         const stream = await openStream(where, { signal: how });
         const noticeMs = address.kind === "tcp" ? EMULATOR_START_MS : undefined;
         last = await client(stream, how, { ...framingIn(address), noticeMs, memory: recallLink(key) });
@@ -231,7 +314,7 @@ async function reach(
   const board = await startEmulated(address.kind, address.variant, address.flash);
   if (options.log) followLog(board, out);
   const open = async (how: AbortSignal | undefined) => client(await board.connect(), how, EMULATED);
-  return { open, isKnown: false, close: () => board.close() };
+  return { open, isKnown: false, ...named(emulatedIdentity(address.flash)), close: () => board.close() };
 }
 
 /** What is behind a TCP port may be an emulator that was started a moment ago: it listens before its board's first word. */
@@ -242,7 +325,7 @@ async function followPipe(
   address: PipeAddress,
   config: Config,
   signal: AbortSignal,
-): Promise<Followed | FollowedUsb | undefined> {
+): Promise<(Followed | (FollowedUsb & { readonly identity: BoardIdentity })) | undefined> {
   if (address.kind === "port" || address.kind === "serial") return follow(address, config, signal);
   return address.kind === "usb" ? followUsb(address, config, signal) : undefined;
 }
@@ -262,7 +345,7 @@ export async function startEmulated(
   variant: string,
   flashFile: string | undefined,
 ): Promise<Board> {
-  const { startBoard } = await import("../board/start.js");
+  const { startBoard } = await import("../emulator/start.js");
   return startBoard({ machine, variant, flashFile });
 }
 
@@ -274,10 +357,13 @@ export function followLog(board: Board, out: Output): void {
 /** Keys to trust, from files; what the user names on the command line comes first, then the config file's. */
 export async function readKeys(files: readonly string[], out: Output): Promise<Key[]> {
   // Loaded when there is a key to read: its curves and hashes take as long as all the rest.
-  const { parseKey } = await import("../image/keys.js");
+  const { parseKey } = await import("../crypto/keys.js");
   const { warnIfPublished } = await import("./published-key.js");
   const keys = await Promise.all(files.map((file) => readAs(file, (content) => parseKey(content))));
-  for (const key of keys) warnIfPublished(key, out);
+  for (const [index, key] of keys.entries()) {
+    rememberKeyFile(key, files[index]!);
+    warnIfPublished(key, out);
+  }
   return keys;
 }
 
@@ -286,10 +372,10 @@ export async function readKeys(files: readonly string[], out: Output): Promise<K
  * worth a word, not an end.
  */
 export async function readKnown(files: readonly string[], out: Output): Promise<KnownImage[]> {
-  const { knownImages } = await import("../workflow/known-images.js");
+  const { knownImages } = await import("../session/known-images.js");
   return files.flatMap((file) => {
     try {
-      return knownImages(file, readInput(file));
+      return knownImages(file, readImageFile(file).bytes);
     } catch (error) {
       if (!(error instanceof BootproofError)) throw error;
       out.note(`Left out of the known images: ${file}: ${error.message}`);

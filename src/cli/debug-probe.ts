@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Device } from "../devices/device.js";
 import { BootproofError } from "../errors.js";
-import { formatIntelHex } from "../image/intel-hex.js";
+import { formatIntelHex } from "../formats/intel-hex.js";
 import { runProgram } from "../power/command.js";
 import { PowerError } from "../power/power.js";
 import type { BoardProfile } from "../profiles/profile.js";
-import { commandLine, probeAt, usableTools, whyNoTool } from "../workflow/ladder/debug-tools.js";
-import type { DirectWriter } from "../workflow/ladder/site.js";
+import { commandLine, probeAt, usableTools, whyNoTool } from "../recovery/debug-tools.js";
+import type { DirectWriter } from "../recovery/target.js";
 
 /** A debug tool did not do what it was told. */
 export class ProbeToolError extends BootproofError {
@@ -25,7 +25,7 @@ export interface Bench {
 }
 
 /**
- * The first debug tool that is installed here and knows the board's chip, as a rung; else why there is none. Nothing but
+ * The first debug tool that is installed here and knows the board's chip, as a recovery method; else why there is none. Nothing but
  * its version is asked.
  */
 export async function debugProbe(
@@ -100,7 +100,7 @@ async function runTool(
 ): Promise<void> {
   const { status, said } = await runProgram(program, args, { signal, timeoutMs: LONGEST_MS });
   if (status === 0) return;
-  throw new ProbeToolError("tool-failed", `${line} ended with ${status}. It said: ${said.trim()}`, {
+  throw new ProbeToolError("tool-failed", `${line} ended with ${status}. Its output: ${said.trim()}`, {
     hint: "Is a debug probe connected, and does it reach the chip?",
   });
 }

@@ -6,7 +6,7 @@ import type {
   ImageFacts,
   SlotContent,
   Sourced,
-} from "../workflow/facts.js";
+} from "../session/board-facts.js";
 import { printable, table, tone } from "./output.js";
 
 const NOT_REPORTED = "not reported";
@@ -25,7 +25,10 @@ export function drawFacts(facts: BoardFacts): string {
   const mode =
     bootloader?.modeName === undefined
       ? `mode ${NOT_REPORTED}`
-      : `${bootloader.modeName} (${bootloader.modeFrom === "bootloader" ? "says the bootloader" : "says the application"})`;
+      : `${bootloader.modeName} (${bootloader.modeFrom === "bootloader" ? "reported by the bootloader" : "reported by the application"})`;
+  const built = bootloader?.applicationModeName;
+  const contradiction =
+    built === undefined ? undefined : tone("bad", `the application was built for ${built}`);
   const lines = [
     pair("board", printable(facts.name)),
     pair(
@@ -36,7 +39,9 @@ export function drawFacts(facts: BoardFacts): string {
     pair("system", printable(facts.info ?? NOT_REPORTED)),
     pair(
       "bootloader",
-      [printable(bootloader?.name ?? ""), mode, downgrade(facts)].filter(Boolean).join(", "),
+      [bootloaderName(facts), mode, contradiction, downgrade(facts), ...builtIn(facts), compression(facts)]
+        .filter(Boolean)
+        .join(", "),
     ),
     pair(
       "last reset",
@@ -64,17 +69,33 @@ export function drawFacts(facts: BoardFacts): string {
   return lines.join("\n");
 }
 
+function compression({ bootloader }: BoardFacts): string | undefined {
+  const kinds = bootloader?.compression;
+  return kinds && `takes compressed images (${printable(kinds.join(", "))})`;
+}
+
+/** A slot for which nothing is listed need not be empty. */
+const NO_IMAGE = {
+  application: "no image listed",
+  recovery: "nothing that the bootloader accepts",
+  unknown: "no image listed",
+} as const;
+
 /** One row per slot. */
-export function drawSlots({ images, noImageGroup }: Pick<BoardFacts, "images" | "noImageGroup">): string {
+export function drawSlots({
+  images,
+  noImageGroup,
+  server,
+}: Pick<BoardFacts, "images" | "noImageGroup" | "server">): string {
   const slots = images.flatMap((image) => image.slots);
-  if (noImageGroup) return "the board has no image group: nobody tells what is in its slots";
+  if (noImageGroup) return "the board has no image group: what is in its slots is not known";
   if (slots.length === 0) return "no image in any slot";
   return table(
     ["IMAGE", "SLOT", "VERSION", "FLAGS", "SECURITY COUNTER", "SIZE", "HASH"],
     slots.map(({ image, slot, size, content }) => [
       `${image}`,
       `${slot}`,
-      content ? printable(content.version) : tone("dim", "empty"),
+      content ? printable(content.version) : tone("dim", NO_IMAGE[server]),
       content ? drawFlags(content) : "",
       content ? sourced(content.securityCounter) : "",
       size === undefined ? "" : `${size}`,
@@ -87,8 +108,9 @@ export function drawFlags(content: SlotContent): string {
   const flags = (["active", "confirmed", "pending", "permanent", "bootable"] as const).filter(
     (flag) => content[flag],
   );
+  if (content.bootable === undefined) return tone("dim", "-");
   const words = flags.filter((flag) => flag !== "bootable").join(" ");
-  if (content.active && !content.confirmed) return tone("warn", `${words} on-trial`);
+  if (content.active && content.confirmed === false) return tone("warn", `${words} on-trial`);
   return words;
 }
 
@@ -121,8 +143,21 @@ function sourced(figure: Sourced<number> | undefined): string {
 
 function downgrade(facts: BoardFacts): string | undefined {
   const flag = facts.bootloader?.noDowngrade;
-  if (flag === undefined) return undefined;
-  return flag ? "refuses older images" : "no downgrade prevention stated";
+  if (flag === undefined) return `downgrade prevention ${NOT_REPORTED}`;
+  return flag ? "refuses older images" : "takes older images";
+}
+
+function bootloaderName({ bootloader: { name, version } = {} }: BoardFacts): string {
+  return printable([name ?? (version === undefined ? "" : "MCUboot"), version].filter(Boolean).join(" "));
+}
+
+/** What the bootloader told of its own build. */
+function builtIn({ bootloader: { signature, recovery } = {} }: BoardFacts): (string | undefined)[] {
+  return [
+    signature &&
+      (signature === "none" ? "checks no signatures" : `asks for ${printable(signature)} signatures`),
+    recovery && (recovery === "none" ? "has no recovery of its own" : `has ${printable(recovery)} recovery`),
+  ];
 }
 
 function pair(name: string, value: string): string {

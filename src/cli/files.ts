@@ -16,7 +16,9 @@ export type FileErrorCode =
   /** It is there but cannot be read or written. */
   | "file-unreadable"
   /** It would be overwritten and nobody asked for that. */
-  | "file-exists";
+  | "file-exists"
+  /** Its content is not what was expected. */
+  | "file-differs";
 
 /** Reading or writing a file the user named failed. */
 export class FileError extends BootproofError {
@@ -35,17 +37,17 @@ export class FileError extends BootproofError {
 }
 
 /** No firmware for a microcontroller is larger; a wrong file name should not fill the memory. */
-const largestInput = 64 * 1024 * 1024;
+export const LARGEST_INPUT = 64 * 1024 * 1024;
 
 /** @throws FileError */
 export function readInput(path: string): Uint8Array {
   try {
     const { size } = statSync(path);
-    if (size > largestInput) {
+    if (size > LARGEST_INPUT) {
       throw new FileError(
         "file-unreadable",
         path,
-        `${path} has ${size} bytes, more than any firmware image (${largestInput}).`,
+        `${path} has ${size} bytes, more than any firmware image (${LARGEST_INPUT}).`,
       );
     }
     return new Uint8Array(readFileSync(path));
@@ -73,8 +75,13 @@ export function readInput(path: string): Uint8Array {
 /** What `read` makes of a file's content; an error says which file it was. */
 export async function readAs<T>(path: string, read: (content: Uint8Array) => T | Promise<T>): Promise<T> {
   const content = readInput(path);
+  return naming(path, () => read(content));
+}
+
+/** What `work` gives; an error of ours says which file it was about. */
+export async function naming<T>(path: string, work: () => T | Promise<T>): Promise<T> {
   try {
-    return await read(content);
+    return await work();
   } catch (error) {
     if (error instanceof BootproofError && !error.message.includes(path))
       error.message = `${path}: ${error.message}`;
@@ -96,10 +103,11 @@ export interface WriteOptions {
  */
 export function writeOutput(path: string, content: Uint8Array | string, options: WriteOptions = {}): void {
   const { overwrite = true, mode = 0o644 } = options;
+  if (isNothing(path)) return;
   const neighbour = `${path}.${process.pid}.part`;
   try {
-    if (overwrite && isDevice(path)) {
-      writeFileSync(path, content);
+    if (ownStream(path) !== undefined || (overwrite && isDevice(path))) {
+      writeFileSync(ownStream(path) ?? path, content);
       return;
     }
     const file = openSync(neighbour, "wx", mode);
@@ -110,11 +118,9 @@ export function writeOutput(path: string, content: Uint8Array | string, options:
       closeSync(file);
     }
     if (overwrite) {
-      renameSync(neighbour, path);
+      takeName(neighbour, path);
     } else {
-      // Unlike a rename, a link fails when the name is taken, even if that happened a moment ago.
-      linkSync(neighbour, path);
-      rmSync(neighbour);
+      takeFreeName(neighbour, path);
     }
   } catch (cause) {
     rmSync(neighbour, { force: true });
@@ -127,10 +133,79 @@ export function writeOutput(path: string, content: Uint8Array | string, options:
     }
     throw new FileError("file-unreadable", path, `Cannot write ${path}: ${message}.`, {
       cause,
-      hint: "Is the folder there, and yours to write in?",
+      hint: HELD.has(code ?? "")
+        ? "Is it open in another program? Close it there, or write to another name."
+        : "Is the folder there, and yours to write in?",
     });
   }
 }
+
+/** What Windows says of a file that another program has open: a viewer, or a virus scanner for a moment. */
+const HELD: ReadonlySet<string> = new Set([
+  "EBUSY",
+  ...(process.platform === "win32" ? ["EPERM", "EACCES"] : []),
+]);
+const TRIES = 10;
+const PAUSE_MS = 100;
+
+/** Gives a finished file its name. A scanner that holds the old one lets go of it soon. */
+function takeName(from: string, to: string): void {
+  for (let tries = 1; ; tries++) {
+    try {
+      renameSync(from, to);
+      return;
+    } catch (error) {
+      if (!HELD.has((error as NodeJS.ErrnoException).code ?? "") || tries === TRIES) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+    }
+  }
+}
+
+/** What file systems without hard links say: FAT and exFAT, many shares, Android's. */
+const NO_LINKS: ReadonlySet<string> = new Set([
+  "EPERM",
+  "EACCES",
+  "ENOTSUP",
+  "EOPNOTSUPP",
+  "ENOSYS",
+  "EINVAL",
+  "EMLINK",
+  "EXDEV",
+]);
+
+/**
+ * Gives a finished file a name that is free. Unlike a rename, a link fails when the name is taken, even if that happened a
+ * moment ago. Where there are no links an empty file takes the name first, which fails just as well, and is replaced then.
+ */
+function takeFreeName(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+    rmSync(from);
+  } catch (error) {
+    if (!NO_LINKS.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    closeSync(openSync(to, "wx"));
+    try {
+      takeName(from, to);
+    } catch (failure) {
+      rmSync(to, { force: true });
+      throw failure;
+    }
+  }
+}
+
+/**
+ * The descriptor that /dev/stdout and its like lead to. They are links to wherever this process writes: a new file must not
+ * take their place, and opened once more they would be written over by what follows.
+ */
+export function ownStream(path: string): number | undefined {
+  const [, name, number] = /^\/(?:dev|proc\/self)\/(?:(stdin|stdout|stderr)|fd\/(\d+))$/.exec(path) ?? [];
+  if (number !== undefined) return Number(number);
+  return name === undefined ? undefined : ["stdin", "stdout", "stderr"].indexOf(name);
+}
+
+/** Windows' /dev/null is there in every folder; Node would make a file of that name. */
+export const isNothing = (path: string, platform = process.platform): boolean =>
+  platform === "win32" && /^(?:\\\\[.?]\\|.*[\\/])?nul$/i.test(path);
 
 /** Something like /dev/null or a pipe, whose name must not be given to a file. */
 function isDevice(path: string): boolean {

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
-import type { BootMode, SlotGeometry } from "../image/largest-image.js";
-import type { SwapMode } from "../image/swap-type.js";
-import type { MaxAlign } from "../image/trailer.js";
-import { wholeNumber } from "./context.js";
-import { UsageError } from "./exit.js";
+import type { SlotGeometry } from "../mcuboot/largest-image.js";
+import type { MaxAlign } from "../mcuboot/trailer.js";
+import { UPGRADE_MODE_NAMES, type UpgradeMode } from "../mcuboot/upgrade-modes.js";
+import { UsageError } from "./usage-error.js";
+import { wholeNumber } from "./verb-context.js";
 
 /** What a user says of a board's slots. */
 export interface GeometryOptions {
@@ -16,23 +16,11 @@ export interface GeometryOptions {
   maxSectors?: number;
 }
 
-const MODES: readonly BootMode[] = [
-  "swap-move",
-  "swap-offset",
-  "swap-scratch",
-  "overwrite-only",
-  "direct-xip",
-  "ram-load",
-  "single-slot",
-  "firmware-loader",
-];
-const SWAP_MODES: readonly string[] = ["swap-move", "swap-offset", "swap-scratch", "overwrite-only"];
-
 /** Adds the options that describe slots. */
 export function geometryOptions(command: Command): Command {
   const size = (name: string) => wholeNumber(name, { min: 1 });
   return command
-    .option("--mode <mode>", `the bootloader's upgrade mode: ${MODES.join(", ")}`)
+    .option("--mode <mode>", `the bootloader's upgrade mode: ${UPGRADE_MODE_NAMES.join(", ")}`)
     .option("--slot-size <bytes>", "size of the primary slot", wholeNumber("--slot-size"))
     .option("--secondary-size <bytes>", "size of the secondary slot, if another", size("--secondary-size"))
     .option("--sector-size <bytes>", "size of a flash sector", size("--sector-size"))
@@ -42,15 +30,10 @@ export function geometryOptions(command: Command): Command {
 }
 
 /** Throws `UsageError`. */
-export function bootMode(text: string | undefined): BootMode | undefined {
-  const mode = MODES.find((known) => known === text);
+export function upgradeModeNamed(text: string | undefined): UpgradeMode | undefined {
+  const mode = UPGRADE_MODE_NAMES.find((known) => known === text);
   if (text === undefined || mode !== undefined) return mode;
-  throw new UsageError(`There is no mode "${text}".`, `There are: ${MODES.join(", ")}.`);
-}
-
-/** A mode in which trailers ask for upgrades; undefined for the others. */
-export function swapMode(mode: BootMode | undefined): SwapMode | undefined {
-  return mode !== undefined && SWAP_MODES.includes(mode) ? (mode as SwapMode) : undefined;
+  throw new UsageError(`There is no mode "${text}".`, `There are: ${UPGRADE_MODE_NAMES.join(", ")}.`);
 }
 
 /** Throws `UsageError`. */

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { environmentWithoutSecrets } from "../child-environment.js";
+import { endProgram } from "../end-program.js";
 import { shellExec } from "../smp/groups/shell.js";
-import { type HealthCheck, HealthError } from "../workflow/flash.js";
+import { type HealthCheck, HealthError } from "../update/flash.js";
 import { printable } from "./output.js";
-import { environmentWithoutSecrets } from "./secrets.js";
 
 /** Most of a command's output that is worth repeating. */
 const QUOTE_LENGTH = 200;
@@ -22,7 +23,8 @@ export function hostHealth(line: string): HealthCheck {
       // A group of its own, so that what the shell has started ends with it.
       const child = spawn(line, {
         shell: true,
-        detached: true,
+        detached: process.platform !== "win32",
+        windowsHide: true,
         stdio: ["ignore", "pipe", "pipe"],
         env: environmentWithoutSecrets(),
       });
@@ -42,7 +44,7 @@ function ended(child: ChildProcess, stop: AbortSignal): Promise<{ end: string; t
     stream?.setEncoding("utf8").on("data", (text: string) => {
       tail = (tail + text).slice(-QUOTE_LENGTH);
     });
-  const onStop = () => killGroup(child);
+  const onStop = () => endProgram(child.pid);
   stop.addEventListener("abort", onStop, { once: true });
   return new Promise((resolve) => {
     const over = (end: string) => {
@@ -59,16 +61,6 @@ function ended(child: ChildProcess, stop: AbortSignal): Promise<{ end: string; t
     child.once("error", (error) => over(error.message));
     child.once("exit", (code, killedBy) => over(code === null ? `${killedBy}` : `${code}`));
   });
-}
-
-function killGroup(child: ChildProcess): void {
-  if (child.pid === undefined) return;
-  try {
-    process.kill(-child.pid, "SIGKILL");
-  } catch {
-    // It has just ended by itself; or there are no groups on this system.
-    child.kill("SIGKILL");
-  }
 }
 
 /** A command in the board's own shell: healthy when it returns 0. */

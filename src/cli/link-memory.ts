@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import type { LinkMemory } from "../client/pace.js";
+import type { LinkMemory } from "../client/flow-control.js";
 import { makeFolder } from "./make-folder.js";
 
 /** Boards that are remembered; the one that was not used for longest goes first. */

@@ -1,6 +1,7 @@
-import { appendFileSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { FileError } from "./files.js";
 import { printable } from "./output.js";
+import { openPrivate } from "./private-file.js";
 
 /** Longest line kept whole; what never ends must not fill the memory. */
 const LONGEST_LINE = 4096;
@@ -38,16 +39,20 @@ export class LineStamper {
   }
 }
 
-/** Appends lines with their time to a file, at once, so that a crash of either side loses nothing. */
+/**
+ * Appends lines with their time to a file, at once, so that a crash of either side loses nothing. Boards print secrets too,
+ * so a new file is this user's alone.
+ */
 export function logTo(path: string): (line: StampedLine) => void {
-  const append = (text: string) => {
+  const attempt = <T>(act: () => T): T => {
     try {
-      appendFileSync(path, text);
+      return act();
     } catch (cause) {
+      if (cause instanceof FileError) throw cause;
       const { message } = cause as Error;
       throw new FileError("file-unreadable", path, `cannot write the log ${path}: ${message}`, { cause });
     }
   };
-  append("");
-  return ({ at, text }) => append(`${at.toISOString()}  ${text}\n`);
+  const file = attempt(() => openPrivate(path, { append: true }));
+  return ({ at, text }) => attempt(() => writeSync(file, `${at.toISOString()}  ${text}\n`));
 }

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 /** As `mkdir -p`. Node's own recursive one never returns where a parent refuses with ENOENT, as in /proc. */
 export function makeFolder(path: string): void {
   if (existsSync(path)) return;
-  makeFolder(dirname(path));
+  // A drive that is not there is its own parent.
+  if (dirname(path) !== path) makeFolder(dirname(path));
   mkdirSync(path);
 }

@@ -55,10 +55,12 @@ const FORM_HINT =
 export async function loadPlugin(file: string): Promise<Plugin> {
   const made = await exportOf(file);
   if (typeof made !== "object" || made === null)
-    throw new PluginError(file, "this is no plug-in", { hint: FORM_HINT });
+    throw new PluginError(file, "this is not a plug-in", { hint: FORM_HINT });
   const { name, does = "commands of a plug-in", commands } = made as Partial<Record<string, unknown>>;
   if (typeof name !== "string" || !/^[a-z][a-z0-9-]*$/.test(name))
-    throw new PluginError(file, "its name is no word of small letters, digits and -", { hint: FORM_HINT });
+    throw new PluginError(file, "its name must have only lower-case letters, digits and -", {
+      hint: FORM_HINT,
+    });
   if (typeof does !== "string") throw new PluginError(file, '"does" is no text', { hint: FORM_HINT });
   if (!Array.isArray(commands) || commands.length === 0)
     throw new PluginError(file, "it has no commands", { hint: FORM_HINT });
@@ -140,8 +142,8 @@ function checked(file: string, entry: unknown, index: number): AnyCommand {
   if (typeof name !== "string" || !/^[a-z][a-z0-9 -]*$/.test(name))
     throw wrong("its name is not of small letters, digits, - and spaces");
   if (typeof does !== "string") throw wrong("it does not say what it does");
-  if (!isWhole(group, 0xffff)) throw wrong("its group is no number from 0 to 65535");
-  if (!isWhole(id, 0xff)) throw wrong("its id is no number from 0 to 255");
+  if (!isWhole(group, 0xffff)) throw wrong("its group is not a number from 0 to 65535");
+  if (!isWhole(id, 0xff)) throw wrong("its id is not a number from 0 to 255");
   if (op !== "read" && op !== "write") throw wrong("its op is neither read nor write");
   if (typeof request?.check !== "function" || typeof request.fields !== "object")
     throw wrong("its request was not made with command()");

@@ -1,4 +1,4 @@
-import type { UploadEvent } from "../workflow/upload.js";
+import type { UploadEvent } from "../update/upload.js";
 import type { Output } from "./output.js";
 
 /** Draws an upload as it happens. */

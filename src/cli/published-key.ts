@@ -1,5 +1,5 @@
-import type { Key } from "../image/keys.js";
-import { publishedKeyName } from "../image/published-keys.js";
+import type { Key } from "../crypto/keys.js";
+import { publishedKeyName } from "../crypto/published-keys.js";
 import type { Output } from "./output.js";
 
 /** Warns of one of MCUboot's development keys: their private parts are in everybody's hands. */

@@ -1,18 +1,16 @@
 import { readFileSync } from "node:fs";
-import { createInterface } from "node:readline";
-import { Writable } from "node:stream";
-import { KeyError } from "../image/key-error.js";
-import { type Key, parseKey } from "../image/keys.js";
-import { UsageError } from "./exit.js";
+import { PASSPHRASE_VARIABLE } from "../child-environment.js";
+import { KeyError } from "../crypto/key-error.js";
+import { type Key, parseKey } from "../crypto/keys.js";
 import { FileError, readAs } from "./files.js";
+import { decipherNatively } from "./native-ciphers.js";
+import { UsageError } from "./usage-error.js";
 
 /** Where a passphrase may come from. Never the command line: other users can read that. */
 export interface PassphraseOptions {
   passphraseFile?: string;
 }
 
-export const PASSPHRASE_VARIABLE = "BOOTPROOF_PASSPHRASE";
-export const PIN_VARIABLE = "BOOTPROOF_PIN";
 export const passphraseHelp = `a file whose first line is the key's passphrase (else ${PASSPHRASE_VARIABLE}, else asked for)`;
 
 /** A key that can sign. Asks for its passphrase when it is encrypted. Throws `KeyError`. */
@@ -26,6 +24,7 @@ export async function readPrivateKey(path: string, options: PassphraseOptions): 
 
 /** A key, private or public. Asks for its passphrase when it is encrypted. Throws `KeyError`. */
 export function readKey(path: string, options: PassphraseOptions): Promise<Key> {
+  decipherNatively();
   return readAs(path, (file) =>
     parseKey(file).catch(async (error: unknown) => {
       if (!(error instanceof KeyError) || error.code !== "passphrase-needed") throw error;
@@ -40,7 +39,7 @@ export async function passphrase(prompt: string, options: PassphraseOptions): Pr
     file: options.passphraseFile,
     variable: PASSPHRASE_VARIABLE,
     option: "--passphrase-file",
-    missing: "The key is encrypted and there is nobody to ask for its passphrase.",
+    missing: "The key is encrypted, and there is no terminal to ask for its passphrase.",
   });
 }
 
@@ -56,12 +55,6 @@ export async function secretText(
   throw new UsageError(from.missing, `Set ${from.variable} or name a file with ${from.option}.`);
 }
 
-/** The environment for programs that are started: without what is only for this one. */
-export function environmentWithoutSecrets(): NodeJS.ProcessEnv {
-  const { [PASSPHRASE_VARIABLE]: _passphrase, [PIN_VARIABLE]: _pin, ...rest } = process.env;
-  return rest;
-}
-
 /** Asked twice, so that a slip does not lock a new key for ever. */
 export async function newPassphrase(options: PassphraseOptions): Promise<string> {
   const first = await passphrase("New passphrase: ", options);
@@ -74,7 +67,12 @@ export async function newPassphrase(options: PassphraseOptions): Promise<string>
 
 function firstLine(path: string): string {
   try {
-    return readFileSync(path, "utf8").split(/\r?\n/)[0] ?? "";
+    // Editors of Windows put a byte order mark in front, which is no part of a passphrase.
+    return (
+      readFileSync(path, "utf8")
+        .replace(/^\ufeff/, "")
+        .split(/\r?\n/)[0] ?? ""
+    );
   } catch (cause) {
     throw new FileError("file-unreadable", path, `Cannot read the file of the passphrase or PIN, ${path}.`, {
       cause,
@@ -86,6 +84,7 @@ function firstLine(path: string): string {
 /** A line from a person; undefined when there is nobody. */
 export async function askLine(prompt: string): Promise<string | undefined> {
   if (!process.stdin.isTTY) return undefined;
+  const { createInterface } = await import("node:readline");
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   return new Promise((resolve) => {
     lines.question(prompt, (answer) => {
@@ -95,7 +94,11 @@ export async function askLine(prompt: string): Promise<string | undefined> {
   });
 }
 
-function ask(prompt: string): Promise<string> {
+async function ask(prompt: string): Promise<string> {
+  const [{ createInterface }, { Writable }] = await Promise.all([
+    import("node:readline"),
+    import("node:stream"),
+  ]);
   process.stderr.write(prompt);
   // readline echoes what is typed to its output: there is none.
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });

@@ -1,10 +1,10 @@
 import { createServer, type Socket } from "node:net";
+import { Replay, type Replayed } from "../diagnosis/replay.js";
 import { consoleFraming } from "../smp/framing/console.js";
 import type { Framing } from "../smp/framing/framing.js";
 import { rawFraming } from "../smp/framing/raw.js";
 import { MessageError } from "../smp/header.js";
 import { TransportError } from "../transport/transport.js";
-import { Replay, type Replayed } from "../workflow/replay.js";
 import type { KeptRecord } from "./trace-file.js";
 
 export interface TraceServer {
@@ -33,7 +33,8 @@ export async function serveTrace(
     // A client that goes away in the middle is no error of the server's.
     socket.on("error", () => socket.destroy());
     socket.on("close", () => sockets.delete(socket));
-    converse(socket, new Replay(records), options);
+    // A client that went away is no error of the server's.
+    converse(socket, new Replay(records), options).catch(() => socket.destroy());
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -60,10 +61,11 @@ export async function serveTrace(
 /** No trace has longer requests: what a client sends beyond it is noise. */
 const LIMITS = { maxMessage: 65_533 } as const;
 
-function converse(socket: Socket, replay: Replay, { onRequest }: ServeOptions): void {
+/** Reads on only when the client has taken its answers: one that never reads them fills no memory. */
+async function converse(socket: Socket, replay: Replay, { onRequest }: ServeOptions): Promise<void> {
   let framing: Framing | undefined;
   let decoder: ReturnType<Framing["decoder"]> | undefined;
-  socket.on("data", (chunk: Uint8Array) => {
+  for await (const chunk of socket as AsyncIterable<Uint8Array>) {
     framing ??= framingOf(chunk[0]);
     decoder ??= framing.decoder(LIMITS);
     for (const heard of decoder.push(chunk)) {
@@ -71,8 +73,21 @@ function converse(socket: Socket, replay: Replay, { onRequest }: ServeOptions): 
       const replayed = answerTo(replay, heard.bytes);
       if (replayed === undefined) continue;
       onRequest(heard.bytes, replayed);
-      for (const message of replayed.messages) socket.write(framing.encode(message));
+      for (const message of replayed.messages)
+        if (!socket.write(framing.encode(message))) await taken(socket);
     }
+  }
+}
+
+/** The client has taken what was written, or is gone. */
+function taken(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      socket.off("drain", done).off("close", done);
+      resolve();
+    };
+    socket.on("drain", done).on("close", done);
+    if (socket.destroyed) done();
   });
 }
 

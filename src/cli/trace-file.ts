@@ -1,25 +1,30 @@
-import { appendFileSync, writeFileSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { fromHex } from "../bytes.js";
 import type { TraceRecord, TraceSink } from "../client/trace.js";
 import { FileError, readInput } from "./files.js";
+import { openPrivate } from "./private-file.js";
 
-/** A trace as it was kept: one JSON object a line, in the order of the wire. */
+/**
+ * A trace as it was kept: one JSON object a line, in the order of the wire. It holds whatever was sent, settings and files
+ * included, so only this user may read it.
+ */
 export function traceTo(path: string): TraceSink {
-  const attempt = (act: () => void) => {
+  const attempt = <T>(act: () => T): T => {
     try {
-      act();
+      return act();
     } catch (cause) {
+      if (cause instanceof FileError) throw cause;
       const { message } = cause as NodeJS.ErrnoException;
       throw new FileError("file-unreadable", path, `cannot write the trace ${path}: ${message}`, { cause });
     }
   };
-  attempt(() => writeFileSync(path, ""));
+  const file = attempt(() => openPrivate(path));
   let broken = false;
   // Each line is written at once, so that a trace is whole up to the moment something went wrong. A sink must not throw.
   return (record) => {
     if (broken) return;
     try {
-      attempt(() => appendFileSync(path, `${JSON.stringify(record)}\n`));
+      attempt(() => writeSync(file, `${JSON.stringify(record)}\n`));
     } catch (error) {
       broken = true;
       process.stderr.write(`bootproof: ${(error as Error).message}; the trace ends here\n`);
@@ -47,7 +52,7 @@ export function readTrace(path: string): KeptRecord[] {
       throw new FileError(
         "file-unreadable",
         path,
-        `${path}, line ${index + 1}: this is no record of a trace`,
+        `${path}, line ${index + 1}: this is not a record of a trace`,
         {
           hint: "a trace is what a command with --trace writes: one JSON object a line with direction, at and hex",
         },

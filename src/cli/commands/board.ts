@@ -1,8 +1,8 @@
 import { createServer, type Socket } from "node:net";
 import type { Command } from "commander";
-import type { Board, Machine } from "../../board/board.js";
-import { boardVariants } from "../../board/catalog.js";
-import { startBoard } from "../../board/start.js";
+import type { Board, Machine } from "../../emulator/board.js";
+import { boardVariants } from "../../emulator/catalog.js";
+import { startBoard } from "../../emulator/start.js";
 import { type ByteStream, TransportError } from "../../transport/transport.js";
 import {
   type CommonOptions,
@@ -12,8 +12,8 @@ import {
   inContext,
   wholeNumber,
 } from "../context.js";
-import { UsageError } from "../exit.js";
 import { table, tone } from "../output.js";
+import { UsageError } from "../usage-error.js";
 
 interface BoardCommandOptions extends CommonOptions {
   list?: boolean;
@@ -28,14 +28,14 @@ export function define(command: Command): void {
     .option("--flash <file>", "keep the flash in this file")
     .option(
       "--port <number>",
-      "TCP port on 127.0.0.1; 0 takes a free one",
+      "TCP port on 127.0.0.1; 0 chooses a free one",
       wholeNumber("--port", { max: 65535 }),
       0,
     )
     .option("--pty", "a serial device instead of a TCP port (QEMU only)")
     .addHelpText(
       "after",
-      "\nThe board runs until Ctrl-C. Its log goes to stderr. Other programs reach it under the address that is printed.",
+      "\nThe board runs until Ctrl-C. Its log goes to stderr. Other programs reach it at the address that is printed.",
     )
     .action((name: string, options: BoardCommandOptions) =>
       inContext(options, (context) => (options.list ? listVariants(context) : serve(name, options, context))),
@@ -58,7 +58,7 @@ async function serve(name: string, options: BoardCommandOptions, { out, signal }
   if (options.pty && machine !== "qemu")
     throw new UsageError(
       "Only the QEMU board can offer a serial device.",
-      "Leave --pty away, or name qemu:VARIANT.",
+      "Omit --pty, or name qemu:VARIANT.",
     );
   const board = await startBoard({ machine, variant, flashFile: options.flash, pty: options.pty });
   try {

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { openable } from "../../boards/choose-device.js";
 import { toHex } from "../../bytes.js";
 import { identify } from "../../client/connect.js";
 import { BootproofError } from "../../errors.js";
@@ -6,6 +7,7 @@ import type { ResponseOf } from "../../smp/command.js";
 import { imageList } from "../../smp/groups/image.js";
 import { osEcho, osReset } from "../../smp/groups/os.js";
 import { isPipe, openStream } from "../../transport/address.js";
+import { ConsoleScript, parseConsoleScript } from "../console-script.js";
 import {
   type BoardOptions,
   boardOptions,
@@ -14,31 +16,33 @@ import {
   inContext,
   startEmulated,
 } from "../context.js";
-import { UsageError } from "../exit.js";
+import { readInput } from "../files.js";
 import { LineStamper, logTo, type StampedLine } from "../log-file.js";
 import { NotDoneError } from "../not-done.js";
 import { printable } from "../output.js";
 import { Terminal } from "../terminal.js";
 import { TerminalFilter } from "../terminal-safe.js";
 import { traceTo } from "../trace-file.js";
-import { openable } from "../which-device.js";
+import { UsageError } from "../usage-error.js";
 
 interface ConsoleOptions extends BoardOptions {
   logFile?: string;
   until?: string;
   for?: number;
+  script?: string;
 }
 
 export function define(command: Command): void {
   boardOptions(command)
-    .option("--log-file <file>", "keep what the board says in this file, each line with its time")
-    .option("--until <text>", "end when a line with this text arrives")
-    .option("--for <seconds>", "end after so long", readSeconds)
+    .option("--log-file <file>", "write what the board prints to this file, each line with its time")
+    .option("--until <text>", "stop when a line with this text arrives")
+    .option("--for <seconds>", "stop after this time", readSeconds)
+    .option("--script <file>", "send and expect what this file says, then stop (bootproof help links)")
     .addHelpText("after", `\n${HELP}\nWithout a terminal, what arrives on stdin is typed to the board.`)
     .action((options: ConsoleOptions) => inContext(options, (context) => converse(options, context)));
 }
 
-const HELP = `Everything typed goes to the board. Ctrl-] ends it; Ctrl-T and a key is a question over SMP, on the same wire:
+const HELP = `What you type goes to the board. Ctrl-] leaves; Ctrl-T and a key asks over SMP on the same wire:
   e  does it answer?   i  its images   r  restart it   t  Ctrl-T itself   h  this help`;
 
 /** Why a console ended on its own. */
@@ -46,6 +50,7 @@ type Ending = "heard" | "time" | "asked";
 
 async function converse(options: ConsoleOptions, context: Context): Promise<void> {
   const { out, signal } = context;
+  const script = options.script === undefined ? undefined : readScript(options.script);
   const way = await wayTo(options, context);
   const ending = new AbortController();
   let ended: Ending | undefined;
@@ -57,9 +62,17 @@ async function converse(options: ConsoleOptions, context: Context): Promise<void
   const screen = new Screen(options, context, () => end("heard"));
   const terminal = new Terminal({
     open: way.open,
-    onText: (text) => screen.show(text),
-    onOpen: (name) =>
-      screen.remark(`${name} is open${process.stdin.isTTY ? "; Ctrl-] ends it, Ctrl-T h helps" : ""}`),
+    onText: (text) => {
+      screen.show(text);
+      script?.hear(text);
+    },
+    onOpen: (name) => {
+      screen.remark(
+        `${name} is open${process.stdin.isTTY ? "; press Ctrl-] to leave, Ctrl-T h for help" : ""}`,
+      );
+      // Once this call is over, the terminal has its link.
+      queueMicrotask(begin);
+    },
     onAway: (why) => screen.remark(`away: ${why}`),
     client: {
       ...(options.trace === undefined ? {} : { trace: traceTo(options.trace) }),
@@ -67,9 +80,21 @@ async function converse(options: ConsoleOptions, context: Context): Promise<void
     },
     signal: AbortSignal.any([signal, ending.signal]),
   });
-  const quitTyping = readKeys(terminal, screen, () => end("asked"));
+  /** Runs the script once, when the link is there; what comes of it is told at the end. */
+  let running: Promise<void> | undefined;
+  let failure: unknown;
+  function begin(): void {
+    running ??= script
+      ?.run({ type: (bytes) => terminal.type(bytes), reset: () => reset(terminal) }, ending.signal)
+      .catch((error: unknown) => {
+        failure = error;
+      })
+      .finally(() => end("heard"));
+  }
+  const quitTyping = script ? () => {} : readKeys(terminal, screen, () => end("asked"));
   try {
     await terminal.run();
+    await running;
     screen.flush();
   } finally {
     clearTimeout(timer);
@@ -77,12 +102,25 @@ async function converse(options: ConsoleOptions, context: Context): Promise<void
     await way.close();
   }
   if (ended === undefined) signal.throwIfAborted();
+  if (script && ended === "time")
+    throw new NotDoneError(`The script was not over within ${options.for} s.`, "Give it longer with --for.");
+  if (failure !== undefined) throw failure;
   if (options.until !== undefined && ended === "time")
     throw new NotDoneError(
-      `The board did not say "${options.until}" within ${options.for} s.`,
-      "Look at what it said instead; bootproof console without --until shows everything.",
+      `The board did not print "${options.until}" within ${options.for} s.`,
+      "See what it printed instead: bootproof console without --until shows everything.",
     );
   if (ended === "asked") out.note("");
+}
+
+function readScript(file: string): ConsoleScript {
+  const text = new TextDecoder().decode(readInput(file));
+  return new ConsoleScript(parseConsoleScript(text, file), file);
+}
+
+async function reset({ client }: Terminal): Promise<void> {
+  if (client === undefined) throw new NotDoneError("The board is disconnected.", "Is its cable plugged in?");
+  await client.send(osReset, {});
 }
 
 async function wayTo(options: ConsoleOptions, context: Context) {
@@ -200,7 +238,7 @@ async function question(key: string, terminal: Terminal, screen: Screen): Promis
   const ask = QUESTIONS[key];
   const { client } = terminal;
   if (ask === undefined) return screen.remark(HELP);
-  if (client === undefined) return screen.remark("the board is away");
+  if (client === undefined) return screen.remark("the board is disconnected");
   try {
     screen.remark(await ask(client));
   } catch (error) {

@@ -1,16 +1,16 @@
 import type { Command } from "commander";
-import type { Board, Machine } from "../../board/board.js";
-import { boardVariant, fixtureKey, type SignFixtureOptions, signedFixture } from "../../board/catalog.js";
-import { startBoard } from "../../board/start.js";
 import { connect } from "../../client/connect.js";
-import { readFacts, runningSlot } from "../../workflow/facts.js";
-import { type FlashOptions, type FlashOutcome, flash } from "../../workflow/flash.js";
-import { restart } from "../../workflow/restart.js";
-import { run } from "../../workflow/run.js";
-import { Session } from "../../workflow/session.js";
-import { type CommonOptions, type Context, commonOptions, inContext } from "../context.js";
-import { UsageError } from "../exit.js";
+import type { Board, Machine } from "../../emulator/board.js";
+import { boardVariant, fixtureKey, type SignFixtureOptions, signedFixture } from "../../emulator/catalog.js";
+import { startBoard } from "../../emulator/start.js";
+import { readFacts, runningSlot } from "../../session/board-facts.js";
+import { restart } from "../../session/restart.js";
+import { run } from "../../session/run.js";
+import { Session } from "../../session/session.js";
+import { type FlashOptions, type FlashOutcome, flash } from "../../update/flash.js";
 import { type Output, printable, tone } from "../output.js";
+import { UsageError } from "../usage-error.js";
+import { type CommonOptions, type Context, commonOptions, inContext } from "../verb-context.js";
 import { drawFlash } from "./flash.js";
 
 interface DemoOptions extends CommonOptions {
@@ -19,12 +19,27 @@ interface DemoOptions extends CommonOptions {
 
 export function define(command: Command): void {
   commonOptions(command)
+    .argument(
+      "[story]",
+      "updates, or chain: from the signer to the log, and an attack on each link",
+      "updates",
+    )
     .option("--machine <name>", "wasm (in this process) or qemu", "wasm")
     .addHelpText(
       "after",
-      "\nEverything it prints was observed on the board. Exit status 0: all came out as a careful board's should.",
+      "\nEverything it prints was observed on the board. Exit status 0: every scene ended as it should on a secure board.",
     )
-    .action((options: DemoOptions) => inContext(options, (context) => demo(options.machine, context)));
+    .action((story: string, options: DemoOptions) =>
+      inContext(options, async (context) => {
+        if (story === "updates") return demo(options.machine, context);
+        if (story !== "chain")
+          throw new UsageError(`There is no story "${story}".`, "There are updates and chain.");
+        if (options.machine !== "wasm")
+          throw new UsageError("The chain is shown on the wasm board.", "Omit --machine.");
+        const { demoChain } = await import("../demo/chain.js");
+        await demoChain(context);
+      }),
+    );
 }
 
 /** What the board shows at one moment. */
@@ -70,7 +85,7 @@ const SCENES: readonly Scene[] = [
     end: { version: "2.0.0", confirmed: true, storedCounter: 2 },
   },
   {
-    name: "an update nobody confirms",
+    name: "an update that is not confirmed",
     expected: "it runs on trial and the next reset reverts it; its counter is not burnt (rollback)",
     outcome: "on-trial",
     image: { body: "good-a", version: "3.0.0", counter: 3 },
@@ -80,14 +95,14 @@ const SCENES: readonly Scene[] = [
   },
   {
     name: "a tampered image",
-    expected: "the gate refuses it before a byte is sent",
-    outcome: "refused-by-gate",
+    expected: "the preflight refuses it before a byte is sent",
+    outcome: "refused-by-preflight",
     image: { body: "good-a", version: "3.0.0", counter: 3 },
     spoil: flipBodyBit,
     end: { version: "2.0.0", confirmed: true, storedCounter: 2 },
   },
   {
-    name: "the tampered image with the gate off",
+    name: "the tampered image with the preflight off",
     expected: "the board itself refuses it",
     outcome: "not-running",
     image: { body: "good-a", version: "3.0.0", counter: 3 },
@@ -97,13 +112,13 @@ const SCENES: readonly Scene[] = [
   },
   {
     name: "an older build, validly signed",
-    expected: "the gate refuses it: its security counter is too low (anti-rollback)",
-    outcome: "refused-by-gate",
+    expected: "the preflight refuses it: its security counter is too low (anti-rollback)",
+    outcome: "refused-by-preflight",
     image: { body: "good-a", version: "4.0.0", counter: 1 },
     end: { version: "2.0.0", confirmed: true, storedCounter: 2 },
   },
   {
-    name: "the older build with the gate off",
+    name: "the older build with the preflight off",
     expected: "the board itself refuses it (anti-rollback)",
     outcome: "not-running",
     image: { body: "good-a", version: "4.0.0", counter: 1 },
@@ -126,9 +141,7 @@ async function demo(machine: string, { out, signal }: Context): Promise<void> {
       out.note(tone("strong", `\n${index + 1}. ${scene.name}`));
       const report = await play(scene, board, session, out, signal);
       reports.push(report);
-      const verdict = report.asExpected
-        ? tone("good", "as it should be")
-        : tone("bad", "NOT as it should be");
+      const verdict = report.asExpected ? tone("good", "as expected") : tone("bad", "NOT as expected");
       out.note(
         `expected: ${scene.expected}\nobserved: ${report.outcome}: ${printable(report.says)}\n${drawChange(report)}\n=> ${verdict}`,
       );
@@ -137,7 +150,7 @@ async function demo(machine: string, { out, signal }: Context): Promise<void> {
     const good = reports.filter((report) => report.asExpected).length;
     out.result(
       { machine, scenes: reports },
-      `\n${good} of ${reports.length} scenes as they should be, on the ${machine} board.`,
+      `\n${good} of ${reports.length} scenes ended as expected on the ${machine} board.`,
     );
     if (good < reports.length) process.exitCode = 1;
   } finally {

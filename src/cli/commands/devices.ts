@@ -1,12 +1,13 @@
 import type { Command } from "commander";
+import { devicesHere, linesFor, namedDevices } from "../../boards/choose-device.js";
 import { type Device, looksLikeBoard } from "../../devices/device.js";
 import { allProfiles, watchDevices } from "../../devices/list.js";
 import { nameOf, namesOf } from "../../devices/select.js";
+import type { TransportError } from "../../transport/transport.js";
 import { type Asked, askPort } from "../ask-port.js";
-import { type CommonOptions, type Context, commonOptions, inContext } from "../context.js";
 import { type Answers, drawDevices, STATES } from "../draw-devices.js";
 import { printable, table, tone } from "../output.js";
-import { devicesHere, linesFor, namedDevices } from "../which-device.js";
+import { type CommonOptions, type Context, commonOptions, inContext } from "../verb-context.js";
 
 interface DevicesOptions extends CommonOptions {
   watch?: boolean;
@@ -17,9 +18,9 @@ interface DevicesOptions extends CommonOptions {
 
 export function define(command: Command): void {
   commonOptions(command)
-    .option("--watch", "stay and tell what is plugged in and unplugged, until Ctrl-C")
+    .option("--watch", "keep running and report what is plugged in and unplugged, until Ctrl-C")
     .option("--probe", "open each port and ask who answers; this may reset boards wired to DTR or RTS")
-    .option("--all", "show every USB device, also what looks like no board")
+    .option("--all", "show every USB device, even if it does not look like a board")
     .option("--profiles", "show the boards that are known by name, with the source of each fact")
     .addHelpText(
       "after",
@@ -34,7 +35,8 @@ export function define(command: Command): void {
 }
 
 async function show({ out, config, signal }: Context, { probe, all }: DevicesOptions): Promise<void> {
-  const found = await devicesHere(config, signal);
+  const missing: TransportError[] = [];
+  const found = await devicesHere(config, signal, (why) => missing.push(why));
   const answers = probe ? await askAll(found, signal) : new Map<string, Asked>();
   const named = namedDevices(config);
   const listed = found.filter((device) => all || looksLikeBoard(device));
@@ -46,10 +48,14 @@ async function show({ out, config, signal }: Context, { probe, all }: DevicesOpt
   const here = shown.flatMap(({ names }) => names);
   const boards = Object.entries(config.boards)
     .filter(([name]) => !here.includes(name))
-    .map(([name, address]) => `${name} = ${printable(address)}`);
+    .map(([name, address]) => `${printable(name)} = ${printable(address)}`);
   const lines = [
     shown.length > 0 ? drawDevices(shown, answers) : "Nothing is plugged in that looks like a board.",
-    ...(hidden > 0 ? [tone("dim", `${hidden} more that look like no board: --all shows them.`)] : []),
+    ...(hidden > 0 ? [tone("dim", `${hidden} more devices do not look like boards: --all shows them.`)] : []),
+    ...missing.flatMap(({ message, hint }) => [
+      tone("warn", `not listed: ${printable(message)}`),
+      `  try: ${printable(hint ?? "")}`,
+    ]),
     ...(boards.length > 0 ? ["", tone("dim", "other boards of the config file"), ...boards] : []),
   ];
   const devices = shown.map(({ device, names }) => ({
@@ -57,7 +63,11 @@ async function show({ out, config, signal }: Context, { probe, all }: DevicesOpt
     ...(names.length > 0 ? { names } : {}),
     ...(probe ? { answers: device.ports.flatMap(({ path }) => answers.get(path) ?? []) } : {}),
   }));
-  out.result({ devices, boards: config.boards }, lines.join("\n"));
+  const notListed = missing.map(({ pipe, message, hint }) => ({ package: pipe, message, hint }));
+  out.result(
+    { devices, boards: config.boards, ...(notListed.length > 0 && { notListed }) },
+    lines.join("\n"),
+  );
 }
 
 async function askAll(devices: readonly Device[], signal: AbortSignal): Promise<Map<string, Asked>> {

@@ -1,26 +1,36 @@
 import type { Command } from "commander";
+import { boardIdentityOf } from "../../boards/board-identity.js";
+import { devicesHere } from "../../boards/choose-device.js";
 import { readDfuFile } from "../../dfu/file.js";
 import { hex, memoryInWords } from "../../dfu/memory.js";
 import { stateInWords } from "../../dfu/status.js";
+import { DfuDevice, type DfuOffer } from "../../dfu-transfer/device.js";
+import { type DownloadEvent, download, leaveTo, mustBeImage } from "../../dfu-transfer/download.js";
+import { chooseDfu, type DfuListing, leaveForDfu, listDfu } from "../../dfu-transfer/find.js";
+import { upload } from "../../dfu-transfer/upload.js";
+import { ImageError } from "../../mcuboot/header.js";
+import { type Image, parseImage } from "../../mcuboot/image.js";
+import { run } from "../../session/run.js";
 import { parseAddress } from "../../transport/address.js";
 import { type UsbFound, type UsbSelector, usbId, usbInWords } from "../../transport/usb.js";
-import { DfuDevice, type DfuOffer } from "../../workflow/dfu/device.js";
-import { type DownloadEvent, download, leaveTo, mustBeImage } from "../../workflow/dfu/download.js";
-import { chooseDfu, type DfuListing, leaveForDfu, listDfu } from "../../workflow/dfu/find.js";
-import { upload } from "../../workflow/dfu/upload.js";
-import { run } from "../../workflow/run.js";
+import type { BoardIdentity } from "../../trust/ratchet.js";
+import { describeImage } from "../audit/flash-events.js";
+import { recorder } from "../audit/recorder.js";
+import { guardFor, skipAndPolicyOptions } from "../audit/step-options.js";
 import {
   type CommonOptions,
   type Context,
   commonOptions,
   inContext,
   readKeys,
-  several,
   wholeNumber,
 } from "../context.js";
-import { UsageError } from "../exit.js";
 import { readInput, writeOutput } from "../files.js";
+import { keyFiles } from "../key-files.js";
 import { type Output, printable, table } from "../output.js";
+import type { PolicyOptions } from "../policy/policy-options.js";
+import { several } from "../several.js";
+import { UsageError } from "../usage-error.js";
 
 interface DfuOptions extends CommonOptions {
   device?: string;
@@ -28,8 +38,9 @@ interface DfuOptions extends CommonOptions {
   address?: number;
 }
 
-interface DownloadCommandOptions extends DfuOptions {
+interface DownloadCommandOptions extends DfuOptions, PolicyOptions {
   key?: string[];
+  skip?: string[];
   anyFile?: boolean;
   leave: boolean;
   verify: boolean;
@@ -49,10 +60,10 @@ export function define(command: Command): void {
     .description("show what a device is doing, and the fault that stopped it")
     .action((options: DfuOptions) => inContext(options, (context) => showStatus(options, context)));
 
-  deviceOptions(command.command("download <file>"))
+  skipAndPolicyOptions(deviceOptions(command.command("download <file>")))
     .description("write a file: a signed image, or for ST's ROM a raw or DfuSe file")
     .option("--key <file>", "a public key that may have signed the image (repeatable)", several)
-    .option("--any-file", "send a file that is no MCUboot image to a device that erases by itself")
+    .option("--any-file", "send a file that is not an MCUboot image, to a device that erases by itself")
     .option("--no-leave", "stay in ST's ROM afterwards")
     .option("--no-verify", "do not read back what was written")
     .action((file: string, options: DownloadCommandOptions) =>
@@ -61,8 +72,8 @@ export function define(command: Command): void {
 
   deviceOptions(command.command("upload <file>"))
     .description("read a memory into a file")
-    .option("--length <bytes>", "how many bytes; default: all there are", wholeNumber("--length", { min: 1 }))
-    .option("--force", "replace the file if it is there")
+    .option("--length <bytes>", "how many bytes (default: all)", wholeNumber("--length", { min: 1 }))
+    .option("--force", "replace the file if it exists")
     .action((file: string, options: UploadCommandOptions) =>
       inContext(options, (context) =>
         withDevice(options, context, (device) => uploadFile(device, file, options, context)),
@@ -81,7 +92,7 @@ export function define(command: Command): void {
 function namedDevice(command: Command): Command {
   return command.option(
     "-d, --device <address>",
-    "which one: usb:VID:PID or usb:VID:PID:SERIAL, with ?port=1-1.4 if need be",
+    "which one: usb:VID:PID or usb:VID:PID:SERIAL, with ?port=1-1.4 if needed",
   );
 }
 
@@ -94,28 +105,45 @@ function deviceOptions(command: Command): Command {
 /** Nothing is erased on a device that was neither named by the user nor shown to them. */
 function mustBeNamedOrShown<Options extends DfuOptions>(options: Options): Options {
   if (options.quiet && options.device === undefined)
-    throw new UsageError(
-      "With --quiet the device has to be named.",
-      "Add -d usb:VID:PID; `dfu list` shows it.",
-    );
+    throw new UsageError("--quiet needs the device to be named.", "Add -d usb:VID:PID; `dfu list` shows it.");
   return options;
 }
 
-/** `beforeLeaving`: what must hold before a firmware that runs is interrupted. */
+/**
+ * `beforeLeaving`: what must hold before a firmware that runs is interrupted. `before`: what must hold before the device is
+ * asked for anything.
+ */
 async function withDevice(
   options: DfuOptions,
   context: Context,
   work: (device: DfuDevice) => Promise<void>,
-  beforeLeaving: () => Promise<void> = async () => {},
+  {
+    before = async () => {},
+    beforeLeaving = async () => {},
+  }: { before?: (identity: BoardIdentity) => Promise<void>; beforeLeaving?: () => Promise<void> } = {},
 ): Promise<void> {
   const found = await chooseDfu(selectorOf(options.device), options.device ?? "any DFU device");
   context.out.note(`Device: ${printable(usbInWords(found))}.`);
+  const identity = await identityOf(found, context);
+  const audit = recorder();
+  const { id } = identity;
+  if (audit) audit.board = { ...(id !== undefined && { id }), address: `usb:${usbId(found)}` };
+  await before(identity);
   const device = await inDfuMode(found, context, beforeLeaving);
   try {
     await work(device);
   } finally {
     await device.close();
   }
+}
+
+/** The board is known by the device that it shows itself as; ST's ROM has a serial number of its own. */
+async function identityOf({ usbPort }: UsbFound, { config, signal }: Context): Promise<BoardIdentity> {
+  const among = await devicesHere(config, signal);
+  return boardIdentityOf(
+    among.find((device) => device.usbPort === usbPort),
+    among,
+  );
 }
 
 /** A firmware that runs is asked to leave; it comes back as another device on the same port. */
@@ -141,7 +169,7 @@ function selectorOf(text: string | undefined): UsbSelector {
   if (text === undefined) return {};
   const address = parseAddress(text);
   if (address.kind !== "usb")
-    throw new UsageError(`"${text}" is no USB device.`, "Write usb:VID:PID, as `dfu list` shows it.");
+    throw new UsageError(`"${text}" is not a USB device.`, "Write usb:VID:PID, as `dfu list` shows it.");
   return address;
 }
 
@@ -194,22 +222,47 @@ function modeInWords({ mode, functional }: DfuOffer): string {
 }
 
 async function downloadFile(file: string, options: DownloadCommandOptions, context: Context): Promise<void> {
-  const { out, config, signal } = context;
+  const { out, signal } = context;
   const bytes = readInput(file);
-  const keys = await readKeys([...(options.key ?? []), ...config.keys], out);
+  const keys = await readKeys(keyFiles(options.key, context), out);
   const { alt: alternate, address, anyFile, leave: leaves, verify } = options;
   const how = { signal, alternate, address, keys, anyFile, leave: leaves, verify };
+  const { targets, content } = readDfuFile(bytes);
+  const guard = await guardFor(options, context);
+  const image = targets ? undefined : imageIn(content);
+  const about = image ? { image: describeImage(image) } : {};
+  const audit = recorder();
   const write = async (device: DfuDevice) => {
-    const result = await run(download(device, bytes, how), draw(out));
+    const tell = draw(out);
+    const result = await run(download(device, bytes, how), (event) => {
+      if (event.step === "plan")
+        audit?.record({ type: "upload.start", ...about, detail: { what: event.says, bytes: event.bytes } });
+      tell(event);
+    });
+    const { pagesErased, verified, left } = result;
+    const done = { bytes: result.bytes, pagesErased, verified, left };
+    audit?.record({ type: "upload.done", ...about, result: "ok", detail: done });
     const read = result.verified ? " and read them back" : "";
-    const then = result.left ? "; the device was told to start it" : "";
+    const then = result.left ? "; the device was asked to start it" : "";
     const seconds = (result.elapsedMs / 1000).toFixed(1);
     out.result(result, `Wrote ${result.bytes} bytes${read} in ${seconds} s${then}.`);
   };
-  const { targets, content } = readDfuFile(bytes);
-  await withDevice(options, context, write, async () => {
-    if (!targets) await mustBeImage(content, how);
+  await withDevice(options, context, write, {
+    before: (identity) => guard(identity).file(content, image !== undefined),
+    beforeLeaving: async () => {
+      if (!targets) await mustBeImage(content, how);
+    },
   });
+}
+
+/** Undefined for a file that is none: a bootloader, a raw program. */
+function imageIn(content: Uint8Array): Image | undefined {
+  try {
+    return parseImage(content);
+  } catch (error) {
+    if (error instanceof ImageError) return undefined;
+    throw error;
+  }
 }
 
 function draw(out: Output): (event: DownloadEvent) => void {
@@ -228,7 +281,7 @@ function draw(out: Output): (event: DownloadEvent) => void {
       case "unverified":
         return out.note(`Not read back: ${printable(event.why)}`);
       case "leaving":
-        return out.note("All sent. The device checks and starts it.");
+        return out.note("Everything was sent. The device checks and starts it.");
     }
   };
 }
@@ -248,11 +301,12 @@ async function uploadFile(
 }
 
 async function leave(device: DfuDevice, options: DfuOptions, out: Output): Promise<void> {
+  recorder()?.record({ type: "reset", detail: { what: "leave DFU mode" } });
   const memory = device.offer.memories.find(({ memory: one }) => one !== undefined)?.memory;
   if (memory) {
     const address = options.address ?? memory.regions[0]!.address;
     await leaveTo(device, address);
-    out.result({ left: true, address }, `It was told to start the program at ${hex(address)}.`);
+    out.result({ left: true, address }, `It was asked to start the program at ${hex(address)}.`);
     return;
   }
   // A device of plain DFU leaves with a reset of the bus.

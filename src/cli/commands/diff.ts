@@ -1,16 +1,16 @@
 import type { Command } from "commander";
-import { type Difference, diffImages } from "../../image/diff.js";
-import { parseImage } from "../../image/image.js";
-import { type CommonOptions, commonOptions, inContext } from "../context.js";
-import { readFirmware } from "../firmware-file.js";
+import { type Difference, diffImages } from "../../mcuboot/diff.js";
+import { parseImage } from "../../mcuboot/image.js";
+import { readImageAs } from "../firmware-file.js";
 import { printable, table, tone } from "../output.js";
+import { type CommonOptions, commonOptions, inContext } from "../verb-context.js";
 
 export function define(command: Command): void {
   commonOptions(
     command.argument("<before>", "an MCUboot image").argument("<after>", "the image to compare it with"),
   ).action((before: string, after: string, options: CommonOptions) =>
     inContext(options, async ({ out }) => {
-      const [old, now] = [before, after].map((file) => parseImage(readFirmware(file).bytes));
+      const [old, now] = await Promise.all([before, after].map((file) => readImageAs(file, out, parseImage)));
       const diff = diffImages(old!, now!);
       const { differences, body } = diff;
       const rows = differences.map((one: Difference) => [one.what, shown(one.before), shown(one.after)]);

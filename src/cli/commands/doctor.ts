@@ -1,7 +1,11 @@
 import type { Command } from "commander";
-import { type Client, RequestTimeout } from "../../client/client.js";
+import { devicesHere, openable } from "../../boards/choose-device.js";
+import type { Client } from "../../client/client.js";
 import { connect } from "../../client/connect.js";
+import { RequestTimeout } from "../../client/request-timeout.js";
+import { type Diagnosis, diagnose, hasPrompt, USUAL_BAUD_RATES } from "../../diagnosis/diagnose.js";
 import { BootproofError } from "../../errors.js";
+import { type BoardFacts, readFacts } from "../../session/board-facts.js";
 import {
   type BoardAddress,
   formatAddress,
@@ -10,7 +14,7 @@ import {
   type WireAddress,
 } from "../../transport/address.js";
 import { describePort, listSerialPorts, type SerialPortInfo } from "../../transport/list.js";
-import { type Diagnosis, diagnose, hasPrompt, USUAL_BAUD_RATES } from "../../workflow/diagnose.js";
+import { TransportError } from "../../transport/transport.js";
 import {
   type BoardOptions,
   boardOptions,
@@ -20,12 +24,14 @@ import {
   inContext,
   startEmulated,
 } from "../context.js";
+import { writeReport } from "../doctor-report.js";
+import { errorJson } from "../error-json.js";
 import { statusFor } from "../exit.js";
 import { printable, type Tone, tone } from "../output.js";
-import { openable } from "../which-device.js";
 
 interface DoctorOptions extends BoardOptions {
   erase?: boolean;
+  report?: string;
 }
 
 /** One thing that was looked at. */
@@ -39,6 +45,10 @@ interface Finding {
 export function define(command: Command): void {
   boardOptions(command)
     .option("--erase", "also erase the free slot, to see how long that takes")
+    .option(
+      "--report <file>",
+      "write everything that was found to one file that can be sent to others; it holds no secrets",
+    )
     .addHelpText("after", "\nWithout --erase nothing on the board is changed.")
     .action((options: DoctorOptions) => inContext(options, (context) => examine(options, context)));
 }
@@ -58,6 +68,7 @@ async function examine(options: DoctorOptions, context: Context): Promise<void> 
   const where = isPipe(address) ? await openable(address, context.config, signal) : address;
   const reached = await reachBoard(where, { add, signal });
   let diagnosis: Diagnosis | undefined;
+  let board: BoardFacts | undefined;
   try {
     if (reached.client) {
       diagnosis = await diagnose(reached.client, {
@@ -67,14 +78,19 @@ async function examine(options: DoctorOptions, context: Context): Promise<void> 
         overShell: reached.overShell,
       });
       for (const finding of findingsOf(diagnosis)) add(finding);
+      if (options.report !== undefined) board = await readFacts({ client: reached.client }, { signal });
     }
   } finally {
     await reached.close();
   }
-  out.result(
-    { address: formatAddress(address), findings, ...(diagnosis && { diagnosis }) },
-    summary(diagnosis, findings),
-  );
+  const result = { address: formatAddress(address), findings, ...(diagnosis && { diagnosis }) };
+  if (options.report !== undefined) {
+    const devices = await devicesHere(context.config, signal);
+    const error = reached.error ? errorJson(reached.error).error : undefined;
+    writeReport(options.report, { ...result, ...(error && { error }), ...(board && { board }), devices });
+    out.note(`Report: ${options.report} (no keys, passphrases or tokens; serial numbers are in it)`);
+  }
+  out.result(result, summary(diagnosis, findings));
   if (reached.error) process.exitCode = statusFor(reached.error);
 }
 
@@ -155,14 +171,18 @@ async function lookAtPort(
   { add, signal }: Examination,
 ): Promise<SerialPortInfo | undefined> {
   if (address.kind !== "serial") return undefined;
-  const ports = await listSerialPorts({ signal });
+  const ports = await listSerialPorts({ signal }).catch((error: unknown) => {
+    // Opening the port says the same, as a finding.
+    if (error instanceof TransportError && error.code === "no-driver") return [];
+    throw error;
+  });
   const port = ports.find((one) => [one.path, one.byId].includes(address.path));
   if (!port) return undefined;
   const { problem } = port;
   add({
     about: "port",
     verdict: problem ? "bad" : "good",
-    says: problem ? problem.message : `${port.path} is ${describePort(port)}; nobody else has it open.`,
+    says: problem ? problem.message : `${port.path} is ${describePort(port)}; no other program has it open.`,
     ...(problem && { hint: problem.hint }),
   });
   return port;
@@ -200,7 +220,7 @@ async function tryBaudRates(address: WireAddress, { add, signal }: Examination):
 
 function heardOf({ framing, server }: Client, overShell = false): string {
   const count = server.bufCount === undefined ? "" : ` x ${server.bufCount}`;
-  const from = server.bufSizeFrom === "assumed" ? " (assumed: it does not say)" : "";
+  const from = server.bufSizeFrom === "assumed" ? " (assumed: not reported)" : "";
   return `${MODES[server.mode]} answers in ${framing.name} framing${overShell ? " through its shell" : ""}, SMP version ${server.version}, buffers ${server.bufSize} bytes${count}${from}.`;
 }
 
@@ -239,7 +259,7 @@ function findingsOf(diagnosis: Diagnosis): Finding[] {
       says:
         ceiling === undefined
           ? `An upload can reach ${rate} here.`
-          : `An upload can reach ${rate}; the line could carry ${kilobytes(ceiling)} with this framing and buffer.`,
+          : `An upload can reach ${rate}; the line can carry ${kilobytes(ceiling)} with this framing and buffer.`,
     },
     ...(eraseMs === undefined
       ? []
@@ -255,11 +275,12 @@ function summary(diagnosis: Diagnosis | undefined, findings: readonly Finding[])
   if (advice) {
     const gain =
       advice.uploadRate === undefined ? "" : ` An upload could then reach ${kilobytes(advice.uploadRate)}.`;
-    return `What would help most: ${advice.setting}\n  ${advice.why}${gain}`;
+    const needs = advice.needs === undefined ? "" : ` It needs ${printable(advice.needs)}.`;
+    return `What would help most: ${advice.setting}\n  ${advice.why}${needs}${gain}`;
   }
   return findings.some(({ verdict }) => verdict === "bad")
     ? "This link does not work; see above."
-    : "Nothing here would help much.";
+    : "No change would help much.";
 }
 
 const TONES: Record<Finding["verdict"], Tone> = { good: "good", warn: "warn", bad: "bad" };

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { osEcho } from "../../smp/groups/os.js";
 import { type BoardOptions, boardOptions, wholeNumber, withBoard } from "../context.js";
-import { UsageError } from "../exit.js";
 import { NotDoneError } from "../not-done.js";
 import { printable } from "../output.js";
+import { UsageError } from "../usage-error.js";
 
 interface EchoOptions extends BoardOptions {
   size?: number;
@@ -11,10 +11,10 @@ interface EchoOptions extends BoardOptions {
 
 export function define(command: Command): void {
   boardOptions(command)
-    .argument("[text]", "what the board is to repeat", "hello")
+    .argument("[text]", "the text to repeat", "hello")
     .option(
       "--size <bytes>",
-      "a text of so many letters instead, to try the server's buffers",
+      "send a text of this length instead, to test the server's buffers",
       wholeNumber("--size", { max: 0xffff }),
     )
     .action((text: string, options: EchoOptions) =>
@@ -23,14 +23,14 @@ export function define(command: Command): void {
         if (new TextEncoder().encode(said).length + ECHO_OVERHEAD > client.largestMessage)
           throw new UsageError(
             `The text is too long: the longest message this board takes has ${client.largestMessage} bytes.`,
-            "Longer ones would get no answer at all.",
+            "Longer ones would get no answer.",
           );
         const start = performance.now();
         const { r } = await client.send(osEcho, { d: said }, { signal });
         const ms = Math.round(performance.now() - start);
         if (r !== said)
           throw new NotDoneError(
-            `The board repeated something else: "${printable(r.slice(0, 80))}".`,
+            `The board returned a different text: "${printable(r.slice(0, 80))}".`,
             "Bytes may get lost on the way: try a lower baud rate.",
           );
         out.result({ text: r, ms }, printable(r));

@@ -1,152 +1,438 @@
 import type { Command } from "commander";
-import { parseImage } from "../../image/image.js";
-import {
-  type FlashEvent,
-  type FlashOptions,
-  type FlashOutcome,
-  type FlashResult,
-  flash,
-} from "../../workflow/flash.js";
-import { GATE_CHECKS, type GateCheck, type GateCheckName } from "../../workflow/gate.js";
-import { run } from "../../workflow/run.js";
-import type { Session } from "../../workflow/session.js";
+import { equal } from "../../bytes.js";
+import { ImageError } from "../../mcuboot/header.js";
+import { parseImage } from "../../mcuboot/image.js";
+import { knownImages } from "../../session/known-images.js";
+import { run } from "../../session/run.js";
+import type { Session } from "../../session/session.js";
+import type { Source } from "../../sources/source.js";
+import { LogError } from "../../trust/log-error.js";
+import type { BoardIdentity } from "../../trust/ratchet.js";
+import { formatProof } from "../../trust/tlog-proof.js";
+import type { Compression, FlashOptions, FlashOutcome, FlashResult } from "../../update/flash.js";
+import type {
+  ImageEnding,
+  ImageFile,
+  ImagesEvent,
+  ImagesOutcome,
+  ImagesResult,
+} from "../../update/flash-images.js";
+import { flashUpdate } from "../../update/flash-update.js";
+import { PREFLIGHT_CHECKS, type PreflightCheck, type PreflightCheckName } from "../../update/preflight.js";
+import { mustNameEachBoard } from "../audit/attest-files.js";
+import { type AttestedFile, attestFlash } from "../audit/attest-flash.js";
+import { type AttestOptions, attestOptions, attestSigner } from "../audit/attest-signer.js";
+import { describeImage, recordFlash, recordFlashResult } from "../audit/flash-events.js";
+import { openAuditLog } from "../audit/open-log.js";
+import { ratchetOf } from "../audit/ratchet-memory.js";
+import { type EventSink, recorder } from "../audit/recorder.js";
+import { compressing } from "../compress.js";
 import {
   type BoardOptions,
   boardOptions,
   inContext,
+  type OpenBoard,
   onBoard,
   readKeys,
   readKnown,
-  several,
   wholeNumber,
 } from "../context.js";
-import { type ExitStatus, UsageError } from "../exit.js";
-import { readAs } from "../files.js";
-import { hostHealth, shellHealth } from "../health.js";
-import { type Output, printable, tone } from "../output.js";
+import { type DecryptionKeyOptions, decryptionKeyOptions, readDecryptionKey } from "../decryption-key.js";
+import type { ExitStatus } from "../exit.js";
+import { writeOutput } from "../files.js";
+import { keyFiles } from "../key-files.js";
+import { withPlaces } from "../labgrid/with-places.js";
+import { type BoardsOptions, meansSeveral, severalBoardsOptions } from "../many-boards/choose-boards.js";
+import { flashBoards } from "../many-boards/flash-boards.js";
+import { flashEach } from "../many-boards/flash-each.js";
+import { flashStory } from "../many-boards/flash-story.js";
+import { flashBoardsTogether } from "../many-boards/flash-together.js";
+import { type Output, printable, prose, tone } from "../output.js";
+import { judgeAfterwards, policyHook } from "../policy/policy-judge.js";
+import { choosePolicy, type PolicyOptions, policyOptions } from "../policy/policy-options.js";
 import { drawUpload } from "../progress.js";
+import { beginRun, describeKey, keyFileOf, type RunFacts } from "../run-facts.js";
+import { several } from "../several.js";
+import type { ChosenSigner } from "../signing/choose.js";
+import { SOURCE_HELP, type SourceOptions, sourceOptions } from "../source-options.js";
+import { type TrailerOptions, trailerOptions } from "../trailer-options.js";
+import { type TrialOptions, trialOf, updateOptions } from "../update-options.js";
+import {
+  describeSource,
+  mustBeVerifiable,
+  mustBeVouched,
+  onePayload,
+  openUpdate,
+  variantsOf,
+} from "../update-source.js";
+import { UsageError } from "../usage-error.js";
 
-interface FlashCommandOptions extends BoardOptions {
-  key?: string[];
+export interface FlashCommandOptions
+  extends Omit<BoardOptions, "device">,
+    BoardsOptions,
+    SourceOptions,
+    DecryptionKeyOptions,
+    TrailerOptions,
+    PolicyOptions,
+    AttestOptions,
+    TrialOptions {
   known?: string[];
   image?: number;
   confirm: boolean;
-  gate: boolean;
+  preflight: boolean;
   skip?: string[];
+  settle?: boolean;
   dryRun?: boolean;
   recovery?: boolean;
-  health?: string[];
-  healthShell?: string[];
-  wait?: number;
-  soak?: number;
+  compress?: boolean;
+  together?: boolean;
+  each?: boolean;
+  count?: number;
+  isolate?: string[];
+  logProof?: string;
 }
 
-const STATUS: Readonly<Record<FlashOutcome, ExitStatus>> = {
+function drawImageEnding({ image, name, version, state }: ImageEnding): string {
+  return `  image ${image}  ${version}  ${state.padEnd(12)} ${printable(name)}`;
+}
+
+const STATUS: Readonly<Record<FlashOutcome | ImagesOutcome, ExitStatus>> = {
   confirmed: 0,
   "on-trial": 0,
   running: 0,
   "already-running": 0,
   "dry-run": 0,
-  "refused-by-gate": 3,
+  "refused-by-preflight": 3,
   "not-running": 4,
+  taken: 29,
   unhealthy: 5,
   "not-confirmed": 7,
+  "not-settled": 7,
+  "partly-confirmed": 38,
 };
 
+/** An image that does not run, by the cause. */
+export const NOT_RUNNING: Readonly<Record<NonNullable<FlashResult["cause"]>, ExitStatus>> = {
+  reverted: 30,
+  signature: 31,
+  rollback: 32,
+  other: 33,
+  "not-told": 4,
+};
+
+const withImageOptions = (command: Command) =>
+  trailerOptions(
+    decryptionKeyOptions(sourceOptions(command)),
+    "test, confirmed, or none (default: what the board's mode needs)",
+  );
+
 export function define(command: Command): void {
-  boardOptions(command.argument("<image>", "a signed MCUboot image"))
-    .option(
-      "--key <file>",
-      "a public key that may have signed the image (repeatable; default: the config file's)",
-      several,
-    )
+  flashOptions(command.argument("<update>", SOURCE_HELP)).action(runFlash);
+}
+
+/** The options of an update of boards, for every verb that makes one. */
+export function flashOptions(command: Command): Command {
+  const common = policyOptions(severalBoardsOptions(boardOptions(withImageOptions(command), several)));
+  return attestOptions(updateOptions(common), "this update")
     .option(
       "--known <image>",
       "an image file that may be on the board, to name its security counter (repeatable)",
       several,
     )
-    .option("--image <number>", "which pair of slots", wholeNumber("--image", { max: 255 }))
+    .option("--image <number>", "which image number (pair of slots)", wholeNumber("--image", { max: 255 }))
+    .option(
+      "--compress",
+      "send it compressed, for a bootloader that unpacks it; --key must name the private key that signed it",
+    )
+    .option("--together", "confirm on all boards only if all of them passed; otherwise revert all of them")
+    .option(
+      "--isolate <board>",
+      "with --together: continue without this board if it does not pass (repeatable)",
+      several,
+    )
+    .option(
+      "--each",
+      "one board after the other: wait for the next to be plugged in, do it, wait until it is unplugged",
+    )
+    .option(
+      "--count <number>",
+      "with --each: end after so many boards",
+      wholeNumber("--count", { min: 1, max: 1e6 }),
+    )
     .option("--no-confirm", "leave the image on trial: the next reset reverts it")
-    .option("--dry-run", "stop after the gate; nothing is sent")
-    .option("--skip <check>", `let a check of the gate fail (repeatable): ${GATE_CHECKS.join(", ")}`, several)
-    .option("--no-gate", "let every check fail; the board is then the only judge")
+    .option("--dry-run", "stop after the preflight; nothing is sent")
     .option("--recovery", "if the board is in serial recovery, write its primary slot directly")
-    .option(
-      "--health <command>",
-      "a command on this machine that must succeed before confirming (repeatable)",
-      several,
-    )
-    .option(
-      "--health-shell <command>",
-      "a command in the board's shell that must return 0 (repeatable)",
-      several,
-    )
-    .option(
-      "--wait <ms>",
-      "how long the board may stay away after a reset (default 60000)",
-      wholeNumber("--wait", { min: 1000, max: 3_600_000 }),
-    )
-    .option(
-      "--soak <ms>",
-      "how long the image must run without a restart before it is confirmed (default 1000)",
-      wholeNumber("--soak", { max: 3_600_000 }),
-    )
-    .action((file: string, options: FlashCommandOptions) =>
-      inContext(options, async (context) => {
-        const { out, config, signal } = context;
-        // A file that is no image needs no board to be found out.
-        const image = await readAs(file, (content) => parseImage(content) && content);
-        const keys = await readKeys([...(options.key ?? []), ...config.keys], out);
-        const known = await readKnown([file, ...(options.known ?? []), ...config.known], out);
-        const how = { ...workflowOptions(options), keys, known, signal };
-        const story = async (session: Session) =>
-          finish(await run(flash(session, image, how), drawFlash(out)), out);
-        await onBoard(options, context, story, { withinMs: options.wait });
-      }),
-    );
+    .option("--log-proof <file>", "write the proof that this update is in the audit log (NAME.tlog-proof)");
 }
 
-function workflowOptions(options: FlashCommandOptions): FlashOptions {
-  return {
-    imageNumber: options.image,
-    skip: options.gate ? checkNames(options.skip ?? []) : "all",
-    throughRecovery: options.recovery,
-    dryRun: options.dryRun,
-    confirm: options.confirm,
-    withinMs: options.wait,
-    soakMs: options.soak,
-    health: [...(options.health ?? []).map(hostHealth), ...(options.healthShell ?? []).map(shellHealth)],
+/**
+ * Updates the boards that are meant.
+ *
+ * @param file - the update, from wherever
+ */
+export function runFlash(file: string, options: FlashCommandOptions): Promise<void> {
+  return inContext(options, async (context) => {
+    const { out, config, signal } = context;
+    const factsOf = beginRun();
+    const source = await openUpdate(file, options, context);
+    mustBeVouched(source);
+    // A file that is no image needs no board to be found out.
+    for (const { name, bytes } of source.payloads) mustBeImage(name, bytes);
+    const keys = await readKeys(keyFiles(options.key, context), out);
+    const decryptionKey = await readDecryptionKey(options);
+    if (options.attest !== undefined && options.together)
+      throw new UsageError(
+        "--attest does not go with --together: no board's outcome is known before that of all.",
+        "bootproof log keeps what came of each.",
+      );
+    if (options.attest !== undefined && (options.each || meansSeveral(options)))
+      mustNameEachBoard(options.attest);
+    const attesting = await attestSigner(options, signal);
+    const how = {
+      ...workflowOptions(options),
+      binding: { boards: source.binding.boards, build: source.build },
+      keys,
+      decryptionKey,
+      signal,
+      ...compressing(options, keys),
+    };
+    if (options.compress && source.payloads.length > 1)
+      throw new UsageError(
+        "--compress is for updates of one image: bootloaders unpack compressed images only where there is one.",
+      );
+    mustBeVerifiable(source, keys.length > 0 && !isSignatureSkipped(how.skip));
+    const known = [
+      ...source.payloads.flatMap(({ name, bytes }) => knownImages(name, bytes)),
+      ...(await readKnown([...(options.known ?? []), ...config.known], out)),
+    ];
+    const chosen = await choosePolicy(options, config);
+    if (options.together || options.each || meansSeveral(options)) {
+      const { bytes: image, image: number } = onePayload(source, options.image);
+      const imageNumber = options.image ?? number;
+      const settles = options.settle ?? false;
+      const release = source.release;
+      const madeFor = source.binding.boards;
+      const variants = variantsOf(source, number);
+      if (options.together && variants.length > 1)
+        throw new UsageError(
+          "--together gives all boards one and the same image; this update has a build for each slot.",
+          "Leave --together out: each board then gets the build for its free slot.",
+        );
+      const update = flashStory(
+        { image, imageNumber, variants, release, madeFor },
+        { ...how, known },
+        {
+          chosen,
+          settles,
+          attest: attesting && attestEach(options.attest!, attesting, { file, source, wanted: imageNumber }),
+        },
+      );
+      try {
+        if (options.each) return await flashEach(options, context, update, statusOf);
+        return await withPlaces(options, context, (own) =>
+          options.together
+            ? flashBoardsTogether({ ...own, image: imageNumber }, context, parseImage(image), update)
+            : flashBoards(own, context, update, statusOf),
+        );
+      } finally {
+        attesting?.close();
+      }
+    }
+    const abouts = new Map(
+      source.payloads.map(({ bytes, image = options.image }) => [
+        image ?? 0,
+        describeImage(parseImage(bytes), image),
+      ]),
+    );
+    const story = async (session: Session, identity: BoardIdentity, board: OpenBoard) => {
+      const policyFor = ({ bytes, image }: ImageFile) =>
+        policyHook(chosen, "flash", {
+          file: bytes,
+          identity,
+          audit: recorder(),
+          imageNumber: image,
+          skip: how.skip,
+          madeFor: source.binding.boards,
+          confirmation: {
+            healthChecks: how.health?.length ?? 0,
+            soakMs: how.soakMs ?? 1000,
+            settles: options.settle ?? false,
+          },
+        });
+      const remembering = {
+        ...how,
+        known,
+        ratchet: ratchetOf(identity, undefined, source.release),
+        policyFor,
+      };
+      const draw = drawFlash(out);
+      const skipped = how.skip ?? [];
+      const [[, first] = [0, undefined]] = abouts;
+      let record = recordFlash(recorder(), skipped, first);
+      const result = await run(flashUpdate(session, source.payloads, remembering), (event) => {
+        if (event.step === "image") record = recordFlash(recorder(), skipped, abouts.get(event.image));
+        else record(event);
+        out.event(event);
+        draw(event);
+      });
+      if ("images" in result) recordImages(result, abouts);
+      else recordFlashResult(recorder(), result, first?.counter);
+      if (attesting)
+        await attestFlash(options.attest!, attesting, {
+          files: attestedFiles(file, source, result, options.image),
+          identity,
+          result,
+        });
+      if (options.logProof !== undefined) await writeLogProof(options.logProof);
+      const late = "images" in result ? undefined : judgeAfterwards(chosen, result);
+      const told = late && { refusedBy: `policy/${late.rule}` as const, hint: late.message };
+      finish(source, { ...result, ...told }, factsOf(board.about, board.device), out);
+    };
+    const device = options.device?.[0];
+    try {
+      await onBoard({ ...options, device }, context, story, { withinMs: options.wait });
+    } finally {
+      attesting?.close();
+    }
+  });
+}
+
+/** The files that went to the board: of a larger update those of the result, of variants the one that was taken. */
+function attestedFiles(
+  file: string,
+  { payloads }: Source,
+  result: FlashResult | ImagesResult,
+  wanted: number | undefined,
+): AttestedFile[] {
+  const taken =
+    "images" in result
+      ? payloads.filter(({ name, image = 0 }) =>
+          result.images.some((one) => one.image === image && one.name === name),
+        )
+      : payloads.length === 1
+        ? payloads
+        : payloads.filter(({ bytes }) => {
+            const { imageHash } = parseImage(bytes);
+            return imageHash && result.imageHash && equal(imageHash.value, result.imageHash);
+          });
+  return taken.map(({ name, bytes, image = wanted }) => ({
+    name: payloads.length === 1 ? file : name,
+    bytes,
+    image: describeImage(parseImage(bytes), image),
+    number: image ?? 0,
+  }));
+}
+
+/** Writes a statement for each board of several. */
+function attestEach(
+  pattern: string,
+  attesting: ChosenSigner,
+  { file, source, wanted }: { file: string; source: Source; wanted: number | undefined },
+) {
+  return (identity: BoardIdentity, result: FlashResult, audit: EventSink | undefined) => {
+    const files = attestedFiles(file, source, result, wanted);
+    return attestFlash(pattern, attesting, { files, identity, result, audit });
   };
 }
 
-function checkNames(texts: readonly string[]): GateCheckName[] {
+/** Proves the last event of the update, which says what came of it. */
+async function writeLogProof(file: string): Promise<void> {
+  const place = (await recorder()?.find("install")) ?? (await recorder()?.find("policy.decision"));
+  if (place === undefined)
+    throw new LogError("no-log", "This update is not in the audit log, so there is nothing to prove.", {
+      hint: "Omit --no-log, and see the warning above.",
+    });
+  writeOutput(file, formatProof(await openAuditLog().prove(place)));
+}
+
+/** What an update of several images came to, an event for each. */
+function recordImages(
+  { images, says, outcome }: ImagesResult,
+  abouts: ReadonlyMap<number, ReturnType<typeof describeImage>>,
+): void {
+  if (outcome === "dry-run" || outcome === "refused-by-preflight") return;
+  for (const { image: number, state } of images) {
+    const image = abouts.get(number);
+    const result = state === "confirmed" || state === "on-trial" ? "ok" : "failed";
+    recorder()?.record({
+      type: "install",
+      ...(image && { image }),
+      result,
+      detail: { outcome: state, message: says },
+    });
+  }
+}
+
+/** Throws `ImageError` with the file's name. */
+function mustBeImage(name: string, bytes: Uint8Array): void {
+  try {
+    parseImage(bytes);
+  } catch (error) {
+    if (error instanceof ImageError) error.message = `${name}: ${error.message}`;
+    throw error;
+  }
+}
+
+function isSignatureSkipped(skip: FlashOptions["skip"]): boolean {
+  return skip === "all" || (skip?.includes("signature") ?? false);
+}
+
+/** What of the command line is about the update itself. */
+export function workflowOptions(options: FlashCommandOptions): FlashOptions {
+  return {
+    imageNumber: options.image,
+    skip: options.preflight ? checkNames(options.skip ?? []) : "all",
+    throughRecovery: options.recovery,
+    dryRun: options.dryRun,
+    confirm: options.confirm,
+    settle: options.settle,
+    trailer: options.trailer,
+    erasedValue: options.erased,
+    ...trialOf(options),
+  };
+}
+
+function checkNames(texts: readonly string[]): PreflightCheckName[] {
   return texts
     .flatMap((text) => text.split(","))
     .map((name) => {
-      const known = GATE_CHECKS.find((check) => check === name);
+      const known = PREFLIGHT_CHECKS.find((check) => check === name);
       if (known === undefined)
-        throw new UsageError(`The gate has no check "${name}".`, `Its checks: ${GATE_CHECKS.join(", ")}.`);
+        throw new UsageError(
+          `The preflight has no check "${name}".`,
+          `Its checks: ${PREFLIGHT_CHECKS.join(", ")}.`,
+        );
       return known;
     });
 }
 
-const MARKS: Readonly<Record<GateCheck["result"], string>> = {
+const MARKS: Readonly<Record<PreflightCheck["result"], string>> = {
   pass: tone("good", "pass"),
   fail: tone("bad", "FAIL"),
   warn: tone("warn", "note"),
   unknown: tone("dim", " -  "),
 };
 
+/** Which of the key files decided. */
+function keyWords({ signedBy }: Extract<ImagesEvent, { step: "preflight" }>): string {
+  const file = signedBy && keyFileOf(signedBy);
+  return file === undefined ? "" : ` Its file: ${printable(file)}.`;
+}
+
 /** Tells the story on stderr as it happens. */
-export function drawFlash(out: Output): (event: FlashEvent) => void {
+export function drawFlash(out: Output): (event: ImagesEvent) => void {
   const drawSending = drawUpload(out);
   return (event) => {
     switch (event.step) {
       case "board":
         return out.note(`Board ${event.facts.name}: ${event.facts.server} answers.`);
-      case "gate":
-        for (const check of event.checks)
-          out.note(`  ${MARKS[check.result]}  ${check.name.padEnd(16)} ${printable(check.says)}`);
+      case "image":
+        return out.note(tone("strong", `image ${event.image}: ${printable(event.name)}`));
+      case "preflight":
+        for (const check of event.checks) {
+          const file = check.name === "signature" ? keyWords(event) : "";
+          out.note(`  ${MARKS[check.result]}  ${check.name.padEnd(17)} ${printable(check.says)}${file}`);
+        }
         return;
       case "plan":
         for (const line of event.says) out.note(printable(line));
@@ -161,7 +447,7 @@ export function drawFlash(out: Output): (event: FlashEvent) => void {
         return out.note(
           event.as === "test"
             ? "Marked for the next boot; the board shows it as pending."
-            : "This board has no test boot: it picks the image by version.",
+            : "This board has no test boot: nothing is marked.",
         );
       case "reset":
         return out.note("Reset. Waiting for the board...");
@@ -183,17 +469,47 @@ export function drawFlash(out: Output): (event: FlashEvent) => void {
           ? drawSending(event)
           : out.note(`The link was lost: ${printable(event.why)} Waiting for the board...`);
       case "confirmed":
-        return out.note("Confirmed, and read back.");
+        return out.note("Confirmed and read back.");
+      case "settled":
+        return out.note(`Security counter ${event.stored} is stored and read back.`);
       default:
         return drawSending(event);
     }
   };
 }
 
-function finish(result: FlashResult, out: Output): void {
-  const status = STATUS[result.outcome];
-  const verdict = status === 0 ? tone("good", result.outcome) : tone("bad", result.outcome);
-  const lines = [`${verdict}: ${printable(result.says)}`, ...(result.hint ? [`  try: ${result.hint}`] : [])];
-  out.result(result, lines.join("\n"));
+/** Anti-rollback by this host's memory, and what a policy refuses, are told apart from what the board would refuse. */
+export function statusOfRefusal(name: PreflightCheckName | undefined): ExitStatus | undefined {
+  if (name === "ratchet" || name === "policy/ratchet") return 46;
+  return name?.startsWith("policy/") ? 48 : undefined;
+}
+
+export function statusOf(told: FlashResult | ImagesResult): ExitStatus {
+  const cause = "cause" in told ? told.cause : undefined;
+  return statusOfRefusal(told.refusedBy) ?? (cause === undefined ? STATUS[told.outcome] : NOT_RUNNING[cause]);
+}
+
+/** Bytes and seconds against sending the image as it is. */
+function drawSaved({ sentBytes, plainBytes, savedBytes, savedMs }: Compression): string {
+  const part = ((100 * savedBytes) / plainBytes).toFixed(0);
+  const time = savedMs === undefined ? "" : `, about ${(savedMs / 1000).toFixed(1)} s`;
+  return `  saved: ${savedBytes} of ${plainBytes} bytes (${part} %)${time}, by sending ${sentBytes} compressed.`;
+}
+
+function finish(source: Source, told: FlashResult | ImagesResult, facts: RunFacts, out: Output): void {
+  const status = statusOf(told);
+  const result = {
+    ...told,
+    ...("signedBy" in told && told.signedBy && { signedBy: describeKey(told.signedBy) }),
+    ...facts,
+    // What came over a network or out of a container is named beside the verdict.
+    ...(source.kind === "file" && !source.transport ? {} : { source: describeSource(source) }),
+  };
+  const verdict = status === 0 ? tone("good", told.outcome) : tone("bad", told.outcome);
+  const images = "images" in told ? told.images.map(drawImageEnding) : [];
+  const hint = told.hint ? [`  try: ${told.hint}`] : [];
+  const saved = "compression" in told && told.compression ? [drawSaved(told.compression)] : [];
+  const lines = [...images, `${verdict}: ${printable(told.says)}`, ...saved, ...hint];
+  out.result(result, prose(lines.join("\n")));
   process.exitCode = status;
 }

@@ -1,18 +1,20 @@
-import { appendFileSync, existsSync, rmSync } from "node:fs";
+import { closeSync, existsSync, rmSync, writeSync } from "node:fs";
 import { posix } from "node:path";
 import type { Command } from "commander";
 import { toHex } from "../../bytes.js";
+import { type FileProof, hashText, sha256Of } from "../../file-transfer/file-hash.js";
+import { type DownloadEvent, type FileResult, getFile, putFile } from "../../file-transfer/files.js";
+import { type Folder, listFolder } from "../../file-transfer/list-folder.js";
+import { run } from "../../session/run.js";
+import type { Session } from "../../session/session.js";
 import { fsClose, fsHash, fsHashTypes, fsStatus } from "../../smp/groups/fs.js";
 import { DeviceError } from "../../smp/message.js";
-import { type FileProof, hashText, sha256Of } from "../../workflow/file-hash.js";
-import { type Folder, listFolder } from "../../workflow/file-list.js";
-import { type DownloadEvent, type FileResult, getFile, putFile } from "../../workflow/files.js";
-import { run } from "../../workflow/run.js";
-import type { Session } from "../../workflow/session.js";
 import { type BoardOptions, boardOptions, type Context, wholeNumber, withBoard } from "../context.js";
 import { drawValue } from "../draw-value.js";
 import { FileError, readInput, writeOutput } from "../files.js";
 import { type Output, printable, table } from "../output.js";
+import { openPrivate, readPrivate } from "../private-file.js";
+import { UsageError } from "../usage-error.js";
 
 interface TransferOptions extends BoardOptions {
   resume: boolean;
@@ -41,14 +43,25 @@ export function define(command: Command): void {
     "\nNames on the board are absolute: /lfs1/config.json. SMP can neither list, rename nor delete files; ls asks the board's shell.",
   );
 
-  transfer(command.command("put <file> <name>").description("write a file on the board"))
-    .option("--replace", "where there is no room for the old file and the new, give up the old one first")
+  // Git Bash takes what begins with a slash for a path of its own, and says in MSYSTEM that it is there.
+  command.hook("preAction", (_, { processedArgs, registeredArguments }) => {
+    if (process.env.MSYSTEM === undefined) return;
+    for (const [index, value] of processedArgs.entries())
+      if (registeredArguments[index]?.name() !== "file" && /^[A-Za-z]:[/\\]/.test(`${value}`))
+        throw new UsageError(
+          `${value} is what Git Bash made of a name on the board.`,
+          "Write the name with two slashes in front, or set MSYS_NO_PATHCONV=1.",
+        );
+  });
+
+  transfer(command.command("put <file> <name>").description("write a file to the board"))
+    .option("--replace", "if both files do not fit, delete the old one first")
     .action((file: string, name: string, options: PutOptions) =>
       withBoard(options, (session, context) => put(session, file, name, options, context)),
     );
 
-  transfer(command.command("get <name> [file]").description("fetch a file from the board; - is stdout"))
-    .option("--force", "replace the file if it is there")
+  transfer(command.command("get <name> [file]").description("read a file from the board; - is stdout"))
+    .option("--force", "replace the file if it exists")
     .action((name: string, file: string | undefined, options: TransferOptions) =>
       withBoard(options, (session, context) =>
         get(session, name, file ?? posix.basename(name), options, context),
@@ -111,8 +124,8 @@ export function define(command: Command): void {
 
 function transfer(command: Command): Command {
   return boardOptions(command)
-    .option("--no-resume", "begin anew, whatever part is there already")
-    .option("--no-check", "do not compare the two files in the end");
+    .option("--no-resume", "start over, even if a part has arrived already")
+    .option("--no-check", "do not compare the two files at the end");
 }
 
 async function put(
@@ -152,7 +165,7 @@ async function get(
   const { data, ...got } = await run(work, (event) => {
     part?.follow(event);
     show(event);
-  });
+  }).finally(() => part?.close());
   if (toStdout) {
     process.stdout.write(data);
     return;
@@ -165,30 +178,35 @@ async function get(
   );
 }
 
+/** Of what an earlier fetch left; no board's file is larger. */
+const LARGEST_PART = 64 * 1024 * 1024;
+
 /**
  * What arrived so far, beside the file it is to become: a fetch that was cut goes on behind it. The board's hash decides
  * whether it is still a beginning of the same file, so a wrong one does no harm.
  */
 class PartFile {
   readonly #path: string;
-  #begun = false;
+  #file: number | undefined;
 
   constructor(file: string) {
     this.#path = `${file}.part`;
   }
 
   read(): Uint8Array | undefined {
-    return existsSync(this.#path) ? readInput(this.#path) : undefined;
+    return readPrivate(this.#path, LARGEST_PART);
   }
 
   follow(event: DownloadEvent): void {
-    if (event.step === "resumed") this.#begun = true;
-    if (event.step !== "data") return;
+    const goesOn = event.step === "resumed";
+    if (event.step !== "data" && !goesOn) return;
     try {
-      if (!this.#begun) rmSync(this.#path, { force: true });
-      appendFileSync(this.#path, event.data);
-      this.#begun = true;
+      // Whatever lies there and is no beginning of ours goes away; a link is never written through.
+      if (this.#file === undefined && !goesOn) rmSync(this.#path, { force: true });
+      this.#file ??= openPrivate(this.#path, { append: true });
+      if (event.step === "data") writeSync(this.#file, event.data);
     } catch (cause) {
+      if (cause instanceof FileError) throw cause;
       throw new FileError(
         "file-unreadable",
         this.#path,
@@ -200,7 +218,14 @@ class PartFile {
     }
   }
 
+  /** Ends the writing; what was fetched so far stays for the next time. */
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+  }
+
   remove(): void {
+    this.close();
     rmSync(this.#path, { force: true });
   }
 }
@@ -252,7 +277,7 @@ function draw(out: Output, label: string): (event: DownloadEvent) => void {
       case "resumed":
         return out.note(`The first ${event.at} bytes are there already and the same; going on behind them.`);
       case "restarted":
-        return out.note(`The board cannot go on at byte ${event.at}; beginning anew.`);
+        return out.note(`The board cannot continue at byte ${event.at}; starting over.`);
       case "made-room":
         return out.note(MADE_ROOM[event.by]);
       case "link-lost":
@@ -274,8 +299,8 @@ function drawMoved({ bytes, movedBytes, elapsedMs }: FileResult): string {
 }
 
 const MADE_ROOM = {
-  "own-part": "The board stored a part and has no room to go on behind it; beginning anew.",
-  "other-file": "There is no room for the old file and the new; the old one is given up.",
+  "own-part": "The board stored a part and has no room to continue it; starting over.",
+  "other-file": "There is no room for both the old and the new file; the old one is deleted.",
 } as const;
 
 const PROOFS: Readonly<Record<FileProof, string>> = {

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { listGroups } from "../../workflow/groups.js";
+import { listGroups } from "../../session/groups.js";
 import { type BoardOptions, boardOptions, withBoard } from "../context.js";
 import { printable, table } from "../output.js";
 

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
-import { readFacts } from "../../workflow/facts.js";
-import { type BoardOptions, boardOptions, readKnown, several, withBoard } from "../context.js";
+import { readFacts } from "../../session/board-facts.js";
+import { type BoardOptions, boardOptions, readKnown, withBoard } from "../context.js";
 import { drawFacts } from "../draw-facts.js";
+import { several } from "../several.js";
 
 interface InfoOptions extends BoardOptions {
   known?: string[];

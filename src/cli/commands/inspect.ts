@@ -1,53 +1,81 @@
 import type { Command } from "commander";
-import { type DumpFindings, findImages } from "../../image/find-images.js";
-import { type Image, parseImage } from "../../image/image.js";
-import type { Key } from "../../image/keys.js";
-import { type CheckedSlot, type NextBoot, nextBoot } from "../../image/next-boot.js";
-import { parseSlot, type Slot, type SlotOptions } from "../../image/slot.js";
-import type { SwapMode } from "../../image/swap-type.js";
-import { maxAlignOfMagic } from "../../image/trailer.js";
-import { type Verdict, verifyImage } from "../../image/verify.js";
+import { isAvb } from "../../avb/magic.js";
+import { parseAvb } from "../../avb/vbmeta.js";
+import type { Key } from "../../crypto/keys.js";
+import type { Segment } from "../../formats/intel-hex.js";
+import { type DumpFindings, findImages } from "../../mcuboot/find-images.js";
+import { type Image, parseImage } from "../../mcuboot/image.js";
+import { type BootPolicy, type CheckedSlot, type NextBoot, nextBoot } from "../../mcuboot/next-boot.js";
 import {
-  type CommonOptions,
-  type Context,
-  commonOptions,
-  inContext,
-  several,
-  wholeNumber,
-} from "../context.js";
-import { UsageError } from "../exit.js";
-import { readFirmware } from "../firmware-file.js";
+  erasedValueOf,
+  erasedValueOfDump,
+  parseSlot,
+  type Slot,
+  type SlotOptions,
+} from "../../mcuboot/slot.js";
+import { maxAlignOfMagic } from "../../mcuboot/trailer.js";
+import { type UpgradeMode, upgradeMode } from "../../mcuboot/upgrade-modes.js";
+import { type Verdict, type VerifyOptions, verifyImage } from "../../mcuboot/verify.js";
+import type { Source } from "../../sources/source.js";
+import { describeAvb, drawAvb } from "../avb/page.js";
+import { type BootloaderOptions, bootloaderFacts, bootloaderOptions } from "../bootloader-options.js";
+import { type DecryptionKeyOptions, decryptionKeyOptions, readDecryptionKey } from "../decryption-key.js";
+import { type FlashContent, readFirmware, readFlashContent, readImageFile } from "../firmware-file.js";
 import {
-  bootMode,
   type GeometryOptions,
   geometryOptions,
   maxAlign,
   slotGeometry,
-  swapMode,
+  upgradeModeNamed,
 } from "../geometry.js";
+import { readContent } from "../image-input.js";
 import { drawMap, dumpRegions, imageRegions } from "../inspect/draw-map.js";
 import { describeFindings, drawFlash } from "../inspect/flash-page.js";
 import { describeImage, drawImage } from "../inspect/image-page.js";
 import { describeSlot, drawNextBoot, drawRequests, drawSlot } from "../inspect/slot-page.js";
+import { keyFiles } from "../key-files.js";
 import { printable, tone } from "../output.js";
-import { readKey } from "../secrets.js";
+import { passphraseHelp, readKey } from "../secrets.js";
+import { several } from "../several.js";
+import { SOURCE_HELP, type SourceOptions, sourceOptions } from "../source-options.js";
+import { describeSource, isContainer, openUpdate } from "../update-source.js";
+import { UsageError } from "../usage-error.js";
+import { type CommonOptions, type Context, commonOptions, inContext, wholeNumber } from "../verb-context.js";
 
-interface InspectOptions extends CommonOptions, GeometryOptions {
+interface InspectOptions
+  extends CommonOptions,
+    BootloaderOptions,
+    DecryptionKeyOptions,
+    GeometryOptions,
+    SourceOptions {
   slot?: boolean;
   secondary?: string;
   slots?: string[];
   erased?: number;
   key?: string[];
+  passphraseFile?: string;
+  /** Absent when neither form was given. */
+  preventDowngrade?: boolean;
+  bootstrap?: boolean;
+  validatePrimary?: boolean;
 }
 
+const withSourceOptions = (command: Command) =>
+  bootloaderOptions(decryptionKeyOptions(sourceOptions(command)));
+
 export function define(command: Command): void {
-  geometryOptions(
-    commonOptions(
-      command.argument("<file>", "an image, a slot as read back, or a whole flash (raw or .hex)"),
+  withSourceOptions(
+    geometryOptions(
+      commonOptions(
+        command.argument(
+          "<file>",
+          `${SOURCE_HELP}; or a slot as read back, a whole flash, or Android boot metadata`,
+        ),
+      ),
     ),
   )
-    .option("--slot", "the file is a whole slot; told by itself when a trailer ends it")
-    .option("--secondary <file>", "the other slot: then it can be said what the bootloader does next")
+    .option("--slot", "the file is a whole slot (found out when a trailer ends it)")
+    .option("--secondary <file>", "the other slot, to predict what the bootloader does next")
     .option(
       "--slots <offset:size>",
       "the file is a flash dump: where a slot is, the primary first (twice)",
@@ -60,38 +88,140 @@ export function define(command: Command): void {
     )
     .option(
       "--key <file>",
-      "a key the bootloader trusts (repeatable), to say whether it takes the image",
+      "a key the bootloader trusts (repeatable), to predict whether it accepts the image",
       several,
     )
+    .option("--prevent-downgrade", "the bootloader erases updates of a lower version")
+    .option("--no-prevent-downgrade", "it takes them")
+    .option("--bootstrap", "it replaces a primary that cannot start by the secondary (MCUBOOT_BOOTSTRAP)")
+    .option("--no-bootstrap", "it does not, as most builds")
+    .option("--validate-primary", "it checks the primary at each boot, as most builds do")
+    .option("--passphrase-file <file>", passphraseHelp)
+    .option("--no-validate-primary", "it starts the primary unchecked (MCUBOOT_VALIDATE_PRIMARY_SLOT off)")
     .action((file: string, options: InspectOptions) =>
       inContext(options, (context) => inspect(file, options, context)),
     );
 }
 
 async function inspect(file: string, options: InspectOptions, context: Context): Promise<void> {
-  const { bytes } = readFirmware(file);
+  if (isContainer(file)) return inspectSource(await openUpdate(file, options, context), options, context);
+  const content = readFlashContent(file, readContent(file, options.expectSha256));
+  for (const note of content.notes) context.out.note(`Note: ${printable(note)}`);
+  if (content.kind !== "raw") return inspectAddresses(file, content, options, context);
+  const { bytes } = content.stretches[0]!;
+  if (isAvb(bytes)) {
+    const boot = parseAvb(bytes);
+    return context.out.result(describeAvb(file, bytes, boot), drawAvb(file, bytes, boot));
+  }
   const findings = findImages(bytes);
-  if (isWholeFlash(bytes, findings, options)) return inspectFlash(file, bytes, findings, options, context);
+  if (isWholeFlash(bytes, findings, options))
+    return inspectFlash(file, [{ address: 0, bytes }], options, context);
+  return inspectOne(file, { bytes }, options, context);
+}
+
+/** Bytes that know their addresses: Intel HEX, ELF. */
+async function inspectAddresses(
+  file: string,
+  { stretches }: FlashContent,
+  options: InspectOptions,
+  context: Context,
+): Promise<void> {
+  if (options.slots !== undefined)
+    return inspectSlots(file, slotsAt(options.slots, stretches), options, context);
+  const found = stretches.map(({ bytes }) => findImages(bytes));
+  const count = found.reduce((sum, { images }) => sum + images.length, 0);
+  const only = found.findIndex(({ images }) => images.length > 0);
+  const one = stretches[only];
+  const alone = one && count === 1 && !isWholeFlash(one.bytes, found[only]!, options);
+  if (!alone && count > 0) return inspectFlash(file, stretches, options, context);
+  for (const other of stretches)
+    if (one && other !== one)
+      context.out.note(
+        `Beside the image: ${other.bytes.length} bytes at 0x${other.address.toString(16)}, which are not part of it.`,
+      );
+  // Without any image the parser says what is there instead.
+  return inspectOne(file, one ?? readFirmware(file), options, context);
+}
+
+/** One image, or one slot. `address`: where its first byte belongs. */
+async function inspectOne(
+  file: string,
+  { bytes, address }: { readonly bytes: Uint8Array; readonly address?: number },
+  options: InspectOptions,
+  context: Context,
+): Promise<void> {
   const slots = slotBytes(bytes, options);
   if (slots) return inspectSlots(file, slots, options, context);
   const image = parseImage(bytes);
-  const keys = await trustedKeys(options, context);
-  const verdict = keys.length > 0 ? await verifyImage(bytes, { keys }) : undefined;
+  const judge = await judgeWith(options, context);
+  const verdict = await judge?.(bytes);
   const behind = bytes.length - image.size;
   const note =
     behind > 0
       ? `${behind} bytes follow the image, which neither hash nor signature covers`
       : "nothing follows the image";
   const regions = imageRegions(image, bytes.length);
+  const at = address === undefined ? "" : ` at 0x${address.toString(16)}`;
   context.out.result(
-    { ...describeImage(file, bytes, image), map: regions, ...(verdict && { verdict: told(verdict) }) },
+    {
+      ...describeImage(file, bytes, image),
+      ...(address !== undefined && { address }),
+      map: regions,
+      ...(verdict && { verdict: told(verdict) }),
+    },
     [
-      `${tone("dim", "file".padEnd(11))}${printable(file)}, ${bytes.length} bytes; ${note}`,
+      `${tone("dim", "file".padEnd(11))}${printable(file)}, ${bytes.length} bytes${at}; ${note}`,
       drawImage(image, verdict),
       "",
       drawMap(regions),
     ].join("\n"),
   );
+}
+
+/** A bundle, an artifact or a build: what each of its images is. */
+async function inspectSource(source: Source, options: InspectOptions, context: Context): Promise<void> {
+  const judge = await judgeWith(options, context);
+  const pages = await Promise.all(
+    source.payloads.map(async ({ name, bytes }) => {
+      const image = parseImage(bytes);
+      const verdict = await judge?.(bytes);
+      return {
+        value: { ...describeImage(name, bytes, image), ...(verdict && { verdict: told(verdict) }) },
+        page: `${tone("strong", printable(name))}\n${drawImage(image, verdict)}`,
+      };
+    }),
+  );
+  context.out.result(
+    { source: describeSource(source), images: pages.map(({ value }) => value) },
+    pages.map(({ page }) => page).join("\n\n"),
+  );
+}
+
+/** The verdict on an image by itself, by whatever was told of the bootloader; undefined when nothing was. */
+async function judgeWith(
+  options: InspectOptions,
+  context: Context,
+): Promise<((bytes: Uint8Array) => Promise<Verdict>) | undefined> {
+  const keys = await trustedKeys(options, context);
+  const { decryptKey, decryptKek, storedCounter, slotAddress, hash, allowList } = options;
+  const isTold = [decryptKey, decryptKek, storedCounter, slotAddress, hash].some((one) => one !== undefined);
+  if (keys.length === 0 && !isTold && allowList) return undefined;
+  const how = await verdictOptions(options, keys);
+  return (bytes) => verifyImage(bytes, how);
+}
+
+/** What is told of the bootloader. `slot`: 0 the primary, or the only one. */
+async function verdictOptions(
+  options: InspectOptions,
+  keys: readonly Key[],
+  slot = 0,
+): Promise<VerifyOptions> {
+  const decryptionKey = await readDecryptionKey(options);
+  return {
+    ...bootloaderFacts(options, slot),
+    ...(keys.length > 0 && { keys }),
+    ...(decryptionKey && { decryptionKey }),
+  };
 }
 
 function told({ result, checks }: Verdict) {
@@ -113,16 +243,58 @@ function isWholeFlash(
 /** A dump whose slots nobody named: what there is, and how to name them. */
 function inspectFlash(
   file: string,
-  bytes: Uint8Array,
-  findings: DumpFindings,
-  { erased = 0xff }: InspectOptions,
+  stretches: readonly Segment[],
+  { erased }: InspectOptions,
   { out }: Context,
 ): void {
-  const map = dumpRegions(bytes, findings, erased);
+  const parts = stretches.map(({ address, bytes }) => {
+    const findings = findImages(bytes);
+    const map = dumpRegions(bytes, findings, erased ?? erasedValueOfDump(bytes));
+    return { findings: shifted(findings, address), map: map.map((region) => moved(region, address)) };
+  });
+  const findings: DumpFindings = {
+    images: parts.flatMap((part) => part.findings.images),
+    slotEnds: parts.flatMap((part) => part.findings.slotEnds),
+    slots: parts.flatMap((part) => part.findings.slots),
+  };
+  const maps = parts.map(({ map }) => map);
+  const size = stretches.reduce((sum, { bytes }) => sum + bytes.length, 0);
   out.result(
-    { file, fileSize: bytes.length, ...describeFindings(findings), map },
-    drawFlash(file, bytes, findings, map),
+    { file, fileSize: size, ...describeFindings(findings), map: maps.flat() },
+    drawFlash(file, size, findings, maps),
   );
+}
+
+/** Offsets become addresses. */
+function shifted({ images, slotEnds, slots }: DumpFindings, address: number): DumpFindings {
+  return {
+    images: images.map((one) => moved(one, address)),
+    slotEnds: slotEnds.map((one) => moved(one, address)),
+    slots: slots.map((one) => moved(one, address)),
+  };
+}
+
+function moved<T extends { readonly offset: number }>(thing: T, by: number): T {
+  return { ...thing, offset: thing.offset + by };
+}
+
+/** Slots by their addresses. What a file does not hold of them is erased flash: HEX files leave that out. */
+function slotsAt(texts: readonly string[], stretches: readonly Segment[]): Uint8Array[] {
+  if (texts.length > 2)
+    throw new UsageError("--slots is given once for the primary and once for the secondary.");
+  return texts.map((text) => {
+    const { from, length } = slotPlace(text);
+    const slot = new Uint8Array(length).fill(0xff);
+    const held = stretches.filter(
+      ({ address, bytes }) => address < from + length && address + bytes.length > from,
+    );
+    if (held.length === 0) throw new UsageError(`--slots ${text}: the file holds no bytes there.`);
+    for (const { address, bytes } of held) {
+      const part = bytes.subarray(Math.max(0, from - address), from + length - address);
+      slot.set(part, Math.max(0, address - from));
+    }
+    return slot;
+  });
 }
 
 /** The slots that a file holds; undefined when it is an image alone. */
@@ -135,7 +307,7 @@ function slotBytes(bytes: Uint8Array, options: InspectOptions): Uint8Array[] | u
   }
   const isSlot = options.slot || secondary !== undefined || isFilledUp(bytes);
   if (!isSlot) return undefined;
-  return [bytes, ...(secondary === undefined ? [] : [readFirmware(secondary).bytes])];
+  return [bytes, ...(secondary === undefined ? [] : [readImageFile(secondary).bytes])];
 }
 
 /** A trailer's magic at the end, behind an image: a slot, or a file made with --pad, which is one too. */
@@ -143,12 +315,21 @@ function isFilledUp(bytes: Uint8Array): boolean {
   return maxAlignOfMagic(bytes) !== undefined;
 }
 
-function slotOf(bytes: Uint8Array, text: string): Uint8Array {
+/** No slot is larger, and a few digits must not fill the memory. */
+const LARGEST_SLOT = 64 * 1024 * 1024;
+
+function slotPlace(text: string): { from: number; length: number } {
   const number = wholeNumber("--slots");
   const [offset, size, more] = text.split(":");
   if (offset === undefined || size === undefined || more !== undefined)
     throw new UsageError(`--slots "${text}": write it as OFFSET:SIZE, like 0x10000:0x20000.`);
   const [from, length] = [number(offset), number(size)];
+  if (length >= 1 && length <= LARGEST_SLOT) return { from, length };
+  throw new UsageError(`--slots ${text}: a slot has 1 to ${LARGEST_SLOT} bytes.`);
+}
+
+function slotOf(bytes: Uint8Array, text: string): Uint8Array {
+  const { from, length } = slotPlace(text);
   if (from + length <= bytes.length) return bytes.subarray(from, from + length);
   throw new UsageError(`--slots ${text} lies beyond the ${bytes.length} bytes of the file.`);
 }
@@ -161,52 +342,97 @@ async function inspectSlots(
 ): Promise<void> {
   const { out } = context;
   const keys = await trustedKeys(options, context);
-  const slots = await Promise.all(parts.map((bytes) => checkedSlot(bytes, options, keys)));
+  const how = withSectors(parts, options, out);
+  const slots = await Promise.all(
+    parts.map(async (bytes, index) => checkedSlot(bytes, how, await verdictOptions(options, keys, index))),
+  );
   const [primary, secondary] = slots;
-  const asked = swapMode(bootMode(options.mode));
+  const asked = upgradeModeNamed(options.mode);
   const mode = asked ?? "swap-move";
-  const next = primary && secondary ? nextBoot(mode, primary, secondary) : undefined;
-  if (next && !asked) out.note("No swap mode was named with --mode: swap-move is taken.");
+  const predicted =
+    primary && secondary ? nextBoot(mode, primary, secondary, bootPolicy(how, parts[0]!.length)) : undefined;
+  const untold = asked ? [] : ["the upgrade mode (--mode)"];
+  const next = predicted && { ...predicted, dependsOn: [...untold, ...predicted.dependsOn] };
+  if (next && !asked) out.note("No mode was named with --mode: swap-move is taken.");
   const largest = Math.max(...parts.map(({ length }) => length));
   const pages = slots.map((one, index) => drawPage(one, index, slots.length, largest));
   if (next) pages.push(drawNextBoot(mode, next));
   out.result(describe(file, parts, slots, mode, next), pages.join("\n\n"));
 }
 
-async function trustedKeys({ key = [] }: InspectOptions, { config }: Context): Promise<Key[]> {
-  const files = [...key, ...config.keys];
-  return Promise.all(files.map(async (name) => (await readKey(name, {})).publicKey));
+function bootPolicy(options: InspectOptions, primarySize: number): BootPolicy {
+  const { preventDowngrade, bootstrap, validatePrimary, storedCounter } = options;
+  return {
+    geometry: slotGeometry(options, primarySize),
+    preventsDowngrade: preventDowngrade,
+    bootstraps: bootstrap,
+    validatesPrimary: validatePrimary,
+    knowsStoredCounter: storedCounter !== undefined,
+  };
+}
+
+/** Sizes that flash sectors have. */
+const SECTOR_SIZES: readonly number[] = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072];
+
+/** Swap using offset keeps updates in the second sector: where one begins tells the sector size. */
+function withSectors(
+  parts: readonly Uint8Array[],
+  options: InspectOptions,
+  out: Context["out"],
+): InspectOptions {
+  const mode = upgradeModeNamed(options.mode);
+  if (options.sectorSize !== undefined || !mode || upgradeMode(mode).swap?.updateSector !== 1) return options;
+  const begins = parts.flatMap((bytes) => findImages(bytes).images.map(({ offset }) => offset));
+  const sectorSize = SECTOR_SIZES.find((size) => begins.includes(size));
+  if (sectorSize === undefined) {
+    out.note("Without --sector-size an update in the second sector of the secondary may be overlooked.");
+    return options;
+  }
+  out.note(`An image begins at ${sectorSize}: that is taken for the sector size (--sector-size).`);
+  return { ...options, sectorSize };
+}
+
+async function trustedKeys(options: InspectOptions, context: Context): Promise<Key[]> {
+  const files = keyFiles(options.key, context);
+  return Promise.all(files.map(async (name) => (await readKey(name, options)).publicKey));
 }
 
 async function checkedSlot(
   bytes: Uint8Array,
   options: InspectOptions,
-  keys: readonly Key[],
+  policy: VerifyOptions,
 ): Promise<CheckedSlot> {
   const slot = parseSlot(bytes, slotOptions(bytes, options));
   if (!slot.image) return { slot };
   const geometry = slotGeometry(options, bytes.length);
-  const mode = bootMode(options.mode);
+  const mode = upgradeModeNamed(options.mode);
   const verdict = await verifyImage(bytes.subarray(slot.imageOffset), {
-    ...(keys.length > 0 && { keys }),
-    ...(geometry && { geometry, ...(mode && { mode }) }),
+    ...policy,
+    ...(mode && { mode }),
+    ...(geometry && { geometry }),
   });
   return { slot, verdict };
 }
 
 function slotOptions(bytes: Uint8Array, options: InspectOptions): SlotOptions {
-  const { sectorSize, erased } = options;
+  const { sectorSize } = options;
+  const erased = options.erased ?? erasedValueOf(bytes, imageIn(bytes));
   const align = maxAlign(options.maxAlign) ?? maxAlignOfMagic(bytes);
   const geometry = slotGeometry({ ...options, ...(align && { maxAlign: align }) }, bytes.length);
-  const mode = bootMode(options.mode);
+  const mode = upgradeModeNamed(options.mode);
   return {
     ...(align && { maxAlign: align }),
-    ...(erased !== undefined && { erasedValue: erased }),
+    erasedValue: erased,
     // Only this mode keeps updates in the second sector; elsewhere something there is a leftover.
-    ...(sectorSize !== undefined && mode === "swap-offset" && { sectorSize }),
+    ...(sectorSize !== undefined && mode && upgradeMode(mode).swap?.updateSector === 1 && { sectorSize }),
     ...(mode && { mode }),
     ...(geometry && { geometry }),
   };
+}
+
+function imageIn(bytes: Uint8Array): Image | undefined {
+  const [first] = findImages(bytes).images;
+  return first?.offset === 0 ? first.image : undefined;
 }
 
 const ROLES = ["primary", "secondary"] as const;
@@ -230,7 +456,7 @@ function describe(
   file: string,
   parts: readonly Uint8Array[],
   slots: readonly CheckedSlot[],
-  mode: SwapMode,
+  mode: UpgradeMode,
   next: NextBoot | undefined,
 ) {
   const [first] = slots;

@@ -1,8 +1,9 @@
 import type { Command } from "commander";
-import { commonOptions } from "../context.js";
 import { defineApproval } from "../keys/approve.js";
 import { defineKeyFiles } from "../keys/files.js";
+import { defineLint } from "../keys/lint.js";
 import { defineRotation } from "../keys/rotate.js";
+import { commonOptions } from "../verb-context.js";
 
 export function define(command: Command): void {
   const verb = (signature: string, description: string) =>
@@ -10,7 +11,5 @@ export function define(command: Command): void {
   defineKeyFiles(verb);
   defineRotation(verb);
   defineApproval(verb);
+  defineLint(verb);
 }
-
-/** Adds a subcommand with the options that all have. */
-export type AddVerb = (signature: string, description: string) => Command;

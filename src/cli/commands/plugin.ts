@@ -1,11 +1,14 @@
 import { type Command, Option } from "commander";
+import type { Session } from "../../session/session.js";
 import type { AnyCommand } from "../../smp/command.js";
 import { toJson } from "../../smp/json.js";
 import type { Kind } from "../../smp/schema.js";
-import { type BoardOptions, boardOptions, withBoard } from "../context.js";
+import { describeKind, readWord } from "../argument-values.js";
+import type { StepGuard } from "../audit/ratchet-guard.js";
+import { guardFor, guardMark, guardOptions, isMark, type StepOptions } from "../audit/step-options.js";
+import { boardOptions, type Context, inContext, onBoard } from "../context.js";
 import { drawValue } from "../draw-value.js";
 import type { Plugin } from "../plugins.js";
-import { describeKind, readWord } from "../words.js";
 
 /** One field of a request, and where on the command line its value stands. */
 interface Slot {
@@ -22,19 +25,35 @@ interface Slot {
 export function definePlugin(verb: Command, plugin: Plugin): void {
   for (const declared of plugin.commands) {
     const command = boardOptions(verb.command(subverb(plugin, declared)).description(declared.does));
+    // Declared by a plug-in or by us: what marks an image is guarded.
+    if (isMark(declared)) guardOptions(command);
     const taken = new Set(command.options.map((option) => option.attributeName()));
     const slots = slotsOf(declared, taken);
     for (const slot of slots) addSlot(command, slot);
     command.action((...given: unknown[]) => {
-      const options = command.opts<BoardOptions & Record<string, unknown>>();
+      const options = command.opts<StepOptions & Record<string, unknown>>();
       const request = readRequest(slots, given, options);
-      return withBoard(options, async ({ client }, { out, signal }) => {
-        const answer = await client.send(declared, request, { signal });
-        const quietly = typeof answer === "object" && answer !== null && Object.keys(answer).length === 0;
-        out.result(toJson(answer), quietly ? "done" : drawValue(answer));
+      return inContext(options, async (context) => {
+        const guard = isMark(declared) ? await guardFor(options, context) : undefined;
+        await onBoard(options, context, (session, identity) =>
+          send(declared, request, { session, context, guard: guard?.(identity) }),
+        );
       });
     });
   }
+}
+
+async function send(
+  command: AnyCommand,
+  request: Record<string, unknown>,
+  { session, context, guard }: { session: Session; context: Context; guard: StepGuard | undefined },
+): Promise<void> {
+  const { out, signal } = context;
+  const settlement = guard && (await guardMark(session, request, guard, context));
+  const answer = await session.client.send(command, request, { signal });
+  await settlement?.confirmed();
+  const quietly = typeof answer === "object" && answer !== null && Object.keys(answer).length === 0;
+  out.result(toJson(answer), quietly ? "done" : drawValue(answer));
 }
 
 /** `lamp set level` of the plug-in `lamp` is the verb `lamp set-level`. */

@@ -1,14 +1,23 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
-import { findAgain, identityOf } from "../../devices/whereabouts.js";
+import { devicesHere } from "../../boards/choose-device.js";
+import { findAgain, identityOf } from "../../devices/device-tracker.js";
 import type { PowerConfig, PowerSwitch } from "../../power/power.js";
-import { type ProofEvent, provePower, type Vitals } from "../../power/prove.js";
 import { powerSwitch } from "../../power/switch.js";
-import { run } from "../../workflow/run.js";
-import { type BenchSite, benchSite, countBoots, lookBySmp, type SiteOptions } from "../bench-site.js";
+import { type ProofEvent, provePower, type Vitals } from "../../power/verify-switch.js";
+import { run } from "../../session/run.js";
+import { formatAddress } from "../../transport/address.js";
+import { recordedSwitch } from "../audit/power-events.js";
+import { recorder } from "../audit/recorder.js";
 import { boardOptions, type Context, inContext, wholeNumber } from "../context.js";
-import { UsageError } from "../exit.js";
-import { devicesHere } from "../which-device.js";
+import {
+  countBoots,
+  lookBySmp,
+  type RecoverySetup,
+  recoverySetup,
+  type SiteOptions,
+} from "../recovery-target.js";
+import { UsageError } from "../usage-error.js";
 
 interface PowerOptions extends SiteOptions {
   onCommand?: string;
@@ -23,8 +32,8 @@ type Action = (typeof ACTIONS)[number];
 export function define(command: Command): void {
   boardOptions(command.argument("<action>", `one of ${ACTIONS.join(", ")}`))
     .option("--on-command <line>", "a command that gives the board power")
-    .option("--off-command <line>", "a command that takes it away")
-    .option("--hub <port>", "the USB port that the board hangs on, as 1-1.4")
+    .option("--off-command <line>", "a command that switches the power off")
+    .option("--hub <port>", "the USB port that powers the board, for example 1-1.4")
     .option("--off-for <ms>", "how long a cycle lasts", wholeNumber("--off-for", { max: 600_000 }), 2000)
     .addHelpText(
       "after",
@@ -36,9 +45,12 @@ export function define(command: Command): void {
         const named = configOf(options);
         // Who names the switch itself can do without the board, which is nowhere to be found while it has no power.
         if (named !== undefined && asked !== "test")
-          return flip(asked, powerSwitch(named, undefined), { options, context });
-        const bench = await benchSite(options, context);
+          return flip(asked, recordedSwitch(powerSwitch(named, undefined)), { options, context });
+        const bench = await recoverySetup(options, context);
         try {
+          const audit = recorder();
+          const { id } = bench.identity;
+          if (audit) audit.board = { ...(id !== undefined && { id }), address: formatAddress(bench.address) };
           const power = switchOf(named, bench);
           if (asked === "test") await test(power, { bench, context });
           else await flip(asked, power, { options, context });
@@ -56,8 +68,8 @@ function readAction(text: string): Action {
   return action;
 }
 
-function switchOf(named: PowerConfig | undefined, { power, followed }: BenchSite): PowerSwitch {
-  return powerSwitch(named ?? power ?? { kind: "hub" }, followed?.device.usbPort);
+function switchOf(named: PowerConfig | undefined, { power, followed }: RecoverySetup): PowerSwitch {
+  return recordedSwitch(powerSwitch(named ?? power ?? { kind: "hub" }, followed?.device.usbPort));
 }
 
 function configOf({ onCommand, offCommand, hub }: PowerOptions): PowerConfig | undefined {
@@ -92,12 +104,12 @@ async function flip(
 
 async function test(
   power: PowerSwitch,
-  { bench, context }: { bench: BenchSite; context: Context },
+  { bench, context }: { bench: RecoverySetup; context: Context },
 ): Promise<void> {
   const { out, signal } = context;
   const vitals = await vitalsOf(bench, context);
   const proof = await run(provePower(power, vitals, { signal }), (event) => out.note(tell(event)));
-  const anew = proof.restarted ? " and began anew" : "";
+  const anew = proof.restarted ? " and restarted" : "";
   // Linux hides a board whose port it switches off, whether or not the hub cuts the power.
   const doubt =
     proof.restarted || power.kind !== "hub"
@@ -105,12 +117,12 @@ async function test(
       : " It could not be seen whether the board lost its power or was only hidden from USB: a light on it tells, or a count of starts (restart it once, then test again).";
   out.result(
     { action: "test", switch: power.name, proved: true, seenBy: vitals.what, ...proof },
-    `${power.name} switches: the board was away ${(proof.goneAfterMs / 1000).toFixed(1)} s after its power went, came back ${(proof.backAfterMs / 1000).toFixed(1)} s after it returned${anew}.${doubt}`,
+    `${power.name} switches: the board disappeared ${(proof.goneAfterMs / 1000).toFixed(1)} s after its power went, came back ${(proof.backAfterMs / 1000).toFixed(1)} s after it returned${anew}.${doubt}`,
   );
 }
 
 /** A board with USB of its own is seen by that; what sits behind something else must answer. */
-async function vitalsOf({ site, followed }: BenchSite, { config, signal }: Context): Promise<Vitals> {
+async function vitalsOf({ site, followed }: RecoverySetup, { config, signal }: Context): Promise<Vitals> {
   const device = followed?.device;
   if (device === undefined || device.isProbe)
     return { what: "the board's SMP server", look: (how) => lookBySmp(site, how) };

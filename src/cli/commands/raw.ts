@@ -6,20 +6,15 @@ import { allCommands, commandOf } from "../../smp/groups/all.js";
 import { toJson } from "../../smp/json.js";
 import { decodePayload } from "../../smp/message.js";
 import { ShapeError } from "../../smp/schema.js";
-import {
-  type BoardOptions,
-  boardOptions,
-  type Context,
-  inContext,
-  wholeNumber,
-  withBoard,
-} from "../context.js";
+import { readHex, readPayload } from "../argument-values.js";
+import type { StepGuard } from "../audit/ratchet-guard.js";
+import { guardFor, guardMark, guardOptions, isMark, type StepOptions } from "../audit/step-options.js";
+import { boardOptions, type Context, inContext, onBoard, wholeNumber } from "../context.js";
 import { drawValue } from "../draw-value.js";
-import { UsageError } from "../exit.js";
 import { table } from "../output.js";
-import { readHex, readPayload } from "../words.js";
+import { UsageError } from "../usage-error.js";
 
-interface RawOptions extends BoardOptions {
+interface RawOptions extends StepOptions {
   hex?: string;
   list?: boolean;
 }
@@ -28,7 +23,7 @@ const group = wholeNumber("group", { max: 0xffff });
 const id = wholeNumber("command", { max: 0xff });
 
 export function define(command: Command): void {
-  boardOptions(command)
+  guardOptions(boardOptions(command))
     .usage("[options] <group> <id> <op> [json]\n       bootproof raw [options] <name> [json]")
     .argument("[what...]", "group, id and op (read or write), or the name of a command that --list shows")
     .option("--list", "show the commands that have a name")
@@ -49,16 +44,34 @@ map by its keys, anything else in hex. Groups 0 to 63 are SMP's own, 64 and abov
 async function ask(what: readonly string[], options: RawOptions): Promise<void> {
   const { command, json } = readWords(what);
   const request = requestOf(json, options.hex);
-  await withBoard(options, async ({ client }, { out, signal }) => {
-    const answer = await client.send(command, request, { signal });
-    const fields = fieldsIn(answer);
-    const hex = toHex(answer);
-    const { group, id, op } = command;
-    out.result(
-      { group, id, op, hex, ...(fields ? { payload: toJson(fields) } : {}) },
-      fields ? drawValue(fields) : hex,
-    );
+  await inContext(options, async (context) => {
+    const guard = await guardFor(options, context);
+    await onBoard(options, context, async (session, identity) => {
+      const { out, signal } = context;
+      const settlement = isMark(command)
+        ? await guardMark(session, readMark(request, guard(identity)), guard(identity), context)
+        : undefined;
+      const answer = await session.client.send(command, request, { signal });
+      await settlement?.confirmed();
+      const fields = fieldsIn(answer);
+      const hex = toHex(answer);
+      const { group, id, op } = command;
+      out.result(
+        { group, id, op, hex, ...(fields ? { payload: toJson(fields) } : {}) },
+        fields ? drawValue(fields) : hex,
+      );
+    });
   });
+}
+
+/** What cannot be read here may be read on the board, and would be judged as something else. @throws UsageError */
+function readMark(request: Uint8Array, guard: StepGuard): Record<string, unknown> {
+  const fields = fieldsIn(request);
+  if (fields !== undefined || !guard.isNeeded) return fields ?? {};
+  throw new UsageError(
+    "This payload cannot be read, so it cannot be judged whether the board may run what it marks.",
+    "Give the request as JSON.",
+  );
 }
 
 async function listCommands({ out }: Context): Promise<void> {

@@ -1,22 +1,61 @@
 import type { Command } from "commander";
-import { GATE_CHECKS, type GateCheckName } from "../../workflow/gate.js";
-import { LADDER, type RungName } from "../../workflow/ladder/rungs.js";
-import { type RecoverEvent, type RecoverOutcome, type RungWords, recover } from "../../workflow/recover.js";
-import { run } from "../../workflow/run.js";
-import { askPerson, benchSite, canAsk, type SiteOptions } from "../bench-site.js";
+import type { AliveBoard } from "../../recovery/alive.js";
+import { RECOVERY_METHODS, type RecoveryMethodName } from "../../recovery/methods.js";
+import {
+  type MethodWords,
+  type RecoverEvent,
+  type RecoverOutcome,
+  type RecoverResult,
+  recover,
+} from "../../recovery/recover.js";
+import { knownImage } from "../../session/known-images.js";
+import { run } from "../../session/run.js";
+import { type Payload, type Source, SourceError } from "../../sources/source.js";
+import { formatAddress } from "../../transport/address.js";
+import { PREFLIGHT_CHECKS, type PreflightCheckName } from "../../update/preflight.js";
+import { recordedRecovery } from "../audit/flash-events.js";
+import { ratchetOf } from "../audit/ratchet-memory.js";
 import { boardOptions, inContext, readKeys, readKnown, several, wholeNumber } from "../context.js";
-import { type ExitStatus, UsageError } from "../exit.js";
-import { readInput } from "../files.js";
-import { type Output, printable, tone } from "../output.js";
-import { drawFlash } from "./flash.js";
+import { type DecryptionKeyOptions, decryptionKeyOptions, readDecryptionKey } from "../decryption-key.js";
+import type { ExitStatus } from "../exit.js";
+import { keyFiles } from "../key-files.js";
+import { withPlaces } from "../labgrid/with-places.js";
+import { type BoardsOptions, meansSeveral, severalBoardsOptions } from "../many-boards/choose-boards.js";
+import { recoverBoards } from "../many-boards/recover-boards.js";
+import { type Output, printable, prose, tone } from "../output.js";
+import { policyHook } from "../policy/policy-judge.js";
+import { choosePolicy, type PolicyOptions, policyOptions } from "../policy/policy-options.js";
+import {
+  askForYes,
+  askPerson,
+  canAsk,
+  type RecoverySetup,
+  recoverySetup,
+  type SiteOptions,
+} from "../recovery-target.js";
+import { beginRun } from "../run-facts.js";
+import { SOURCE_HELP, type SourceOptions, sourceOptions } from "../source-options.js";
+import { type TrailerOptions, trailerOptions } from "../trailer-options.js";
+import { mustBeVerifiable, mustBeVouched, onePayload, openUpdate } from "../update-source.js";
+import { UsageError } from "../usage-error.js";
+import { drawFlash, NOT_RUNNING, statusOfRefusal } from "./flash.js";
 
-interface RecoverCommandOptions extends SiteOptions {
+interface RecoverCommandOptions
+  extends Omit<SiteOptions, "device">,
+    BoardsOptions,
+    SourceOptions,
+    DecryptionKeyOptions,
+    TrailerOptions,
+    PolicyOptions {
   key?: string[];
   known?: string[];
   image?: number;
   skip?: string[];
   without?: string[];
   yes?: boolean;
+  decrypted?: boolean;
+  althoughAlive?: boolean;
+  preflight: boolean;
   dryRun?: boolean;
   wait?: number;
 }
@@ -25,16 +64,25 @@ const STATUS: Readonly<Record<RecoverOutcome, ExitStatus>> = {
   recovered: 0,
   written: 0,
   "dry-run": 0,
-  "refused-by-gate": 3,
+  "refused-by-preflight": 3,
+  alive: 3,
   "not-running": 4,
   "cut-short": 9,
   "no-way-in": 36,
 };
 
-const RUNGS = LADDER.map(({ name }) => name);
+const RUNGS = RECOVERY_METHODS.map(({ name }) => name);
+
+const withImageOptions = (command: Command) =>
+  trailerOptions(
+    decryptionKeyOptions(sourceOptions(command)),
+    "test, confirmed, or none (default: what the board's mode needs)",
+  );
 
 export function define(command: Command): void {
-  boardOptions(command.argument("<image>", "a signed MCUboot image"))
+  policyOptions(
+    severalBoardsOptions(boardOptions(withImageOptions(command.argument("<image>", SOURCE_HELP)), several)),
+  )
     .option(
       "--key <file>",
       "a public key that must have signed the image (repeatable; default: the config file's)",
@@ -49,51 +97,130 @@ export function define(command: Command): void {
     .option("--profile <name>", "which board it is; bootproof devices --profiles lists them")
     .option(
       "--skip <check>",
-      "let a check against the board fail (repeatable); those of the file may not",
+      `ignore this check of the preflight if it fails (repeatable): ${PREFLIGHT_CHECKS.join(", ")}`,
       several,
     )
-    .option("--without <rung>", `leave a rung out (repeatable): ${RUNGS.join(", ")}`, several)
-    .option("-y, --yes", "agree to rungs that write flash past MCUboot")
-    .option("--dry-run", "check the image and tell which rungs there are; nothing is done to the board")
+    .option("--no-preflight", "ignore every failed check; nothing else checks the image before the next boot")
+    .option(
+      "--without <recovery method>",
+      `leave a recovery method out (repeatable): ${RUNGS.join(", ")}`,
+      several,
+    )
+    .option(
+      "--decrypted",
+      "send an encrypted image decrypted, to a bootloader whose serial recovery does not decrypt; needs its key",
+    )
+    .option("-y, --yes", "consent to recovery methods that bypass MCUboot to write flash")
+    .option(
+      "--although-alive",
+      "with --yes: write over a board whose application answers or whose primary slot holds a valid image",
+    )
+    .option("--dry-run", "check the image and list the recovery methods; the board is left alone")
     .option(
       "--wait <ms>",
-      "how long the board may take to show itself after each rung (default 15000)",
+      "how long the board may take to appear after each recovery method (default 15000)",
       wholeNumber("--wait", { min: 500, max: 3_600_000 }),
     )
     .addHelpText(
       "after",
-      "\nThe rungs are tried in this order, least destructive first, and each says before it acts what it will do.",
+      "\nThe recovery methods are tried in this order, least destructive first. Each announces what it will do.",
     )
     .action((file: string, options: RecoverCommandOptions) =>
       inContext(options, async (context) => {
         const { out, config, signal } = context;
-        const image = readInput(file);
-        const keys = await readKeys([...(options.key ?? []), ...config.keys], out);
-        const known = await readKnown([file, ...(options.known ?? []), ...config.known], out);
-        const bench = await benchSite({ ...options, keys }, context);
+        const factsOf = beginRun();
+        const source = await openUpdate(file, options, context);
+        mustBeVouched(source);
+        const { name, bytes: image, image: number } = oneToRecover(source, options.image);
+        const keys = await readKeys(keyFiles(options.key, context), out);
+        const known = [
+          ...[knownImage(name, image)].filter((one) => one !== undefined),
+          ...(await readKnown([...(options.known ?? []), ...config.known], out)),
+        ];
+        const decryptionKey = await readDecryptionKey(options);
+        const skip = options.preflight
+          ? (names(options.skip, PREFLIGHT_CHECKS, "check of the preflight") as PreflightCheckName[])
+          : "all";
+        mustBeVerifiable(source, keys.length > 0 && skip !== "all" && !skip.includes("signature"));
+        const chosen = await choosePolicy(options, config);
+        const policy = policyHook(chosen, "recover", {
+          file: image,
+          imageNumber: options.image,
+          skip,
+          madeFor: source.binding.boards,
+        });
+        const story = ({ site, identity, audit }: RecoverySetup, how: AbortSignal, isAlone: boolean) =>
+          recordedRecovery(
+            audit,
+            image,
+            recover(site, image, {
+              signal: how,
+              keys,
+              decryptionKey,
+              decrypted: options.decrypted,
+              known,
+              imageNumber: options.image ?? number,
+              skip,
+              althoughAlive: (alive) => althoughAlive(alive, options, how, isAlone),
+              without: names(options.without, RUNGS, "method") as RecoveryMethodName[],
+              consent: (method) => consent(method, options.yes ?? false, how, isAlone),
+              trailer: options.trailer,
+              erasedValue: options.erased,
+              policy,
+              ratchet: ratchetOf(identity),
+              withinMs: options.wait,
+              dryRun: options.dryRun,
+            }),
+          );
+        const { device: [device] = [], ...common } = options;
+        const site: SiteOptions = { ...common, keys, mayFail: skip };
+        if (meansSeveral(options))
+          return withPlaces(options, context, (placed) =>
+            recoverBoards(
+              placed,
+              context,
+              (board, own) => recoverySetup({ ...site, asksNobody: true }, own, board),
+              (setup, own) => story(setup, own.signal, false),
+              statusOf,
+            ),
+          );
+        const bench = await recoverySetup({ ...site, device }, context);
         try {
-          const story = recover(bench.site, image, {
-            signal,
-            keys,
-            known,
-            imageNumber: options.image,
-            skip: names(options.skip, GATE_CHECKS, "check of the gate") as GateCheckName[],
-            without: names(options.without, RUNGS, "rung") as RungName[],
-            consent: (rung) => consent(rung, options.yes ?? false, signal),
-            withinMs: options.wait,
-            dryRun: options.dryRun,
+          const draw = drawRecover(out);
+          const result = await run(story(bench, signal, true), (event) => {
+            out.event(event);
+            draw(event);
           });
-          const result = await run(story, drawRecover(out));
-          const status = STATUS[result.outcome];
+          const status = statusOf(result);
           const verdict = tone(status === 0 ? "good" : "bad", result.outcome);
           const hint = result.hint === undefined ? "" : `\n  try: ${printable(result.hint)}`;
-          out.result(result, `${verdict}: ${printable(result.says)}${hint}`);
+          const about = { address: formatAddress(bench.address), id: bench.identity.id };
+          const facts = factsOf(about, bench.followed?.device);
+          out.result({ ...result, ...facts }, prose(`${verdict}: ${printable(result.says)}${hint}`));
           process.exitCode = status;
         } finally {
           await bench.close();
         }
       }),
     );
+}
+
+/** Recovery brings one image back to life; what belongs to it is brought on by an update. Throws `SourceError`. */
+function oneToRecover(source: Source, imageNumber: number | undefined): Payload {
+  const numbers = [...new Set(source.payloads.map(({ image = 0 }) => image))];
+  if (imageNumber !== undefined || numbers.length === 1) return onePayload(source, imageNumber);
+  throw new SourceError(
+    "bad-source",
+    `${source.name} holds the images ${numbers.join(", ")}; recovery writes one image at a time, over what is there.`,
+    { hint: "Recover what starts first with --image 0, then flash the whole update." },
+  );
+}
+
+/** What recover ends with for a board. */
+export function statusOf({ outcome, refusedBy, flash }: RecoverResult): ExitStatus {
+  const byMemoryOrPolicy = statusOfRefusal(refusedBy);
+  if (byMemoryOrPolicy !== undefined) return byMemoryOrPolicy;
+  return outcome === "not-running" && flash?.cause ? NOT_RUNNING[flash.cause] : STATUS[outcome];
 }
 
 function names(texts: readonly string[] = [], known: readonly string[], what: string): string[] {
@@ -105,32 +232,62 @@ function names(texts: readonly string[] = [], known: readonly string[], what: st
     });
 }
 
-async function consent({ does, destroys }: RungWords, yes: boolean, signal: AbortSignal): Promise<boolean> {
+async function consent(
+  { does, destroys }: MethodWords,
+  yes: boolean,
+  signal: AbortSignal,
+  mayAsk: boolean,
+): Promise<boolean> {
   if (yes) return true;
-  if (!canAsk()) return false;
-  return askPerson(`This writes flash past MCUboot. ${does}\nLost by that: ${destroys}`, signal);
+  if (!mayAsk || !canAsk()) return false;
+  return askPerson(`This writes flash past MCUboot. ${does}\nWhat is lost: ${destroys}`, signal);
 }
 
-/** Tells the climb on stderr as it happens. */
+/** Enter is too easily pressed where a working board is at stake: the word has to be typed. */
+async function althoughAlive(
+  { message }: AliveBoard,
+  { yes, althoughAlive: agreed }: RecoverCommandOptions,
+  signal: AbortSignal,
+  mayAsk: boolean,
+): Promise<boolean> {
+  if (yes && agreed) return true;
+  if (!mayAsk || !canAsk()) return false;
+  const question = `This board is alive. ${printable(message)} An update with bootproof flash keeps a way back; recovery writes over what works.`;
+  return askForYes(question, signal);
+}
+
+const METHOD_WIDTH = Math.max(...RECOVERY_METHODS.map(({ name }) => name.length));
+
+/** One line of the list of recovery methods; what is said of them begins in one column. */
+function methodLine(name: string, text: string): string {
+  return `${tone("strong", name.padEnd(METHOD_WIDTH))}  ${text}`;
+}
+
+/** Tells on stderr what happens. */
 function drawRecover(out: Output): (event: RecoverEvent) => void {
   const drawRest = drawFlash(out);
   return (event) => {
     switch (event.step) {
       case "file": {
         const failed = event.checks.filter(({ result }) => result === "fail");
-        if (failed.length === 0) return out.note("The image is whole, and signed by a key that was named.");
+        const noted = event.checks.filter(({ name, result }) => name === "trailer" && result === "warn");
+        for (const { name, says } of noted) out.note(`${tone("warn", "note")}  ${name}: ${printable(says)}`);
+        if (failed.length === 0)
+          return out.note("The image is complete, and one of the given keys signed it.");
         for (const { name, says } of failed) out.note(`${tone("bad", "fail")}  ${name}: ${printable(says)}`);
         return;
       }
       case "found":
         return out.note(printable(event.says));
+      case "alive":
+        return out.note(`${tone("warn", "alive")}  ${printable(event.message)}`);
       case "passed-over":
-        return out.note(tone("dim", `  ${event.rung.padEnd(12)} not here: ${printable(event.why)}`));
-      case "rung":
-        out.note(`${tone("strong", event.rung.name.padEnd(13))} ${printable(event.rung.does)}`);
-        return out.note(`${" ".repeat(13)} Lost by that: ${printable(event.rung.destroys)}`);
+        return out.note(tone("dim", methodLine(event.method, `Not available: ${printable(event.why)}`)));
+      case "method":
+        out.note(methodLine(event.method.name, printable(event.method.does)));
+        return out.note(methodLine("", `What is lost: ${printable(event.method.destroys)}`));
       case "failed":
-        return out.note(`${" ".repeat(13)} ${tone("warn", "did not help:")} ${printable(event.why)}`);
+        return out.note(methodLine("", `${tone("warn", "It did not help:")} ${printable(event.why)}`));
       case "in-recovery":
         return out.note("The bootloader's serial recovery answers.");
       case "written":

@@ -17,8 +17,8 @@ import {
 } from "../../smp/setting-value.js";
 import { type BoardOptions, boardOptions, withBoard } from "../context.js";
 import { drawValue } from "../draw-value.js";
-import { UsageError } from "../exit.js";
 import { printable } from "../output.js";
+import { UsageError } from "../usage-error.js";
 
 interface ValueOptions extends BoardOptions {
   as?: string;
@@ -55,7 +55,8 @@ A changed setting is lost at the next restart unless it is saved.`,
         const type = typeOf(options.as) ?? "text";
         const val = encodeSetting(type, word, options);
         await client.send(settingsWrite, { name, val }, { signal });
-        if (options.save) await client.send(settingsSave, {}, { signal, timeoutMs: STORAGE_TIMEOUT_MS });
+        if (options.save)
+          await client.send(settingsSave, {}, { signal, timeoutMs: options.timeout ?? STORAGE_TIMEOUT_MS });
         const saved = options.save ?? false;
         out.result(
           { name, type, hex: toHex(val), saved },
@@ -83,7 +84,7 @@ A changed setting is lost at the next restart unless it is saved.`,
   boardOptions(command.command("load").description("read all settings from storage again")).action(
     (options: BoardOptions) =>
       withBoard(options, async ({ client }, { out, signal }) => {
-        await client.send(settingsLoad, {}, { signal, timeoutMs: STORAGE_TIMEOUT_MS });
+        await client.send(settingsLoad, {}, { signal, timeoutMs: options.timeout ?? STORAGE_TIMEOUT_MS });
         out.result({ loaded: true }, "The settings are as they were saved.");
       }),
   );
@@ -93,7 +94,10 @@ A changed setting is lost at the next restart unless it is saved.`,
     .action((subtree: string | undefined, options: BoardOptions) =>
       withBoard(options, async ({ client }, { out, signal }) => {
         const request = subtree === undefined ? {} : { name: subtree };
-        await client.send(settingsSave, request, { signal, timeoutMs: STORAGE_TIMEOUT_MS });
+        await client.send(settingsSave, request, {
+          signal,
+          timeoutMs: options.timeout ?? STORAGE_TIMEOUT_MS,
+        });
         out.result({ saved: true, ...(subtree === undefined ? {} : { subtree }) }, "The settings are saved.");
       }),
     );

@@ -1,12 +1,12 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import type { Command } from "commander";
+import { devicesHere } from "../../boards/choose-device.js";
 import { allProfiles } from "../../devices/list.js";
 import { UDEV_RULES_PATH, udevRules } from "../../devices/udev.js";
-import { type CommonOptions, type Context, commonOptions, inContext } from "../context.js";
-import { UsageError } from "../exit.js";
 import { FileError, writeOutput } from "../files.js";
-import { devicesHere } from "../which-device.js";
+import { UsageError } from "../usage-error.js";
+import { type CommonOptions, type Context, commonOptions, inContext } from "../verb-context.js";
 
 interface SetupOptions extends CommonOptions {
   install?: boolean;
@@ -21,7 +21,7 @@ export function define(command: Command): void {
     .option("--path <file>", "where to write it", UDEV_RULES_PATH)
     .addHelpText(
       "after",
-      "\nThe rules let whoever sits at this machine, and the groups dialout and plugdev, use boards and probes.",
+      "\nThe rules let the user at this machine, and the groups dialout and plugdev, use boards and probes.",
     )
     .action((options: SetupOptions) => inContext(options, (context) => setUp(options, context)));
 }

@@ -22,7 +22,7 @@ export function define(command: Command): void {
     .addHelpText(
       "after",
       `
-Options that bootproof does not know go to the board; after -- all of them do: bootproof shell -d BOARD -- log -q
+Options that bootproof does not know go to the board, and after -- all of them do: bootproof shell -d BOARD -- log -q
 The exit status is what the command returned; an errno loses its sign: -5 becomes 5.`,
     )
     .action((words: string[], options: BoardOptions) =>
@@ -31,6 +31,7 @@ The exit status is what the command returned; an errno loses its sign: -5 become
         if (words.length === 0) return converse(client.name, ask, context);
         const answer = await ask(lineOf(words));
         context.out.result(answer, saidBy(answer));
+        if (answer.mayBeCut) context.out.note(tone("warn", CUT));
         process.exitCode = statusOf(answer.ret);
       }),
     );
@@ -41,7 +42,14 @@ interface Answer {
   output: string;
   /** What the command returned: 0 is success, negative an errno. */
   ret: number;
+  /** The output is long and ends in the middle of a line: the board's shell may have cut it. */
+  mayBeCut?: true;
 }
+
+/** Boards keep 300 bytes and more of a command's output; a shorter one without a line end is not cut. */
+const SHORTEST_CUT = 128;
+const CUT =
+  "The output ends in the middle of a line: the board's shell may have cut it (CONFIG_SHELL_BACKEND_DUMMY_BUF_SIZE).";
 
 type Ask = (line: string) => Promise<Answer>;
 
@@ -49,7 +57,11 @@ function asker(client: Client, options: BoardOptions, { signal }: Context): Ask 
   const timeoutMs = options.timeout ?? COMMAND_TIMEOUT_MS;
   return async (line) => {
     const answer = await client.send(shellExec, { argv: [line] }, { signal, timeoutMs });
-    return { command: line, output: answer.o, ret: answer.ret ?? answer.rc ?? 0 };
+    const mayBeCut = answer.o.length >= SHORTEST_CUT && !/[\r\n]$/.test(answer.o);
+    return {
+      ...{ command: line, output: answer.o, ret: answer.ret ?? answer.rc ?? 0 },
+      ...(mayBeCut ? { mayBeCut } : {}),
+    };
   };
 }
 
@@ -108,6 +120,7 @@ async function runLine(line: string, ask: Ask, out: Context["out"]): Promise<voi
     const answer = await ask(line.trim());
     const said = saidBy(answer);
     if (said !== "" || out.json) out.line(answer, said);
+    if (answer.mayBeCut) out.note(tone("warn", CUT));
     if (answer.ret !== 0) {
       process.exitCode = statusOf(answer.ret);
       out.note(tone("warn", `returned ${answer.ret}`));
@@ -117,6 +130,7 @@ async function runLine(line: string, ask: Ask, out: Context["out"]): Promise<voi
     if (!(error instanceof DeviceError)) throw error;
     process.exitCode = statusFor(error);
     out.note(printable(error.message));
+    if (error.hint !== undefined) out.note(`  try: ${printable(error.hint)}`);
   }
 }
 

@@ -4,8 +4,8 @@ import type { Client } from "../../client/client.js";
 import { statList, statRead } from "../../smp/groups/stat.js";
 import { DeviceError } from "../../smp/message.js";
 import { type BoardOptions, boardOptions, type Context, wholeNumber, withBoard } from "../context.js";
-import { UsageError } from "../exit.js";
 import { printable, table, tone } from "../output.js";
+import { UsageError } from "../usage-error.js";
 
 interface StatsOptions extends BoardOptions {
   all?: boolean;

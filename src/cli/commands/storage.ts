@@ -24,7 +24,7 @@ export function define(command: Command): void {
           signal,
         });
         if (!sure) return out.result({ erased: false }, "Nothing was erased.");
-        await client.send(storageErase, {}, { signal, timeoutMs: ERASE_TIMEOUT_MS });
+        await client.send(storageErase, {}, { signal, timeoutMs: options.timeout ?? ERASE_TIMEOUT_MS });
         out.result(
           { erased: true },
           "The storage partition is erased. Restart the board to have it start afresh.",

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { osDatetimeRead, osDatetimeWrite } from "../../smp/groups/os.js";
 import { type BoardOptions, boardOptions, withBoard } from "../context.js";
-import { UsageError } from "../exit.js";
 import { printable } from "../output.js";
+import { UsageError } from "../usage-error.js";
 
 interface TimeOptions extends BoardOptions {
   utc?: boolean;
@@ -11,7 +11,7 @@ interface TimeOptions extends BoardOptions {
 const UTC_HELP = "the board's clock is in UTC; default: this machine's local time";
 
 export function define(command: Command): void {
-  command.addHelpText("after", "\nA board's clock has no time zone: it shows whatever it was set to.");
+  command.addHelpText("after", "\nA board's clock has no time zone: it shows the time that it was set to.");
 
   boardOptions(command.command("get", { isDefault: true }).description("show the board's clock"))
     .option("--utc", UTC_HELP)
@@ -33,7 +33,7 @@ export function define(command: Command): void {
     .action((given: string | undefined, options: TimeOptions) =>
       withBoard(options, async ({ client }, { out, signal }) => {
         if (given !== undefined && !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,5})?$/.test(given))
-          throw new UsageError(`"${given}" is no date and time.`, "Write it as 2026-09-01T12:34:56.");
+          throw new UsageError(`"${given}" is not a date and time.`, "Write it as 2026-09-01T12:34:56.");
         const datetime = given ?? clockText(new Date(), options.utc ?? false);
         await client.send(osDatetimeWrite, { datetime }, { signal });
         out.result({ datetime }, `The board's clock is set to ${datetime}.`);

@@ -5,9 +5,9 @@ import { type Header, MessageError, readMessage } from "../../smp/header.js";
 import { type Json, toJson } from "../../smp/json.js";
 import { decodePayload } from "../../smp/message.js";
 import { ShapeError } from "../../smp/schema.js";
-import { type CommonOptions, commonOptions, inContext, wholeNumber } from "../context.js";
 import { printable, table, tone } from "../output.js";
 import { type KeptRecord, readTrace } from "../trace-file.js";
+import { type CommonOptions, commonOptions, inContext, wholeNumber } from "../verb-context.js";
 
 interface ServeOptions extends CommonOptions {
   port: number;
@@ -23,7 +23,7 @@ export function define(command: Command): void {
     `
 Every command that speaks to a board keeps a trace with --trace FILE: one JSON object a line, for each message.
   bootproof info -d BOARD --trace bug.jsonl
-  bootproof trace serve bug.jsonl       answers as that board did, for whoever looks into it`,
+  bootproof trace serve bug.jsonl       answers as that board did, to reproduce a problem`,
   );
 
   commonOptions(command.command("show <file>").description("show the messages of a trace"))
@@ -45,7 +45,7 @@ Every command that speaks to a board keeps a trace with --trace FILE: one JSON o
   commonOptions(command.command("serve <file>").description("answer from a trace, on a TCP port"))
     .option(
       "--port <number>",
-      "TCP port on 127.0.0.1; 0 takes a free one",
+      "TCP port on 127.0.0.1; 0 chooses a free one",
       wholeNumber("--port", { max: 65535 }),
       0,
     )

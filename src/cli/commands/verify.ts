@@ -1,32 +1,38 @@
 import type { Command } from "commander";
+import { isAvb } from "../../avb/magic.js";
 import { toHex } from "../../bytes.js";
-import { short } from "../../image/checks.js";
-import { HASHES, type HashName } from "../../image/hashes.js";
-import type { Key } from "../../image/keys.js";
-import type { BootMode, SlotGeometry } from "../../image/largest-image.js";
-import type { SignatureTrial } from "../../image/signatures.js";
-import { tlvName } from "../../image/tlv.js";
-import { type Verdict, type VerifyOptions, verifyImage } from "../../image/verify.js";
-import { parseWrappingKey, type WrappingKey } from "../../image/wrapping-key.js";
-import { type CommonOptions, commonOptions, inContext, several, wholeNumber } from "../context.js";
-import { UsageError } from "../exit.js";
-import { readInput } from "../files.js";
-import { readFirmware } from "../firmware-file.js";
-import { bootMode, type GeometryOptions, geometryOptions, slotGeometry } from "../geometry.js";
-import { printable, tone } from "../output.js";
+import type { Key } from "../../crypto/keys.js";
+import { short } from "../../mcuboot/checks.js";
+import type { SlotGeometry } from "../../mcuboot/largest-image.js";
+import type { SignatureTrial } from "../../mcuboot/signatures.js";
+import { tlvName } from "../../mcuboot/tlv.js";
+import { type UpgradeMode, upgradeMode } from "../../mcuboot/upgrade-modes.js";
+import { type Verdict, type VerifyOptions, verifyImage } from "../../mcuboot/verify.js";
+import type { Source } from "../../sources/source.js";
+import { type AvbVerifyOptions, rollbackIndexOption } from "../avb/options.js";
+import { type BootloaderOptions, bootloaderFacts, bootloaderOptions } from "../bootloader-options.js";
+import { type DecryptionKeyOptions, decryptionKeyOptions, readDecryptionKey } from "../decryption-key.js";
+import { readImageAs } from "../firmware-file.js";
+import { type GeometryOptions, geometryOptions, slotGeometry, upgradeModeNamed } from "../geometry.js";
+import { readContent } from "../image-input.js";
+import { keyFiles } from "../key-files.js";
+import { type Output, printable, prose, tone } from "../output.js";
 import { warnIfPublished } from "../published-key.js";
 import { passphraseHelp, readKey } from "../secrets.js";
+import { several } from "../several.js";
+import { mayBeContainer, SOURCE_HELP, type SourceOptions, sourceOptions } from "../source-options.js";
+import { UsageError } from "../usage-error.js";
+import { type CommonOptions, type Context, commonOptions, inContext } from "../verb-context.js";
 
-interface VerifyCommandOptions extends CommonOptions, GeometryOptions {
+interface VerifyCommandOptions
+  extends CommonOptions,
+    BootloaderOptions,
+    DecryptionKeyOptions,
+    GeometryOptions,
+    AvbVerifyOptions,
+    SourceOptions {
   key?: string[];
-  decryptKey?: string;
-  decryptKek?: string;
-  passphraseFile?: string;
-  storedCounter?: number;
-  slotAddress?: number;
-  hash?: string;
-  /** Commander's `--no-`: true unless given. */
-  allowList: boolean;
+  tuf?: string;
   bootable?: boolean;
   strict?: boolean;
 }
@@ -39,96 +45,136 @@ const MARKS = {
 
 const SAYS = {
   good: "good: a trusted key signed this image and nothing is wrong with it",
+  "digest-not-checked":
+    "signed: a trusted key signed the digest that this encrypted image states; whether its content has that digest is open (--decrypt-key)",
   "signature-not-checked":
-    "signature not checked: nothing is wrong with the image, but no key says whose it is",
+    "signature not checked: nothing is wrong with the image, but no key was given to check its signature",
   bad: "bad: a bootloader with these keys will not start this image",
 } as const;
 
 export function define(command: Command): void {
+  bootloaderOptions(decryptionKeyOptions(sourceOptions(command)));
   geometryOptions(
-    commonOptions(command.argument("<image>", "an MCUboot image, raw or Intel HEX (.hex)")).option(
+    commonOptions(command.argument("<image>", `${SOURCE_HELP}; or Android boot metadata`)).option(
       "--key <file>",
       "a public key to trust (repeatable; default: the config file's)",
       several,
     ),
   )
-    .option("--decrypt-key <file>", "private key of an encrypted image")
-    .option("--decrypt-kek <file>", "AES key that wraps the content key of an encrypted image: raw or base64")
     .option("--passphrase-file <file>", passphraseHelp)
-    .option(
-      "--stored-counter <number>",
-      "check against a board's stored security counter",
-      wholeNumber("--stored-counter"),
-    )
-    .option(
-      "--slot-address <address>",
-      "where the slot is: an image for another address is refused",
-      wholeNumber("--slot-address"),
-    )
-    .option("--hash <name>", "the only hash the bootloader knows: sha256, sha384, sha512")
-    .option("--no-allow-list", "the bootloader takes any type of unprotected TLV")
     .option("--bootable", "the image is to be booted: NON_BOOTABLE is a failure")
     .option("--strict", "an unchecked signature is a failure")
+    .option("--tuf <repository>", "the file must be this repository's target of its name, or REPOSITORY#PATH")
+    .option(
+      "--rollback-index <number>",
+      "Android: what the device has stored; an older index is refused",
+      rollbackIndexOption,
+    )
+    .option("--partition <name=file>", "Android: a partition's content to compare (repeatable)", several)
+    .option("--allow-unsigned", "Android: take algorithm NONE")
     .action((file: string, options: VerifyCommandOptions) =>
-      inContext(options, async ({ out, config }) => {
-        const files = [...(options.key ?? []), ...config.keys];
+      inContext(options, async (context) => {
+        const { out } = context;
+        const source = await sourceOf(file, options, context);
+        const content = source ? undefined : readContent(file, options.expectSha256);
+        if (content && isAvb(content)) {
+          const [{ parseAvb }, { verifyAvbFile }] = await Promise.all([
+            import("../../avb/vbmeta.js"),
+            import("../avb/verify.js"),
+          ]);
+          return verifyAvbFile(file, content, parseAvb(content), options, out);
+        }
+        const files = keyFiles(options.key, context);
         const keys = await Promise.all(files.map(async (name) => (await readKey(name, options)).publicKey));
-        const verdict = await verifyImage(readFirmware(file).bytes, await policy(options, keys));
+        const how = await policy(options, keys);
         for (const key of keys) warnIfPublished(key, out);
         const names = new Map(keys.map((key, index) => [key, files[index]!]));
-        out.result(describe(file, verdict, names), draw(verdict, names));
-        if (verdict.result === "bad" || (options.strict && verdict.result !== "good")) process.exitCode = 6;
+        if (source) {
+          const verdicts = await Promise.all(source.payloads.map(({ bytes }) => verifyImage(bytes, how)));
+          const isVouched = await report(source, verdicts, names, out);
+          if (!isVouched || verdicts.some((verdict) => isFailure(verdict, options))) process.exitCode = 6;
+          return;
+        }
+        const verdict = await readImageAs(file, out, (bytes) => verifyImage(bytes, how), content);
+        out.result(describe(file, verdict, names), prose(draw(verdict, names)));
+        if (isFailure(verdict, options)) process.exitCode = 6;
       }),
     );
 }
 
+/** The update that a file, a folder or an address holds; undefined for the plain file of one image. */
+async function sourceOf(
+  file: string,
+  options: VerifyCommandOptions,
+  context: Context,
+): Promise<Source | undefined> {
+  if (options.tuf === undefined && !mayBeContainer(file)) return undefined;
+  const { isContainer, openUpdate, openUpdateOfTuf } = await import("../update-source.js");
+  if (options.tuf !== undefined) return openUpdateOfTuf(file, options.tuf, options, context);
+  return isContainer(file) ? openUpdate(file, options, context) : undefined;
+}
+
+/** A key that was given on the command line and could not be applied is a failure: somebody relies on it. */
+function isFailure({ result }: Verdict, { strict, key = [] }: VerifyCommandOptions): boolean {
+  if (result === "bad") return true;
+  if (strict) return result !== "good";
+  return key.length > 0 && result === "signature-not-checked";
+}
+
+/** One verdict for each image of a source, with what the source itself says. Resolves to whether that is in order. */
+async function report(
+  source: Source,
+  verdicts: readonly Verdict[],
+  names: KeyNames,
+  out: Output,
+): Promise<boolean> {
+  const [{ failedCheck }, { describeSource }] = await Promise.all([
+    import("../../sources/source.js"),
+    import("../update-source.js"),
+  ]);
+
+  const images = source.payloads.map(({ name, image, slot }, index) => ({
+    ...(image !== undefined && { image }),
+    ...(slot !== undefined && { slot }),
+    ...describe(name, verdicts[index]!, names),
+  }));
+  const pages = source.payloads.map(({ name }, index) =>
+    [tone("strong", printable(name)), draw(verdicts[index]!, names)].join("\n"),
+  );
+  const failed = failedCheck(source);
+  if (failed) pages.push(tone("bad", `bad: ${printable(failed.message)}`));
+  out.result({ source: describeSource(source), images }, pages.join("\n\n"));
+  return failed === undefined;
+}
+
 async function policy(options: VerifyCommandOptions, keys: readonly Key[]): Promise<VerifyOptions> {
-  const { slotSize, storedCounter, slotAddress, allowList, bootable, hash } = options;
-  const mode = bootMode(options.mode);
+  const { slotSize, bootable } = options;
+  const mode = upgradeModeNamed(options.mode);
   const geometry = verifyGeometry(options, mode);
   const decryptionKey = await readDecryptionKey(options);
   return {
-    allowList,
+    ...bootloaderFacts(options),
     tryEveryKey: true,
     ...(keys.length > 0 && { keys }),
     ...(slotSize !== undefined && { slotSize }),
     ...(geometry && { geometry }),
     ...(mode && { mode }),
-    ...(storedCounter !== undefined && { storedCounter }),
-    ...(slotAddress !== undefined && { slotAddress }),
     ...(bootable && { toBoot: true }),
     ...(decryptionKey && { decryptionKey }),
-    ...(hash !== undefined && { hash: hashName(hash) }),
   };
 }
 
-/** Modes whose trailer or spare sector is counted in sectors. */
-const IN_SECTORS: readonly BootMode[] = ["swap-move", "swap-offset", "swap-scratch"];
-
 /** What fits depends on the sectors only where images are swapped. */
-function verifyGeometry(options: GeometryOptions, mode: BootMode | undefined): SlotGeometry | undefined {
+function verifyGeometry(options: GeometryOptions, mode: UpgradeMode | undefined): SlotGeometry | undefined {
   const { slotSize, sectorSize } = options;
   if (mode === undefined) return slotGeometry(options);
-  const inSectors = IN_SECTORS.includes(mode);
+  const inSectors = upgradeMode(mode).swap !== undefined;
   if (slotSize === undefined || (inSectors && sectorSize === undefined))
     throw new UsageError(
       `--mode ${mode} needs the size of the slot${inSectors ? " and of a sector" : ""} to say what fits.`,
       "Add --slot-size and --sector-size.",
     );
   return slotGeometry({ ...options, sectorSize: sectorSize ?? slotSize });
-}
-
-async function readDecryptionKey(options: VerifyCommandOptions): Promise<Key | WrappingKey | undefined> {
-  const { decryptKey, decryptKek } = options;
-  if (decryptKey !== undefined && decryptKek !== undefined)
-    throw new UsageError("Decrypt with --decrypt-key or with --decrypt-kek, not with both.");
-  if (decryptKek !== undefined) return parseWrappingKey(readInput(decryptKek));
-  return decryptKey === undefined ? undefined : readKey(decryptKey, options);
-}
-
-function hashName(text: string): HashName {
-  if (Object.hasOwn(HASHES, text)) return text as HashName;
-  throw new UsageError(`--hash ${text}: it is sha256, sha384 or sha512.`);
 }
 
 type KeyNames = ReadonlyMap<Key, string>;
@@ -156,7 +202,7 @@ function describe(file: string, verdict: Verdict, names: KeyNames) {
 
 function draw({ result, checks, warnings, trials = [] }: Verdict, names: KeyNames): string {
   return [
-    ...checks.map((check) => `${MARKS[check.result]}  ${check.name.padEnd(16)} ${printable(check.sentence)}`),
+    ...checks.map((check) => `${MARKS[check.result]}  ${check.name.padEnd(17)} ${printable(check.sentence)}`),
     ...trials.flatMap((trial) => drawTrial(trial, names)),
     ...warnings.map((warning) => `${tone("warn", "note")}  ${printable(warning)}`),
     tone(result === "good" ? "good" : result === "bad" ? "bad" : "warn", SAYS[result]),

@@ -1,8 +1,8 @@
 import { isFilledWith } from "../../bytes.js";
-import type { DumpFindings } from "../../image/find-images.js";
-import type { Image } from "../../image/image.js";
-import type { Region } from "../../image/slot.js";
-import { trailerLayout } from "../../image/trailer.js";
+import type { DumpFindings } from "../../mcuboot/find-images.js";
+import type { Image } from "../../mcuboot/image.js";
+import type { Region } from "../../mcuboot/slot.js";
+import { trailerLayout } from "../../mcuboot/trailer.js";
 import { terminalWidth, tone } from "../output.js";
 
 /** Characters of a map from its left edge to its right where no terminal says how much room there is. */

@@ -1,7 +1,7 @@
 import { toHex } from "../../bytes.js";
-import type { DumpFindings } from "../../image/find-images.js";
-import type { Region } from "../../image/slot.js";
-import { formatVersion } from "../../image/version.js";
+import type { DumpFindings } from "../../mcuboot/find-images.js";
+import type { Region } from "../../mcuboot/slot.js";
+import { formatVersion } from "../../mcuboot/version.js";
 import { printable, table, tone } from "../output.js";
 import { drawMap } from "./draw-map.js";
 
@@ -25,9 +25,9 @@ export function describeFindings({ images, slotEnds, slots }: DumpFindings) {
 /** A flash dump as a page for people: what was found where, and the command that shows its slots. */
 export function drawFlash(
   file: string,
-  { length }: Uint8Array,
+  length: number,
   { images, slotEnds, slots }: DumpFindings,
-  map: readonly Region[],
+  maps: readonly (readonly Region[])[],
 ): string {
   const rows = [
     ...images.map(({ offset, image: { version, size, imageHash } }) => ({
@@ -45,7 +45,7 @@ export function drawFlash(
   return [
     `${tone("dim", "file".padEnd(11))}${printable(file)}, ${length} bytes: a whole flash, or a part of one`,
     "",
-    drawMap(map),
+    ...maps.map((map) => drawMap(map)),
     "",
     table(["OFFSET", "WHAT", "IMAGE HASH"], cells),
     "",

@@ -1,20 +1,22 @@
 import { basename } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { toHex } from "../../bytes.js";
-import { dumpImage } from "../../image/dumpinfo.js";
-import { flagNames } from "../../image/header.js";
-import type { Image } from "../../image/image.js";
-import { publishedKeyName } from "../../image/published-keys.js";
-import { type Tlv, tlvKind, tlvName } from "../../image/tlv.js";
-import { tlvWords } from "../../image/tlv-words.js";
-import type { Verdict } from "../../image/verify.js";
-import { formatVersion } from "../../image/version.js";
+import { publishedKeyName } from "../../crypto/published-keys.js";
+import { tlvWords } from "../../mcuboot/describe-tlv.js";
+import { dumpImage } from "../../mcuboot/dumpinfo.js";
+import { flagNames } from "../../mcuboot/header.js";
+import type { Image } from "../../mcuboot/image.js";
+import { addressText, imageVectors, startWarnings } from "../../mcuboot/start.js";
+import { oddLength, TLV, type Tlv, tlvKind, tlvName } from "../../mcuboot/tlv.js";
+import type { Verdict } from "../../mcuboot/verify.js";
+import { formatVersion } from "../../mcuboot/version.js";
 import { printable, table, terminalWidth, tone } from "../output.js";
 
 /** An image for `--json`: what imgtool's dumpinfo tells, under its names, and what is known beyond. */
 export function describeImage(file: string, bytes: Uint8Array, image: Image) {
   const { header, imageHash, securityCounter, keyHashes, tlvs } = image;
   const dumped = dumpImage(bytes);
+  const vectors = imageVectors(image);
   return {
     file,
     fileSize: bytes.length,
@@ -34,6 +36,8 @@ export function describeImage(file: string, bytes: Uint8Array, image: Image) {
     ...(securityCounter === undefined ? {} : { securityCounter }),
     keyHashes: keyHashes.map((hash) => toHex(hash)),
     publishedKeys: keyHashes.flatMap((hash) => publishedKeyName(hash) ?? []),
+    ...(vectors && { vectors: { stack: vectors.stack, entry: vectors.entry } }),
+    startWarnings: startWarnings(image),
     dependencies: image.dependencies.map((one) => ({
       image: one.image,
       version: formatVersion(one.version),
@@ -61,16 +65,20 @@ export function drawImage(image: Image, verdict?: Verdict): string {
       `${header.headerSize} bytes, flags ${flags}${header.loadAddress === 0 ? "" : `, load address 0x${header.loadAddress.toString(16)}`}`,
     ],
     ["body", `${header.bodySize} bytes${image.encrypted ? ", encrypted" : ""}`],
+    ...optionalRow("starts", startText(image)),
+    ...startWarnings(image).map((sentence): [string, string] => ["", tone("warn", sentence)]),
     [
       "counter",
-      image.securityCounter === undefined
-        ? tone("warn", "no security counter: nothing stops an older build")
-        : `security counter ${image.securityCounter}`,
+      oddOf(image, TLV.SEC_CNT) ??
+        (image.securityCounter === undefined
+          ? tone("warn", "no security counter: nothing stops an older build")
+          : `security counter ${image.securityCounter}`),
     ],
     ...image.dependencies.map((one): [string, string] => [
       "needs",
       `image ${one.image} of version ${formatVersion(one.version)} or later`,
     ]),
+    ...optionalRow("needs", oddOf(image, TLV.DEPENDENCY)),
     [
       "hash",
       image.imageHash ? `${image.imageHash.algorithm} ${toHex(image.imageHash.value)}` : tone("bad", "none"),
@@ -85,6 +93,23 @@ export function drawImage(image: Image, verdict?: Verdict): string {
     ...(verdict ? verdictRows(verdict) : []),
   ];
   return `${drawRows(rows)}\n\n${drawTlvs(image)}`;
+}
+
+function optionalRow(name: string, value: string | undefined): [string, string][] {
+  return value === undefined ? [] : [[name, value]];
+}
+
+function startText(image: Image): string | undefined {
+  const vectors = imageVectors(image);
+  return (
+    vectors && `stack ${addressText(vectors.stack)}, entry ${addressText(vectors.entry)}, as on Cortex-M`
+  );
+}
+
+/** The first TLV of this type whose length no bootloader takes, as a sentence. */
+function oddOf({ tlvs }: Image, type: number): string | undefined {
+  const odd = tlvs.filter((tlv) => tlv.type === type).flatMap((tlv) => oddLength(tlv) ?? []);
+  return odd[0] === undefined ? undefined : tone("bad", odd[0]);
 }
 
 function signatureChecked(verdict: Verdict | undefined): boolean {

@@ -1,8 +1,9 @@
-import type { NextBoot } from "../../image/next-boot.js";
-import { decideSetNext, type SetNextTarget } from "../../image/set-next.js";
-import type { Slot } from "../../image/slot.js";
-import { isConfirmed, type SwapMode } from "../../image/swap-type.js";
-import { formatVersion } from "../../image/version.js";
+import type { NextBoot } from "../../mcuboot/next-boot.js";
+import { decideSetNext, type SetNextTarget } from "../../mcuboot/set-next.js";
+import type { Slot } from "../../mcuboot/slot.js";
+import { isConfirmed } from "../../mcuboot/swap-type.js";
+import type { UpgradeMode } from "../../mcuboot/upgrade-modes.js";
+import { formatVersion } from "../../mcuboot/version.js";
 import { printable, tone } from "../output.js";
 import { drawMap } from "./draw-map.js";
 import { drawRows } from "./image-page.js";
@@ -59,13 +60,17 @@ function flag(state: string): string {
 }
 
 /** What comes next, with the reason. */
-export function drawNextBoot(mode: SwapMode, next: NextBoot): string {
+export function drawNextBoot(mode: UpgradeMode, next: NextBoot): string {
   return drawRows([
     [
       "next boot",
       `${tone("strong", next.resumed ? `${next.swapType}, resumed` : next.swapType)} in mode ${mode}: ${next.because}`,
     ],
     ...next.story.map((sentence): [string, string] => ["", printable(sentence)]),
+    ...next.dependsOn.map((what, index): [string, string] => [
+      index === 0 ? "depends on" : "",
+      tone("warn", printable(what)),
+    ]),
   ]);
 }
 

@@ -1,7 +1,7 @@
 import { BytesError, fromHex } from "../bytes.js";
 import { fromJson, type Json } from "../smp/json.js";
 import { type Form, type Kind, ShapeError } from "../smp/schema.js";
-import { UsageError } from "./exit.js";
+import { UsageError } from "./usage-error.js";
 
 /** How a value of each form is written on the command line. Lists are written entry by entry. */
 const READERS: Readonly<Record<Form, (word: string) => unknown>> = {
@@ -96,4 +96,16 @@ function readJson(text: string): unknown {
 /** JSON when it is some, else the word itself. */
 function readAnything(word: string): unknown {
   return readJson(word) ?? word;
+}
+
+const TRAILER_KINDS = ["test", "confirmed", "none"] as const;
+
+/** What `--trailer` takes. */
+export type TrailerKind = (typeof TRAILER_KINDS)[number];
+
+/** Reads the argument of `--trailer`. */
+export function trailerKind(text: string): TrailerKind {
+  const kind = TRAILER_KINDS.find((known) => known === text);
+  if (kind !== undefined) return kind;
+  throw new UsageError(`"${text}" is not a kind of trailer.`, `There are: ${TRAILER_KINDS.join(", ")}.`);
 }

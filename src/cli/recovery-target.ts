@@ -1,35 +1,54 @@
 import { createInterface } from "node:readline/promises";
-import type { Board } from "../board/board.js";
+import type { BoardDetails } from "../boards/board-description.js";
+import { boardIdentityOf } from "../boards/board-identity.js";
+import {
+  deviceMeant,
+  devicesHere,
+  type Followed,
+  follow,
+  followUsb,
+  openable,
+} from "../boards/choose-device.js";
+import { defaultDevice } from "../boards/config.js";
 import { connect } from "../client/connect.js";
+import type { Key } from "../crypto/keys.js";
 import type { Device } from "../devices/device.js";
 import { allProfiles } from "../devices/list.js";
 import { SelectionError } from "../devices/select.js";
-import type { Key } from "../image/keys.js";
+import type { Board } from "../emulator/board.js";
 import { type PowerConfig, PowerError, type PowerSwitch } from "../power/power.js";
 import { powerSwitch } from "../power/switch.js";
 import type { BoardProfile } from "../profiles/profile.js";
+import type { RecoverOptions } from "../recovery/recover.js";
+import { stRomWriter, whyNoRom } from "../recovery/st-rom.js";
+import type { DirectWriter, RecoveryTarget } from "../recovery/target.js";
+import { usbDfuWriter, whyNoDfu } from "../recovery/usb-dfu.js";
+import type { Session } from "../session/session.js";
 import { trustBoot } from "../smp/groups/trust.js";
 import { ST_ROM_LINE } from "../st-rom/an3155.js";
 import { type Address, formatAddress, isPipe, openStream } from "../transport/address.js";
 import type { ByteStream } from "../transport/transport.js";
-import type { DirectWriter, Site } from "../workflow/ladder/site.js";
-import { stRomWriter, whyNoRom } from "../workflow/ladder/st-rom.js";
-import { usbDfuWriter, whyNoDfu } from "../workflow/ladder/usb-dfu.js";
-import type { Session } from "../workflow/session.js";
-import type { BoardDetails } from "./board-config.js";
+import type { BoardIdentity } from "../trust/ratchet.js";
+import { observeCommands } from "./audit/board-events.js";
+import { recordedSwitch } from "./audit/power-events.js";
+import { emulatedIdentity } from "./audit/ratchet-memory.js";
+import { type EventSink, recorder } from "./audit/recorder.js";
 import { type BoardOptions, type Context, chooseDevice, followLog, startEmulated } from "./context.js";
 import { debugProbe } from "./debug-probe.js";
-import { UsageError } from "./exit.js";
 import { printable } from "./output.js";
 import { traceTo } from "./trace-file.js";
-import { deviceMeant, devicesHere, type Followed, follow, followUsb, openable } from "./which-device.js";
+import { UsageError } from "./usage-error.js";
 
 /** A board on the bench, answering or not, and what the config file knows of it. */
-export interface BenchSite {
-  readonly site: Site;
+export interface RecoverySetup {
+  readonly site: RecoveryTarget;
   readonly address: Address;
   /** The device behind a serial address. */
   readonly followed?: Followed;
+  /** What the board is known by, although it may not answer. */
+  readonly identity: BoardIdentity;
+  /** Where events of the board go. */
+  readonly audit?: EventSink;
   readonly power?: PowerConfig;
   close(): Promise<void>;
 }
@@ -39,13 +58,33 @@ export interface SiteOptions extends BoardOptions {
   profile?: string;
   /** Keys that may have signed what is written. */
   keys?: readonly Key[];
+  /** Checks of the preflight that may fail. */
+  mayFail?: RecoverOptions["skip"];
+  /** Nobody sits here who could be asked for a hand. */
+  asksNobody?: boolean;
 }
 
-/** What is at hand to get at the board that is meant. Unlike a session it does not need the board to answer. */
-export async function benchSite(options: SiteOptions, context: Context): Promise<BenchSite> {
+/** A board that was chosen already, as one of several. */
+export interface SiteChoice {
+  readonly name: string;
+  readonly address: Address;
+  /** The switch that a board file names. */
+  readonly power?: PowerConfig;
+}
+
+/**
+ * What is at hand to get at the board that is meant, or at one that was `chosen` already. Unlike a session it does not need
+ * the board to answer.
+ */
+export async function recoverySetup(
+  options: SiteOptions,
+  context: Context,
+  chosen?: SiteChoice,
+): Promise<RecoverySetup> {
   const { config } = context;
-  const address = await chooseDevice(options.device, context);
-  const details = detailsOf(options.device ?? process.env.BOOTPROOF_DEVICE ?? config.device, context);
+  const address = chosen?.address ?? (await chooseDevice(options.device, context));
+  const name = chosen?.name ?? options.device ?? process.env.BOOTPROOF_DEVICE ?? defaultDevice(config);
+  const details = { ...detailsOf(name, context), ...(chosen?.power && { power: chosen.power }) };
   const named = profileOf(options.profile ?? details.profile, context);
   const way = await wayTo(address, context);
   try {
@@ -63,15 +102,20 @@ async function siteOn(
   details: BoardDetails,
   options: SiteOptions,
   { config, signal, out }: Context,
-): Promise<BenchSite> {
+): Promise<RecoverySetup> {
   const onText = options.log ? (line: string) => out.note(`log: ${printable(line)}`) : undefined;
   if (way.board && options.log) followLog(way.board, out);
   const { followed } = way;
   const power = details.power && switchOf(details.power, way.device);
   const among = isPipe(address) ? await devicesHere(config, signal) : [];
   const probe = await debugProbe({ profile, device: way.device, among }, signal);
-  const usbDfu = usbDfuWriter(way.device, profile, options.keys ?? []);
-  const site: Site = {
+  const identity = identityAt(way, address, { among, asked: details.identity });
+  const audit = sinkFor(identity, address);
+  const usbDfu = usbDfuWriter(way.device, profile, {
+    keys: options.keys,
+    skip: options.mayFail,
+  });
+  const site: RecoveryTarget = {
     name: formatAddress(address),
     dial: way.dial,
     connect: {
@@ -79,10 +123,11 @@ async function siteOn(
         ? {}
         : { timeoutMs: options.timeout, probeTimeoutMs: options.timeout }),
       ...(onText && { onText }),
+      ...(audit && { onCommand: observeCommands(audit) }),
       ...(options.trace === undefined ? {} : { trace: traceTo(options.trace) }),
     },
     ...(profile && { profile }),
-    ...(power && typeof power !== "string" ? { power } : {}),
+    ...(power && typeof power !== "string" ? { power: recordedSwitch(power, audit) } : {}),
     ...(followed && { lines: async (steps, how) => playLines(followed, steps, how) }),
     ...romRung(pathOf(address, followed), profile),
     ...(typeof probe === "string" ? {} : { probe }),
@@ -91,16 +136,41 @@ async function siteOn(
       ...whyAbsent(probe, profile, way.device),
       ...(typeof power === "string" ? { "power-cycle": power } : {}),
     },
-    ...(canAsk() ? { person: (words, how) => askPerson(words, how) } : {}),
+    ...(canAsk() && !options.asksNobody ? { person: (words, how) => askPerson(words, how) } : {}),
   };
   signal.throwIfAborted();
   return {
     site,
     address,
     ...(followed && { followed }),
+    identity,
+    ...(audit && { audit }),
     ...(details.power && { power: details.power }),
     close: way.close,
   };
+}
+
+/**
+ * A board in a bootloader may show itself as another device; an emulated one is its flash file. What the application tells of
+ * itself no serial recovery does, and the port that a board is behind is no identity.
+ */
+function identityAt(
+  { device }: Way,
+  address: Address,
+  { among, asked }: { among: readonly Device[]; asked: BoardDetails["identity"] },
+): BoardIdentity {
+  const identity = isPipe(address) ? boardIdentityOf(device, among) : emulatedIdentity(address.flash);
+  if (identity.id !== undefined || asked === undefined) return identity;
+  return {
+    reason: "only the board's application tells its identity, and recovery works without the application.",
+  };
+}
+
+/** Events of the board that is recovered. */
+function sinkFor({ id }: BoardIdentity, address: Address): EventSink | undefined {
+  const run = recorder();
+  const board = { ...(id !== undefined && { id }), address: formatAddress(address) };
+  return run && { record: (event) => run.record({ board, ...event }) };
 }
 
 function detailsOf(named: string | undefined, { config }: Context): BoardDetails {
@@ -161,7 +231,7 @@ async function wayTo(address: Address, { config, signal }: Context): Promise<Way
 
 async function playLines(
   followed: Followed,
-  steps: Parameters<NonNullable<Site["lines"]>>[0],
+  steps: Parameters<NonNullable<RecoveryTarget["lines"]>>[0],
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { changeLines } = await import("../transport/lines.js");
@@ -177,7 +247,7 @@ function pathOf(address: Address, followed: Followed | undefined): PathOf | unde
   return address.kind === "serial" ? async () => address.path : undefined;
 }
 
-function romRung(path: PathOf | undefined, profile: BoardProfile | undefined): Pick<Site, "stRom"> {
+function romRung(path: PathOf | undefined, profile: BoardProfile | undefined): Pick<RecoveryTarget, "stRom"> {
   if (path === undefined) return {};
   const open = async (signal: AbortSignal | undefined) => {
     const { openRomPort } = await import("../transport/rom-port.js");
@@ -187,7 +257,7 @@ function romRung(path: PathOf | undefined, profile: BoardProfile | undefined): P
   return writer ? { stRom: writer } : {};
 }
 
-/** A board that is not plugged in does not show on which port of which hub it hangs: the other rungs stay open. */
+/** A board that is not plugged in does not show on which port of which hub it hangs: the other recovery methods stay open. */
 function switchOf(config: PowerConfig, device: Device | undefined): PowerSwitch | string {
   try {
     return powerSwitch(config, device?.usbPort);
@@ -197,12 +267,12 @@ function switchOf(config: PowerConfig, device: Device | undefined): PowerSwitch 
   }
 }
 
-/** What would have to be known or there for the rungs that write flash themselves. */
+/** What would have to be known or there for the recovery methods that write flash themselves. */
 function whyAbsent(
   probe: DirectWriter | string,
   profile: BoardProfile | undefined,
   device: Device | undefined,
-): Site["absent"] {
+): RecoveryTarget["absent"] {
   const dfu = whyNoDfu(device, profile);
   const rom = whyNoRom(profile);
   return {
@@ -229,25 +299,43 @@ export async function askPerson(words: string, signal: AbortSignal | undefined):
   }
 }
 
+/** Asks a question that only the typed word `yes` agrees to. */
+export async function askForYes(words: string, signal: AbortSignal | undefined): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const question = `\n${words}\nType yes to go on: `;
+    const answer = signal ? await terminal.question(question, { signal }) : await terminal.question(question);
+    return answer.trim().toLowerCase() === "yes";
+  } finally {
+    terminal.close();
+  }
+}
+
 /** What a board shows of itself by answering; undefined while it does not. */
-export function lookBySmp(site: Site, signal: AbortSignal | undefined): Promise<string | undefined> {
+export function lookBySmp(
+  site: RecoveryTarget,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
   return askQuietly(site, signal, async (session) => {
-    const { restartFingerprint } = await import("../workflow/facts.js");
+    const { restartFingerprint } = await import("../session/board-facts.js");
     return restartFingerprint(session, signal);
   });
 }
 
 /** How often the board has started, when it answers and counts. */
-export function countBoots(site: Site, signal: AbortSignal | undefined): Promise<number | undefined> {
+export function countBoots(
+  site: RecoveryTarget,
+  signal: AbortSignal | undefined,
+): Promise<number | undefined> {
   return askQuietly(site, signal, async ({ client }) => (await client.send(trustBoot, {}, { signal })).boots);
 }
 
 async function askQuietly<T>(
-  site: Site,
+  site: RecoveryTarget,
   signal: AbortSignal | undefined,
   ask: (session: Session) => Promise<T>,
 ): Promise<T | undefined> {
-  const { Session } = await import("../workflow/session.js");
+  const { Session } = await import("../session/session.js");
   const open = async (how: AbortSignal | undefined) =>
     connect(await site.dial(how), { ...site.connect, signal: how, probes: 1, probeTimeoutMs: 700 });
   try {
