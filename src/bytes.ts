@@ -93,12 +93,19 @@ export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
 
 /** Are all bytes `value`? True for no bytes at all. Erased flash is `isFilledWith(bytes, 0xff)`. */
 export function isFilledWith(bytes: Uint8Array, value: number): boolean {
-  return bytes.every((byte) => byte === value);
+  // A plain loop: slots and flash dumps are long, and a function a byte takes seconds.
+  for (let at = 0; at < bytes.length; at++) if (bytes[at] !== value) return false;
+  return true;
 }
+
+/** Two digits of each byte. */
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 /** Lower-case hex without separators. */
 export function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  let text = "";
+  for (const byte of bytes) text += HEX[byte];
+  return text;
 }
 
 /** Hex digits of either case, nothing else. Throws `bad-text`. */
@@ -190,4 +197,20 @@ function mustHold(bytes: Uint8Array, offset: number, length: number): void {
       `Wanted ${wanted}, but there are only ${bytes.length} bytes.`,
     );
   }
+}
+
+/** Byte order of header, TLV headers and TLV integers. Every in-tree bootloader is little; imgtool can write big. */
+export type Endian = "little" | "big";
+
+/** The multi-byte reads and writes of one byte order. */
+export const ORDER = {
+  little: { u16: u16le, u32: u32le, putU16: putU16le, putU32: putU32le },
+  big: { u16: u16be, u32: u32be, putU16: putU16be, putU32: putU32be },
+} as const;
+
+/** A fresh u32. */
+export function u32Bytes(value: number, endian: Endian): Uint8Array {
+  const bytes = new Uint8Array(4);
+  ORDER[endian].putU32(bytes, 0, value);
+  return bytes;
 }

@@ -1,3 +1,5 @@
+const OURS = Symbol.for("bootproof.error");
+
 /**
  * The base of every error this project throws on purpose.
  *
@@ -15,3 +17,13 @@ export class BootproofError extends Error {
     if (options.hint !== undefined) this.hint = options.hint;
   }
 }
+
+Object.defineProperty(BootproofError.prototype, OURS, { value: true });
+// The program and the library are built apart, and a plug-in throws the library's errors: all are this class's. Classes
+// below inherit this, and judge as every class does.
+Object.defineProperty(BootproofError, Symbol.hasInstance, {
+  value(this: unknown, value: unknown): boolean {
+    if (this !== BootproofError) return Function.prototype[Symbol.hasInstance].call(this as never, value);
+    return typeof value === "object" && value !== null && OURS in value;
+  },
+});

@@ -1,90 +1,90 @@
 /**
- * The library: what the command line is built on. Rooms in the order of a byte's way from a file to a board's flash.
+ * The library: what happens to boards, as workflows, and what these need. Images, keys, SMP messages, boards and the chain of
+ * trust have entries of their own: `bootproof/mcuboot`, `/crypto`, `/smp`, `/boards`, `/trust`; `/prove` is the proof
+ * suite, `/browser` the part that needs nothing of Node.
  */
 
-// Emulated boards.
-export { type Board, BoardError, type BoardEvent, type Cut, type Machine } from "./board/board.js";
+import { useOpenssl } from "./crypto-node/openssl.js";
+
+export { AwsError } from "./agents/aws-error.js";
+export { type AwsJob, readAwsJob } from "./agents/aws-job.js";
 export {
-  boardVariant,
-  boardVariants,
-  fixtureBody,
-  fixtureImages,
-  fixtureKey,
-  fixtureKeyPath,
-  signedFixture,
-} from "./board/catalog.js";
-export { LAYOUT } from "./board/layout.js";
-export { type StartOptions, startBoard } from "./board/start.js";
-// Images, keys and SMP messages.
-export * from "./browser.js";
-// One verb: send.
+  type AwsCall,
+  type AwsRelease,
+  type AwsReleasePlan,
+  type AwsResult,
+  type AwsSigning,
+  fillAwsResults,
+  planAwsRelease,
+} from "./agents/aws-release.js";
+export { fetchStream } from "./agents/aws-stream.js";
+export { AwsThing, type IotLink, type JobExecution, type ReportedStatus } from "./agents/aws-thing.js";
+export { BlockMap } from "./agents/block-map.js";
 export {
-  Client,
-  type ClientOptions,
-  RequestTimeout,
-  type SendOptions,
-  type ServerFacts,
-} from "./client/client.js";
+  type CodeSigner,
+  checkCodeSignature,
+  readCodeSigner,
+  signatureTypeOf,
+} from "./agents/code-signature.js";
+export {
+  type DeploymentHooks,
+  type DeploymentPhase,
+  deploy,
+  type FailedDeployment,
+} from "./agents/deployment.js";
+export {
+  type MenderDeployment,
+  type MenderIdentity,
+  MenderServer,
+  MenderServerError,
+  type MenderServerErrorCode,
+  type MenderServerOptions,
+  type MenderStatus,
+} from "./agents/mender-server.js";
+export {
+  checkOnTrial,
+  checkReverted,
+  commitStaged,
+  discardStaged,
+  markStaged,
+  revertStaged,
+  type StagedUpdate,
+  StagedUpdateError,
+  type StagedUpdateErrorCode,
+  stageImage,
+  startStaged,
+} from "./agents/staged-update.js";
+export { environmentWithoutSecrets } from "./child-environment.js";
+export { Client, type ClientOptions, type SendOptions, type ServerFacts } from "./client/client.js";
 export { type ConnectOptions, connect, identify } from "./client/connect.js";
+export type { LinkMemory } from "./client/flow-control.js";
+export { type GuestEnd, type Intercept, Relay } from "./client/relay.js";
+export { RequestTimeout } from "./client/request-timeout.js";
 export type { TraceRecord, TraceSink } from "./client/trace.js";
-export type { Device, DeviceIdentity, DevicePort, DeviceState } from "./devices/device.js";
-export { type FollowedUsb, followUsb } from "./devices/follow-usb.js";
-export { type DeviceChange, type ListDevicesOptions, listDevices, watchDevices } from "./devices/list.js";
+export { KeyError } from "./crypto/key-error.js";
+export { generateKey, Key, parseKey } from "./crypto/keys.js";
 export { openPipe as openStream } from "./devices/open.js";
-export { type NamedDevice, SelectionError, selectDevice, smpPort } from "./devices/select.js";
-export { findAgain, identityOf, Whereabouts } from "./devices/whereabouts.js";
 export { DfuError, type DfuErrorCode } from "./dfu/error.js";
-export { commandSwitch } from "./power/command.js";
-export { httpSwitch } from "./power/http.js";
-export { hubSwitch } from "./power/hub.js";
-export { type HubDescriptor, type HubSwitching, readHubDescriptor } from "./power/hub-descriptor.js";
-export {
-  type PowerConfig,
-  PowerError,
-  type PowerErrorCode,
-  type PowerSwitch,
-  readPower,
-} from "./power/power.js";
-export {
-  type PowerProof,
-  type ProofEvent,
-  type ProofOptions,
-  provePower,
-  type Vitals,
-} from "./power/prove.js";
-export { powerSwitch } from "./power/switch.js";
-export { KNOWN_BOARDS } from "./profiles/boards.js";
-export type { BoardProfile, LineStep } from "./profiles/profile.js";
-export { ProfileError, readProfiles } from "./profiles/read.js";
-// The pipes.
-export { type Address, formatAddress, type PipeAddress, parseAddress } from "./transport/address.js";
-export { changeLines, type LineChange } from "./transport/lines.js";
-export { describePort, listSerialPorts, type SerialPortInfo } from "./transport/list.js";
-export { type ByteStream, TransportError, type TransportErrorCode } from "./transport/transport.js";
-export { type UsbFound, type UsbSelector, UsbTransferError } from "./transport/usb.js";
-// The stories.
-export { DfuDevice, type DfuMemory, type DfuOffer } from "./workflow/dfu/device.js";
+export { readDfuFile } from "./dfu/file.js";
+export { hex, memoryInWords } from "./dfu/memory.js";
+export { stateInWords } from "./dfu/status.js";
+export { DfuDevice, type DfuMemory, type DfuOffer } from "./dfu-transfer/device.js";
 export {
   type DownloadEvent as DfuDownloadEvent,
   type DownloadOptions as DfuDownloadOptions,
   type DownloadResult as DfuDownloadResult,
   download as dfuDownload,
-} from "./workflow/dfu/download.js";
-export { chooseDfu, type DfuListing, leaveForDfu, listDfu } from "./workflow/dfu/find.js";
-export { type UploadOptions as DfuUploadOptions, upload as dfuUpload } from "./workflow/dfu/upload.js";
-export {
-  type BoardFacts,
-  type BootEvent,
-  type FactSource,
-  type ImageFacts,
-  type KnownImage,
-  readFacts,
-  runningSlot,
-  type SlotFacts,
-  type Sourced,
-} from "./workflow/facts.js";
-export type { FileProof } from "./workflow/file-hash.js";
-export { type Folder, ListError, listFolder } from "./workflow/file-list.js";
+  leaveTo,
+  mustBeImage,
+} from "./dfu-transfer/download.js";
+export { chooseDfu, type DfuListing, leaveForDfu, listDfu } from "./dfu-transfer/find.js";
+export { type UploadOptions as DfuUploadOptions, upload as dfuUpload } from "./dfu-transfer/upload.js";
+export { type Diagnosis, diagnose, hasPrompt, USUAL_BAUD_RATES } from "./diagnosis/diagnose.js";
+export { Replay, type Replayed } from "./diagnosis/replay.js";
+export { type StartOptions, startBoard } from "./emulator/start.js";
+export { endProgram } from "./end-program.js";
+export { BootproofError } from "./errors.js";
+export { type FileProof, hashText, sha256Of } from "./file-transfer/file-hash.js";
 export {
   type DownloadEvent,
   type DownloadOptions,
@@ -95,8 +95,112 @@ export {
   getFile,
   type PutOptions,
   putFile,
-} from "./workflow/files.js";
+} from "./file-transfer/files.js";
+export { type Folder as FolderListing, ListError, listFolder } from "./file-transfer/list-folder.js";
+export { ImageError } from "./mcuboot/header.js";
+export { type Image, parseImage } from "./mcuboot/image.js";
+export { type SignedImage, type SignOptions, signImage } from "./mcuboot/sign.js";
+export { type Verdict, type VerifyOptions, verifyImage } from "./mcuboot/verify.js";
+export type { AliveBoard } from "./recovery/alive.js";
+export { commandLine, probeAt, usableTools, whyNoTool } from "./recovery/debug-tools.js";
+export type {
+  AsJson,
+  BoardEventLine,
+  FlashLine,
+  ProgressLine,
+  RecoverLine,
+} from "./recovery/event-lines.js";
+export { RECOVERY_METHODS, type RecoveryMethod, type RecoveryMethodName } from "./recovery/methods.js";
 export {
+  type MethodWords,
+  type RecoverEvent,
+  type RecoverOptions,
+  type RecoverOutcome,
+  type RecoverResult,
+  recover,
+} from "./recovery/recover.js";
+export { type StRomWay, stRomWriter, whyNoRom } from "./recovery/st-rom.js";
+export type { DirectWriter, PowerSource, RecoveryTarget } from "./recovery/target.js";
+export { usbDfuWriter, whyNoDfu } from "./recovery/usb-dfu.js";
+export {
+  type BoardFacts,
+  type BootEvent,
+  type FactSource,
+  type ImageFacts,
+  type KnownImage,
+  readFacts,
+  runningSlot,
+  type SlotContent,
+  type SlotFacts,
+  type Sourced,
+} from "./session/board-facts.js";
+export { newBootEvents } from "./session/boot-events.js";
+export { type Groups, listGroups } from "./session/groups.js";
+export { KnownImagesError, knownImage, knownImages } from "./session/known-images.js";
+export { readIdentity } from "./session/read-identity.js";
+export { AwayError, staysUp, untilAnswering, type WatchEvent } from "./session/reconnect.js";
+export { RecoveryNumberError, recoveryNumber } from "./session/recovery-number.js";
+export { type RestartPlan, restart } from "./session/restart.js";
+export { type RetryUntilBackOptions, retryUntilBack } from "./session/retry-until-back.js";
+export { run as runWorkflow } from "./session/run.js";
+export { type OpenClient, Session } from "./session/session.js";
+export { DeviceError } from "./smp/message.js";
+export { ST_ROM_LINE, StRomError } from "./st-rom/an3155.js";
+export { type Clash, type FoundBoard, findClashes } from "./station/clashes.js";
+export { type BoardTask, driveBoards, type StationEvent, type TaskEnding } from "./station/drive-boards.js";
+export {
+  isWithUpdate,
+  JOB_KINDS,
+  type Job,
+  type JobEnding,
+  type JobKind,
+  type JobVerdict,
+  type JournalEntry,
+  replay,
+  type TileFacts,
+  type UpdateName,
+} from "./station/job.js";
+export { findRecords, type HistoryFilter, rigStatistics, toCsv } from "./station/job-history.js";
+export {
+  type GroupControl,
+  type JobControl,
+  type JobProgress,
+  Station,
+  type StationBoard,
+  type StationWork,
+} from "./station/station.js";
+export {
+  flashTogether,
+  type JointBoard,
+  type JointEnding,
+  type JointState,
+  type JointTask,
+  type TogetherEvent,
+  type TogetherOutcome,
+  type TogetherResult,
+} from "./station/together.js";
+export {
+  type Address,
+  type BoardAddress,
+  formatAddress,
+  isPipe,
+  openStream as openWire,
+  type PipeAddress,
+  parseAddress,
+  type SerialAddress,
+  type WireAddress,
+} from "./transport/address.js";
+export { changeLines, type LineChange } from "./transport/lines.js";
+export { describePort, listSerialPorts, type SerialPortInfo } from "./transport/list.js";
+export type { Listener } from "./transport/listener.js";
+export { listenTcp } from "./transport/tcp.js";
+export { type ByteStream, TransportError, type TransportErrorCode } from "./transport/transport.js";
+export { listenUdp } from "./transport/udp.js";
+export { type UsbFound, type UsbSelector, UsbTransferError, usbId, usbInWords } from "./transport/usb.js";
+export type { UsbProblem } from "./transport/usb-devices.js";
+export type { PolicyHook } from "./update/events.js";
+export {
+  type Compression,
   type FlashEvent,
   type FlashOptions,
   type FlashOutcome,
@@ -104,33 +208,37 @@ export {
   flash,
   type HealthCheck,
   HealthError,
-} from "./workflow/flash.js";
-export { GATE_CHECKS, type GateCheck, type GateCheckName } from "./workflow/gate.js";
-export { type Groups, listGroups } from "./workflow/groups.js";
-export { knownImage, knownImages } from "./workflow/known-images.js";
-export { LADDER, type Rung, type RungName } from "./workflow/ladder/rungs.js";
-export type { DirectWriter, PowerSource, Site } from "./workflow/ladder/site.js";
-export { type StRomWay, stRomWriter } from "./workflow/ladder/st-rom.js";
-export { usbDfuWriter } from "./workflow/ladder/usb-dfu.js";
-export { type OnceBackOptions, onceBack } from "./workflow/once-back.js";
-export { AwayError, staysUp, untilAnswering, type WatchEvent } from "./workflow/reconnect.js";
+  type ImageCompressor,
+  MarkError,
+  type NotListedError,
+  type NotRunningCause,
+} from "./update/flash.js";
+export type {
+  ImageEnding,
+  ImageFile,
+  ImagesEvent,
+  ImagesOutcome,
+  ImagesResult,
+} from "./update/flash-images.js";
+export { flashUpdate, variantFor } from "./update/flash-update.js";
+export { askRatchet, rememberedImage } from "./update/memory.js";
+export { payloadFor } from "./update/payload.js";
 export {
-  type RecoverEvent,
-  type RecoverOptions,
-  type RecoverOutcome,
-  type RecoverResult,
-  type RungWords,
-  recover,
-} from "./workflow/recover.js";
-export { RecoveryNumberError, recoveryNumber } from "./workflow/recovery-number.js";
-export { Replay } from "./workflow/replay.js";
-export { type RestartPlan, restart } from "./workflow/restart.js";
-export { run } from "./workflow/run.js";
-export { type OpenClient, Session } from "./workflow/session.js";
+  PREFLIGHT_CHECKS,
+  type PreflightCheck,
+  type PreflightCheckName,
+  pendingCounter,
+  revertsUnconfirmed,
+  storedCounter,
+} from "./update/preflight.js";
 export {
   UploadError,
   type UploadEvent,
   type UploadOptions,
   type UploadResult,
   upload,
-} from "./workflow/upload.js";
+} from "./update/upload.js";
+export { installOnVehicle, type VehicleBoard, type VehicleResult } from "./vehicle/install.js";
+export { type BoardReading, vehicleManifest } from "./vehicle/report.js";
+
+useOpenssl();
