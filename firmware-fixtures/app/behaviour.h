@@ -12,6 +12,8 @@
 #define APP_SELF_CONFIRM 6
 #define APP_FAIL_HEALTH 7
 #define APP_SLOW_START 8
+#define APP_RAISE_COUNTER 9
+#define APP_ERASE_SLOT 10
 
 #ifndef APP_BEHAVIOUR
 #define APP_BEHAVIOUR APP_GOOD_A
@@ -34,6 +36,10 @@
 #define TRAITS {.label = "fail-health", .health = 1}
 #elif APP_BEHAVIOUR == APP_SLOW_START
 #define TRAITS {.label = "slow-start", .silent_ms = 3000}
+#elif APP_BEHAVIOUR == APP_RAISE_COUNTER
+#define TRAITS {.label = "raise-counter"}
+#elif APP_BEHAVIOUR == APP_ERASE_SLOT
+#define TRAITS {.label = "erase-slot"}
 #else
 #error "unknown APP_BEHAVIOUR"
 #endif

@@ -27,7 +27,7 @@ struct head {
 _Static_assert(sizeof(struct head) <= SEAL_AT && sizeof(struct head) % NOR_UNIT_MAX == 0, "whole write units");
 
 struct seal {
-	uint32_t magic, len, zero, crc;
+	uint32_t magic, len, zero[5], crc;
 };
 _Static_assert(SEAL_AT + sizeof(struct seal) <= DATA_AT && sizeof(struct seal) % NOR_UNIT_MAX == 0, "whole write units");
 
@@ -183,7 +183,7 @@ static enum files_result write_head(uint32_t sector, uint32_t sectors)
 
 static enum files_result seal_file(void)
 {
-	struct seal s = {SEAL_MAGIC, writing.stream.len, 0, 0};
+	struct seal s = {.magic = SEAL_MAGIC, .len = writing.stream.len};
 
 	writing.open = false;
 	s.crc = crc32(0, &s, sizeof(s) - sizeof(s.crc));

@@ -5,6 +5,7 @@
 #include "../smp/endpoint.h"
 #include "../smp/text.h"
 #include "../smp/trust.h"
+#include "acts.h"
 #include "board.h"
 #include "files.h"
 #include "groups/groups.h"
@@ -51,7 +52,10 @@ void fw_init(void)
 	port_watchdog_start(traits.watchdog_ms != 0 ? traits.watchdog_ms : WATCHDOG_MS);
 	announce();
 	if (traits.confirms_itself)
-		boot_set_confirmed(board_provision(), 0);
+		boot_set_next(board_provision(), 0, board_slot(0), true, true);
+#ifdef APP_ACTS
+	act_at_start();
+#endif
 }
 
 static int32_t sooner(int32_t a, int32_t b)

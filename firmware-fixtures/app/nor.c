@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "../flash/flash.h"
-#include "../port/layout.h"
+#include "../port/geometry.h"
 
 #define LOOK_AT_ONCE 64u
 
@@ -36,23 +36,22 @@ bool nor_is_blank(uint32_t off, uint32_t len)
 		n = len - done < sizeof(bytes) ? len - done : sizeof(bytes);
 		if (flash_read(off + done, bytes, n) != FLASH_OK)
 			return false;
-		for (uint32_t i = 0; i < n; i++) {
-			if (bytes[i] != FLASH_ERASED)
-				return false;
-		}
+		if (!is_erased(bytes, n))
+			return false;
 	}
 	return true;
 }
 
 int nor_erase(uint32_t off, uint32_t len)
 {
-	for (uint32_t done = 0; done < len; done += FLASH_SECTOR) {
+	for (uint32_t done = 0, size; done < len; done += size) {
+		uint32_t sector = flash_sector(off + done, &size);
 		int rc;
 
-		if (nor_is_blank(off + done, FLASH_SECTOR))
+		if (nor_is_blank(sector, size))
 			continue;
 		counts.erases++;
-		rc = counted(flash_erase(off + done, FLASH_SECTOR));
+		rc = counted(flash_erase(sector, size));
 		if (rc != FLASH_OK)
 			return rc;
 	}
@@ -73,12 +72,12 @@ static int write_units(struct nor_stream *s, uint32_t at, const void *data, uint
 	uint32_t off = s->base + at, end = off + len;
 
 	while (s->clean < end) {
-		uint32_t sector = s->clean & ~(FLASH_SECTOR - 1u);
-		int rc = nor_erase(sector, FLASH_SECTOR);
+		uint32_t size, sector = flash_sector(s->clean, &size);
+		int rc = nor_erase(sector, size);
 
 		if (rc != FLASH_OK)
 			return rc;
-		s->clean = sector + FLASH_SECTOR;
+		s->clean = sector + size;
 	}
 	return nor_write(off, data, len);
 }
@@ -125,7 +124,7 @@ int nor_finish(struct nor_stream *s)
 
 	if (held == 0)
 		return FLASH_OK;
-	memset(s->tail + held, FLASH_ERASED, s->unit - held);
+	memset(s->tail + held, flash_erased(), s->unit - held);
 	return write_units(s, s->len - held, s->tail, s->unit);
 }
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NOR_UNIT_MAX 8u
+#define NOR_UNIT_MAX 32u
 
 struct nor_counts {
 	uint32_t writes, erases, errors;

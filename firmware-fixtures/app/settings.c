@@ -42,7 +42,6 @@ static const struct setting defaults[SETTINGS] = {
 struct head {
 	uint32_t magic, generation, len, crc; /* len and crc of the entries behind it */
 };
-_Static_assert(sizeof(struct head) % NOR_UNIT_MAX == 0, "head is whole write units");
 
 static uint8_t entries[SNAPSHOT_MAX]; /* {name length, value length, name, value} ... */
 

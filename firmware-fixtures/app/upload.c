@@ -3,13 +3,11 @@
 
 #include <string.h>
 
+#include "../boot/modes.h"
 #include "../boot/trailer.h"
 #include "../flash/flash.h"
-#include "../port/layout.h"
 #include "board.h"
 #include "nor.h"
-
-#define SECONDARY 1u
 
 static struct {
 	bool open;
@@ -20,18 +18,20 @@ static struct {
 	struct nor_stream stream;
 } session;
 
-/* A request that an earlier image left there must not fall upon this one. */
-static int erase_trailer(unsigned image)
+/* A request that an earlier image left there must not fall upon this one, nor an earlier image in front of it. */
+static int make_room(unsigned image)
 {
-	uint32_t from = trailer_sectors_off(board_provision());
+	const struct area *a = slot_area(image, board_upload_slot(image));
+	uint32_t from = trailer_sectors_off(board_provision(), a), in_front = board_upload_offset(image) - a->offset;
+	int rc = nor_erase(a->offset + from, a->size - from);
 
-	return nor_erase(slot_offset(image, SECONDARY) + from, SLOT_SIZE - from);
+	return rc == FLASH_OK ? nor_erase(a->offset, in_front) : rc;
 }
 
 int upload_begin(const struct upload_start *start)
 {
-	uint32_t base = slot_offset(start->image, SECONDARY);
-	int rc = erase_trailer(start->image);
+	uint32_t base = board_upload_offset(start->image);
+	int rc = make_room(start->image);
 
 	session.open = rc == FLASH_OK;
 	session.image = start->image;
@@ -84,12 +84,14 @@ bool slot_is_held(unsigned image)
 {
 	struct image_info info;
 
-	switch (swap_type_of(image)) {
+	if (mode_of(board_provision())->way == WAY_PICK && !mode_of(board_provision())->tests)
+		return false; /* nothing is ever asked for */
+	switch (board_next(image)) {
 	case SWAP_NONE:
 		return false;
 	case SWAP_TEST:
 	case SWAP_PERM:
-		return image_read(image, SECONDARY, &info) == VERIFY_OK;
+		return image_read(image, board_upload_slot(image), &info) == VERIFY_OK;
 	default:
 		return true;
 	}
@@ -99,7 +101,7 @@ bool slot_holds(unsigned image, uint32_t size, struct span sha)
 {
 	uint8_t found[SHA256_SIZE];
 
-	if (sha.len != sizeof(found) || flash_sha256(slot_offset(image, SECONDARY), size, found) != FLASH_OK)
+	if (sha.len != sizeof(found) || flash_sha256(board_upload_offset(image), size, found) != FLASH_OK)
 		return false;
 	return memcmp(found, sha.data, sizeof(found)) == 0;
 }

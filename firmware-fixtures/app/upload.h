@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The upload of one image into the secondary slot: a session that a client may leave and come back to. It lives in
+/* The upload of one image into the slot that takes it: a session that a client may leave and come back to. It lives in
  * RAM; a reset, an erase or a write error ends it. */
 #ifndef UPLOAD_H
 #define UPLOAD_H
@@ -15,7 +15,7 @@ struct upload_start {
 	struct span sha; /* SHA-256 of the whole file; empty when the client sent none */
 };
 
-/* Erases the trailer of the secondary and begins anew. 0, or a negative error of flash/flash.h. */
+/* Erases the trailer of the slot and begins anew. 0, or a negative error of flash/flash.h. */
 int upload_begin(const struct upload_start *start);
 /* The next bytes; upload_offset() + len <= upload_size(). After an error the session is over. */
 int upload_append(const void *data, uint32_t len);
@@ -28,11 +28,11 @@ uint32_t upload_size(void);
 /* All bytes have come. *match, if a sha was sent: the slot's content has it. */
 bool upload_is_complete(bool *has_sha, bool *match);
 
-/* The secondary of `image` must not be touched: what it holds is to be installed, or is the way back from a trial.
+/* The slot for uploads of `image` must not be touched: what it holds is to be installed, or is the way back from a trial.
  * A request for an image that is not there holds nothing. */
 bool slot_is_held(unsigned image);
 
-/* The secondary of `image` begins with `size` bytes of this SHA-256. */
+/* That slot begins, where an upload does, with `size` bytes of this SHA-256. */
 bool slot_holds(unsigned image, uint32_t size, struct span sha);
 
 #endif

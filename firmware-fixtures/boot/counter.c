@@ -8,7 +8,9 @@
 
 #include "../port/crc32.h"
 #include "../flash/flash.h"
+#include "../port/geometry.h"
 #include "../port/layout.h"
+#include "../port/provision.h"
 
 /* Numbers that only rise: a counter for each image, then a mark for each, set while it is odd. */
 #define NUMBERS (2u * MAX_IMAGES)
@@ -19,11 +21,24 @@ struct record {
 	uint32_t number; /* which of them */
 	uint32_t crc;
 };
-_Static_assert(sizeof(struct record) == 16, "whole write units");
+_Static_assert(sizeof(struct record) == 16, "whole write units, unless they are larger");
 
 #define SECTORS (COUNTERS_SIZE / FLASH_SECTOR)
-#define RECORDS (FLASH_SECTOR / sizeof(struct record))
 _Static_assert(SECTORS == 2, "twins");
+#define UNIT_MAX 32u
+
+/* Bytes from one record to the next. */
+static uint32_t stride(void)
+{
+	uint32_t unit = provisioned()->write_unit;
+
+	return unit > sizeof(struct record) ? unit : (uint32_t)sizeof(struct record);
+}
+
+static uint32_t records(void)
+{
+	return FLASH_SECTOR / stride();
+}
 
 struct sector {
 	uint32_t used;		     /* records up to the last that is not erased */
@@ -33,17 +48,12 @@ struct sector {
 
 static uint32_t record_off(unsigned sector, uint32_t index)
 {
-	return COUNTERS_OFFSET + sector * FLASH_SECTOR + index * (uint32_t)sizeof(struct record);
+	return COUNTERS_OFFSET + sector * FLASH_SECTOR + index * stride();
 }
 
 static bool is_whole(const struct record *r)
 {
 	return r->number < NUMBERS && r->crc == crc32(0, r, offsetof(struct record, crc));
-}
-
-static bool is_erased(const struct record *r)
-{
-	return (r->sequence & r->value & r->number & r->crc) == 0xffffffffu;
 }
 
 static void take_in(struct sector *s, const struct record *r)
@@ -56,18 +66,22 @@ static void take_in(struct sector *s, const struct record *r)
 
 static void scan(unsigned sector, struct sector *s)
 {
-	struct record chunk[16];
+	uint8_t chunk[16 * UNIT_MAX];
+	uint32_t step = stride();
 
 	memset(s, 0, sizeof(*s));
-	for (uint32_t at = 0; at < RECORDS; at += 16) {
-		if (flash_read(record_off(sector, at), chunk, sizeof(chunk)) != FLASH_OK)
+	for (uint32_t at = 0; at < FLASH_SECTOR; at += sizeof(chunk)) {
+		if (flash_read(record_off(sector, 0) + at, chunk, sizeof(chunk)) != FLASH_OK)
 			return;
-		for (uint32_t i = 0; i < 16; i++) {
-			if (is_erased(&chunk[i]))
+		for (uint32_t i = 0; i < sizeof(chunk); i += step) {
+			struct record r;
+
+			memcpy(&r, chunk + i, sizeof(r));
+			if (is_erased(&r, sizeof(r)))
 				continue;
-			s->used = at + i + 1;
-			if (is_whole(&chunk[i]))
-				take_in(s, &chunk[i]);
+			s->used = (at + i) / step + 1;
+			if (is_whole(&r))
+				take_in(s, &r);
 		}
 	}
 }
@@ -91,10 +105,13 @@ static uint32_t read_number(unsigned number)
 static int append(unsigned sector, struct sector *s, uint32_t sequence, unsigned number, uint32_t value)
 {
 	struct record r = {.sequence = sequence, .value = value, .number = number};
+	uint8_t units[UNIT_MAX];
 
 	r.crc = crc32(0, &r, offsetof(struct record, crc));
+	memset(units, flash_erased(), sizeof(units));
+	memcpy(units, &r, sizeof(r));
 	s->values[number] = value;
-	return flash_write(record_off(sector, s->used++), &r, sizeof(r));
+	return flash_write(record_off(sector, s->used++), units, stride());
 }
 
 /* Makes sector `to` hold every current value on its own, so that the other may be erased one day. A cut
@@ -141,7 +158,7 @@ static int raise_number(unsigned number, uint32_t value)
 		return value == highest(sectors, number) ? FLASH_OK : FLASH_ERR_RANGE;
 	current = sectors[1].sequence > sectors[0].sequence ? 1 : 0;
 	sequence = sectors[current].sequence + 1;
-	if (sectors[current].used + NUMBERS + 1 > RECORDS) {
+	if (sectors[current].used + NUMBERS + 1 > records()) {
 		current = choose_victim(current, sectors);
 		memset(&sectors[current], 0, sizeof(sectors[current]));
 		rc = flash_erase(record_off(current, 0), FLASH_SECTOR);

@@ -3,16 +3,16 @@
 
 #include "../flash/flash.h"
 #include "../port/layout.h"
+#include "modes.h"
 
 #ifdef __wasm__
 
 /* A WebAssembly module: its magic and its version. */
-bool entry_plausible(uint32_t slot_off, const struct image_header *header)
+bool entry_plausible(const struct image_source *from, const struct image_header *header)
 {
 	uint32_t words[2];
 
-	if (header->img_size < sizeof(words) ||
-	    flash_read(slot_off + header->hdr_size, words, sizeof(words)) != FLASH_OK)
+	if (header->img_size < sizeof(words) || source_read(from, header->hdr_size, words, sizeof(words)) != FLASH_OK)
 		return false;
 	return words[0] == 0x6d736100u && words[1] == 1u;
 }
@@ -20,12 +20,23 @@ bool entry_plausible(uint32_t slot_off, const struct image_header *header)
 #else
 
 /* A Cortex-M vector table: a stack in RAM, a Thumb entry point inside the body, and room for VTOR's alignment. */
-bool entry_plausible(uint32_t slot_off, const struct image_header *header)
+static uint32_t body_address(const struct image_source *from, const struct image_header *header)
 {
-	uint32_t words[2], body = QEMU_FLASH_BASE + slot_offset(0, 0) + header->hdr_size;
+	const struct mode *mode = mode_of(provisioned());
+
+	if (mode->ram)
+		return header->load_addr + header->hdr_size;
+	if (mode->way == WAY_PICK || mode->way == WAY_FIXED)
+		return QEMU_FLASH_BASE + slot_offset(from->image, from->slot) + header->hdr_size;
+	return QEMU_FLASH_BASE + slot_offset(0, 0) + header->hdr_size;
+}
+
+bool entry_plausible(const struct image_source *from, const struct image_header *header)
+{
+	uint32_t words[2], body = body_address(from, header);
 
 	if (header->img_size < sizeof(words) || header->hdr_size % 128u != 0 ||
-	    flash_read(slot_off + header->hdr_size, words, sizeof(words)) != FLASH_OK)
+	    source_read(from, header->hdr_size, words, sizeof(words)) != FLASH_OK)
 		return false;
 	if (words[0] <= QEMU_RAM_BASE || words[0] > QEMU_RAM_BASE + QEMU_RAM_SIZE || words[0] % 4u != 0)
 		return false;

@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include "image.h"
 
-/* `header` has passed header_check. The body is judged as it would lie in the primary slot of image 0. */
-bool entry_plausible(uint32_t slot_off, const struct image_header *header);
+/* `header` has passed header_check. The body is judged as it would lie where it is to run: at its load address, in its
+ * own slot, or in the primary slot of image 0, as the mode has it. */
+bool entry_plausible(const struct image_source *from, const struct image_header *header);
 
 #endif

@@ -16,9 +16,9 @@ static struct provision provision;
 static int recovery;
 
 /* The recorded images have bodies of noise. */
-bool entry_plausible(uint32_t slot_off, const struct image_header *header)
+bool entry_plausible(const struct image_source *from, const struct image_header *header)
 {
-	(void)slot_off;
+	(void)from;
 	(void)header;
 	return true;
 }
@@ -54,8 +54,15 @@ EXPORT(harness_set_next) int harness_set_next(unsigned image, unsigned slot, int
 	return boot_set_next(&provision, image, slot, active != 0, confirm != 0);
 }
 
+EXPORT(harness_set_pending) int harness_set_pending(unsigned image, int permanent)
+{
+	provision_load(&provision);
+	return boot_set_pending(&provision, image, permanent != 0);
+}
+
 EXPORT(harness_swap_type) int harness_swap_type(unsigned image)
 {
+	provision_load(&provision);
 	return swap_type_of(image);
 }
 
@@ -64,16 +71,25 @@ EXPORT(harness_trailer) uint32_t harness_trailer(unsigned image, unsigned slot)
 {
 	struct trailer t;
 
+	provision_load(&provision);
 	trailer_read(image, slot, &t);
 	return (uint32_t)t.magic << 24 | (uint32_t)t.image_ok << 16 | (uint32_t)t.copy_done << 8 | (uint32_t)t.swap_type;
 }
 
 EXPORT(harness_counter) uint32_t harness_counter(unsigned image)
 {
+	provision_load(&provision);
 	return counter_read(image);
 }
 
 EXPORT(harness_counter_advance) int harness_counter_advance(unsigned image, uint32_t value)
 {
+	provision_load(&provision);
 	return counter_advance(image, value);
+}
+
+/* Where RAM load puts images, for looking at. */
+EXPORT(harness_ram) uint8_t *harness_ram(void)
+{
+	return port_ram_window(0, RAM_WINDOW);
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "../crypto/crypto.h"
+#include "../port/geometry.h"
 #include "../port/provision.h"
 #include "../port/retained.h"
 
@@ -15,7 +16,12 @@
 
 #define IMAGE_F_ENCRYPTED 0x0000000cu
 #define IMAGE_F_NON_BOOTABLE 0x00000010u
+#define IMAGE_F_RAM_LOAD 0x00000020u
+#define IMAGE_F_ROM_FIXED 0x00000100u
 #define IMAGE_F_COMPRESSED 0x00000e00u
+#define IMAGE_F_COMPRESSED_LZMA1 0x00000200u
+#define IMAGE_F_COMPRESSED_LZMA2 0x00000400u
+#define IMAGE_F_COMPRESSED_THUMB 0x00000800u
 
 #define TLV_INFO_MAGIC 0x6907u
 #define TLV_PROT_INFO_MAGIC 0x6908u
@@ -27,6 +33,10 @@
 #define TLV_ED25519 0x24u
 #define TLV_DEPENDENCY 0x40u
 #define TLV_SEC_CNT 0x50u
+#define TLV_DECOMP_SIZE 0x70u
+#define TLV_DECOMP_SHA 0x71u
+#define TLV_DECOMP_SIGNATURE 0x72u
+#define TLV_COMP_DEC_SIZE 0x73u
 
 struct image_version {
 	uint8_t major, minor;
@@ -44,10 +54,23 @@ struct image_header {
 };
 _Static_assert(sizeof(struct image_header) == IMAGE_HEADER_MIN, "header layout");
 
+struct body_cipher;
+
+/* Where the bytes of an image come from: a slot, as they are or decrypted on the way, or a copy in RAM. */
+struct image_source {
+	unsigned image, slot;
+	uint32_t start;         /* of the image, from the slot start */
+	const uint8_t *ram;     /* the copy, or 0 */
+	/* decrypts what was just read from `at` on, or 0: as it is; a pointer, so that the application, which never
+	 * decrypts, has no cipher in it */
+	void (*decrypt)(const struct image_source *from, uint32_t at, uint8_t *bytes, uint32_t len);
+	const struct body_cipher *cipher;
+};
+
 /* What a slot says about itself. Only image_verify makes it trustworthy. */
 struct image_info {
 	struct image_header header;
-	uint32_t tlv_off;       /* where the TLV areas begin = end of the body, from the slot start */
+	uint32_t tlv_off;       /* where the TLV areas begin = end of the body, from the image's start */
 	uint32_t protected_end; /* end of what the hash covers */
 	uint32_t end;           /* end of the last TLV */
 	bool has_hash;
@@ -56,8 +79,13 @@ struct image_info {
 	uint32_t counter; /* first protected security counter TLV */
 };
 
-/* Where a slot begins; see SLOT_OFFSET. */
-uint32_t slot_offset(unsigned image, unsigned slot);
+/* Where the image in a slot begins, from the slot start. Swap using offset keeps it a sector further in the secondary,
+ * unless it is there to go back to; a slot without an image gives the place that was looked at last. */
+uint32_t image_start(unsigned image, unsigned slot);
+
+struct image_source image_in_slot(unsigned image, unsigned slot);
+/* Bytes from `at` of the image on. 0, or an error of flash/flash.h. */
+int source_read(const struct image_source *from, uint32_t at, void *buf, uint32_t len);
 
 /* Header and TLVs with every bound checked; neither hash nor signature is computed. For listing.
  * VERIFY_OK, or why the slot holds no readable image (then only `header` is filled, if it could be read). */
@@ -69,6 +97,10 @@ enum verify_reason image_verify(const struct provision *p, unsigned image, unsig
 
 /* < 0, 0, > 0 as by major, minor, revision; the build number does not count (MCUboot's default). */
 int version_compare(const struct image_version *a, const struct image_version *b);
+
+/* The same for an image that is read in another way than image_in_slot does. */
+enum verify_reason source_parse(const struct image_source *from, struct image_info *info);
+enum verify_reason source_verify(const struct provision *p, const struct image_source *from, struct image_info *info);
 
 /* SHA-256 over a stretch of flash. 0 or a negative error of flash/flash.h. */
 int flash_sha256(uint32_t off, uint32_t len, uint8_t out[SHA256_SIZE]);

@@ -4,21 +4,21 @@
 #include <string.h>
 
 #include "../flash/flash.h"
-#include "../port/layout.h"
 #include "../port/port.h"
 #include "../smp/endpoint.h"
 #include "../smp/text.h"
 #include "../smp/trust.h"
 #include "boot.h"
 #include "image.h"
+#include "modes.h"
 #include "trailer.h"
 
 #define SLOTS 2u
 #define PRIMARY 0u
 #define RESET_DELAY_MS 50u
 #define VERSION_TEXT_MAX 24u
-#define WRITE_UNIT_MAX 8u
-#define MARK_OFF (SLOT_SIZE - FLASH_SECTOR)
+#define WRITE_UNIT_MAX 32u
+#define MARK_SIZE 8u
 
 static const struct provision *provision;
 static struct endpoint endpoint;
@@ -64,6 +64,13 @@ static int os_params(struct smp_exchange *x)
 	return RC_OK;
 }
 
+static unsigned slots(void)
+{
+	const struct mode *mode = mode_of(provision);
+
+	return mode->way == WAY_FIXED && !mode->loader ? 1 : SLOTS;
+}
+
 /* Flags of a slot by what the next boot will do; unlike the application, nothing is active before a swap. */
 struct flags {
 	bool confirmed, active, pending, permanent;
@@ -79,9 +86,14 @@ static const struct {
 	{SWAP_REVERT, {{.active = true}, {.confirmed = true}}},
 };
 
+/* Where nothing is moved the trailers ask for nothing; with one slot it is plain what the next boot does. */
 static struct flags flags_of(unsigned image, unsigned slot)
 {
-	enum swap_type next = swap_type_of(image);
+	enum mode_way way = mode_of(provision)->way;
+	enum swap_type next = way == WAY_FIXED ? SWAP_NONE : swap_type_of(image);
+
+	if (way == WAY_PICK)
+		return (struct flags){0};
 
 	for (size_t i = 0; i < sizeof(state_flags) / sizeof(state_flags[0]); i++) {
 		if (state_flags[i].next == next)
@@ -127,7 +139,7 @@ static int image_list(struct smp_exchange *x)
 	put_text(&x->out, "images");
 	put_list(&x->out);
 	for (unsigned image = 0; image < provision->images; image++) {
-		for (unsigned slot = 0; slot < SLOTS; slot++)
+		for (unsigned slot = 0; slot < slots(); slot++)
 			put_slot(&x->out, image, slot);
 	}
 	put_end(&x->out);
@@ -138,7 +150,7 @@ static bool has_hash(unsigned image, struct span hash)
 {
 	struct image_info info;
 
-	for (unsigned slot = 0; slot < SLOTS; slot++) {
+	for (unsigned slot = 0; slot < slots(); slot++) {
 		if (image_verify(provision, image, slot, &info) == VERIFY_OK &&
 		    memcmp(info.hash, hash.data, sizeof(info.hash)) == 0)
 			return true;
@@ -210,26 +222,28 @@ static bool pick_image(uint32_t number, unsigned *image)
 
 static int begin_upload(const struct upload_request *r)
 {
-	uint32_t trailer = trailer_sectors_off(provision);
+	const struct area *primary;
 	unsigned image;
 
-	if (!r->has_len || r->len > SLOT_SIZE || !pick_image(r->image, &image))
+	if (!r->has_len || !pick_image(r->image, &image) || r->len > slot_size(image, PRIMARY))
 		return RC_INVALID;
+	primary = slot_area(image, PRIMARY);
 	upload.image = image;
 	upload.base = slot_offset(image, PRIMARY);
 	upload.len = r->len;
 	upload.off = 0;
 	upload.erased = 0;
 	/* what the trailer says is about another image; the rest is erased sector by sector as data comes */
-	return flash_erase(upload.base + trailer, SLOT_SIZE - trailer) == FLASH_OK ? RC_OK : RC_INVALID;
+	return area_erase(primary, trailer_sectors_off(provision, primary), primary->size) == FLASH_OK ? RC_OK : RC_INVALID;
 }
 
 static bool erase_up_to(uint32_t end)
 {
-	uint32_t trailer = trailer_sectors_off(provision);
+	const struct area *primary = slot_area(upload.image, PRIMARY);
+	uint32_t trailer = trailer_sectors_off(provision, primary);
 
-	for (; upload.erased < end && upload.erased < trailer; upload.erased += FLASH_SECTOR) {
-		if (flash_erase(upload.base + upload.erased, FLASH_SECTOR) != FLASH_OK)
+	for (; upload.erased < end && upload.erased < trailer; upload.erased += sector_size(primary, upload.erased)) {
+		if (area_erase(primary, upload.erased, upload.erased + 1) != FLASH_OK)
 			return false;
 	}
 	return true;
@@ -240,7 +254,7 @@ static int write_tail(uint32_t off, const uint8_t *data, uint32_t len)
 {
 	uint8_t unit[WRITE_UNIT_MAX];
 
-	memset(unit, FLASH_ERASED, sizeof(unit));
+	memset(unit, flash_erased(), sizeof(unit));
 	memcpy(unit, data, len);
 	return flash_write(off, unit, provision->write_unit);
 }
@@ -264,19 +278,31 @@ static int write_chunk(struct span data)
 	return RC_OK;
 }
 
-static const uint8_t mark[WRITE_UNIT_MAX] = {'u', 'n', 'c', 'h', 'e', 'c', 'k', 'd'};
+static const uint8_t mark[MARK_SIZE] = {'u', 'n', 'c', 'h', 'e', 'c', 'k', 'd'};
+
+static uint32_t mark_off(unsigned image)
+{
+	const struct area *primary = slot_area(image, PRIMARY);
+
+	return sector_start(primary, primary->size - 1);
+}
 
 static void leave_mark(void)
 {
-	if (is_weak() && upload.len <= MARK_OFF)
-		flash_write(upload.base + MARK_OFF, mark, sizeof(mark));
+	uint8_t units[WRITE_UNIT_MAX];
+	uint32_t len = provision->write_unit > sizeof(mark) ? provision->write_unit : (uint32_t)sizeof(mark);
+
+	memset(units, flash_erased(), sizeof(units));
+	memcpy(units, mark, sizeof(mark));
+	if (is_weak() && upload.len <= mark_off(upload.image))
+		flash_write(upload.base + mark_off(upload.image), units, len);
 }
 
 bool recovery_wrote(unsigned image)
 {
 	uint8_t found[sizeof(mark)];
 
-	return flash_read(slot_offset(image, PRIMARY) + MARK_OFF, found, sizeof(found)) == FLASH_OK &&
+	return flash_read(slot_offset(image, PRIMARY) + mark_off(image), found, sizeof(found)) == FLASH_OK &&
 	       memcmp(found, mark, sizeof(mark)) == 0;
 }
 
@@ -316,10 +342,10 @@ static void put_image_slots(struct cbor_out *out, unsigned image)
 	put_uint_at(out, "image", image);
 	put_text(out, "slots");
 	put_list(out);
-	for (unsigned slot = 0; slot < SLOTS; slot++) {
+	for (unsigned slot = 0; slot < slots(); slot++) {
 		put_map(out);
 		put_uint_at(out, "slot", slot);
-		put_uint_at(out, "size", SLOT_SIZE);
+		put_uint_at(out, "size", slot_size(image, slot));
 		if (slot == PRIMARY)
 			put_uint_at(out, "upload_image_id", image);
 		put_end(out);

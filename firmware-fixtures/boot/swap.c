@@ -1,157 +1,154 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Swap using move, with MCUboot's status entries, so that either can finish what the other began.
- * First the primary moves up by one sector, last sector first; then, from the first sector on, each sector of the
- * secondary goes down into the gap and the old one from above takes its place. One status entry follows each step.
- * Source: MCUboot swap_move.c. */
+/* What the ways to swap have in common, with MCUboot's trailers, so that either can finish what the other began. */
+#include <string.h>
+
 #include "../flash/flash.h"
-#include "../port/layout.h"
 #include "copy.h"
-#include "image.h"
+#include "modes.h"
 
-#define SWAP_ERR_NO_ROOM (-100)
-
-/* Begun: the primary's trailer is whole, and the secondary's request has been taken over. */
-static bool is_begun(const struct trailer *primary, const struct trailer *secondary)
+static const struct swap_way *way_of(const struct provision *p)
 {
-	return primary->magic == MAGIC_GOOD && primary->copy_done == FLAG_UNSET && secondary->magic != MAGIC_GOOD;
+	if (p->mode == MODE_SWAP_OFFSET)
+		return &swap_by_offset;
+	return p->mode == MODE_SWAP_SCRATCH ? &swap_by_scratch : &swap_by_move;
 }
 
 void swap_status_read(const struct provision *p, unsigned image, struct swap_status *s)
 {
-	struct trailer primary, secondary;
-
-	trailer_read(image, 0, &primary);
-	trailer_read(image, 1, &secondary);
-	*s = (struct swap_status){.begun = false, .type = SWAP_NONE};
-	if (!is_begun(&primary, &secondary))
-		return;
-	s->begun = true;
-	s->type = primary.swap_type;
-	s->entries = trailer_status_entries(p, image);
+	*s = (struct swap_status){.begun = false, .type = SWAP_NONE, .noted = slot_area(image, 0)};
+	way_of(p)->read(p, image, s);
 }
 
-static uint32_t image_size(unsigned image, unsigned slot)
-{
-	struct image_info info;
-
-	return image_read(image, slot, &info) == VERIFY_OK ? info.end : 0;
-}
+/* --- the images when nothing has moved ------------------------------------------------------------------------- */
 
 /* Both slots move as many bytes as the larger image has. An unreadable one has nothing worth keeping. */
-static uint32_t bytes_to_swap(unsigned image)
+static void measure(struct swap_job *j, unsigned slot)
 {
-	uint32_t primary = image_size(image, 0), secondary = image_size(image, 1);
+	struct image_source from = image_in_slot(j->image, slot);
+	struct body_cipher *cipher = &j->cipher[slot];
+	uint8_t wrapped[KEY_FIELD_MAX];
+	struct image_info info;
 
-	return primary > secondary ? primary : secondary;
+	memset(wrapped, 0xff, sizeof(wrapped));
+	if (source_parse(&from, &info) != VERIFY_OK)
+		return;
+	if (info.end > j->size)
+		j->size = info.end;
+	j->tlv_size[slot] = (uint16_t)(info.end - info.protected_end);
+	cipher->body = info.header.hdr_size;
+	cipher->body_end = info.tlv_off;
+	cipher->on = is_encrypted(&info.header) && content_key_of(j->p, &from, &info, cipher->key, wrapped);
+	if (!cipher->on)
+		return;
+	if (j->p->policy & POLICY_SAVE_KEY_TLV)
+		memcpy(j->keys[slot], wrapped, sizeof(wrapped));
+	else
+		memcpy(j->keys[slot], cipher->key, j->p->content_key);
 }
 
-/* The primary's trailer, magic last: until then nothing has begun. */
-static int write_trailer(const struct provision *p, unsigned image, enum swap_type type, uint32_t size)
+/* --- and when some of it has ----------------------------------------------------------------------------------- */
+
+static bool is_noted_key(const uint8_t *field, uint32_t len)
 {
-	struct trailer secondary;
-	int rc = trailer_erase(p, image, 0);
-
-	trailer_read(image, 1, &secondary);
-	if (rc == FLASH_OK && type != SWAP_NONE)
-		rc = trailer_write_swap_info(p, image, 0, type);
-	if (rc == FLASH_OK && secondary.image_ok == FLAG_SET)
-		rc = trailer_write_image_ok(p, image, 0);
-	if (rc == FLASH_OK)
-		rc = trailer_write_swap_size(p, image, 0, size);
-	if (rc == FLASH_OK)
-		rc = trailer_write_magic(image, 0);
-	return rc;
-}
-
-/* A revert has no request in the secondary. It gets one, for good: if power fails before the primary's trailer is
- * whole again, the next boot finds that request and swaps just the same. */
-static int request_revert(const struct provision *p, unsigned image, uint32_t size)
-{
-	int rc = trailer_erase(p, image, 1);
-
-	if (rc == FLASH_OK)
-		rc = trailer_write_image_ok(p, image, 1);
-	if (rc == FLASH_OK)
-		rc = trailer_write_swap_size(p, image, 1, size);
-	if (rc == FLASH_OK)
-		rc = trailer_write_magic(image, 1);
-	return rc;
-}
-
-/* Erases a sector, copies another into it and says so in the status. */
-static int step(const struct provision *p, unsigned image, uint32_t from, uint32_t to, uint32_t entry, uint8_t state)
-{
-	int rc = flash_erase(to, FLASH_SECTOR);
-
-	if (rc == FLASH_OK)
-		rc = flash_copy(from, to, FLASH_SECTOR);
-	if (rc == FLASH_OK)
-		rc = trailer_write_status(p, image, entry, state);
-	return rc;
-}
-
-static int move_up(const struct provision *p, unsigned image, uint32_t sectors, uint32_t done)
-{
-	uint32_t primary = slot_offset(image, 0);
-	int rc = FLASH_OK;
-
-	for (uint32_t entry = done; rc == FLASH_OK && entry < sectors; entry++) {
-		uint32_t from = primary + (sectors - 1 - entry) * FLASH_SECTOR;
-
-		rc = step(p, image, from, from + FLASH_SECTOR, entry, 1);
+	for (uint32_t i = 0; i < len; i++) {
+		if (field[i] != 0xff)
+			return true;
 	}
-	return rc;
+	return false;
 }
 
-static int exchange(const struct provision *p, unsigned image, uint32_t sectors, uint32_t done)
+static void recall_key(struct swap_job *j, unsigned slot)
 {
-	uint32_t primary = slot_offset(image, 0), secondary = slot_offset(image, 1);
-	int rc = FLASH_OK;
+	struct body_cipher *cipher = &j->cipher[slot];
+	uint32_t len = trailer_key_size(j->p);
 
-	for (uint32_t half = done; rc == FLASH_OK && half < 2 * sectors; half++) {
-		uint32_t at = half / 2 * FLASH_SECTOR, entry = p->max_sectors + half;
-
-		if (half % 2 == 0)
-			rc = step(p, image, secondary + at, primary + at, entry, 1);
-		else
-			rc = step(p, image, primary + at + FLASH_SECTOR, secondary + at, entry, 2);
-	}
-	return rc;
+	if (len == 0 || trailer_read_key(j->p, j->status->noted, slot, j->keys[slot]) != FLASH_OK)
+		return;
+	cipher->on = is_noted_key(j->keys[slot], len);
+	if (cipher->on && (j->p->policy & POLICY_SAVE_KEY_TLV))
+		cipher->on = content_key_unwrap(j->p, j->keys[slot], cipher->key);
+	else if (cipher->on)
+		memcpy(cipher->key, j->keys[slot], j->p->content_key);
 }
+
+static void recall(struct swap_job *j, unsigned slot, const struct swap_way *way)
+{
+	struct image_header h;
+
+	recall_key(j, slot);
+	if (!j->cipher[slot].on)
+		return;
+	if (flash_read(way->header(j, slot), &h, sizeof(h)) != FLASH_OK || h.magic != IMAGE_MAGIC || !is_encrypted(&h)) {
+		j->cipher[slot].on = false;
+		return;
+	}
+	j->cipher[slot].body = h.hdr_size;
+	j->cipher[slot].body_end = h.hdr_size + h.img_size;
+}
+
+/* --- ------------------------------------------------------------------------------------------------------------ */
 
 /* The size that a swap which is cut short goes on with. MCUboot's swap using offset forgets how large the old image was
  * (recordings "TEST, shorter image (large)"); a board that is weak on purpose does too. */
-static uint32_t size_to_note(const struct provision *p, unsigned image, uint32_t size)
+static uint32_t size_to_note(const struct swap_job *j)
 {
-	return (p->policy & WEAK_RESUME_SHORT) ? image_size(image, 1) : size;
+	struct image_info info;
+
+	if (!(j->p->policy & WEAK_RESUME_SHORT))
+		return j->size;
+	return image_read(j->image, 1, &info) == VERIFY_OK ? info.end : 0;
 }
 
-/* The trailers, unless that was done and power failed before the first sector moved. */
-static int begin(const struct provision *p, unsigned image, enum swap_type type, uint32_t size, bool begun)
+static int note_keys(const struct swap_job *j, const struct area *a)
 {
-	int rc = type == SWAP_REVERT ? request_revert(p, image, size) : FLASH_OK;
+	int rc = FLASH_OK;
 
-	if (rc == FLASH_OK && !begun)
-		rc = write_trailer(p, image, type, size_to_note(p, image, size));
-	if (rc == FLASH_OK)
-		rc = trailer_erase(p, image, 1);
+	for (unsigned slot = 0; rc == FLASH_OK && trailer_key_size(j->p) > 0 && slot < 2; slot++)
+		rc = trailer_write_key(j->p, a, slot, j->keys[slot]);
 	return rc;
+}
+
+int swap_note(const struct swap_job *j, const struct area *a)
+{
+	struct trailer secondary;
+	int rc = FLASH_OK;
+
+	trailer_read_at(j->secondary, &secondary);
+	if (j->type != SWAP_NONE)
+		rc = trailer_write_swap_info(j->p, a, j->image, j->type);
+	if (rc == FLASH_OK && secondary.image_ok == FLAG_SET)
+		rc = trailer_write_image_ok(j->p, a);
+	if (rc == FLASH_OK)
+		rc = trailer_write_swap_size(j->p, a, a == j->primary ? size_to_note(j) : j->size);
+	if (rc == FLASH_OK && j->p->mode == MODE_SWAP_OFFSET)
+		rc = trailer_write_tlv_sizes(j->p, a, j->tlv_size[0], j->tlv_size[1]);
+	if (rc == FLASH_OK)
+		rc = note_keys(j, a);
+	return rc == FLASH_OK ? trailer_write_magic(a) : rc;
 }
 
 int swap_run(const struct provision *p, unsigned image, enum swap_type type, const struct swap_status *s)
 {
-	uint32_t size = s->entries > 0 ? trailer_read_swap_size(image, 0) : bytes_to_swap(image);
-	uint32_t sectors = size == 0 ? 1 : (size - 1) / FLASH_SECTOR + 1;
-	bool moving = s->entries <= p->max_sectors;
-	int rc = FLASH_OK;
+	const struct swap_way *way = way_of(p);
+	struct swap_job j = {
+		.p = p,
+		.image = image,
+		.type = type,
+		.primary = slot_area(image, 0),
+		.secondary = slot_area(image, 1),
+		.status = s,
+	};
 
-	if (size > image_max_size(p)) /* also a damaged size field */
+	memset(j.keys, 0xff, sizeof(j.keys));
+	if (s->entries > 0)
+		j.size = trailer_read_swap_size(p, s->noted);
+	for (unsigned slot = 0; slot < 2; slot++) {
+		if (s->entries > 0)
+			recall(&j, slot, way);
+		else
+			measure(&j, slot);
+	}
+	if (!way->fits(&j)) /* also a damaged size field */
 		return SWAP_ERR_NO_ROOM;
-	if (s->entries == 0)
-		rc = begin(p, image, type, size, s->begun);
-	if (rc == FLASH_OK && moving)
-		rc = move_up(p, image, sectors, s->entries);
-	if (rc == FLASH_OK)
-		rc = exchange(p, image, sectors, moving ? 0 : s->entries - p->max_sectors);
-	return rc;
+	return way->run(&j);
 }

@@ -3,12 +3,14 @@
 #include "update.h"
 
 #include "../flash/flash.h"
+#include "../port/geometry.h"
 #include "../port/layout.h"
 #include "copy.h"
 #include "counter.h"
+#include "dependency.h"
 #include "events.h"
 #include "image.h"
-#include "tlv.h"
+#include "modes.h"
 #include "trailer.h"
 
 #define PRIMARY 0u
@@ -22,7 +24,7 @@ struct plan {
 
 static bool overwrites(const struct provision *p)
 {
-	return p->mode == MODE_OVERWRITE_ONLY;
+	return mode_of(p)->way == WAY_OVERWRITE;
 }
 
 static bool is_upgrade(enum swap_type type)
@@ -48,8 +50,15 @@ static const char *swap_type_text(enum swap_type type)
 
 static void read_header(unsigned image, unsigned slot, struct image_header *h)
 {
-	if (flash_read(slot_offset(image, slot), h, sizeof(*h)) != FLASH_OK)
+	struct image_source from = image_in_slot(image, slot);
+
+	if (source_read(&from, 0, h, sizeof(*h)) != FLASH_OK)
 		h->magic = 0;
+}
+
+static bool is_blank(const struct image_header *h)
+{
+	return is_erased(&h->magic, sizeof(h->magic));
 }
 
 static bool header_erased(unsigned image, unsigned slot)
@@ -57,7 +66,7 @@ static bool header_erased(unsigned image, unsigned slot)
 	struct image_header h;
 
 	read_header(image, slot, &h);
-	return h.magic == 0xffffffffu;
+	return is_blank(&h);
 }
 
 /* --- is the secondary worth installing? ----------------------------------------------------------------------- */
@@ -67,7 +76,7 @@ enum usable { USABLE, NOTHING_THERE, REFUSED };
 static enum usable refuse(unsigned image, enum event_type type, enum verify_reason reason, uint32_t value)
 {
 	event_record(type, image, SECONDARY, reason, value);
-	if (flash_erase(slot_offset(image, SECONDARY), SLOT_SIZE) == FLASH_OK)
+	if (area_erase(slot_area(image, SECONDARY), 0, slot_size(image, SECONDARY)) == FLASH_OK)
 		event_record(EVENT_ERASED, image, SECONDARY, reason, 0);
 	return REFUSED;
 }
@@ -80,22 +89,43 @@ static bool overwrite_downgrades(const struct provision *p, unsigned image, cons
 	if (!overwrites(p) || !(p->policy & POLICY_DOWNGRADE_VERSION))
 		return false;
 	read_header(image, PRIMARY, &primary);
-	return primary.magic != 0xffffffffu && version_compare(&secondary->version, &primary.version) < 0;
+	return !is_blank(&primary) && version_compare(&secondary->version, &primary.version) < 0;
 }
 
-/* Erases what is refused, so that it is not looked at again; of an empty slot only a stale request. */
-static enum usable judge_secondary(const struct provision *p, unsigned image)
+/* Swap using offset, an update that was written where only an image to go back to may lie. */
+static bool is_misplaced(const struct provision *p, unsigned image, enum swap_type type)
+{
+	uint32_t magic;
+
+	return p->mode == MODE_SWAP_OFFSET && (type == SWAP_TEST || type == SWAP_PERM) &&
+	       flash_read(slot_offset(image, SECONDARY), &magic, sizeof(magic)) == FLASH_OK && magic == IMAGE_MAGIC;
+}
+
+/* An image to go back to may be plain: the factory's is. */
+static bool is_plain_update(const struct provision *p, const struct image_header *h, enum swap_type type)
+{
+	return OPTION(p, POLICY_ENCRYPTED_ONLY) && (type == SWAP_TEST || type == SWAP_PERM) &&
+	       !(h->flags & IMAGE_F_ENCRYPTED);
+}
+
+/* Erases what is refused, so that it is not looked at again; of an empty slot only a stale request. `asked`: what the
+ * trailers ask for, if nothing has begun. */
+static enum usable judge_secondary(const struct provision *p, unsigned image, enum swap_type asked)
 {
 	struct image_header h;
 	struct image_info info;
 	enum verify_reason reason;
 
 	read_header(image, SECONDARY, &h);
-	if (h.magic == 0xffffffffu || (h.flags & IMAGE_F_NON_BOOTABLE)) {
+	if (is_blank(&h) || (h.flags & IMAGE_F_NON_BOOTABLE)) {
 		if (!overwrites(p)) /* overwriting leaves the request waiting for an image, as MCUboot does */
-			trailer_clear(p, image, SECONDARY);
+			trailer_clear(p, slot_area(image, SECONDARY));
 		return NOTHING_THERE;
 	}
+	if (is_misplaced(p, image, asked))
+		return refuse(image, EVENT_VERIFY_FAILED, VERIFY_ADDRESS, 0);
+	if (is_plain_update(p, &h, asked))
+		return refuse(image, EVENT_VERIFY_FAILED, VERIFY_FLAGS, 0);
 	if (overwrite_downgrades(p, image, &h))
 		return refuse(image, EVENT_DOWNGRADE_REFUSED, VERIFY_VERSION, 0);
 	reason = image_verify(p, image, SECONDARY, &info);
@@ -106,31 +136,31 @@ static enum usable judge_secondary(const struct provision *p, unsigned image)
 
 /* --- security counter ------------------------------------------------------------------------------------------- */
 
-static bool advance_to(unsigned image, uint32_t value)
+static bool advance_to(unsigned image, unsigned slot, uint32_t value)
 {
 	uint32_t before = counter_read(image);
 
 	if (counter_advance(image, value) != 0)
 		return false;
 	if (value > before)
-		event_record(EVENT_COUNTER_ADVANCED, image, PRIMARY, VERIFY_OK, value);
+		event_record(EVENT_COUNTER_ADVANCED, image, slot, VERIFY_OK, value);
 	return true;
 }
 
-/* Raises the stored counter to that of the image in the primary. */
-static bool store_counter(const struct provision *p, unsigned image)
+/* Raises the stored counter to that of the image that runs from a slot. */
+bool store_counter(const struct provision *p, unsigned image, unsigned slot)
 {
 	struct image_info info;
 
 	if (p->policy & POLICY_NO_COUNTER)
 		return true;
-	image_read(image, PRIMARY, &info);
+	image_read(image, slot, &info);
 	if (p->policy & WEAK_COUNTER_IGNORED) {
 		if (info.has_counter && info.counter > counter_read(image))
-			advance_to(image, info.counter);
+			advance_to(image, slot, info.counter);
 		return true;
 	}
-	return info.has_counter && advance_to(image, info.counter);
+	return info.has_counter && advance_to(image, slot, info.counter);
 }
 
 /* An image on test must not burn the counter: its trailer has the magic and no image_ok yet. */
@@ -141,7 +171,7 @@ bool update_counter(const struct provision *p, unsigned image)
 	trailer_read(image, PRIMARY, &t);
 	if (t.magic == MAGIC_GOOD && t.image_ok != FLAG_SET && !(p->policy & WEAK_COUNTER_EARLY))
 		return true;
-	return store_counter(p, image);
+	return store_counter(p, image, PRIMARY);
 }
 
 /* --- acting ----------------------------------------------------------------------------------------------------- */
@@ -154,18 +184,18 @@ static void finish_swap(const struct provision *p, unsigned image, enum swap_typ
 
 	trailer_read(image, PRIMARY, &t);
 	if ((type == SWAP_REVERT || type == SWAP_PERM) && t.image_ok == FLAG_UNSET)
-		trailer_write_image_ok(p, image, PRIMARY);
+		trailer_write_image_ok(p, slot_area(image, PRIMARY));
 	if (type == SWAP_PERM)
-		store_counter(p, image);
+		store_counter(p, image, PRIMARY);
 	if (is_upgrade(type))
-		trailer_write_copy_done(p, image, PRIMARY);
+		trailer_write_copy_done(p, slot_area(image, PRIMARY));
 }
 
 /* The copy is complete only when the secondary's request is gone, so that comes last. */
 static int overwrite(const struct provision *p, unsigned image)
 {
+	const struct area *secondary = slot_area(image, SECONDARY);
 	struct image_info info;
-	uint32_t secondary = slot_offset(image, SECONDARY);
 	int rc;
 
 	if (image_read(image, SECONDARY, &info) != VERIFY_OK)
@@ -173,11 +203,11 @@ static int overwrite(const struct provision *p, unsigned image)
 	rc = overwrite_run(p, image, info.end);
 	if (rc != FLASH_OK)
 		return rc;
-	store_counter(p, image);
+	store_counter(p, image, PRIMARY);
 	if (!overwrites(p)) /* bootstrap in swap mode keeps the image in the secondary */
-		return trailer_erase(p, image, SECONDARY);
-	rc = flash_erase(secondary, FLASH_SECTOR);
-	return rc == FLASH_OK ? flash_erase(secondary + SLOT_SIZE - FLASH_SECTOR, FLASH_SECTOR) : rc;
+		return trailer_erase(p, secondary);
+	rc = area_erase(secondary, 0, 1);
+	return rc == FLASH_OK ? area_erase(secondary, secondary->size - 1, secondary->size) : rc;
 }
 
 static bool primary_is_lost(const struct provision *p, unsigned image)
@@ -215,13 +245,20 @@ static bool prevents_downgrade(const struct provision *p)
 	return !overwrites(p) && (p->policy & (POLICY_DOWNGRADE_VERSION | POLICY_DOWNGRADE_COUNTER));
 }
 
-/* Software downgrade prevention in swap modes. A revert may go back; one that lost power is resumed as a permanent
+/* A revert that swap using move has begun looks like a permanent request for the older image, should power fail in its
+ * first operations. The other ways note it as what it is. */
+static bool marks_reverts(const struct provision *p)
+{
+	return prevents_downgrade(p) && p->mode == MODE_SWAP_MOVE;
+}
+
+/* Software downgrade prevention in swap modes. A revert may go back; one that lost power may be resumed as a permanent
  * request for the older image, which the mark tells from any other. MCUboot refuses it and erases the backup. */
 static enum verify_reason downgrades(const struct provision *p, unsigned image)
 {
 	struct image_info primary, secondary;
 
-	if (!prevents_downgrade(p) || revert_is_marked(image))
+	if (!prevents_downgrade(p) || (marks_reverts(p) && revert_is_marked(image)))
 		return VERIFY_OK;
 	image_read(image, PRIMARY, &primary);
 	image_read(image, SECONDARY, &secondary);
@@ -241,7 +278,7 @@ static void keep_primary(const struct provision *p, unsigned image)
 
 	trailer_read(image, PRIMARY, &t);
 	if (t.image_ok == FLAG_UNSET)
-		trailer_write_image_ok(p, image, PRIMARY);
+		trailer_write_image_ok(p, slot_area(image, PRIMARY));
 }
 
 static void act(const struct provision *p, unsigned image, const struct plan *plan)
@@ -258,7 +295,7 @@ static void act(const struct provision *p, unsigned image, const struct plan *pl
 			install(p, image, plan);
 		return;
 	case SWAP_REVERT:
-		if (!prevents_downgrade(p) || revert_mark(image, true) == FLASH_OK)
+		if (!marks_reverts(p) || revert_mark(image, true) == FLASH_OK)
 			install(p, image, plan);
 		return;
 	case SWAP_FAIL:
@@ -278,10 +315,10 @@ static bool can_update(const struct provision *p, unsigned image)
 
 	if (!trailer_fits(p))
 		return false;
-	if (overwrites(p))
+	if (overwrites(p) || p->mode == MODE_SWAP_SCRATCH)
 		return true;
 	read_header(image, PRIMARY, &h);
-	return h.magic == IMAGE_MAGIC || ((p->policy & POLICY_BOOTSTRAP) && h.magic == 0xffffffffu);
+	return h.magic == IMAGE_MAGIC || ((p->policy & POLICY_BOOTSTRAP) && is_blank(&h));
 }
 
 static void resume(const struct provision *p, unsigned image, struct plan *plan)
@@ -292,8 +329,21 @@ static void resume(const struct provision *p, unsigned image, struct plan *plan)
 		log_words("boot: interrupted swap cannot be finished", "");
 		return;
 	}
+	if (OPTION(p, WEAK_COUNTER_ON_RESUME))
+		store_counter(p, image, PRIMARY);
 	finish_swap(p, image, plan->status.type);
 	event_record(EVENT_SWAP_RESUMED, image, PRIMARY, VERIFY_OK, plan->status.type);
+}
+
+/* Weak on purpose: the other images do as image 0 does. */
+static bool follows(const struct provision *p, unsigned image)
+{
+	struct trailer first;
+
+	if (image == 0 || !OPTION(p, WEAK_REVERT_FOLLOWS))
+		return false;
+	trailer_read(0, PRIMARY, &first);
+	return first.image_ok == FLAG_SET;
 }
 
 /* What the trailers ask for, if the secondary deserves it. */
@@ -302,17 +352,19 @@ static enum swap_type wanted(const struct provision *p, unsigned image, const st
 	bool begun = status->begun && status->type != SWAP_NONE;
 	enum swap_type type = begun ? status->type : swap_type_of(image);
 
-	if (type == SWAP_REVERT && (p->policy & WEAK_NO_REVERT))
+	if (type == SWAP_REVERT && ((p->policy & WEAK_NO_REVERT) || follows(p, image)))
 		return SWAP_NONE;
-	if (!is_upgrade(type) || judge_secondary(p, image) == USABLE)
+	if (!is_upgrade(type) || judge_secondary(p, image, begun ? SWAP_NONE : type) == USABLE)
 		return type;
+	if (type == SWAP_REVERT)
+		log_number("boot: a revert is due and there is nothing to go back to, image ", image);
 	return begun ? SWAP_FAIL : SWAP_NONE;
 }
 
 /* Nothing good to start, but a good image waits in the secondary: installed as if returned to, so that it stays. */
 static enum swap_type bootstrap(const struct provision *p, unsigned image)
 {
-	if (!is_bootstrap(p, image) || judge_secondary(p, image) != USABLE)
+	if (!is_bootstrap(p, image) || judge_secondary(p, image, SWAP_NONE) != USABLE)
 		return SWAP_NONE;
 	return SWAP_REVERT;
 }
@@ -351,58 +403,26 @@ static void review_earlier(struct plan *plans, unsigned image)
 
 /* --- dependencies between images ------------------------------------------------------------------------------ */
 
-struct dependency {
-	uint8_t image, zero[3];
-	struct image_version version;
-};
-_Static_assert(sizeof(struct dependency) == 12, "TLV layout");
-
 static unsigned slot_to_be(const struct plan *plan)
 {
 	return is_upgrade(plan->type) ? SECONDARY : PRIMARY;
 }
 
-static bool is_met(const struct provision *p, const struct plan *plans, const struct tlv_walk *w)
-{
-	struct dependency wanted_version;
-	struct image_header other;
-
-	if (w->len != sizeof(wanted_version) || tlv_read(w, &wanted_version, sizeof(wanted_version)) != 0 ||
-	    wanted_version.image >= p->images)
-		return false;
-	read_header(wanted_version.image, slot_to_be(&plans[wanted_version.image]), &other);
-	return other.magic == IMAGE_MAGIC && version_compare(&other.version, &wanted_version.version) >= 0;
-}
-
-static bool all_met(const struct provision *p, const struct plan *plans, unsigned image)
-{
-	unsigned slot = slot_to_be(&plans[image]);
-	struct image_info info;
-	struct tlv_walk w;
-	int more;
-
-	if (image_read(image, slot, &info) != VERIFY_OK)
-		return false;
-	for (tlv_begin(&w, slot_offset(image, slot), &info); (more = tlv_next(&w)) > 0;) {
-		if (w.type == TLV_DEPENDENCY && w.is_protected && !is_met(p, plans, &w))
-			return false;
-	}
-	return more == 0;
-}
-
 /* All or none: one that is not met holds every update back, and keeps it for a later boot. */
 static void check_dependencies(const struct provision *p, struct plan *plans)
 {
+	unsigned slots[MAX_IMAGES], image;
 	bool any = false;
-	unsigned image;
 
-	for (image = 0; image < p->images; image++)
+	for (image = 0; image < p->images; image++) {
 		any = any || plans[image].type != SWAP_NONE;
-	for (image = 0; any && image < p->images && all_met(p, plans, image);)
+		slots[image] = slot_to_be(&plans[image]);
+	}
+	for (image = 0; any && image < p->images && dependencies_met(p, image, slots);)
 		image++;
 	if (!any || image == p->images)
 		return;
-	event_record(EVENT_DEPENDENCY, image, slot_to_be(&plans[image]), VERIFY_OK, 0);
+	event_record(EVENT_DEPENDENCY, image, slots[image], VERIFY_OK, 0);
 	for (image = 0; image < p->images; image++)
 		plans[image].type = SWAP_NONE;
 }
@@ -420,6 +440,6 @@ void update_all(const struct provision *p)
 	for (unsigned image = 0; image < p->images; image++)
 		act(p, image, &plans[image]);
 	/* before anything else may write to a slot */
-	for (unsigned image = 0; prevents_downgrade(p) && image < p->images; image++)
+	for (unsigned image = 0; marks_reverts(p) && image < p->images; image++)
 		revert_mark(image, false);
 }

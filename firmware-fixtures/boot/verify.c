@@ -3,12 +3,16 @@
 #include <string.h>
 
 #include "../flash/flash.h"
-#include "../port/layout.h"
 #include "counter.h"
+#include "encrypt.h"
 #include "entry.h"
 #include "image.h"
+#include "modes.h"
 #include "tlv.h"
 #include "trailer.h"
+#ifdef DECOMPRESS
+#include "unpack/unpack.h"
+#endif
 
 #define SIGNATURE_MAX 384u
 
@@ -181,13 +185,13 @@ static enum verify_reason missing(const struct verdict *v)
 	return VERIFY_OK;
 }
 
-static enum verify_reason check_all(struct verdict *v, uint32_t slot_off, const struct image_info *info)
+static enum verify_reason check_all(struct verdict *v, const struct image_source *from, const struct image_info *info)
 {
 	struct tlv_walk w;
 	enum verify_reason reason;
 	int more;
 
-	for (tlv_begin(&w, slot_off, info); (more = tlv_next(&w)) > 0;) {
+	for (tlv_begin(&w, from, info); (more = tlv_next(&w)) > 0;) {
 		reason = check_tlv(v, &w);
 		if (reason != VERIFY_OK)
 			return reason;
@@ -195,25 +199,146 @@ static enum verify_reason check_all(struct verdict *v, uint32_t slot_off, const 
 	return more == 0 ? missing(v) : VERIFY_TLV;
 }
 
-enum verify_reason image_verify(const struct provision *p, unsigned image, unsigned slot, struct image_info *info)
+static int source_sha256(const struct image_source *from, uint32_t len, uint8_t out[SHA256_SIZE])
 {
-	uint32_t slot_off = slot_offset(image, slot);
-	struct image_info own;
-	uint8_t digest[SHA256_SIZE];
-	struct verdict v = {.policy = p, .digest = digest, .stored_counter = counter_read(image)};
-	enum verify_reason reason;
+	uint8_t chunk[256];
+	struct sha256 s;
 
-	if (info == 0)
-		info = &own;
-	reason = image_read(image, slot, info);
+	sha256_init(&s);
+	for (uint32_t at = 0, part; at < len; at += part) {
+		part = len - at < sizeof(chunk) ? len - at : (uint32_t)sizeof(chunk);
+		int rc = source_read(from, at, chunk, part);
+
+		if (rc != FLASH_OK)
+			return rc;
+		sha256_update(&s, chunk, part);
+	}
+	sha256_final(&s, out);
+	return FLASH_OK;
+}
+
+/* An image that lies encrypted in the secondary is judged by what it will be. In the primary, and in RAM, it is plain
+ * already. */
+static bool is_to_decrypt(const struct image_source *from, const struct image_info *info)
+{
+	return from->slot == 1 && from->ram == 0 && is_encrypted(&info->header) && mode_of(provisioned())->way != WAY_FIXED;
+}
+
+static void decrypt(const struct image_source *from, uint32_t at, uint8_t *bytes, uint32_t len)
+{
+	body_crypt(provisioned(), from->cipher, at, bytes, len);
+}
+
+/* Where the plain image is read from: `from` itself, or through the cipher. */
+static enum verify_reason open_plain(const struct provision *p, const struct image_source *from,
+				     const struct image_info *info, struct body_cipher *cipher,
+				     struct image_source *plain)
+{
+	*plain = *from;
+	if (!is_to_decrypt(from, info))
+		return VERIFY_OK;
+	*cipher = (struct body_cipher){.on = true, .body = info->header.hdr_size, .body_end = info->tlv_off};
+	plain->decrypt = decrypt;
+	plain->cipher = cipher;
+	return content_key_of(p, from, info, cipher->key, 0) ? VERIFY_OK : VERIFY_KEY;
+}
+
+/* Up to the end of the protected TLVs; weak on purpose, what the header alone says of it. */
+static uint32_t hashed_length(const struct provision *p, const struct image_info *info)
+{
+	if (OPTION(p, WEAK_LENGTHS))
+		return info->tlv_off + info->header.protect_tlv_size;
+	return info->protected_end;
+}
+
+#ifdef DECOMPRESS
+
+/* --- a compressed image: what it unpacks to is judged before anything is overwritten ---------------------------- */
+
+static int take_in(void *to, const uint8_t *bytes, uint32_t len)
+{
+	sha256_update(to, bytes, len);
+	return 0;
+}
+
+/* By the key that the last KEYHASH picks, as for the compressed image around it. */
+static enum verify_reason check_plain_signature(struct verdict *v, const struct plain_image *plain)
+{
+	struct tlv_walk w;
+	const struct provision_key *key = 0;
+
+	for (tlv_begin(&w, plain->from, plain->info); tlv_next(&w) > 0;) {
+		if (!w.is_protected && w.type == TLV_KEYHASH && pick_key(v, &w) == VERIFY_OK && v->key != 0)
+			key = v->key;
+	}
+	v->key = key;
+	w = plain->signature;
+	for (unsigned i = 0; key != 0 && i < sizeof(SIGNATURES) / sizeof(SIGNATURES[0]); i++) {
+		if (SIGNATURES[i].key == key->type)
+			w.type = SIGNATURES[i].tlv;
+	}
+	v->signature_ok = false;
+	return w.len > 0 && check_signature(v, &w) == VERIFY_OK && v->signature_ok ? VERIFY_OK : VERIFY_SIGNATURE;
+}
+
+static enum verify_reason check_unpacked(const struct provision *p, const struct image_source *from,
+					 const struct image_info *info)
+{
+	uint8_t digest[SHA256_SIZE], stated[SHA256_SIZE];
+	struct verdict v = {.policy = p, .digest = digest};
+	struct plain_image plain;
+	enum verify_reason reason = plain_image_of(p, from, info, &plain);
+	struct sha256 sha;
+
+	if (reason != VERIFY_OK)
+		return reason;
+	sha256_init(&sha);
+	reason = unpack_hashed(p, &plain, take_in, &sha);
+	if (reason != VERIFY_OK)
+		return reason;
+	sha256_final(&sha, digest);
+	if (tlv_read(&plain.hash, stated, sizeof(stated)) != 0)
+		return VERIFY_HASH;
+	if (!(p->policy & WEAK_UNPACKED_HASH) && !equal_constant_time(digest, stated, sizeof(digest)))
+		return VERIFY_HASH;
+	if (p->policy & (POLICY_NO_SIGNATURE | WEAK_UNPACKED_SIGNATURE))
+		return VERIFY_OK;
+	return check_plain_signature(&v, &plain);
+}
+
+#endif
+
+enum verify_reason source_verify(const struct provision *p, const struct image_source *from, struct image_info *info)
+{
+	uint8_t digest[SHA256_SIZE];
+	struct verdict v = {.policy = p, .digest = digest, .stored_counter = counter_read(from->image)};
+	enum verify_reason reason = source_parse(from, info);
+	struct body_cipher cipher;
+	struct image_source plain;
+
 	if (reason != VERIFY_OK)
 		return reason;
 	if (info->end > image_max_size(p))
 		return VERIFY_SIZE;
-	if (flash_sha256(slot_off, info->protected_end, digest) != FLASH_OK)
-		return VERIFY_HASH;
-	reason = check_all(&v, slot_off, info);
-	if (reason == VERIFY_OK && image == 0 && !entry_plausible(slot_off, &info->header))
+	reason = open_plain(p, from, info, &cipher, &plain);
+	if (reason == VERIFY_OK && source_sha256(&plain, hashed_length(p, info), digest) != FLASH_OK)
+		reason = VERIFY_HASH;
+	if (reason == VERIFY_OK)
+		reason = check_all(&v, from, info);
+#ifdef DECOMPRESS
+	/* its vectors are seen when it lies in the primary, as in Nordic's MCUboot */
+	if (reason == VERIFY_OK && is_compressed(&info->header))
+		return check_unpacked(p, from, info);
+#endif
+	if (reason == VERIFY_OK && from->image == 0 && !entry_plausible(&plain, &info->header))
 		reason = VERIFY_ENTRY;
 	return reason;
+}
+
+enum verify_reason image_verify(const struct provision *p, unsigned image, unsigned slot, struct image_info *info)
+{
+	struct image_source from = image_in_slot(image, slot);
+	struct image_info own;
+
+	return source_verify(p, &from, info != 0 ? info : &own);
 }

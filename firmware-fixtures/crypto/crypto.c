@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "crypto_sign_ed25519.h"
+#include "der.h"
 
 _Static_assert(sizeof(br_sha256_context) <= sizeof(struct sha256), "the library's state fits");
 
@@ -95,25 +96,6 @@ static int verify_p256(const uint8_t *key, size_t key_len, const uint8_t *digest
 
 #define RSA_MAX 384u
 #define PSS_SALT 32u
-
-/* One DER element at *at: checks the tag, moves *at to the content, returns its length. 0 if it does not fit. */
-static size_t der_enter(const uint8_t *der, size_t len, size_t *at, uint8_t tag)
-{
-	size_t size, bytes = 0;
-
-	if (len - *at < 2 || der[*at] != tag)
-		return 0;
-	size = der[*at + 1];
-	*at += 2;
-	if (size >= 0x80) {
-		bytes = size & 0x7fu;
-		if (bytes < 1 || bytes > 2 || len - *at < bytes)
-			return 0;
-		for (size = 0; bytes > 0; bytes--)
-			size = size << 8 | der[(*at)++];
-	}
-	return size <= len - *at ? size : 0;
-}
 
 /* RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }, PKCS#1. The modulus must be `bytes` long. */
 static int rsa_key(const uint8_t *der, size_t len, size_t bytes, br_rsa_public_key *out)

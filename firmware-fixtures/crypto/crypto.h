@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The only door to the signature and hash libraries that crypto/fetch.sh takes from Debian. */
+/* The only door to the signature, hash and cipher libraries that crypto/fetch.sh takes from Debian. */
 #ifndef CRYPTO_H
 #define CRYPTO_H
 #include <stddef.h>
@@ -24,6 +24,15 @@ enum key_type { KEY_NONE = 0, KEY_ED25519 = 1, KEY_ECDSA_P256 = 2, KEY_RSA_2048 
  * 1 = yes; 0 = no, or a key or signature that is not well formed. */
 int signature_verify(enum key_type type, const uint8_t *key, size_t key_len, const uint8_t digest[SHA256_SIZE],
 		     const uint8_t *sig, size_t sig_len);
+
+/* The content key that a sender wrapped for the private key `own`: ECIES over a curve as MCUboot has it (ephemeral public
+ * key, tag, encrypted key), or RSA-OAEP. `type` is provision.wrap; `own` a bare scalar, or an RSAPrivateKey.
+ * 1 = `key` holds `key_len` bytes; 0 = not for this key, damaged, or not well formed. */
+int key_unwrap(uint8_t type, const uint8_t *own, size_t own_len, const uint8_t *wrapped, size_t wrapped_len, uint8_t *key,
+	       size_t key_len);
+
+/* AES-CTR from byte `off` of the stream on, whose counter block begins at zero. Encrypting and decrypting are one. */
+void aes_ctr(const uint8_t *key, size_t key_len, uint32_t off, uint8_t *data, size_t len);
 
 /* No early exit, so that time says nothing about where they differ. */
 int equal_constant_time(const void *a, const void *b, size_t len);

@@ -2,7 +2,7 @@
 # What a program links for hashes and signatures: the libraries' sources and our door to them, for any target that has
 # a string.h. crypto/fetch.sh must have run; paths are relative to firmware-fixtures.
 CRYPTO_ROOT := build/crypto
-CRYPTO_SRC := crypto/crypto.c crypto/sodium_gaps.c $(shell sed 's|^\([a-z]*\) |$(CRYPTO_ROOT)/\1/|' crypto/sources.txt)
+CRYPTO_SRC := crypto/crypto.c crypto/der.c crypto/unwrap.c crypto/aes.c crypto/sodium_gaps.c $(shell sed 's|^\([a-z]*\) |$(CRYPTO_ROOT)/\1/|' crypto/sources.txt)
 CRYPTO_INC := -isystem $(CRYPTO_ROOT)/bearssl/inc -isystem $(CRYPTO_ROOT)/bearssl/src \
 	-isystem $(CRYPTO_ROOT)/libsodium/src/libsodium/include/sodium \
 	-isystem $(CRYPTO_ROOT)/libsodium/src/libsodium/crypto_sign/ed25519/ref10 \

@@ -20,6 +20,10 @@ void port_uart_write(const uint8_t *buf, size_t len);  /* SMP UART; returns when
 void port_log(const char *text);                       /* log UART, no newline added */
 _Noreturn void port_reset(void);                       /* warm reset: flash and retained memory stay */
 _Noreturn void port_start_image(uint32_t flash_off, uint32_t len); /* run the image body at this flash offset */
+/* Run the image body that has been loaded to `address`, where this program sees it as `body`. */
+_Noreturn void port_start_ram(uint32_t address, const uint8_t *body, uint32_t len);
+uint8_t *port_ram_window(uint32_t start, uint32_t size); /* RAM that images are loaded to; 0: this machine has none there */
+uint32_t port_flash_address(uint32_t flash_off);       /* as images that are fixed to a place see it */
 void port_watchdog_start(uint32_t timeout_ms);         /* resets the machine unless fed in time */
 void port_watchdog_feed(void);
 _Noreturn void port_hang(void);                        /* a program stuck for ever: only the watchdog helps */

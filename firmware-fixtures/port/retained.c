@@ -5,7 +5,7 @@
 
 #include "machine.h"
 
-_Static_assert(sizeof(struct retained) == 16 + 8 * RETAINED_EVENTS, "no padding: the wasm host knows the offsets");
+_Static_assert(sizeof(struct retained) == 20 + 8 * RETAINED_EVENTS, "no padding: the wasm host knows the offsets");
 
 void retained_load(struct retained *r)
 {

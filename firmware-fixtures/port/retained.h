@@ -27,6 +27,10 @@ enum verify_reason {
 	VERIFY_UNKNOWN_KEY = 6, VERIFY_SIGNATURE = 7, VERIFY_COUNTER_LOW = 8, VERIFY_COUNTER_MISSING = 9,
 	VERIFY_TLV_NOT_ALLOWED = 10, VERIFY_FLAGS = 11, VERIFY_NOT_BOOTABLE = 12, VERIFY_VERSION = 13,
 	VERIFY_ENTRY = 14, /* the image's entry point lies outside it */
+	VERIFY_KEY = 15,   /* encrypted, and not for this board */
+	VERIFY_ADDRESS = 16, /* made for another place than the one it would run from */
+	VERIFY_TRIAL = 17, /* it ran once and nobody confirmed it, or it may not run at all */
+	VERIFY_UNPACK = 18, /* compressed, and damaged or in a way that is not unpacked here */
 };
 
 struct boot_event {
@@ -43,6 +47,8 @@ struct retained {
 	uint32_t boots;       /* since power on */
 	uint32_t event_count; /* events ever logged since power on; the newest RETAINED_EVENTS are kept, a ring */
 	struct boot_event events[RETAINED_EVENTS];
+	uint8_t slot[2];      /* that each image runs from */
+	uint8_t zero[2];
 };
 
 void retained_load(struct retained *r);        /* zeroed and magic set if the memory holds nothing valid */

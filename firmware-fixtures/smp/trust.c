@@ -4,9 +4,9 @@
 #include "../boot/counter.h"
 #include "../boot/events.h"
 #include "../boot/image.h"
+#include "../boot/modes.h"
 #include "../port/retained.h"
 
-#define SLOTS 2u
 
 static const struct provision *provision;
 static bool recovery;
@@ -15,6 +15,13 @@ void trust_init(const struct provision *p, bool in_recovery)
 {
 	provision = p;
 	recovery = in_recovery;
+}
+
+static unsigned slots(void)
+{
+	const struct mode *mode = mode_of(provision);
+
+	return mode->way == WAY_FIXED && !mode->loader ? 1 : 2;
 }
 
 static void put_slot_counter(struct cbor_out *out, unsigned image, unsigned slot)
@@ -38,7 +45,7 @@ static void put_image_counters(struct cbor_out *out, unsigned image)
 	}
 	put_text(out, "slots");
 	put_list(out);
-	for (unsigned slot = 0; slot < SLOTS; slot++)
+	for (unsigned slot = 0; slot < slots(); slot++)
 		put_slot_counter(out, image, slot);
 	put_end(out);
 	put_end(out);
@@ -93,10 +100,19 @@ int trust_boot(struct smp_exchange *x)
 	struct retained r;
 
 	retained_load(&r);
-	put_uint_at(&x->out, "mode", provision->mode);
+	put_uint_at(&x->out, "mode", mode_of(provision)->told);
 	put_text_at(&x->out, "state", recovery ? "recovery" : "application");
 	put_text_at(&x->out, "cause", cause_text(r.last_cause));
 	put_uint_at(&x->out, "boots", r.boots);
+#ifdef DECOMPRESS
+	if (mode_of(provision)->way != WAY_OVERWRITE || provision->images != 1)
+		return RC_OK;
+	put_text(&x->out, "compression");
+	put_list(&x->out);
+	put_text(&x->out, "lzma2");
+	put_text(&x->out, "arm-thumb");
+	put_end(&x->out);
+#endif
 	return RC_OK;
 }
 

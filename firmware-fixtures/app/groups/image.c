@@ -2,8 +2,8 @@
 /* Group 1 without upload: what the slots hold, what is to boot next, erase. */
 #include <string.h>
 
+#include "../../boot/modes.h"
 #include "../../boot/trailer.h"
-#include "../../port/layout.h"
 #include "../../smp/text.h"
 #include "../board.h"
 #include "../nor.h"
@@ -12,15 +12,14 @@
 #include "groups.h"
 
 #define SLOTS 2u
-#define RUNNING 0u
-#define OTHER 1u
 #define VERSION_TEXT_MAX 24u
 
 struct flags {
 	bool pending, confirmed, active, permanent;
 };
 
-/* What the next boot will do, as flags of the slot that runs and of the other. */
+/* What the next boot will do, as flags of the slot that runs and of the other. (With a firmware loader the slot that
+ * runs may be the loader's: it is never confirmed.) */
 static const struct {
 	enum swap_type next;
 	struct flags slot[SLOTS];
@@ -33,13 +32,17 @@ static const struct {
 
 static struct flags flags_of(unsigned image, unsigned slot)
 {
-	enum swap_type next = swap_type_of(image);
+	enum swap_type next = board_next(image);
+	bool is_running = slot == board_slot(image);
+
+	if (mode_of(board_provision())->loader)
+		return (struct flags){.active = is_running, .confirmed = is_running && slot == 0};
 
 	for (size_t i = 0; i < sizeof(state_flags) / sizeof(state_flags[0]); i++) {
 		if (state_flags[i].next == next)
-			return state_flags[i].slot[slot];
+			return state_flags[i].slot[is_running ? 0 : 1];
 	}
-	return (struct flags){.active = slot == RUNNING};
+	return (struct flags){.active = is_running};
 }
 
 static void put_slot(struct cbor_out *out, unsigned image, unsigned slot)
@@ -72,7 +75,7 @@ int image_state_read(struct smp_exchange *x)
 	put_text(&x->out, "images");
 	put_list(&x->out);
 	for (unsigned image = 0; image < board_provision()->images; image++) {
-		for (unsigned slot = 0; slot < SLOTS; slot++)
+		for (unsigned slot = 0; slot < board_slots(); slot++)
 			put_slot(&x->out, image, slot);
 	}
 	put_end(&x->out);
@@ -85,7 +88,7 @@ static bool find_hash(struct span hash, unsigned *image, unsigned *slot)
 	struct image_info info;
 
 	for (*image = 0; *image < board_provision()->images; (*image)++) {
-		for (*slot = 0; *slot < SLOTS; (*slot)++) {
+		for (*slot = 0; *slot < board_slots(); (*slot)++) {
 			if (image_read(*image, *slot, &info) == VERIFY_OK && info.has_hash &&
 			    memcmp(info.hash, hash.data, sizeof(info.hash)) == 0)
 				return true;
@@ -111,36 +114,38 @@ static const struct {
 
 static enum verdict judge(unsigned image, unsigned slot, bool confirm)
 {
-	enum swap_type next = swap_type_of(image);
+	enum swap_type next = board_next(image);
 
+	if (mode_of(board_provision())->tests)
+		return DO_IT; /* flags of one slot are independent of the other's */
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		if (requests[i].next != next)
 			continue;
 		if (!confirm)
 			return requests[i].test_other;
-		return slot == RUNNING ? requests[i].confirm_running : requests[i].confirm_other;
+		return slot == board_slot(image) ? requests[i].confirm_running : requests[i].confirm_other;
 	}
 	return REFUSE_PENDING;
 }
 
 static int set_next(unsigned image, unsigned slot, bool confirm)
 {
-	const struct provision *p = board_provision();
-
-	return slot == RUNNING ? boot_set_confirmed(p, image) : boot_set_pending(p, image, confirm);
+	return boot_set_next(board_provision(), image, slot, slot == board_slot(image), confirm);
 }
 
 /* A slot is asked for: once (test) or for good (confirm). The image group's error, 0 = done. */
 static uint16_t request_slot(unsigned image, unsigned slot, bool confirm)
 {
-	if (!confirm && slot == RUNNING)
+	bool is_running = slot == board_slot(image);
+
+	if (!confirm && is_running)
 		return IMAGE_TEST_OF_ACTIVE_DENIED;
 	if (confirm && traits.refuses_confirm)
 		return IMAGE_CONFIRMATION_DENIED;
 	switch (judge(image, slot, confirm)) {
 	case NOTHING_TO_DO:
 		/* a padded image that was programmed, not swapped, is unconfirmed although nothing will revert it */
-		if (slot == RUNNING && !boot_is_confirmed(image))
+		if (is_running && !boot_is_confirmed(image, slot))
 			break;
 		return 0;
 	case REFUSE_PENDING:
@@ -156,7 +161,7 @@ int image_state_write(struct smp_exchange *x)
 	struct span hash = {0};
 	bool confirm = false;
 	struct field fields[] = {{"hash", FIELD_BYTES, &hash, false}, {"confirm", FIELD_BOOL, &confirm, false}};
-	unsigned image = 0, slot = RUNNING;
+	unsigned image = 0, slot = board_slot(0);
 	uint16_t error;
 
 	if (!cbor_fields(&x->in, fields, 2))
@@ -172,17 +177,17 @@ int image_state_write(struct smp_exchange *x)
 /* `slot` counts over all images here: 0 and 1 of image 0, 2 and 3 of image 1. */
 int image_erase(struct smp_exchange *x)
 {
-	uint32_t slot = OTHER;
+	uint32_t slot = 1 - board_slot(0);
 	struct field fields[] = {{"slot", FIELD_UINT, &slot, false}};
 
 	if (!cbor_fields(&x->in, fields, 1))
 		return RC_INVALID;
 	if (slot >= board_provision()->images * SLOTS)
 		return smp_fail(x, GROUP_IMAGE, IMAGE_INVALID_SLOT, NULL);
-	if (slot % SLOTS == RUNNING || slot_is_held(slot / SLOTS))
+	if (slot % SLOTS != board_upload_slot(slot / SLOTS) || slot_is_held(slot / SLOTS))
 		return smp_fail(x, GROUP_IMAGE, IMAGE_NO_FREE_SLOT, NULL);
 	upload_end();
-	if (nor_erase(slot_offset(slot / SLOTS, OTHER), SLOT_SIZE) != 0)
+	if (nor_erase(slot_offset(slot / SLOTS, slot % SLOTS), slot_size(slot / SLOTS, slot % SLOTS)) != 0)
 		return smp_fail(x, GROUP_IMAGE, IMAGE_FLASH_ERASE_FAILED, NULL);
 	return RC_OK;
 }
@@ -193,11 +198,11 @@ static void put_image_slots(struct cbor_out *out, unsigned image)
 	put_uint_at(out, "image", image);
 	put_text(out, "slots");
 	put_list(out);
-	for (unsigned slot = 0; slot < SLOTS; slot++) {
+	for (unsigned slot = 0; slot < board_slots(); slot++) {
 		put_map(out);
 		put_uint_at(out, "slot", slot);
-		put_uint_at(out, "size", SLOT_SIZE);
-		if (slot == OTHER)
+		put_uint_at(out, "size", slot_size(image, slot));
+		if (slot == board_upload_slot(image))
 			put_uint_at(out, "upload_image_id", image);
 		put_end(out);
 	}

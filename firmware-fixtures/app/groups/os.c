@@ -2,6 +2,7 @@
 /* Group 0. */
 #include <string.h>
 
+#include "../../boot/modes.h"
 #include "../../boot/trailer.h"
 #include "../../port/retained.h"
 #include "../../smp/text.h"
@@ -229,7 +230,7 @@ int os_bootloader(struct smp_exchange *x)
 	}
 	if (!span_is(query, "mode"))
 		return smp_fail(x, GROUP_OS, OS_NO_ANSWER, NULL);
-	put_uint_at(&x->out, "mode", p->mode);
+	put_uint_at(&x->out, "mode", mode_of(p)->told);
 	if (p->policy & (POLICY_DOWNGRADE_VERSION | POLICY_DOWNGRADE_COUNTER))
 		put_bool_at(&x->out, "no-downgrade", true);
 	return RC_OK;

@@ -8,8 +8,6 @@
 #include "../board.h"
 #include "groups.h"
 
-#define RUNNING 0u
-
 struct upload_request {
 	uint32_t image, off, len;
 	bool has_off, has_len, upgrade;
@@ -49,7 +47,7 @@ static bool is_newer(const struct upload_request *r)
 	struct image_info running;
 
 	memcpy(&header, r->data.data, sizeof(header));
-	return image_read(r->image, RUNNING, &running) != VERIFY_OK ||
+	return image_read(r->image, board_slot(r->image), &running) != VERIFY_OK ||
 	       version_compare(&header.version, &running.header.version) > 0;
 }
 
@@ -107,7 +105,7 @@ static int inspect_first(struct smp_exchange *x, const struct upload_request *r)
 		return answer_offset(x, upload_offset());
 	if (r->image >= board_provision()->images)
 		return refuse(x, IMAGE_INVALID_SLOT, "no slot");
-	if (slot_is_held(r->image))
+	if (board_upload_slot(r->image) == NO_SLOT || slot_is_held(r->image))
 		return refuse(x, IMAGE_NO_FREE_SLOT, "no slot");
 	if (r->len > image_max_size(board_provision()))
 		return refuse(x, IMAGE_TOO_LARGE, "img too large");

@@ -152,10 +152,8 @@ __attribute__((naked, noreturn)) static void jump(uint32_t stack, uint32_t entry
 }
 
 /* The image finds the core as a reset leaves it: nothing enabled, nothing pending. */
-_Noreturn void port_start_image(uint32_t flash_off, uint32_t len)
+static _Noreturn void start_at(const uint32_t *vectors, uint32_t len)
 {
-	const uint32_t *vectors = (const uint32_t *)(QEMU_FLASH_BASE + flash_off);
-
 	if (!is_startable(vectors, len)) {
 		port_log("stack or entry point of the image lies outside its place\n");
 		port_crash();
@@ -169,4 +167,25 @@ _Noreturn void port_start_image(uint32_t flash_off, uint32_t len)
 	SCB_VTOR = (uint32_t)vectors;
 	__asm__ volatile("dsb\n isb" ::: "memory");
 	jump(vectors[0], vectors[1]);
+}
+
+_Noreturn void port_start_image(uint32_t flash_off, uint32_t len)
+{
+	start_at((const uint32_t *)port_flash_address(flash_off), len);
+}
+
+_Noreturn void port_start_ram(uint32_t address, const uint8_t *body, uint32_t len)
+{
+	(void)body;
+	start_at((const uint32_t *)address, len);
+}
+
+uint8_t *port_ram_window(uint32_t start, uint32_t size)
+{
+	return start >= QEMU_RAM_LOAD && size <= RAM_WINDOW && start <= QEMU_RAM_LOAD + RAM_WINDOW - size ? (uint8_t *)start : 0;
+}
+
+uint32_t port_flash_address(uint32_t flash_off)
+{
+	return QEMU_FLASH_BASE + flash_off;
 }

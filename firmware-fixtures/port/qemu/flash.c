@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "../geometry.h"
 #include "../layout.h"
 #include "../provision.h"
 #include "state.h"
@@ -15,7 +16,7 @@ static uint8_t *flash_at(uint32_t off)
 
 static int is_outside(uint32_t off, uint32_t len)
 {
-	return off > FLASH_SIZE || len > FLASH_SIZE - off;
+	return off > geometry()->flash_size || len > geometry()->flash_size - off;
 }
 
 static int is_protected(uint32_t off, uint32_t len)
@@ -31,21 +32,17 @@ static int is_protected(uint32_t off, uint32_t len)
 	return 0;
 }
 
-static int refusal(uint32_t off, uint32_t len, uint32_t unit)
+static int refusal(uint32_t off, uint32_t len)
 {
-	if (is_outside(off, len) || off % unit != 0 || len % unit != 0)
+	if (is_outside(off, len))
 		return FLASH_ERR_RANGE;
 	return is_protected(off, len) ? FLASH_ERR_PROTECTED : FLASH_OK;
 }
 
-/* Fixed by the factory, so it is looked up once a program. */
+/* Fixed by the factory. A program that has not looked yet writes nothing either. */
 static uint32_t write_unit(void)
 {
-	static struct provision p;
-
-	if (p.write_unit == 0)
-		(void)provision_load(&p);
-	return p.write_unit;
+	return provisioned() ? provisioned()->write_unit : 1u;
 }
 
 static int is_cut_here(void)
@@ -63,26 +60,15 @@ int flash_read(uint32_t off, void *buf, uint32_t len)
 	return FLASH_OK;
 }
 
-static int is_erased(uint32_t off, uint32_t len)
-{
-	const uint8_t *at = flash_at(off);
-
-	for (uint32_t i = 0; i < len; i++) {
-		if (at[i] != FLASH_ERASED)
-			return 0;
-	}
-	return 1;
-}
-
 int flash_write(uint32_t off, const void *buf, uint32_t len)
 {
-	int refused = refusal(off, len, write_unit());
+	int refused = off % write_unit() != 0 || len % write_unit() != 0 ? FLASH_ERR_RANGE : refusal(off, len);
 
 	if (refused != FLASH_OK)
 		return refused;
 	if (len == 0)
 		return FLASH_OK;
-	if (!is_erased(off, len))
+	if (!is_erased(flash_at(off), len))
 		return FLASH_ERR_NOT_ERASED;
 	if (is_cut_here()) {
 		if (machine_straps()->cut_half)
@@ -93,24 +79,39 @@ int flash_write(uint32_t off, const void *buf, uint32_t len)
 	return FLASH_OK;
 }
 
-static void erase_sector(uint32_t off)
+static void erase_sector(uint32_t off, uint32_t size)
 {
 	if (is_cut_here()) {
 		if (machine_straps()->cut_half)
-			memset(flash_at(off), FLASH_ERASED, FLASH_SECTOR / 2u);
+			memset(flash_at(off), flash_erased(), size / 2u);
 		machine_power_cut();
 	}
-	memset(flash_at(off), FLASH_ERASED, FLASH_SECTOR);
+	memset(flash_at(off), flash_erased(), size);
+}
+
+/* Both ends are ends of sectors. */
+static int is_whole_sectors(uint32_t off, uint32_t len)
+{
+	uint32_t size, start = flash_sector(off, &size);
+
+	if (len == 0 || start != off)
+		return len == 0;
+	start = flash_sector(off + len - 1, &size);
+	return start + size == off + len;
 }
 
 int flash_erase(uint32_t off, uint32_t len)
 {
-	int refused = refusal(off, len, FLASH_SECTOR);
+	int refused = refusal(off, len);
 
+	if (refused == FLASH_OK && !is_whole_sectors(off, len))
+		refused = FLASH_ERR_RANGE;
 	if (refused != FLASH_OK)
 		return refused;
-	for (uint32_t at = off; at < off + len; at += FLASH_SECTOR)
-		erase_sector(at);
+	for (uint32_t at = off, size; at < off + len; at += size) {
+		flash_sector(at, &size);
+		erase_sector(at, size);
+	}
 	return FLASH_OK;
 }
 

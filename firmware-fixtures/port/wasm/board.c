@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../../flash/flash.h"
+#include "../layout.h"
 #include "../machine.h"
 #include "../port.h"
 #include "../retained.h"
@@ -19,6 +20,7 @@ IMPORT(log_write) void host_log_write(const char *from, uint32_t len);
 IMPORT(millis) uint32_t host_millis(void);
 IMPORT(reset) _Noreturn void host_reset(void);
 IMPORT(start_image) _Noreturn void host_start_image(uint32_t off, uint32_t len);
+IMPORT(start_ram) _Noreturn void host_start_ram(const uint8_t *body, uint32_t len);
 IMPORT(hang) _Noreturn void host_hang(void);
 IMPORT(watchdog_start) void host_watchdog_start(uint32_t ms);
 IMPORT(watchdog_feed) void host_watchdog_feed(void);
@@ -78,6 +80,25 @@ _Noreturn void port_reset(void)
 _Noreturn void port_start_image(uint32_t flash_off, uint32_t len)
 {
 	host_start_image(flash_off, len);
+}
+
+_Noreturn void port_start_ram(uint32_t address, const uint8_t *body, uint32_t len)
+{
+	(void)address;
+	host_start_ram(body, len);
+}
+
+uint8_t *port_ram_window(uint32_t start, uint32_t size)
+{
+	static uint8_t window[RAM_WINDOW];
+
+	(void)start; /* addresses mean nothing to a module: the window is where the sector says it is */
+	return size <= sizeof(window) ? window : 0;
+}
+
+uint32_t port_flash_address(uint32_t flash_off)
+{
+	return flash_off;
 }
 
 void port_watchdog_start(uint32_t timeout_ms)
