@@ -1,30 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MCUmgr group "trust" for Zephyr applications behind MCUboot: what the bootloader left in the shared data about the
- * security counters, its mode and the running slot. Read only. The group's specification is in ../../README.md.
+ * MCUmgr group "trust" for Zephyr applications behind MCUboot: what the bootloader left in the shared data about itself,
+ * the security counters and the sizes of images. Read only. The group's specification is in ../../README.md.
  */
-#include <errno.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "trust_zephyr.h"
 
-#include <zephyr/mgmt/mcumgr/mgmt/handlers.h>
-#include <zephyr/mgmt/mcumgr/mgmt/mgmt.h>
-#include <zephyr/mgmt/mcumgr/smp/smp.h>
-#include <zephyr/retention/blinfo.h>
-#include <zephyr/sys/byteorder.h>
-#include <zephyr/sys/util.h>
-
-#include <zcbor_common.h>
-#include <zcbor_encode.h>
-
-/* Minor numbers of MCUboot's shared data, major BLINFO (bootutil/boot_status.h). The counters are there since MCUboot
- * 2.3.0; an application may be built against older headers. */
-#define TRUST_BLINFO_MODE	  0x00
-#define TRUST_BLINFO_RUNNING_SLOT 0x03
-#define TRUST_BLINFO_COUNTER	  0x10 /* of image 0; one more for each further image */
-#define TRUST_IMAGES_MAX	  5    /* 0x10 to 0x14 */
-
-BUILD_ASSERT(CONFIG_MCUMGR_GRP_TRUST_IMAGES <= TRUST_IMAGES_MAX, "MCUboot shares counters of five images");
+BUILD_ASSERT(CONFIG_MCUMGR_GRP_TRUST_IMAGES <= TRUST_IMAGES_MAX, "MCUboot shares figures of five images");
 
 enum trust_command {
 	TRUST_COUNTERS = 0,
@@ -34,19 +15,26 @@ enum trust_command {
 
 /* Entries that zcbor is to expect; only a prediction. */
 #define SLOTS_PREDICTED 1
-#define IMAGE_KEYS	3
+#define IMAGE_KEYS	4
 
-static bool read_u8(uint16_t key, uint8_t *value)
+#define VERSION_BYTES	 8u /* struct image_version */
+#define VERSION_TEXT_MAX 24u
+
+static bool read_bytes(unsigned int key, uint8_t *bytes, unsigned int size)
 {
-	return blinfo_lookup(key, (char *)value, sizeof(*value)) == (int)sizeof(*value);
+	return blinfo_lookup((uint16_t)key, (char *)bytes, (int)size) == (int)size;
 }
 
-static bool read_counter(unsigned int image, uint32_t *value)
+static bool read_u8(unsigned int key, uint8_t *value)
+{
+	return read_bytes(key, value, sizeof(*value));
+}
+
+static bool read_u32(unsigned int key, uint32_t *value)
 {
 	uint8_t bytes[sizeof(*value)];
-	int len = blinfo_lookup((uint16_t)(TRUST_BLINFO_COUNTER + image), (char *)bytes, sizeof(bytes));
 
-	if (len != (int)sizeof(bytes)) {
+	if (!read_bytes(key, bytes, sizeof(bytes))) {
 		return false;
 	}
 
@@ -54,23 +42,82 @@ static bool read_counter(unsigned int image, uint32_t *value)
 	return true;
 }
 
-static bool put_image(zcbor_state_t *zse, unsigned int image)
+static bool put_u32_of(zcbor_state_t *zse, const char *name, unsigned int key)
 {
-	uint32_t counter;
-	bool ok;
+	uint32_t value;
 
-	ok = zcbor_map_start_encode(zse, IMAGE_KEYS) &&
-	     zcbor_tstr_put_lit(zse, "image") &&
-	     zcbor_uint32_put(zse, image);
+	return !read_u32(key, &value) || (trust_put_text(zse, name) && zcbor_uint32_put(zse, value));
+}
 
-	if (ok && read_counter(image, &counter)) {
-		ok = zcbor_tstr_put_lit(zse, "counter") &&
-		     zcbor_uint32_put(zse, counter);
+/* A number that MCUboot shares, as a word; one of a later version is left out. */
+static bool put_word_of(zcbor_state_t *zse, const char *name, unsigned int key, const char *const words[],
+			unsigned int count)
+{
+	uint8_t number;
+
+	return !read_u8(key, &number) || number >= count ||
+	       (trust_put_text(zse, name) && trust_put_text(zse, words[number]));
+}
+
+static char *put_decimal(char *at, uint32_t value)
+{
+	char digits[10];
+	unsigned int count = 0;
+
+	do {
+		digits[count++] = (char)('0' + value % 10u);
+		value /= 10u;
+	} while (value > 0);
+
+	while (count > 0) {
+		*at++ = digits[--count];
 	}
 
-	/* What the images in the slots carry is not in the shared data. */
-	return ok &&
-	       zcbor_tstr_put_lit(zse, "slots") &&
+	return at;
+}
+
+static bool put_version(zcbor_state_t *zse)
+{
+	uint8_t bytes[VERSION_BYTES];
+	char text[VERSION_TEXT_MAX];
+	char *at = text;
+
+	if (!read_bytes(TRUST_BLINFO_VERSION, bytes, sizeof(bytes))) {
+		return true;
+	}
+
+	at = put_decimal(at, bytes[0]);
+	*at++ = '.';
+	at = put_decimal(at, bytes[1]);
+	*at++ = '.';
+	at = put_decimal(at, sys_get_le16(&bytes[2]));
+	if (sys_get_le32(&bytes[4]) != 0) {
+		*at++ = '+';
+		at = put_decimal(at, sys_get_le32(&bytes[4]));
+	}
+	*at = '\0';
+
+	return trust_put_text(zse, "version") && trust_put_text(zse, text);
+}
+
+/* Image 0 runs. Of the others only those that have a slot, or of which something is shared. */
+static bool is_there(unsigned int image)
+{
+	uint32_t value;
+
+	return trust_has_primary_slot(image) || read_u32(TRUST_BLINFO_COUNTER + image, &value) ||
+	       read_u32(TRUST_BLINFO_MAX_SIZE + image, &value);
+}
+
+/* What the images in the slots carry is not in the shared data. */
+static bool put_image(zcbor_state_t *zse, unsigned int image)
+{
+	return zcbor_map_start_encode(zse, IMAGE_KEYS) &&
+	       trust_put_text(zse, "image") &&
+	       zcbor_uint32_put(zse, image) &&
+	       put_u32_of(zse, "counter", TRUST_BLINFO_COUNTER + image) &&
+	       put_u32_of(zse, "max-size", TRUST_BLINFO_MAX_SIZE + image) &&
+	       trust_put_text(zse, "slots") &&
 	       zcbor_list_start_encode(zse, SLOTS_PREDICTED) &&
 	       zcbor_list_end_encode(zse, SLOTS_PREDICTED) &&
 	       zcbor_map_end_encode(zse, IMAGE_KEYS);
@@ -93,11 +140,11 @@ static int trust_counters(struct smp_streamer *ctxt)
 		return MGMT_ERR_ENOENT;
 	}
 
-	ok = zcbor_tstr_put_lit(zse, "images") &&
+	ok = trust_put_text(zse, "images") &&
 	     zcbor_list_start_encode(zse, CONFIG_MCUMGR_GRP_TRUST_IMAGES);
 
 	for (unsigned int image = 0; ok && image < CONFIG_MCUMGR_GRP_TRUST_IMAGES; image++) {
-		ok = put_image(zse, image);
+		ok = !is_there(image) || put_image(zse, image);
 	}
 
 	ok = ok && zcbor_list_end_encode(zse, CONFIG_MCUMGR_GRP_TRUST_IMAGES);
@@ -105,28 +152,49 @@ static int trust_counters(struct smp_streamer *ctxt)
 	return ok ? MGMT_ERR_EOK : MGMT_ERR_EMSGSIZE;
 }
 
+/* MCUboot shares nothing of it. In the nRF Connect SDK the application is built for the same bootloader: sysbuild sets the
+ * option in both.
+ */
+static bool put_compression(zcbor_state_t *zse)
+{
+#ifdef CONFIG_MCUBOOT_COMPRESSED_IMAGE_SUPPORT_ENABLED
+	return trust_put_text(zse, "compression") &&
+	       zcbor_list_start_encode(zse, 2) &&
+	       trust_put_text(zse, "lzma2") &&
+	       trust_put_text(zse, "arm-thumb") &&
+	       zcbor_list_end_encode(zse, 2);
+#else
+	return true;
+#endif
+}
+
+static bool put_boot(zcbor_state_t *zse, uint8_t mode)
+{
+	static const char *const signatures[] = {"none", "rsa", "ecdsa-p256", "ed25519"};
+	static const char *const recoveries[] = {"none", "serial", "dfu"};
+	uint8_t slot;
+
+	return trust_put_text(zse, "mode") &&
+	       zcbor_uint32_put(zse, mode) &&
+	       trust_put_text(zse, "state") &&
+	       trust_put_text(zse, "application") &&
+	       (!read_u8(TRUST_BLINFO_RUNNING_SLOT, &slot) ||
+		(trust_put_text(zse, "slot") && zcbor_uint32_put(zse, slot))) &&
+	       put_word_of(zse, "signature", TRUST_BLINFO_SIGNATURE_TYPE, signatures, ARRAY_SIZE(signatures)) &&
+	       put_word_of(zse, "recovery", TRUST_BLINFO_RECOVERY, recoveries, ARRAY_SIZE(recoveries)) &&
+	       put_version(zse) &&
+	       put_compression(zse);
+}
+
 static int trust_boot(struct smp_streamer *ctxt)
 {
-	zcbor_state_t *zse = ctxt->writer->zs;
 	uint8_t mode;
-	uint8_t slot;
-	bool ok;
 
 	if (!read_u8(TRUST_BLINFO_MODE, &mode)) {
 		return MGMT_ERR_ENOENT;
 	}
 
-	ok = zcbor_tstr_put_lit(zse, "mode") &&
-	     zcbor_uint32_put(zse, mode) &&
-	     zcbor_tstr_put_lit(zse, "state") &&
-	     zcbor_tstr_put_lit(zse, "application");
-
-	if (ok && read_u8(TRUST_BLINFO_RUNNING_SLOT, &slot)) {
-		ok = zcbor_tstr_put_lit(zse, "slot") &&
-		     zcbor_uint32_put(zse, slot);
-	}
-
-	return ok ? MGMT_ERR_EOK : MGMT_ERR_EMSGSIZE;
+	return put_boot(ctxt->writer->zs, mode) ? MGMT_ERR_EOK : MGMT_ERR_EMSGSIZE;
 }
 
 static const struct mgmt_handler trust_handlers[TRUST_COMMANDS] = {
@@ -138,9 +206,7 @@ static struct mgmt_group trust_group = {
 	.mg_handlers = trust_handlers,
 	.mg_handlers_count = ARRAY_SIZE(trust_handlers),
 	.mg_group_id = CONFIG_MCUMGR_GRP_TRUST_ID,
-#ifdef CONFIG_MCUMGR_GRP_ENUM_DETAILS_NAME
-	.mg_group_name = "trust mgmt",
-#endif
+	TRUST_GROUP_NAME("trust mgmt")
 };
 
 static void trust_register(void)
