@@ -1,7 +1,7 @@
 import type { ClaimId } from "./claims.js";
-import type { Forge } from "./forge.js";
-import type { OfferOptions } from "./stand/desk.js";
-import type { Stand } from "./stand.js";
+import type { OfferOptions } from "./harness/context.js";
+import type { Harness } from "./harness/harness.js";
+import type { ImageFactory } from "./image-factory.js";
 
 export type Verdict =
   | "holds"
@@ -18,21 +18,28 @@ export type Risk =
   | "secondary slot"
   /** The image that runs: only recovery or a programmer brings it back. */
   | "primary slot"
-  /** A security counter goes up for ever. */
+  /** A board that fails the case raises its security counter for ever: its own image is then too old. */
   | "counter"
+  /** Every board raises its security counter by the case, as it should. */
+  | "counter step"
   /** The bootloader itself. */
   | "bootloader";
 
-/** What a case needs of board, bench file and images; `needs.ts` says how each is found out. */
+/** What a case needs of board, board file and images; `preconditions.ts` says how each is found out. */
 export type Need =
   | "key"
   | "signature"
   | "update"
   | "counter"
+  | "lower-counter"
   | "lower-version"
   | "trial"
+  /** Somewhere to put updates: a second slot, or the only one when recovery or a programmer writes it. */
   | "secondary"
+  /** The application's SMP server takes updates. */
+  | "server-upload"
   | "programmer"
+  | "primary-writable"
   | "power"
   | "cut"
   | "recovery"
@@ -40,11 +47,22 @@ export type Need =
   | "two-images"
   | "accepted-key"
   | "refused-key"
+  | "key-list"
+  | "unpacks"
   | "no-confirm"
   | "hang"
   | "crash"
   | "self-confirm"
-  | "fail-health";
+  | "fail-health"
+  | "raise-counter"
+  /** Its updates can be encrypted for it. */
+  | "encryption"
+  /** Images run in place, and somebody knows the addresses of both slots. */
+  | "slot-addresses"
+  /** A stretch of its flash can be made to fail. */
+  | "breakable-flash"
+  /** An upload starts only after it was asked for. */
+  | "request";
 
 export interface Finding {
   readonly verdict: Verdict;
@@ -74,17 +92,25 @@ export interface Case {
   readonly supporting?: boolean;
   /** Part of the quick run. */
   readonly quick?: boolean;
-  steps(stand: Stand): Promise<Finding>;
+  steps(harness: Harness): Promise<Finding>;
 }
 
-export type ControlId = "update" | "update-over-smp" | "largest" | "recovery-upload" | "dependency-met";
+export type ControlId =
+  | "update"
+  | "update-over-smp"
+  | "largest"
+  | "recovery-upload"
+  | "dependency-met"
+  | "encrypted-update"
+  | "own-address"
+  | "compressed";
 
 /** A good image, treated as the bad ones are. */
 export interface Control {
   readonly id: ControlId;
   readonly says: string;
   readonly needs: readonly Need[];
-  steps(stand: Stand): Promise<Finding>;
+  steps(harness: Harness): Promise<Finding>;
 }
 
 export function holds(seen: string): Finding {
@@ -105,7 +131,7 @@ interface RefusalRow extends Omit<Case, "steps" | "expected" | "risk" | "control
   readonly what: string;
   readonly control?: ControlId;
   readonly offer?: Partial<OfferOptions>;
-  make(forge: Forge, stand: Stand): Promise<Uint8Array>;
+  make(factory: ImageFactory, harness: Harness): Promise<Uint8Array>;
 }
 
 /** A bad image is offered as an update; a board for which the claim holds refuses it. */
@@ -116,16 +142,16 @@ export function refusal({ what, make, offer, needs = ["update"], ...row }: Refus
     needs: ["secondary", ...needs],
     risk: "secondary slot",
     expected: "It is refused: the image that ran before still runs, and the board shows the refusal.",
-    async steps(stand) {
-      const file = await make(stand.forge, stand);
-      const { fate, shows } = await stand.offer(file, { what, ...offer });
-      switch (fate) {
+    async steps(harness) {
+      const file = await make(harness.factory, harness);
+      const { outcome, shows } = await harness.offer(file, { what, ...offer });
+      switch (outcome) {
         case "started":
-          return fails(`The board let it through: ${shows}.`);
+          return fails(`The board accepted it: ${shows}.`);
         case "stopped":
           return fails(`The board did not survive it: ${shows}.`);
         case "unclear":
-          return unjudged(`Whether it was refused cannot be told: ${shows}.`);
+          return unjudged(`Whether it was refused is not known: ${shows}.`);
         case "refused-by-server":
           return holds(`Refused by the board's SMP server, before its bootloader saw it: ${shows}`);
         default:
@@ -143,10 +169,10 @@ export function acceptance({ what, make, offer, needs = ["update"], ...row }: Re
     risk: "secondary slot",
     supporting: true,
     expected: "It is accepted and runs.",
-    async steps(stand) {
-      const file = await make(stand.forge, stand);
-      const { fate, shows } = await stand.offer(file, { what, ...offer });
-      return fate === "started" ? holds(`Accepted: ${shows}.`) : fails(`Not accepted: ${shows}.`);
+    async steps(harness) {
+      const file = await make(harness.factory, harness);
+      const { outcome, shows } = await harness.offer(file, { what, ...offer });
+      return outcome === "started" ? holds(`Accepted: ${shows}.`) : fails(`Not accepted: ${shows}.`);
     },
   };
 }

@@ -9,11 +9,15 @@ export const CLAIMS = {
   },
   integrity: {
     title: "Damaged firmware does not start",
-    says: "An image that was changed, cut short or garbled on its way is found out and not started.",
+    says: "An image that was changed, cut short or garbled on its way is detected and not started.",
   },
   "tlv-allow-list": {
     title: "Nothing can be added outside the signature",
     says: "Entries appended to the part of an image that the signature does not cover make it invalid.",
+  },
+  lengths: {
+    title: "Lengths that lie are found out",
+    says: "An image whose own lengths contradict each other or reach past their area is refused, though its signature is valid.",
   },
   compatibility: {
     title: "Firmware for something else does not start",
@@ -26,6 +30,14 @@ export const CLAIMS = {
   "load-address": {
     title: "Firmware linked for another place does not start",
     says: "An image whose header states an address that this board does not have is refused.",
+  },
+  "encrypted-only": {
+    title: "Firmware that anybody can read is not taken",
+    says: "An update that is not encrypted is refused.",
+  },
+  decompression: {
+    title: "A compressed image is unpacked only if what it becomes is right",
+    says: "A compressed image that becomes larger than it may, or has another hash or signature than it states, leaves the old image untouched.",
   },
   dependencies: {
     title: "Firmware that needs another part waits for it",
@@ -51,25 +63,37 @@ export const CLAIMS = {
     title: "Trying an update burns no bridge",
     says: "The stored security counter rises only after an image was confirmed, never for a trial boot.",
   },
+  "counter-locked": {
+    title: "Only the bootloader moves the counter",
+    says: "An application cannot raise the stored security counter itself.",
+  },
   rollback: {
     title: "A bad update undoes itself",
-    says: "An image that nobody confirms is replaced by the old one at the next reset; a confirmed one stays.",
+    says: "An image that is not confirmed is replaced by the old one at the next reset; a confirmed one stays.",
   },
   "host-confirms": {
     title: "Nothing confirms itself",
     says: "A new image stays on trial until it has been judged from outside.",
+  },
+  "slots-untouched": {
+    title: "The firmware leaves the slots alone",
+    says: "Starting the firmware changes no slot: what lies in the other one is still there, and nobody has asked for it.",
+  },
+  "broken-slot": {
+    title: "A broken second slot does not stop the board",
+    says: "While the other slot cannot be read, the image that runs starts all the same.",
   },
   "recovery-entry": {
     title: "There is a way back in",
     says: "Serial recovery can be entered, used again after an interruption, and left.",
   },
   "recovery-checked": {
-    title: "Recovery is no back door",
+    title: "Recovery is not a back door",
     says: "What serial recovery has written is checked like any other image before it starts.",
   },
   "power-loss": {
     title: "Power can fail at any moment",
-    says: "After a power cut at any moment the board ends up with the image it would have without, and the stored security counter never goes back.",
+    says: "After a power cut at any moment the board ends up with the image that it would have had without the cut, and the stored security counter never goes back.",
   },
   link: {
     title: "A bad cable does no harm",
@@ -88,6 +112,9 @@ export const IMPLIED_BY_EMULATED: readonly ClaimId[] = [
   "compatibility",
   "image-number",
   "upgrade-flag",
+  "lengths",
+  "slots-untouched",
+  "broken-slot",
   "recovery-entry",
   "power-loss",
   "link",

@@ -1,7 +1,7 @@
-import { publishedKeyName, trustKeys } from "bootproof";
+import { publishedKeyName } from "bootproof/crypto";
 import { type Case, fails, holds, refusal } from "../case.js";
-import { cutShort, flipBit, keyHashAt, rehash, signatureAt, withSignatureOf } from "../forge.js";
-import type { Stand } from "../stand.js";
+import type { Harness } from "../harness/harness.js";
+import { cutShort, flipBit, keyHashAt, rehash, signatureAt, withSignatureOf } from "../image-factory.js";
 
 const claim = "signature";
 const needs = ["key", "signature"] as const;
@@ -11,40 +11,40 @@ export const authenticity: readonly Case[] = [
   refusal({
     id: "authenticity/unsigned",
     claim,
-    says: "An image with a right hash and no signature does not start.",
+    says: "An image with a correct hash and no signature does not start.",
     what: "an unsigned image",
     needs: ["key"],
     quick: true,
-    make: (forge) => forge.make({ key: "none" }),
+    make: (factory) => factory.make({ key: "none" }),
   }),
   refusal({
     id: "authenticity/foreign-key",
     claim,
-    says: "An image signed with a key of somebody else does not start.",
+    says: "An image signed with a foreign key does not start.",
     what: "an image signed with a foreign key",
     needs,
     quick: true,
-    make: async (forge) => forge.make({ key: await forge.foreignKey() }),
+    make: async (factory) => factory.make({ key: await factory.foreignKey() }),
   }),
   refusal({
     id: "authenticity/wrong-signature",
     claim,
-    says: "An image that names the right key but has a wrong signature does not start.",
-    what: "the right key's hash, a bit of the signature flipped",
+    says: "An image that names a trusted key but has a wrong signature does not start.",
+    what: "a trusted key's hash, one bit of the signature flipped",
     needs: ["update", "signature"],
     quick: true,
-    make: async (forge) => {
-      const good = await forge.update();
+    make: async (factory) => {
+      const good = await factory.update();
       return flipBit(good, signatureAt(good) + 8);
     },
   }),
   refusal({
     id: "authenticity/signature-cut-short",
     claim,
-    says: "An image that ends too early, in its signature, does not start.",
+    says: "An image that is cut short in its signature does not start.",
     what: "the end of its signature missing",
     needs: ["update", "signature"],
-    make: async (forge) => cutShort(await forge.update()),
+    make: async (factory) => cutShort(await factory.update()),
   }),
   refusal({
     id: "authenticity/other-signature",
@@ -52,9 +52,9 @@ export const authenticity: readonly Case[] = [
     says: "A good signature over another image does not help.",
     what: "an image with the signature of another one",
     needs,
-    make: async (forge) => {
-      const file = await forge.make({});
-      return withSignatureOf(file, forge.asksForSignature ? forge.baseFile : file);
+    make: async (factory) => {
+      const file = await factory.make({});
+      return withSignatureOf(file, factory.asksForSignature ? factory.baseFile : file);
     },
   }),
   refusal({
@@ -63,36 +63,36 @@ export const authenticity: readonly Case[] = [
     says: "A good signature that names an unknown key does not help.",
     what: "a bit of the key hash flipped",
     needs: ["update", "signature"],
-    make: async (forge) => {
-      const good = await forge.update();
+    make: async (factory) => {
+      const good = await factory.update();
       return flipBit(good, keyHashAt(good));
     },
   }),
   refusal({
     id: "authenticity/body-edited",
     claim,
-    says: "Changing the program and making its hash right again does not help.",
-    what: "the last byte of the body changed, the hash made right again",
+    says: "Changing the program and recomputing the hash does not help.",
+    what: "the last byte of the body changed, the hash recomputed",
     needs: ["update", "signature"],
     quick: true,
-    make: async (forge) => {
-      const good = await forge.update();
-      const { headerSize } = forge.base.header;
+    make: async (factory) => {
+      const good = await factory.update();
+      const { headerSize } = factory.base.header;
       return rehash(flipBit(good, headerSize + bodyLength(good) - 1));
     },
   }),
   refusal({
     id: "authenticity/version-edited",
     claim,
-    says: "Raising the version in the header and making the hash right again does not help.",
-    what: "the version raised by hand, the hash made right again",
+    says: "Raising the version in the header and recomputing the hash does not help.",
+    what: "the version raised by patching the header, the hash recomputed",
     needs: ["update", "signature"],
-    make: async (forge) => rehash(flipBit(await forge.update(), 22, 3)),
+    make: async (factory) => rehash(flipBit(await factory.update(), 22, 3)),
   }),
   {
     id: "authenticity/published-key",
     claim,
-    says: "The board trusts none of MCUboot's development keys, whose private parts everybody can download.",
+    says: "The board trusts none of MCUboot's development keys, whose private parts are public.",
     needs: ["signature"],
     risk: "nothing",
     expected: "Neither the board's own image nor its list of keys names one of them.",
@@ -101,18 +101,19 @@ export const authenticity: readonly Case[] = [
   },
 ];
 
-async function publishedKey(stand: Stand) {
-  const fromImage = stand.forge.base.keyHashes.map((hash) => ({ hash, from: "its own image" }));
-  const told = stand.home.reportsTrust
-    ? await stand.client.send(trustKeys, {}, { signal: stand.signal })
-    : undefined;
-  const fromBoard = (told?.keys ?? []).map(({ hash }) => ({ hash, from: "its list of keys" }));
+async function publishedKey(harness: Harness) {
+  const fromImage = harness.factory.base.keyHashes.map((hash) => ({ hash, from: "its own image" }));
+  const told = harness.home.trustedKeys;
+  const fromBoard = (told ?? []).map((hash) => ({
+    hash: Uint8Array.from(Buffer.from(hash, "hex")),
+    from: "its list of keys",
+  }));
   for (const { hash, from } of [...fromImage, ...fromBoard]) {
     const name = publishedKeyName(hash);
-    if (name !== undefined) return fails(`${from} names ${name}, a development key that everybody has.`);
+    if (name !== undefined) return fails(`${from} names ${name}, a published development key.`);
   }
   const looked =
-    fromBoard.length > 0 ? "its own image and its list of keys" : "its own image (it does not list keys)";
+    told !== undefined ? "its own image and its list of keys" : "its own image (it does not list keys)";
   return holds(
     `Looked at ${fromImage.length + fromBoard.length} key hashes from ${looked}: none is published.`,
   );

@@ -1,8 +1,10 @@
 import { type Control, fails, holds, unjudged } from "../case.js";
+import { compressedUpdate } from "../compressed-image.js";
 import { imageHashOf } from "../evidence.js";
-import { describe } from "../sight.js";
-import type { OfferOptions } from "../stand/desk.js";
-import type { Stand } from "../stand.js";
+import type { OfferOptions } from "../harness/context.js";
+import type { Harness } from "../harness/harness.js";
+import { fixedTo } from "../image-factory.js";
+import { describe } from "../snapshot.js";
 import { largestUpdate } from "./integrity.js";
 import { throughRecovery } from "./recovery.js";
 
@@ -12,53 +14,79 @@ export const CONTROLS: readonly Control[] = [
     id: "update",
     says: "A good update, made and delivered as the bad ones are, starts.",
     needs: ["update", "secondary"],
-    steps: async (stand) => runs(stand, await stand.forge.update(), { what: "a good update" }),
+    steps: async (harness) => runs(harness, await harness.factory.update(), { what: "a good update" }),
   },
   {
     id: "update-over-smp",
     says: "A good update, sent over SMP, starts.",
-    needs: ["update", "secondary"],
-    steps: async (stand) =>
-      runs(stand, await stand.forge.update(), { what: "a good update", through: "smp" }),
+    needs: ["update", "server-upload", "secondary"],
+    steps: async (harness) =>
+      runs(harness, await harness.factory.update(), { what: "a good update", through: "smp" }),
   },
   {
     id: "largest",
     says: "The largest update that fits starts.",
     needs: ["key", "programmer", "secondary"],
-    steps: async (stand) =>
-      runs(stand, await largestUpdate(stand, 0), { what: "the largest update that fits" }),
+    steps: async (harness) =>
+      runs(harness, await largestUpdate(harness, 0), { what: "the largest update that fits" }),
   },
   {
     id: "dependency-met",
     says: "An update whose dependency is there starts.",
     needs: ["key", "two-images", "secondary"],
-    steps: async (stand) =>
+    steps: async (harness) =>
       runs(
-        stand,
-        await stand.forge.make({
+        harness,
+        await harness.factory.make({
           options: { dependencies: [{ image: 1, version: { major: 0, minor: 0, revision: 1, build: 0 } }] },
         }),
         { what: "an update that depends on what is there" },
       ),
   },
   {
+    id: "encrypted-update",
+    says: "A good update that is encrypted for the board starts.",
+    needs: ["key", "encryption", "secondary"],
+    steps: async (harness) =>
+      runs(harness, await harness.factory.make({ encrypted: true }), { what: "a good update, encrypted" }),
+  },
+  {
+    id: "own-address",
+    says: "A good update whose header names the address of its slot starts.",
+    needs: ["key", "slot-addresses", "secondary"],
+    steps: async (harness) => {
+      const { slot } = harness.traits.placeFor(0);
+      const file = await fixedTo(harness.factory, harness.addressOf(slot)!);
+      return runs(harness, file, { what: `a good update, fixed to the address of slot ${slot}` });
+    },
+  },
+  {
+    id: "compressed",
+    says: "A good update, compressed, starts.",
+    needs: ["key", "secondary", "unpacks"],
+    steps: async (harness) =>
+      runs(harness, await compressedUpdate(harness.factory), { what: "a good update, compressed" }),
+  },
+  {
     id: "recovery-upload",
     says: "A good image, written by serial recovery, starts.",
     needs: ["update", "recovery"],
-    async steps(stand) {
-      const file = await stand.forge.update();
-      const { sight } = await throughRecovery(stand, file, "a good update");
-      if (sight.state === "application" && sight.running?.hash === imageHashOf(file))
-        return holds(`It runs: version ${sight.running?.version}.`);
-      const isOld = sight.running?.hash === stand.home.running?.hash;
-      return isOld && stand.board.can.has("forgets")
-        ? unjudged(`${describe(sight)}: this emulator writes its files into the primary slot at each reset.`)
-        : fails(`It does not run: ${describe(sight)}.`);
+    async steps(harness) {
+      const file = await harness.primaryFactory.update();
+      const { snapshot } = await throughRecovery(harness, file, "a good update");
+      if (snapshot.state === "application" && snapshot.running?.hash === imageHashOf(file))
+        return holds(`It runs: version ${snapshot.running?.version}.`);
+      const isOld = snapshot.running?.hash === harness.home.running?.hash;
+      return isOld && harness.board.can.has("forgets")
+        ? unjudged(
+            `${describe(snapshot)}: this emulator writes its files into the primary slot at each reset.`,
+          )
+        : fails(`It does not run: ${describe(snapshot)}.`);
     },
   },
 ];
 
-async function runs(stand: Stand, file: Uint8Array, options: OfferOptions) {
-  const { fate, shows } = await stand.offer(file, options);
-  return fate === "started" ? holds(`It started: ${shows}.`) : fails(`It did not start: ${shows}.`);
+async function runs(harness: Harness, file: Uint8Array, options: OfferOptions) {
+  const { outcome, shows } = await harness.offer(file, options);
+  return outcome === "started" ? holds(`It started: ${shows}.`) : fails(`It did not start: ${shows}.`);
 }

@@ -1,11 +1,15 @@
 import { type Case, fails, holds, refusal, unjudged } from "../case.js";
-import { appendUnprotected, counterAt, flipBit, rehash } from "../forge.js";
-import { describe } from "../sight.js";
-import type { Stand } from "../stand.js";
+import { imageHashOf } from "../evidence.js";
+import type { Harness } from "../harness/harness.js";
+import { appendUnprotected, counterAt, flipBit, rehash } from "../image-factory.js";
+import { describe } from "../snapshot.js";
 import { throughRecovery } from "./recovery.js";
+import { compareStored, stored } from "./stored-counter.js";
 
 const claim = "anti-rollback-counter";
 const needs = ["key", "counter"] as const;
+/** To offer an older image there has to be a counter below the board's own. */
+const olderNeeds = [...needs, "lower-counter"] as const;
 
 /** Is it not an old one? Anti-rollback, which is not rollback: that is the next file. */
 export const freshness: readonly Case[] = [
@@ -14,9 +18,9 @@ export const freshness: readonly Case[] = [
     claim,
     says: "A validly signed image with a lower security counter does not start, though its version is higher.",
     what: "a higher version with a lower security counter",
-    needs,
+    needs: olderNeeds,
     quick: true,
-    make: (forge) => forge.make({ counter: lower(forge.counter) }),
+    make: (factory) => factory.make({ counter: lower(factory.counter) }),
   }),
   {
     id: "freshness/missing-counter",
@@ -42,19 +46,20 @@ export const freshness: readonly Case[] = [
   refusal({
     id: "freshness/counter-edited",
     claim,
-    says: "Raising the security counter of an old image by hand does not help.",
-    what: "a lower security counter, raised by hand",
-    needs,
-    make: async (forge) => raised(await forge.make({ counter: lower(forge.counter) }), forge.counter! + 1),
+    says: "Patching a higher security counter into an old image does not help.",
+    what: "a lower security counter, patched to a higher one",
+    needs: olderNeeds,
+    make: async (factory) =>
+      raised(await factory.make({ counter: lower(factory.counter) }), factory.counter! + 1),
   }),
   refusal({
     id: "freshness/counter-edited-rehashed",
     claim: "signature",
-    says: "Raising the security counter by hand and making the hash right again does not help.",
-    what: "a lower security counter, raised by hand, the hash made right again",
-    needs: ["key", "counter", "signature"],
-    make: async (forge) =>
-      rehash(raised(await forge.make({ counter: lower(forge.counter) }), forge.counter! + 1)),
+    says: "Patching a higher security counter in and recomputing the hash does not help.",
+    what: "a lower security counter, patched to a higher one, the hash recomputed",
+    needs: [...olderNeeds, "signature"],
+    make: async (factory) =>
+      rehash(raised(await factory.make({ counter: lower(factory.counter) }), factory.counter! + 1)),
   }),
   refusal({
     id: "freshness/unprotected-counter",
@@ -62,33 +67,37 @@ export const freshness: readonly Case[] = [
     says: "A security counter added outside the signature does not count.",
     what: "no security counter in the signed part, a high one appended",
     needs,
-    make: async (forge) =>
-      appendUnprotected(await forge.make({ counter: null }), 0x50, u32(forge.counter! + 1)),
+    make: async (factory) =>
+      appendUnprotected(await factory.make({ counter: null }), 0x50, u32(factory.counter! + 1)),
   }),
   refusal({
     id: "freshness/second-unprotected-counter",
     claim,
     says: "A high security counter added outside the signature does not outvote the low one inside.",
     what: "a lower security counter in the signed part, a higher one appended",
-    needs,
-    make: async (forge) =>
-      appendUnprotected(await forge.make({ counter: lower(forge.counter) }), 0x50, u32(forge.counter! + 1)),
+    needs: olderNeeds,
+    make: async (factory) =>
+      appendUnprotected(
+        await factory.make({ counter: lower(factory.counter) }),
+        0x50,
+        u32(factory.counter! + 1),
+      ),
   }),
   {
     id: "freshness/cold-boot",
     claim,
     says: "The stored security counter outlives a loss of power.",
-    needs: ["secondary", "power", ...needs],
+    needs: ["secondary", "power", ...olderNeeds],
     risk: "secondary slot",
     control: "update",
-    expected: "After power off and on the same value is stored, and an older image is refused.",
+    expected: "After a power cycle the same value is stored, and an older image is refused.",
     steps: coldBoot,
   },
   {
     id: "freshness/slots-erased",
     claim,
     says: "With both slots erased, an old image written straight into the primary slot does not start.",
-    needs: ["programmer", ...needs],
+    needs: ["primary-writable", ...olderNeeds],
     risk: "primary slot",
     expected: "It does not start; the stored security counter stays.",
     quick: true,
@@ -97,8 +106,8 @@ export const freshness: readonly Case[] = [
   {
     id: "freshness/recovery-downgrade",
     claim,
-    says: "Serial recovery does not bring an old image back.",
-    needs: ["recovery", ...needs],
+    says: "Serial recovery does not bring back an old image.",
+    needs: ["recovery", ...olderNeeds],
     risk: "primary slot",
     control: "recovery-upload",
     assumes: ["recovery/damaged"],
@@ -110,9 +119,20 @@ export const freshness: readonly Case[] = [
     claim,
     says: "Once raised, nothing moves the stored security counter back.",
     needs: ["secondary", "trial", ...needs],
-    risk: "counter",
+    risk: "counter step",
     expected: "Older images are refused after the counter has risen, and it stays where it is.",
     steps: neverBack,
+  },
+  {
+    id: "freshness/application-raises",
+    claim: "counter-locked",
+    says: "An application that tries to raise the stored security counter cannot.",
+    needs: ["secondary", "raise-counter", ...needs],
+    risk: "counter",
+    control: "update",
+    expected: "It runs, tries, and the stored security counter is as before.",
+    quick: true,
+    steps: applicationRaises,
   },
   refusal({
     id: "freshness/lower-version",
@@ -121,7 +141,7 @@ export const freshness: readonly Case[] = [
     what: "a lower version, the security counter equal",
     needs: ["key", "lower-version"],
     quick: true,
-    make: (forge) => forge.make({ version: forge.lowerVersion! }),
+    make: (factory) => factory.make({ version: factory.lowerVersion! }),
   }),
   {
     id: "freshness/equal-version",
@@ -137,7 +157,7 @@ export const freshness: readonly Case[] = [
     id: "freshness/upgrade-flag",
     claim: "upgrade-flag",
     says: "An upload with the upgrade flag is refused unless the version is higher; a plain upload is not.",
-    needs: ["secondary", "key", "lower-version"],
+    needs: ["server-upload", "secondary", "key", "lower-version"],
     risk: "secondary slot",
     expected: "With the flag the lower version is refused at its first chunk, without it taken.",
     steps: upgradeFlag,
@@ -149,19 +169,20 @@ const withoutCounter = refusal({
   claim,
   says: "",
   what: "a higher version without a security counter",
-  make: (forge) => forge.make({ counter: null }),
+  make: (factory) => factory.make({ counter: null }),
 });
 
-async function missingCounter(stand: Stand) {
-  if (stand.forge.counter === undefined)
+async function missingCounter(harness: Harness) {
+  if (harness.factory.counter === undefined)
     return fails(
-      "The image that runs carries no security counter itself, and the board starts it: it asks for none.",
+      "The running image carries no security counter, and the board starts it: it does not require one.",
     );
-  return withoutCounter.steps(stand);
+  return withoutCounter.steps(harness);
 }
 
+/** Cases that make use of it need a counter, and one that is not 0. */
 function lower(counter: number | undefined): number {
-  return Math.max(0, (counter ?? 0) - 1);
+  return Math.max(0, counter! - 1);
 }
 
 function u32(value: number): Uint8Array {
@@ -177,124 +198,147 @@ function raised(file: Uint8Array, counter: number): Uint8Array {
   return edited;
 }
 
-/** The stored counter; a board that reports none cannot show what these cases ask. */
-function stored(sight: { counters: Readonly<Record<number, number>> }): number | undefined {
-  return sight.counters[0];
-}
-
-async function equalCounter(stand: Stand) {
-  const before = stored(stand.home);
-  const { fate, shows, sight } = await stand.offer(await stand.forge.make({}), {
+async function equalCounter(harness: Harness) {
+  const { outcome, shows, snapshot } = await harness.offer(await harness.factory.make({}), {
     what: "an equal security counter",
   });
-  if (fate !== "started") return fails(`It was not accepted: ${shows}.`);
-  if (before === undefined)
-    return unjudged("It was accepted; the board does not report its stored security counter.");
-  return stored(sight) === before
-    ? holds(`It started, and the stored security counter is ${before} as before.`)
-    : fails(`It started, and the stored security counter went from ${before} to ${stored(sight)}.`);
+  if (outcome !== "started") return fails(`It was not accepted: ${shows}.`);
+  const counter = compareStored(harness.home, snapshot);
+  if (counter.is === "not-reported") return unjudged(`It was accepted; ${counter.says}.`);
+  const seen = `It started, and ${counter.says}.`;
+  return counter.is === "same" ? holds(seen) : fails(seen);
 }
 
-async function coldBoot(stand: Stand) {
-  const before = stored(stand.home);
-  await stand.boot("power");
-  const old = await stand.forge.make({ counter: lower(stand.forge.counter) });
-  const { fate, shows, sight } = await stand.offer(old, { what: "an older image after a loss of power" });
-  if (fate === "started") return fails(`The old image was let through: ${shows}.`);
-  if (fate === "unclear" || fate === "stopped") return unjudged(shows);
-  if (before === undefined)
-    return holds(`Refused: ${shows}. (The board does not report the stored counter.)`);
-  return stored(sight) === before
-    ? holds(`Refused: ${shows}; the stored security counter is ${before} as before.`)
-    : fails(`The stored security counter went from ${before} to ${stored(sight)}.`);
+async function coldBoot(harness: Harness) {
+  await harness.boot("power");
+  const old = await harness.factory.make({ counter: lower(harness.factory.counter) });
+  const { outcome, shows, snapshot } = await harness.offer(old, {
+    what: "an older image after a loss of power",
+  });
+  if (outcome === "started") return fails(`The old image was accepted: ${shows}.`);
+  if (outcome === "unclear" || outcome === "stopped") return unjudged(shows);
+  const counter = compareStored(harness.home, snapshot);
+  const seen = `Refused: ${shows}; ${counter.says}.`;
+  return counter.is === "changed" ? fails(seen) : holds(seen);
 }
 
-async function slotsErased(stand: Stand) {
-  const before = stored(stand.home);
-  const old = await stand.forge.make({ counter: lower(stand.forge.counter) });
-  const sight = await inPrimary(stand, old, "an older image, alone on the board");
-  if (sight.state === "application") return fails(`The old image started: ${describe(sight)}.`);
-  const control = await inPrimary(stand, await stand.forge.make({}), "an image with an equal counter, alone");
+async function slotsErased(harness: Harness) {
+  const old = await harness.primaryFactory.make({ counter: lower(harness.factory.counter) });
+  const snapshot = await aloneInPrimary(harness, old, "an older image, alone on the board");
+  if (snapshot.state === "application") return fails(`The old image started: ${describe(snapshot)}.`);
+  const control = await aloneInPrimary(
+    harness,
+    await harness.primaryFactory.make({}),
+    "an image with an equal counter, alone",
+  );
   if (control.state !== "application")
     return unjudged(`Not even a good image starts this way: ${describe(control)}.`);
-  if (before !== undefined && stored(control) !== before)
-    return fails(`The stored security counter went from ${before} to ${stored(control)}.`);
-  return holds(`The old image did not start (${describe(sight)}); one with an equal counter did.`);
+  const counter = compareStored(harness.home, control);
+  if (counter.is === "changed") return fails(`With the slots erased ${counter.says}.`);
+  return holds(
+    `The old image did not start (${describe(snapshot)}); one with an equal counter did, and ${counter.says}.`,
+  );
 }
 
-/** Both slots erased, then the image in the primary, as with a programmer. */
-async function inPrimary(stand: Stand, file: Uint8Array, what: string) {
-  const { slotSize } = stand.layout;
-  await stand.powerOff();
-  stand.recorder.offered(what, file, "both slots erased, then programmed into slot 0");
-  const primary = new Uint8Array(slotSize).fill(0xff);
-  primary.set(file);
-  stand.board.writeFlash(0, primary);
-  stand.board.writeFlash(slotSize, new Uint8Array(slotSize).fill(0xff));
-  return stand.boot("power");
+/** Both slots erased, then the image in the primary: by a programmer, else over the wire through serial recovery. */
+async function aloneInPrimary(harness: Harness, file: Uint8Array, what: string) {
+  if (!harness.traits.canProgram) {
+    if (harness.strategy.state !== "recovery") await harness.delivery.eraseSecondary();
+    return (await throughRecovery(harness, file, what)).snapshot;
+  }
+  harness.recorder.offered(what, file, "both slots erased, then programmed into slot 0");
+  await harness.flash.eraseSlots(file);
+  return harness.boot("power");
 }
 
-async function recoveryDowngrade(stand: Stand) {
-  const before = stored(stand.home);
-  const old = await stand.forge.make({ counter: lower(stand.forge.counter) });
-  const { sight } = await throughRecovery(stand, old, "an older image");
-  if (sight.state === "application" && sight.running)
-    return fails(`The old image started: ${describe(sight)}.`);
-  if (before !== undefined && stored(sight) !== before)
-    return fails(`The stored security counter went from ${before} to ${stored(sight)}.`);
-  return holds(`The old image did not start: ${describe(sight)}.`);
+async function recoveryDowngrade(harness: Harness) {
+  const old = await harness.primaryFactory.make({ counter: lower(harness.factory.counter) });
+  const { snapshot } = await throughRecovery(harness, old, "an older image");
+  if (snapshot.state === "application" && snapshot.running)
+    return fails(`The old image started: ${describe(snapshot)}.`);
+  const refused = `The old image did not start: ${describe(snapshot)}`;
+  // MCUboot's serial recovery tells no counters: whoever tells them has to run again first.
+  const teller =
+    stored(harness.home) !== undefined && stored(snapshot) === undefined
+      ? (await throughRecovery(harness, harness.factory.baseFile, "the board's own image again")).snapshot
+      : snapshot;
+  const counter = compareStored(harness.home, teller);
+  return counter.is === "changed"
+    ? fails(`${refused}. But ${counter.says}.`)
+    : holds(`${refused}; ${counter.says}.`);
 }
 
-async function neverBack(stand: Stand) {
-  const { forge } = stand;
-  const start = stored(stand.home);
-  if (start === undefined)
-    return stand.home.reportsTrust
-      ? fails("The board reports no stored security counter: there is nothing that could rise.")
-      : unjudged("The board does not report its stored security counter.");
-  const newer = await forge.make({ counter: start + 1 });
-  const first = await stand.offer(newer, { what: "an update with a higher security counter" });
-  if (first.fate !== "started") return unjudged(`The newer image did not start: ${first.shows}.`);
-  await stand.confirm();
-  const burnt = stored(await stand.boot());
-  if (burnt !== start + 1)
+/**
+ * The counter rises by a confirmed image; from then on images below it are refused. A board that reports no stored
+ * counter is judged by what it starts alone.
+ */
+async function neverBack(harness: Harness) {
+  const { factory } = harness;
+  const start = stored(harness.home) ?? factory.counter!;
+  const newer = await factory.make({ counter: start + 1 });
+  const first = await harness.offer(newer, { what: "an update with a higher security counter" });
+  if (first.outcome !== "started") return unjudged(`The newer image did not start: ${first.shows}.`);
+  await harness.delivery.confirm();
+  const raised = await harness.boot();
+  const burnt = stored(raised);
+  if (burnt !== undefined && burnt !== start + 1)
     return fails(`After the confirmation and a restart ${burnt} is stored, not ${start + 1}.`);
   for (const counter of [start, lower(start)]) {
-    const old = await forge.make({ counter, version: forge.version(3) });
-    const { fate, sight } = await stand.offer(old, { what: `an image with security counter ${counter}` });
-    if ((stored(sight) ?? 0) < burnt)
-      return fails(`The stored security counter went back to ${stored(sight)}.`);
-    if (fate === "started")
-      return fails(`An image with security counter ${counter} started; ${burnt} is stored.`);
+    const old = await harness.factory.make({ counter, version: factory.version(3) });
+    const { outcome, snapshot } = await harness.offer(old, {
+      what: `an image with security counter ${counter}`,
+    });
+    const now = compareStored(raised, snapshot);
+    if (now.is === "changed") return fails(`After an image with security counter ${counter}: ${now.says}.`);
+    if (outcome === "started")
+      return fails(`An image with security counter ${counter} started after one with ${start + 1}.`);
+    if (snapshot.running?.hash !== imageHashOf(newer))
+      return unjudged(`After an image with security counter ${counter}: ${describe(snapshot)}.`);
   }
-  const end = stored(await stand.boot());
-  return end === burnt
-    ? holds(`It rose to ${burnt} and stayed there.`)
-    : fails(`It ended as ${end}, not ${burnt}.`);
+  const end = compareStored(raised, await harness.boot());
+  if (end.is === "changed") return fails(`In the end ${end.says}.`);
+  return holds(
+    `After an image with security counter ${start + 1} was confirmed, lower ones were refused; ${end.says}.`,
+  );
 }
 
-async function equalVersion(stand: Stand) {
-  const file = await stand.forge.make({ version: stand.forge.version(0), grow: 16 });
-  const { fate, shows } = await stand.offer(file, { what: "the same version built anew" });
-  if (fate === "started") return holds(`Accepted: ${shows}.`);
-  return stand.picksByVersion
+/** The image tries at its start; what it answers afterwards, the bootloader's own counter tells. */
+async function applicationRaises(harness: Harness) {
+  const file = await harness.factory.make({ behaviour: "raise-counter" });
+  const { outcome, shows, snapshot } = await harness.offer(file, {
+    what: "an image that tries to raise the security counter at its start",
+  });
+  if (outcome !== "started" || snapshot.running?.hash !== imageHashOf(file))
+    return unjudged(`It did not start: ${shows}.`);
+  const counter = compareStored(harness.home, await harness.look("after it has tried"));
+  if (counter.is === "not-reported") return unjudged(`It ran; ${counter.says}.`);
+  return counter.is === "same"
+    ? holds(`It ran and tried, and ${counter.says}.`)
+    : fails(`The application moved it: ${counter.says}.`);
+}
+
+async function equalVersion(harness: Harness) {
+  const file = await harness.factory.make({ version: harness.factory.version(0), grow: 16 });
+  const { outcome, shows } = await harness.offer(file, { what: "another build of the same version" });
+  if (outcome === "started") return holds(`Accepted: ${shows}.`);
+  return harness.traits.picksByVersion
     ? unjudged(
         "It was passed over: of two equal versions a bootloader of this kind starts the one in the primary slot.",
       )
     : fails(`Not accepted: ${shows}.`);
 }
 
-async function upgradeFlag(stand: Stand) {
-  const lowerVersion = stand.forge.lowerVersion!;
-  const old = await stand.forge.make({ version: lowerVersion });
-  const flagged = await stand.send(old, {
+async function upgradeFlag(harness: Harness) {
+  const lowerVersion = harness.factory.lowerVersion!;
+  const old = await harness.factory.make({ version: lowerVersion });
+  const flagged = await harness.delivery.send(old, {
     what: `version ${lowerVersion}, with the upgrade flag`,
     upgrade: true,
   });
   if (flagged === undefined)
     return fails("The server took a lower version although the upload had the upgrade flag.");
-  const plain = await stand.send(old, { what: `version ${lowerVersion}, plain` });
+  const plain = await harness.delivery.send(old, { what: `version ${lowerVersion}, plain` });
   return plain === undefined
     ? holds(`With the flag it was refused (${flagged}), without it taken.`)
-    : unjudged(`It was refused either way (${plain}), so the flag decided nothing.`);
+    : unjudged(`It was refused either way (${plain}), so the flag made no difference.`);
 }

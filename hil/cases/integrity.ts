@@ -1,8 +1,12 @@
-import { type BootMode, largestImage, parseImage } from "bootproof";
+import { parseImage } from "bootproof";
+import { largestImage, type UpgradeMode } from "bootproof/mcuboot";
 import { acceptance, type Case, fails, holds, refusal, unjudged } from "../case.js";
 import { imageHashOf } from "../evidence.js";
-import { appendUnprotected, flipBit, hashAt, overflowTlv, SMALLEST_GROWTH } from "../forge.js";
-import type { Stand } from "../stand.js";
+import { geometryOf } from "../flash-layout.js";
+import type { Harness } from "../harness/harness.js";
+import { NotJudged } from "../harness/not-judged.js";
+import { appendUnprotected, flipBit, hashAt, overflowTlv, SMALLEST_GROWTH } from "../image-factory.js";
+import { describe } from "../snapshot.js";
 
 const claim = "integrity";
 
@@ -71,11 +75,11 @@ export const integrity: readonly Case[] = [
     refusal({
       id: `integrity/flip-${name}`,
       claim,
-      says: `An image with one bit turned over in ${where} does not start.`,
-      what: `one bit turned over in ${where}`,
+      says: `An image with one bit flipped in ${where} does not start.`,
+      what: `one bit flipped in ${where}`,
       ...(quick ? { quick } : {}),
-      make: async (forge) => {
-        const good = await forge.update();
+      make: async (factory) => {
+        const good = await factory.update();
         return flipBit(good, at(good), bit);
       },
     }),
@@ -83,11 +87,11 @@ export const integrity: readonly Case[] = [
   refusal({
     id: "integrity/flip-protected-tlv",
     claim,
-    says: "An image with one bit turned over in its protected TLVs does not start.",
-    what: "one bit turned over in the protected TLVs",
+    says: "An image with one bit flipped in its protected TLVs does not start.",
+    what: "one bit flipped in the protected TLVs",
     needs: ["update", "counter"],
-    make: async (forge) => {
-      const good = await forge.update();
+    make: async (factory) => {
+      const good = await factory.update();
       return flipBit(good, parseImage(good).protectedArea!.offset + 4 + 4);
     },
   }),
@@ -98,8 +102,8 @@ export const integrity: readonly Case[] = [
       says: `An image that ends ${where} does not start.`,
       what: `the file ends ${where}`,
       ...(name === "body-middle" ? { quick: true } : {}),
-      make: async (forge) => {
-        const good = await forge.update();
+      make: async (factory) => {
+        const good = await factory.update();
         return good.subarray(0, keep(good));
       },
     }),
@@ -108,10 +112,10 @@ export const integrity: readonly Case[] = [
     id: "integrity/trailing-garbage",
     supporting: true,
     claim,
-    says: "Bytes behind the end of an image change nothing about what starts.",
+    says: "Bytes after the end of an image do not change what starts.",
     needs: ["secondary", "update"],
     risk: "secondary slot",
-    expected: "What starts is the image with its own hash; refusing it would do as well.",
+    expected: "What starts is the image with its own hash; a refusal is correct too.",
     steps: trailingGarbage,
   },
   refusal({
@@ -121,15 +125,15 @@ export const integrity: readonly Case[] = [
     what: "an update one byte larger than fits",
     needs: ["key", "programmer"],
     control: "largest",
-    make: (_forge, stand) => largestUpdate(stand, 1),
+    make: (_forge, harness) => largestUpdate(harness, 1),
   }),
   refusal({
     id: "integrity/tlv-overflow",
     claim,
-    says: "A TLV that claims more bytes than there are is found out.",
+    says: "A TLV that claims more bytes than there are is detected.",
     what: "a TLV that claims 65535 bytes",
     quick: true,
-    make: async (forge) => overflowTlv(await forge.update()),
+    make: async (factory) => overflowTlv(await factory.update()),
   }),
   refusal({
     id: "integrity/unknown-unprotected-tlv",
@@ -137,7 +141,7 @@ export const integrity: readonly Case[] = [
     says: "An unknown TLV added outside the signature makes the image invalid.",
     what: "an unknown TLV (0x00a0) added to the unprotected area",
     quick: true,
-    make: async (forge) => appendUnprotected(await forge.update(), 0x00a0, Uint8Array.of(1, 2, 3, 4)),
+    make: async (factory) => appendUnprotected(await factory.update(), 0x00a0, Uint8Array.of(1, 2, 3, 4)),
   }),
   acceptance({
     id: "integrity/unknown-protected-tlv",
@@ -145,75 +149,87 @@ export const integrity: readonly Case[] = [
     says: "A vendor's own TLV inside the signature does no harm.",
     what: "an unknown TLV (0x00a0) in the protected area, signed",
     needs: ["key"],
-    make: (forge) =>
-      forge.make({ options: { customTlvs: [{ type: 0x00a0, value: Uint8Array.of(1, 2, 3, 4) }] } }),
+    make: (factory) =>
+      factory.make({ options: { customTlvs: [{ type: 0x00a0, value: Uint8Array.of(1, 2, 3, 4) }] } }),
   }),
   {
     id: "integrity/two-uploads",
     claim,
-    says: "A second upload without a restart between replaces the first one whole.",
-    needs: ["secondary", "key"],
+    says: "A second upload without a restart in between replaces the first one completely.",
+    needs: ["server-upload", "secondary", "key"],
     risk: "secondary slot",
     expected: "What starts is exactly the second file.",
     steps: twoUploads,
   },
 ];
 
-async function trailingGarbage(stand: Stand) {
-  const good = await stand.forge.update();
+async function trailingGarbage(harness: Harness) {
+  const good = await harness.factory.update();
   const longer = new Uint8Array(good.length + 256).fill(0xa5);
   longer.set(good);
-  const { fate, shows, sight } = await stand.offer(longer, {
-    what: "a good update with 256 bytes behind its end",
+  const { outcome, shows, snapshot } = await harness.offer(longer, {
+    what: "a good update with 256 extra bytes at its end",
   });
-  if (fate === "unclear") return unjudged(shows);
-  if (fate === "stopped") return fails(`The board did not survive it: ${shows}.`);
-  if (fate === "started" && sight.running?.hash !== imageHashOf(good))
+  if (outcome === "unclear") return unjudged(shows);
+  if (outcome === "stopped") return fails(`The board did not survive it: ${shows}.`);
+  if (outcome === "started" && snapshot.running?.hash !== imageHashOf(good))
     return fails(`Something else started: ${shows}.`);
-  return holds(fate === "started" ? `It started with its own hash: ${shows}.` : `It was refused: ${shows}.`);
+  return holds(
+    outcome === "started" ? `It started with its own hash: ${shows}.` : `It was refused: ${shows}.`,
+  );
 }
 
-async function twoUploads(stand: Stand) {
-  const first = await stand.forge.make({ version: stand.forge.version(2), grow: 600 });
-  const second = await stand.forge.make({ version: stand.forge.version(1) });
+async function twoUploads(harness: Harness) {
+  const first = await harness.factory.make({ version: harness.factory.version(2), grow: 600 });
+  const second = await harness.factory.make({ version: harness.factory.version(1) });
   const how = { through: "smp" as const };
-  const refusal = await stand.send(first, { ...how, what: "a first update, larger" });
-  if (refusal !== undefined && !stand.picksByVersion)
-    stand.note("the first one was refused, which is no fault here");
+  const refusal = await harness.delivery.send(first, { ...how, what: "a first update, larger" });
+  if (refusal !== undefined && !harness.traits.picksByVersion)
+    harness.note("the first one was refused, which is correct here");
   // A slot that is asked for is not given away: the request has to go with a restart that nobody makes.
-  const { fate, shows, sight } = await stand.offer(second, { ...how, what: "a second update" });
-  if (fate === "started" && sight.running?.hash === imageHashOf(second))
+  const { outcome, shows, snapshot } = await harness.offer(second, { ...how, what: "a second update" });
+  if (outcome === "started" && snapshot.running?.hash === imageHashOf(second))
     return holds(`The second one runs: ${shows}.`);
-  if (fate === "refused-by-server") {
-    const after = await stand.boot();
+  if (outcome === "refused-by-server") {
+    const after = await harness.boot();
     return after.running?.hash === imageHashOf(first)
       ? holds(`The server keeps the first one until a restart (${shows}), and exactly that one ran.`)
-      : fails(
-          `The server refused the second one (${shows}), and then ${after.running?.version ?? "nothing"} ran.`,
-        );
+      : fails(`The server refused the second one (${shows}), and then ${describe(after)}.`);
   }
-  return fails(`Neither of the two runs whole: ${shows}.`);
+  return fails(`Neither of the two runs intact: ${shows}.`);
 }
 
 /** An update of the largest size this board takes, and `more` bytes. */
-export async function largestUpdate(stand: Stand, more: number): Promise<Uint8Array> {
-  const { slotSize, sector, writeUnit, maxSectors } = stand.layout;
-  const mode: BootMode = stand.mode ?? "swap-move";
-  const geometry = { primarySize: slotSize, sectorSize: sector, writeSize: writeUnit, maxSectors };
-  const target = largestImage(mode, geometry) + more;
-  const small = await stand.forge.make({ grow: SMALLEST_GROWTH });
-  return grownTo(stand, small.length, target);
+export async function largestUpdate(harness: Harness, more: number): Promise<Uint8Array> {
+  const mode: UpgradeMode = harness.traits.mode ?? "swap-move";
+  const target = largestImage(mode, geometryOf(harness.traits.layout)) + more;
+  if (harness.factory.encrypts) return filledTo(harness, target);
+  const small = await harness.factory.make({ grow: SMALLEST_GROWTH });
+  return grownTo(harness, small.length, target);
 }
+
+/** Encrypted bodies are whole blocks: what is missing then goes into a protected TLV. */
+async function filledTo(harness: Harness, target: number): Promise<Uint8Array> {
+  const make = (grow: number, filler: number) =>
+    harness.factory.make({
+      grow,
+      options: { customTlvs: [{ type: 0x00a0, value: new Uint8Array(filler) }] },
+    });
+  const missing = target - (await make(AES_BLOCK, 1)).length;
+  return make(AES_BLOCK + missing - (missing % AES_BLOCK), 1 + (missing % AES_BLOCK));
+}
+
+const AES_BLOCK = 16;
 
 /** ECDSA signatures differ by a byte or two from one to the next: other build numbers give others. */
 const MOST_TRIES = 50;
 
-async function grownTo(stand: Stand, smallSize: number, target: number): Promise<Uint8Array> {
+async function grownTo(harness: Harness, smallSize: number, target: number): Promise<Uint8Array> {
   let grow = SMALLEST_GROWTH + target - smallSize;
   for (let build = 0; build < MOST_TRIES; build++) {
-    const file = await stand.forge.make({ grow, version: `${stand.forge.version(1)}+${build}` });
+    const file = await harness.factory.make({ grow, version: `${harness.factory.version(1)}+${build}` });
     if (file.length === target) return file;
     grow += target - file.length;
   }
-  throw stand.notJudged(`No image of exactly ${target} bytes could be made.`);
+  throw new NotJudged(`No image of exactly ${target} bytes could be made.`);
 }

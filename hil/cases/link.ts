@@ -1,7 +1,8 @@
-import { type Case, type Finding, fails, holds } from "../case.js";
+import { type Case, type Finding, fails, holds, unjudged } from "../case.js";
 import { imageHashOf } from "../evidence.js";
 import { type Fault, FaultyLine } from "../faulty-line.js";
-import type { Stand } from "../stand.js";
+import type { Harness } from "../harness/harness.js";
+import { describe } from "../snapshot.js";
 
 const FAULTS: readonly { fault: Fault; says: string; quick?: boolean }[] = [
   { fault: "garbled", says: "Garbled bytes during an upload do not end up in the slot." },
@@ -15,26 +16,32 @@ export const link: readonly Case[] = FAULTS.map(({ fault, says, quick }) => ({
   id: `link/${fault}`,
   claim: "link",
   says,
-  needs: ["secondary", "update"],
+  needs: ["server-upload", "secondary", "update"],
   risk: "secondary slot",
   control: "update-over-smp",
   expected: "The upload is completed in the end, and what starts has the hash of what was sent.",
   ...(quick ? { quick } : {}),
-  steps: (stand) => overFaultyLine(stand, fault),
+  steps: (harness) => overFaultyLine(harness, fault),
 }));
 
-async function overFaultyLine(stand: Stand, fault: Fault): Promise<Finding> {
-  const file = await stand.forge.update();
-  const line = new FaultyLine(fault, stand.options.seed);
-  await stand.tamperWith((stream) => line.wrap(stream));
-  const refusal = await stand.send(file, { what: `a good update, over a line that is "${fault}"` });
+async function overFaultyLine(harness: Harness, fault: Fault): Promise<Finding> {
+  const file = await harness.factory.update();
+  const line = new FaultyLine(fault, harness.options.seed);
+  await harness.line.tamperWith((stream) => line.wrap(stream));
+  const refusal = await harness.delivery.send(file, {
+    what: `a good update, over a line that is "${fault}"`,
+  });
   const struck = line.strikes;
-  await stand.tamperWith(undefined);
-  stand.note(`the line struck ${struck} times`);
-  if (struck === 0) return { verdict: "not-judged", seen: "The upload was over before the line could fail." };
+  await harness.line.tamperWith(undefined);
+  harness.note(`the line struck ${struck} times`);
+  if (struck === 0) return { verdict: "not-judged", seen: "The upload was complete before the line failed." };
   if (refusal !== undefined) return fails(`The upload could not be completed: ${refusal}`);
-  const sight = await stand.boot();
-  return sight.running?.hash === imageHashOf(file)
+  const snapshot = await harness.boot();
+  if (snapshot.state === "silent" && harness.board.can.has("forgets"))
+    return unjudged(
+      `After ${struck} faults the upload was complete, and the board is silent: this emulator forgets its flash with its power, so what is in it cannot be found out.`,
+    );
+  return snapshot.running?.hash === imageHashOf(file)
     ? holds(`After ${struck} faults the upload was complete, and what runs has the hash of what was sent.`)
-    : fails(`After ${struck} faults something else runs: ${sight.running?.version ?? "nothing"}.`);
+    : fails(`After ${struck} faults what was sent does not run: ${describe(snapshot)}.`);
 }

@@ -1,9 +1,11 @@
-import { DeviceError, imageUpload, osEcho, run, upload } from "bootproof";
+import { DeviceError, upload } from "bootproof";
+import { imageUpload, osEcho } from "bootproof/smp";
 import { type Case, type Finding, fails, holds, unjudged } from "../case.js";
 import { imageHashOf } from "../evidence.js";
-import { flipBit } from "../forge.js";
-import { describe, type Sight } from "../sight.js";
-import type { Stand } from "../stand.js";
+import type { Harness } from "../harness/harness.js";
+import { flipBit } from "../image-factory.js";
+import { describe, type Snapshot } from "../snapshot.js";
+import { foreignNumbers, judgeNumbers, uploadNumbers } from "./upload-numbers.js";
 
 /** The bootloader's own SMP server: a way back in that must be no back door. */
 export const recovery: readonly Case[] = [
@@ -45,11 +47,11 @@ export const recovery: readonly Case[] = [
     control: "recovery-upload",
     expected: "It does not start; the board stays in recovery.",
     quick: true,
-    steps: async (stand) => {
-      const good = await stand.forge.update();
-      const { headerSize, bodySize } = stand.forge.base.header;
+    steps: async (harness) => {
+      const good = await harness.primaryFactory.update();
+      const { headerSize, bodySize } = harness.factory.base.header;
       return refusedByRecovery(
-        stand,
+        harness,
         flipBit(good, headerSize + bodySize - 1),
         "the last byte of the body changed",
       );
@@ -64,8 +66,8 @@ export const recovery: readonly Case[] = [
     control: "recovery-upload",
     assumes: ["authenticity/unsigned"],
     expected: "It does not start; the board stays in recovery.",
-    steps: async (stand) =>
-      refusedByRecovery(stand, await stand.forge.make({ key: "none" }), "an unsigned image"),
+    steps: async (harness) =>
+      refusedByRecovery(harness, await harness.primaryFactory.make({ key: "none" }), "an unsigned image"),
   },
   {
     id: "recovery/foreign-key",
@@ -76,10 +78,10 @@ export const recovery: readonly Case[] = [
     control: "recovery-upload",
     assumes: ["authenticity/foreign-key"],
     expected: "It does not start; the board stays in recovery.",
-    steps: async (stand) =>
+    steps: async (harness) =>
       refusedByRecovery(
-        stand,
-        await stand.forge.make({ key: await stand.forge.foreignKey() }),
+        harness,
+        await harness.primaryFactory.make({ key: await harness.primaryFactory.foreignKey() }),
         "a foreign signature",
       ),
   },
@@ -96,89 +98,88 @@ export const recovery: readonly Case[] = [
 
 /** Enters recovery, uploads there, restarts. */
 export async function throughRecovery(
-  stand: Stand,
+  harness: Harness,
   file: Uint8Array,
   what: string,
-): Promise<{ sight: Sight }> {
-  await stand.strategy.to("recovery");
-  stand.recorder.offered(what, file, "uploaded in serial recovery");
-  await run(upload(stand.session, file, { signal: stand.signal, reconnectWithinMs: 20_000 }));
-  const sight = await stand.boot("reset", "after recovery");
-  return { sight };
+): Promise<{ snapshot: Snapshot }> {
+  await harness.delivery.sendThroughRecovery(file, what);
+  const snapshot = await harness.boot("reset", "after recovery");
+  return { snapshot };
 }
 
-async function refusedByRecovery(stand: Stand, file: Uint8Array, what: string): Promise<Finding> {
-  const { sight } = await throughRecovery(stand, file, what);
+async function refusedByRecovery(harness: Harness, file: Uint8Array, what: string): Promise<Finding> {
+  const { snapshot } = await throughRecovery(harness, file, what);
   const started =
-    sight.events.some(({ type }) => type === "started") && sight.events.at(-1)?.type === "started";
-  if (sight.state === "application" && sight.running?.hash === imageHashOf(file))
-    return fails(`It started: ${describe(sight)}.`);
+    snapshot.events.some(({ type }) => type === "started") && snapshot.events.at(-1)?.type === "started";
+  if (snapshot.state === "application" && snapshot.running?.hash === imageHashOf(file))
+    return fails(`It started: ${describe(snapshot)}.`);
   if (started) return fails("The bootloader reports that it started it.");
-  if (sight.state === "recovery") return holds(`It did not start: ${describe(sight)}.`);
-  return unjudged(`Whether it was started cannot be told: ${describe(sight)}.`);
+  if (snapshot.state === "recovery") return holds(`It did not start: ${describe(snapshot)}.`);
+  return unjudged(`Whether it was started is not known: ${describe(snapshot)}.`);
 }
 
-async function enterAndLeave(stand: Stand): Promise<Finding> {
-  await stand.strategy.to("recovery");
-  const { r } = await stand.client
-    .send(osEcho, { d: "recovery" }, { signal: stand.signal })
-    .catch((error: unknown) => {
+async function enterAndLeave(harness: Harness): Promise<Finding> {
+  await harness.strategy.to("recovery");
+  const answered = await harness.client.send(osEcho, { d: "recovery" }, { signal: harness.signal }).then(
+    ({ r }) => `Recovery answered "${r}"`,
+    (error: unknown) => {
       // Echo is an option of MCUboot's recovery; that it answers at all is what counts.
-      if (error instanceof DeviceError) return { r: "(no echo)" };
+      if (error instanceof DeviceError) return "Recovery answered (it has no echo)";
       throw error;
-    });
-  const sight = await stand.boot("reset", "after leaving recovery");
-  return sight.state === "application" && sight.running?.hash === stand.home.running?.hash
-    ? holds(`Recovery answered "${r}"; after the reset ${describe(sight)}.`)
-    : fails(`Recovery could not be left: ${describe(sight)}.`);
+    },
+  );
+  const snapshot = await harness.boot("reset", "after leaving recovery");
+  return snapshot.state === "application" && snapshot.running?.hash === harness.home.running?.hash
+    ? holds(`${answered}; after the reset ${describe(snapshot)}.`)
+    : fails(`Recovery could not be left: ${describe(snapshot)}.`);
 }
 
-async function nothingValid(stand: Stand): Promise<Finding> {
-  const { slotSize } = stand.layout;
-  await stand.powerOff();
-  stand.note("both slots erased");
-  for (const slot of [0, 1]) stand.board.writeFlash(slot * slotSize, new Uint8Array(slotSize).fill(0xff));
-  const sight = await stand.boot("power");
-  return sight.state === "recovery"
-    ? holds(describe(sight))
-    : fails(`Recovery did not come: ${describe(sight)}.`);
+async function nothingValid(harness: Harness): Promise<Finding> {
+  harness.note("both slots erased");
+  await harness.flash.eraseSlots();
+  const snapshot = await harness.boot("power");
+  return snapshot.state === "recovery"
+    ? holds(describe(snapshot))
+    : fails(`Recovery did not come: ${describe(snapshot)}.`);
 }
 
-async function interrupted(stand: Stand): Promise<Finding> {
-  const file = await stand.forge.update();
-  await stand.strategy.to("recovery");
-  stand.recorder.offered("half of a good update", file, "uploaded in serial recovery");
-  for await (const event of upload(stand.session, file, { signal: stand.signal }))
+async function interrupted(harness: Harness): Promise<Finding> {
+  const file = await harness.primaryFactory.update();
+  await harness.strategy.to("recovery");
+  harness.recorder.offered("half of a good update", file, "uploaded in serial recovery");
+  for await (const event of upload(harness.session, file, { signal: harness.signal }))
     if (event.step === "sent" && event.sent > file.length / 2) break;
-  const half = await stand.boot("reset", "after half an upload");
+  const half = await harness.boot("reset", "after half an upload");
   if (half.state !== "recovery") return fails(`After half an upload ${describe(half)}.`);
-  const { sight } = await throughRecovery(stand, file, "the same again, whole");
-  return sight.running?.hash === imageHashOf(file)
+  const { snapshot } = await throughRecovery(harness, file, "the same again, whole");
+  return snapshot.running?.hash === imageHashOf(file)
     ? holds(`After half an upload the board came up in recovery, and the second upload runs.`)
-    : fails(`The second upload does not run: ${describe(sight)}.`);
+    : fails(`The second upload does not run: ${describe(snapshot)}.`);
 }
 
-async function imageNumbers(stand: Stand): Promise<Finding> {
-  const own = new Set(stand.home.slots.map(({ image }) => image)).size || 1;
-  await stand.strategy.to("recovery");
+async function imageNumbers(harness: Harness): Promise<Finding> {
+  await harness.strategy.to("recovery");
+  const own = await uploadNumbers(harness);
+  const tried = foreignNumbers(own.numbers, 9);
   const taken: number[] = [];
-  for (let image = own; image <= own + 8; image++) {
+  for (const image of tried) {
     try {
       const chunk = { off: 0, len: 64, data: new Uint8Array(64), image };
-      await stand.client.send(imageUpload, chunk, { signal: stand.signal, timeoutMs: 5000, retries: 0 });
+      await harness.client.send(imageUpload, chunk, { signal: harness.signal, timeoutMs: 5000, retries: 0 });
       taken.push(image);
-      stand.note(`image number ${image}: accepted`);
+      harness.note(`image number ${image}: accepted`);
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error;
-      stand.note(`image number ${image}: refused, ${error.message}`);
+      harness.note(`image number ${image}: refused, ${error.message}`);
     }
   }
-  const sight = await stand.boot(stand.board.can.has("forgets") ? "reset" : undefined);
-  if (taken.length > 0)
-    return fails(
-      `Accepted for image number ${taken.join(", ")}; the board has ${own}. Afterwards ${describe(sight)}.`,
-    );
-  return sight.running?.hash === stand.home.running?.hash
-    ? holds(`Image numbers ${own} to ${own + 8} were all refused, and the board's own image runs.`)
-    : fails(`All were refused, but afterwards ${describe(sight)}.`);
+  const snapshot = await harness.boot(harness.board.can.has("forgets") ? "reset" : undefined);
+  return (
+    judgeNumbers(taken, tried, own) ??
+    (snapshot.running?.hash === harness.home.running?.hash
+      ? holds(
+          `Image numbers ${tried.join(", ")} were all refused, and the board's own image runs. ${own.says}`,
+        )
+      : fails(`All were refused, but afterwards ${describe(snapshot)}.`))
+  );
 }

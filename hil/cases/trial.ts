@@ -1,11 +1,16 @@
-import { shellExec } from "bootproof";
-import type { Behaviour } from "../bench.js";
+import { shellExec } from "bootproof/smp";
+import type { Behaviour } from "../board-file.js";
 import { type Case, type Finding, fails, holds, type Need, unjudged } from "../case.js";
 import { imageHashOf } from "../evidence.js";
-import { describe, type Sight } from "../sight.js";
-import type { Stand } from "../stand.js";
+import { areaOf } from "../flash-layout.js";
+import type { Harness } from "../harness/harness.js";
+import { describe, newEvents, type Snapshot, wordsOf } from "../snapshot.js";
+import { compareStored, stored } from "./stored-counter.js";
 
 const claim = "rollback";
+
+/** Firmware that confirms itself leaves nothing to be seen of what happens to an image that nobody confirms. */
+const WAITS = "trial/waits-for-confirmation";
 
 const SAYS = {
   hang: "An image that hangs is gone after the watchdog has bitten.",
@@ -17,11 +22,22 @@ const SAYS = {
 /** Trial boot and revert (rollback). Images keep the board's own security counter, so that no counter is in play. */
 export const trial: readonly Case[] = [
   {
-    id: "trial/never-confirmed",
-    claim,
-    says: "An image that nobody confirms is gone after the next reset.",
+    id: WAITS,
+    claim: "host-confirms",
+    says: "A new image of this firmware stays unconfirmed until it is confirmed from outside.",
     needs: ["secondary", "trial", "update"],
     risk: "secondary slot",
+    expected: "A second after its start it runs, unconfirmed.",
+    quick: true,
+    steps: waitsForConfirmation,
+  },
+  {
+    id: "trial/never-confirmed",
+    claim,
+    says: "An image that is not confirmed is gone after the next reset.",
+    needs: ["secondary", "trial", "update"],
+    risk: "secondary slot",
+    assumes: [WAITS],
     expected: "It runs once, unconfirmed; after a reset the old image runs, confirmed.",
     quick: true,
     steps: neverConfirmed,
@@ -34,7 +50,7 @@ export const trial: readonly Case[] = [
       needs: ["secondary", "trial", "key", behaviour],
       risk: "secondary slot",
       expected: "It runs once; the old image comes back and stays.",
-      steps: (stand) => misbehaves(stand, behaviour),
+      steps: (harness) => misbehaves(harness, behaviour),
     }),
   ),
   {
@@ -52,6 +68,7 @@ export const trial: readonly Case[] = [
     says: "While an image is on trial, an upload cannot destroy the way back.",
     needs: ["secondary", "trial", "key"],
     risk: "secondary slot",
+    assumes: [WAITS],
     expected: "The upload is refused, and after a reset the old image runs.",
     steps: uploadWhileUnconfirmed,
   },
@@ -61,19 +78,42 @@ export const trial: readonly Case[] = [
     says: "A request for one trial boot is not silently turned into one for good.",
     needs: ["secondary", "trial", "key"],
     risk: "counter",
+    assumes: [WAITS],
     expected:
       "Either the second request is refused or has no effect: the image runs unconfirmed and is reverted.",
     steps: testThenPermanent,
   },
   {
-    id: "trial/waits-for-confirmation",
-    claim: "host-confirms",
-    says: "A new image of this firmware stays unconfirmed until somebody outside has judged it.",
-    needs: ["secondary", "trial", "update"],
-    risk: "secondary slot",
-    expected: "A second after its start it runs, unconfirmed.",
+    id: "trial/one-of-two",
+    claim,
+    says: "Of two images on trial the one that is confirmed stays, and the other one is gone after the next reset.",
+    needs: ["secondary", "trial", "key", "two-images", "programmer"],
+    risk: "primary slot",
+    assumes: [WAITS],
+    expected: "Both run once; after a reset image 0 is the new one and image 1 the old one.",
     quick: true,
-    steps: waitsForConfirmation,
+    steps: oneOfTwo,
+  },
+  {
+    id: "trial/slots-untouched",
+    claim: "slots-untouched",
+    says: "An image that lies in the other slot, not asked for, is still there after this firmware has started.",
+    needs: ["secondary", "request", "update"],
+    risk: "secondary slot",
+    expected:
+      "After a restart the old image runs, and the other slot holds what was put there, not asked for.",
+    quick: true,
+    steps: slotsUntouched,
+  },
+  {
+    id: "trial/broken-slot",
+    claim: "broken-slot",
+    says: "While the other slot cannot be read, the image that runs starts.",
+    needs: ["secondary", "server-upload", "breakable-flash"],
+    risk: "secondary slot",
+    expected: "The old image runs.",
+    quick: true,
+    steps: brokenSlot,
   },
   {
     id: "trial/test-burns-nothing",
@@ -90,7 +130,7 @@ export const trial: readonly Case[] = [
     claim: "counter-after-confirm",
     says: "After a confirmation the stored security counter rises, at the next boot at the latest.",
     needs: ["secondary", "trial", "key", "counter"],
-    risk: "counter",
+    risk: "counter step",
     expected: "Before the confirmation it is as before; after the next boot it is the image's.",
     quick: true,
     steps: confirmBurns,
@@ -98,9 +138,9 @@ export const trial: readonly Case[] = [
 ];
 
 /** Offers a trial image and makes sure that it runs; the reason why not otherwise. */
-async function onTrial(stand: Stand, file: Uint8Array, what: string): Promise<string | undefined> {
-  const { fate, shows, sight } = await stand.offer(file, { what });
-  if (fate !== "started" || sight.running?.hash !== imageHashOf(file))
+async function onTrial(harness: Harness, file: Uint8Array, what: string): Promise<string | undefined> {
+  const { outcome, shows, snapshot } = await harness.offer(file, { what });
+  if (outcome !== "started" || snapshot.running?.hash !== imageHashOf(file))
     return `It did not start on trial: ${shows}.`;
   return undefined;
 }
@@ -109,88 +149,97 @@ async function onTrial(stand: Stand, file: Uint8Array, what: string): Promise<st
  * Emulators that load their files anew at each reset write the primary slot behind the bootloader's back: then the old
  * image is in both slots, where a revert would have put the new one into the other.
  */
-function isRewritten(stand: Stand, sight: Sight, candidate?: string): boolean {
-  const hashes = sight.slots.filter(({ image }) => image === 0).map(({ hash }) => hash);
-  const own = stand.home.running?.hash;
-  if (candidate !== undefined && sight.running?.hash === own && !hashes.includes(candidate)) return true;
+function isRewritten(harness: Harness, snapshot: Snapshot, candidate?: string): boolean {
+  const hashes = snapshot.slots.filter(({ image }) => image === 0).map(({ hash }) => hash);
+  const own = harness.home.running?.hash;
+  if (candidate !== undefined && snapshot.running?.hash === own && !hashes.includes(candidate)) return true;
   return hashes.length > 1 && hashes.every((hash) => hash === own);
 }
 
 const REWRITTEN =
-  "The old image runs, but not because of the bootloader: something writes it into the primary slot at each reset, as emulators do that load their files anew.";
+  "The old image runs, but not because of the bootloader: something writes it into the primary slot at each reset, as emulators that reload their files do.";
 
-async function isBack(stand: Stand, how: string): Promise<Finding> {
-  const sight = await stand.boot("reset", how);
-  if (isRewritten(stand, sight)) return unjudged(REWRITTEN);
-  if (sight.running?.hash !== stand.home.running?.hash)
-    return fails(`The old image did not come back: ${describe(sight)}.`);
-  if (!sight.running?.confirmed) return fails("The old image came back and is not confirmed.");
-  return holds(`The old image came back and is confirmed: ${describe(sight)}.`);
+async function isBack(harness: Harness, how: string): Promise<Finding> {
+  const snapshot = await harness.boot("reset", how);
+  if (isRewritten(harness, snapshot)) return unjudged(REWRITTEN);
+  if (snapshot.running?.hash !== harness.home.running?.hash)
+    return fails(`The old image did not come back: ${describe(snapshot)}.`);
+  if (snapshot.running?.confirmed === undefined)
+    return unjudged("The old image came back; the board does not report whether it is confirmed.");
+  if (!snapshot.running.confirmed) return fails("The old image came back and is not confirmed.");
+  return holds(`The old image came back and is confirmed: ${describe(snapshot)}.`);
 }
 
-async function neverConfirmed(stand: Stand): Promise<Finding> {
-  const problem = await onTrial(stand, await stand.forge.update(), "a good update, for one trial boot");
-  return problem ? unjudged(problem) : isBack(stand, "after a reset without confirmation");
+async function neverConfirmed(harness: Harness): Promise<Finding> {
+  const problem = await onTrial(harness, await harness.factory.update(), "a good update, for one trial boot");
+  return problem ? unjudged(problem) : isBack(harness, "after a reset without confirmation");
 }
 
 /** Hangs and crashes end by themselves; the others by a reset. */
-async function misbehaves(stand: Stand, behaviour: keyof typeof SAYS): Promise<Finding> {
-  const file = await stand.forge.make({ behaviour });
-  const own = stand.home.running?.hash;
-  const { fate, shows, sight } = await stand.offer(file, { what: `an image that behaves as "${behaviour}"` });
-  if (fate !== "started") return unjudged(`It did not start: ${shows}.`);
+async function misbehaves(harness: Harness, behaviour: keyof typeof SAYS): Promise<Finding> {
+  const file = await harness.factory.make({ behaviour });
+  const own = harness.home.running?.hash;
+  const { outcome, shows, snapshot } = await harness.offer(file, {
+    what: `an image that behaves as "${behaviour}"`,
+  });
+  if (outcome !== "started") return unjudged(`It did not start: ${shows}.`);
   if (behaviour === "hang" || behaviour === "crash") {
     const start = performance.now();
-    let now = sight;
-    while (now.running?.hash !== own && performance.now() - start < stand.patienceMs)
-      now = await stand.look("while it misbehaves");
-    return now.running?.hash === own && now.running?.confirmed
+    let now = snapshot;
+    while (now.running?.hash !== own && performance.now() - start < harness.traits.patienceMs)
+      now = await harness.lookAgain("while it misbehaves");
+    return now.running?.hash === own && now.running?.confirmed !== false
       ? holds(`It started (${shows}), and the board went back by itself: ${describe(now)}.`)
-      : fails(`The old image did not come back within ${stand.patienceMs} ms: ${describe(now)}.`);
+      : fails(`The old image did not come back within ${harness.traits.patienceMs} ms: ${describe(now)}.`);
   }
-  if (sight.running?.hash !== imageHashOf(file))
+  if (snapshot.running?.hash !== imageHashOf(file))
     return unjudged(`It was gone before it could be asked: ${shows}.`);
-  const trouble = behaviour === "no-confirm" ? await refusesConfirm(stand) : await isSick(stand);
+  const trouble = behaviour === "no-confirm" ? await refusesConfirm(harness) : await isSick(harness);
   if (trouble !== undefined) return unjudged(trouble);
-  return isBack(stand, "after a reset");
+  return isBack(harness, "after a reset");
 }
 
-async function refusesConfirm(stand: Stand): Promise<string | undefined> {
+async function refusesConfirm(harness: Harness): Promise<string | undefined> {
   try {
-    await stand.confirm();
+    await harness.delivery.confirm();
     return "The image took the confirmation that it should refuse.";
   } catch (error) {
-    stand.note(`the confirmation was refused: ${(error as Error).message}`);
+    harness.note(`the confirmation was refused: ${(error as Error).message}`);
     return undefined;
   }
 }
 
-async function isSick(stand: Stand): Promise<string | undefined> {
-  const { ret, o } = await stand.client.send(shellExec, { argv: ["health"] }, { signal: stand.signal });
-  stand.note(`health check: returned ${ret}, said "${o.trim()}"`);
-  return ret === 0 ? "The image says that it is well." : undefined;
+async function isSick(harness: Harness): Promise<string | undefined> {
+  const { ret, o } = await harness.client.send(shellExec, { argv: ["health"] }, { signal: harness.signal });
+  harness.note(`health check: returned ${ret}, said "${o.trim()}"`);
+  return ret === 0 ? "The image reports that it is healthy." : undefined;
 }
 
-async function confirmedStays(stand: Stand): Promise<Finding> {
-  const file = await stand.forge.update();
-  const problem = await onTrial(stand, file, "a good update");
+async function confirmedStays(harness: Harness): Promise<Finding> {
+  const file = await harness.factory.update();
+  const problem = await onTrial(harness, file, "a good update");
   if (problem) return unjudged(problem);
-  await stand.confirm();
+  await harness.delivery.confirm();
   for (let count = 1; count <= 3; count++) {
-    const sight = await stand.boot("reset", `after reset ${count}`);
-    if (isRewritten(stand, sight, imageHashOf(file))) return unjudged(REWRITTEN);
-    if (sight.running?.hash !== imageHashOf(file)) return fails(`After reset ${count} ${describe(sight)}.`);
-    if (!sight.running?.confirmed) return fails(`After reset ${count} it runs and is not confirmed.`);
+    const snapshot = await harness.boot("reset", `after reset ${count}`);
+    if (isRewritten(harness, snapshot, imageHashOf(file))) return unjudged(REWRITTEN);
+    if (snapshot.running?.hash !== imageHashOf(file))
+      return fails(`After reset ${count} ${describe(snapshot)}.`);
+    if (snapshot.running?.confirmed === undefined)
+      return unjudged(`After reset ${count} it runs; the board does not report whether it is confirmed.`);
+    if (!snapshot.running.confirmed) return fails(`After reset ${count} it runs and is not confirmed.`);
   }
   return holds("It ran, confirmed, after each of three resets.");
 }
 
-async function uploadWhileUnconfirmed(stand: Stand): Promise<Finding> {
-  const problem = await onTrial(stand, await stand.forge.update(), "a good update, for one trial boot");
+async function uploadWhileUnconfirmed(harness: Harness): Promise<Finding> {
+  const problem = await onTrial(harness, await harness.factory.update(), "a good update, for one trial boot");
   if (problem) return unjudged(problem);
-  const another = await stand.forge.make({ version: stand.forge.version(2) });
-  const refusal = await stand.send(another, { what: "another update, while the first is on trial" });
-  const back = await isBack(stand, "after a reset");
+  const another = await harness.factory.make({ version: harness.factory.version(2) });
+  const refusal = await harness.delivery.send(another, {
+    what: "another update, while the first is on trial",
+  });
+  const back = await isBack(harness, "after a reset");
   if (refusal === undefined && back.verdict === "does-not-hold")
     return fails(`The server took the upload, and the way back is gone. ${back.seen}`);
   if (back.verdict !== "holds") return back;
@@ -201,79 +250,169 @@ async function uploadWhileUnconfirmed(stand: Stand): Promise<Finding> {
   );
 }
 
-async function testThenPermanent(stand: Stand): Promise<Finding> {
-  const file = await stand.forge.update();
-  const refusal = await stand.send(file, { what: "a good update, for one trial boot" });
+async function testThenPermanent(harness: Harness): Promise<Finding> {
+  const file = await harness.factory.update();
+  const refusal = await harness.delivery.send(file, { what: "a good update, for one trial boot" });
   if (refusal !== undefined) return unjudged(`The server did not take it: ${refusal}`);
-  const second = await stand.mark(file, true).then(
+  const second = await harness.delivery.mark(file, true).then(
     () => "accepted",
     (error: Error) => `refused (${error.message})`,
   );
-  stand.note(`the request for good was ${second}`);
-  const sight = await stand.boot();
-  if (sight.running?.hash !== imageHashOf(file)) return unjudged(`It did not start: ${describe(sight)}.`);
-  if (sight.running?.confirmed)
+  harness.note(`the request for good was ${second}`);
+  const snapshot = await harness.boot();
+  if (snapshot.running?.hash !== imageHashOf(file))
+    return unjudged(`It did not start: ${describe(snapshot)}.`);
+  if (snapshot.running?.confirmed)
     return second === "accepted"
       ? holds(
           "The second request was accepted and honoured: the image runs, confirmed, as was asked for last.",
         )
       : fails(`The second request was ${second}, and yet the image runs confirmed.`);
-  const back = await isBack(stand, "after a reset");
+  const back = await isBack(harness, "after a reset");
   return back.verdict === "holds" ? holds(`The second request was ${second}. ${back.seen}`) : back;
 }
 
 const SOAK_MS = 300;
 
-async function waitsForConfirmation(stand: Stand): Promise<Finding> {
-  const offered = await stand.forge.update();
-  const problem = await onTrial(stand, offered, "a good update, for one trial boot");
+async function waitsForConfirmation(harness: Harness): Promise<Finding> {
+  const offered = await harness.factory.update();
+  const problem = await onTrial(harness, offered, "a good update, for one trial boot");
   if (problem) return unjudged(problem);
   await new Promise((resolve) => setTimeout(resolve, SOAK_MS));
-  const sight = await stand.look("a moment later, untouched");
-  if (sight.running?.hash !== imageHashOf(offered))
-    return unjudged(`It did not keep running: ${describe(sight)}.`);
-  return sight.running?.confirmed
-    ? fails("It is confirmed although nobody confirmed it: it confirms itself, before it could be judged.")
+  const snapshot = await harness.look("a moment later, untouched");
+  if (snapshot.running?.hash !== imageHashOf(offered))
+    return unjudged(`It did not keep running: ${describe(snapshot)}.`);
+  if (snapshot.running?.confirmed === undefined)
+    return unjudged("It runs; the board does not report whether it is confirmed.");
+  return snapshot.running.confirmed
+    ? fails("It was confirmed without a request: it confirms itself before it could be judged.")
     : holds("It runs and is not confirmed.");
 }
 
-async function higher(stand: Stand) {
-  const start = stand.home.counters[0];
-  if (start === undefined) {
-    return stand.home.reportsTrust
-      ? fails("The board reports no stored security counter at all.")
-      : unjudged("The board does not report its stored security counter.");
+/** Confirming without a hash confirms the application, which is image 0. */
+async function oneOfTwo(harness: Harness): Promise<Finding> {
+  const own = await harness.factory.update();
+  const second = await harness.factory.withBase(harness.flash.imageIn({ image: 1, slot: 0 })).update();
+  const hashOf = (snapshot: Snapshot, image: number) =>
+    snapshot.slots.find((slot) => slot.image === image && slot.slot === 0)?.hash;
+  const before = hashOf(harness.home, 1);
+  await harness.delivery.program(own, { what: "an update of image 0, for one trial boot" });
+  await harness.delivery.program(second, { what: "an update of image 1, for one trial boot", image: 1 });
+  const onTrial = await harness.boot("power", "both on trial");
+  if (hashOf(onTrial, 0) !== imageHashOf(own) || hashOf(onTrial, 1) !== imageHashOf(second))
+    return unjudged(`They did not start on trial together: ${describe(onTrial)}.`);
+  await harness.delivery.confirm();
+  const after = await harness.boot("power", "image 0 confirmed, image 1 not");
+  if (after.running?.hash !== imageHashOf(own))
+    return fails(`Image 0 was confirmed, and yet ${describe(after)}.`);
+  const now = hashOf(after, 1);
+  if (now === imageHashOf(second)) return fails("Image 1 stays although nobody confirmed it.");
+  return now !== undefined && now === before
+    ? holds("Image 0, which was confirmed, stays; image 1, which was not, is the old one again.")
+    : unjudged("Image 0 stays; the board does not report what image 1 is now.");
+}
+
+async function slotsUntouched(harness: Harness): Promise<Finding> {
+  const { mode, needsTrailer } = harness.traits;
+  if (needsTrailer)
+    return {
+      verdict: "not-supported",
+      seen: `A bootloader in mode ${mode} itself erases what nobody has asked for.`,
+    };
+  const file = await harness.factory.update();
+  await harness.delivery.leave(file, "a good update, not asked for");
+  const snapshot = await harness.boot();
+  const { slot } = harness.traits.placeFor(0);
+  const held = snapshot.slots.find((one) => one.image === 0 && one.slot === slot);
+  if (snapshot.running?.hash === imageHashOf(file))
+    return fails(`It runs, and nobody has asked for it: ${describe(snapshot)}.`);
+  if (snapshot.running?.hash !== harness.home.running?.hash) return unjudged(`${describe(snapshot)}.`);
+  if (held?.hash !== imageHashOf(file)) return whoEmptied(harness, snapshot);
+  if (held?.flags.includes("pending"))
+    return fails("It waits for the next boot, and nobody here has asked for it.");
+  return holds(`After the start slot ${slot} holds it as before, not asked for.`);
+}
+
+function whoEmptied(harness: Harness, snapshot: Snapshot): Finding {
+  const erased = newEvents(harness.beforeBoot ?? harness.home, snapshot).find(
+    ({ type }) => type === "erased",
+  );
+  if (erased) return unjudged(`The bootloader itself erased it: "${wordsOf(erased)}".`);
+  if (harness.traits.mode === undefined)
+    return unjudged(
+      "The board lists it no longer, and does not report its mode: some bootloaders erase what nobody has asked for.",
+    );
+  return fails("The board lists it no longer: something emptied the slot after the start.");
+}
+
+async function brokenSlot(harness: Harness): Promise<Finding> {
+  const { board, traits } = harness;
+  const place = traits.placeFor(0);
+  const { offset, size } = areaOf(traits.layout, place);
+  harness.note(`slot ${place.slot} of image 0 cannot be read from now on`);
+  board.breakFlash!(offset, size);
+  try {
+    const snapshot = await harness.boot("power");
+    return snapshot.state === "application" && snapshot.running?.hash === harness.home.running?.hash
+      ? holds(`With slot ${place.slot} unreadable ${describe(snapshot)}.`)
+      : fails(`With slot ${place.slot} unreadable ${describe(snapshot)}.`);
+  } finally {
+    board.breakFlash!(0, 0);
   }
-  const file = await stand.forge.make({ counter: start + 1 });
+}
+
+/** An image one step above what the board asks for, on trial. */
+async function higher(harness: Harness) {
+  const start = stored(harness.home) ?? harness.factory.counter!;
+  const file = await harness.factory.make({ counter: start + 1 });
   const problem = await onTrial(
-    stand,
+    harness,
     file,
     `an update with security counter ${start + 1}, for one trial boot`,
   );
   return problem ? unjudged(problem) : { start, file };
 }
 
-async function testBurnsNothing(stand: Stand): Promise<Finding> {
-  const prepared = await higher(stand);
+/** A counter that the trial boot had raised would keep the old image from coming back. */
+async function testBurnsNothing(harness: Harness): Promise<Finding> {
+  const prepared = await higher(harness);
   if ("verdict" in prepared) return prepared;
-  const { start } = prepared;
-  const now = (await stand.look("on trial")).counters[0];
-  return now === start
-    ? holds(`On trial, the stored security counter is ${start} as before.`)
-    : fails(`The trial boot alone moved the stored security counter from ${start} to ${now}.`);
+  const trial = compareStored(harness.home, await harness.look("on trial"));
+  if (trial.is === "changed") return fails(`The trial boot alone moved it: ${trial.says}.`);
+  if (trial.is === "same") return holds(`On trial, ${trial.says}.`);
+  const back = await isBack(harness, "after a reset without confirmation");
+  return back.verdict === "holds"
+    ? holds(`After the trial the old image, with its lower security counter, starts again. ${back.seen}`)
+    : back;
 }
 
-async function confirmBurns(stand: Stand): Promise<Finding> {
-  const prepared = await higher(stand);
+async function confirmBurns(harness: Harness): Promise<Finding> {
+  const prepared = await higher(harness);
   if ("verdict" in prepared) return prepared;
   const { start, file } = prepared;
-  const trialValue = (await stand.look("on trial")).counters[0];
-  await stand.confirm();
-  const sight = await stand.boot("reset", "after the confirmation and a reset");
-  const now = sight.counters[0];
-  if (sight.running?.hash !== imageHashOf(file))
-    return fails(`The confirmed image does not run: ${describe(sight)}.`);
+  const trial = compareStored(harness.home, await harness.look("on trial"));
+  await harness.delivery.confirm();
+  const snapshot = await harness.boot("reset", "after the confirmation and a reset");
+  if (snapshot.running?.hash !== imageHashOf(file))
+    return fails(`The confirmed image does not run: ${describe(snapshot)}.`);
+  const now = stored(snapshot);
+  if (now === undefined) return refusesBelow(harness, start);
   if (now !== start + 1) return fails(`After confirmation and reset ${now} is stored, not ${start + 1}.`);
-  if (trialValue !== start) return fails(`It had risen to ${trialValue} before the confirmation.`);
+  if (trial.is === "changed") return fails(`Before the confirmation ${trial.says}.`);
   return holds(`${start} before the confirmation, ${now} after the next boot.`);
+}
+
+/** The board does not report its counter: whether it has risen shows by what it starts. */
+async function refusesBelow(harness: Harness, counter: number): Promise<Finding> {
+  const { factory } = harness;
+  const running = (await harness.look("before the older image")).running?.hash;
+  const old = await factory.make({ counter, version: factory.version(3) });
+  const { outcome, shows, snapshot } = await harness.offer(old, {
+    what: `a higher version with security counter ${counter}`,
+  });
+  if (outcome === "started")
+    return fails(`After the confirmation an image with security counter ${counter} still started: ${shows}.`);
+  return snapshot.running?.hash === running
+    ? holds(`After the confirmation an image with security counter ${counter} does not start any more.`)
+    : unjudged(`After an image with security counter ${counter}: ${describe(snapshot)}.`);
 }

@@ -1,0 +1,132 @@
+import type { Behaviour } from "./board-file.js";
+import type { Need } from "./case.js";
+import { isMachine } from "./harness/context.js";
+import type { Harness } from "./harness/harness.js";
+
+/** Why a board, its entry in the board file or its images do not have what a case needs; undefined when they do. */
+type Test = (harness: Harness) => string | undefined;
+
+const unless = (is: boolean, why: string) => (is ? undefined : why);
+const body =
+  (behaviour: Behaviour): Test =>
+  ({ factory }) =>
+    unless(
+      factory.has(behaviour),
+      `No image is given that behaves as "${behaviour}" (field images.${behaviour} of the board file).`,
+    );
+
+/** An image for the second slot would have to be linked for it, and nobody has one. */
+export function lacksOtherSlot({ traits, primaryFactory }: Harness): boolean {
+  return traits.runsWhereWritten && !primaryFactory.hasOtherSlot;
+}
+
+export const NEEDS: Readonly<Record<Need, Test>> = {
+  key: ({ factory }) =>
+    unless(
+      factory.canSign,
+      "Without a signing key only damage can be made (--key, or field keys.signing of the board file).",
+    ),
+  signature: ({ factory }) => unless(factory.asksForSignature, "Images of this board carry no signature."),
+  update: ({ factory }) =>
+    unless(
+      factory.canUpdate,
+      "There is neither a signing key nor a second good image (--key, or field update of the board file).",
+    ),
+  counter: ({ factory }) =>
+    unless(factory.counter !== undefined, "The board's own image carries no security counter."),
+  "lower-counter": ({ factory }) =>
+    unless(factory.counter !== 0, "The board's own image carries security counter 0: none is lower."),
+  "lower-version": ({ factory }) =>
+    unless(factory.lowerVersion !== undefined, "The board's own version is 0.0.0: none is lower."),
+  trial: ({ traits: { hasTrial, mode } }) =>
+    hasTrial === undefined
+      ? "The board reports no upgrade mode, and none of its images ran on trial (field mode of the board file)."
+      : unless(hasTrial, `A bootloader in mode ${mode} has no trial boot.`),
+  secondary: (harness) => {
+    if (lacksOtherSlot(harness))
+      return "The board starts images in the slot that they are written to, and there is none linked for the second one (field other-slot of the board file).";
+    if (harness.traits.hasOneSlot)
+      return unless(
+        harness.traits.canProgram || harness.base.recoveryProblem === undefined,
+        "The board has one slot, which can be written neither by a programmer nor by serial recovery.",
+      );
+    return unless(
+      harness.home.slots.some(({ image }) => image === 0),
+      "The board shows no second slot for updates.",
+    );
+  },
+  "server-upload": ({ traits: { hasOneSlot } }) =>
+    unless(!hasOneSlot, "The board has one slot: its application takes no updates."),
+  programmer: ({ traits: { canProgram } }) =>
+    unless(canProgram, "The board's flash cannot be read and written from outside."),
+  "primary-writable": ({ traits: { canProgram }, base: { recoveryProblem } }) =>
+    canProgram || recoveryProblem === undefined
+      ? undefined
+      : `The primary slot can be written neither by a programmer nor by serial recovery: ${recoveryProblem}`,
+  power: ({ board }) =>
+    unless(
+      board.can.has("power") && !board.can.has("forgets"),
+      board.can.has("forgets")
+        ? "This machine forgets its flash with its power, so a power cut shows nothing. (Set keeps-flash: true in the board file if it does not.)"
+        : "The board's power cannot be switched (field power of the board file).",
+    ),
+  cut: ({ board }) =>
+    unless(board.can.has("cut"), "Power cannot be made to fail at a chosen flash operation."),
+  recovery: ({ base, traits: { mode } }) =>
+    mode === "firmware-loader"
+      ? "Where other bootloaders have serial recovery, this one starts its firmware loader."
+      : base.recoveryProblem,
+  emulated: ({ board }) =>
+    unless(
+      board.can.has("cut") || isMachine(board),
+      "This may destroy the bootloader: emulated boards only.",
+    ),
+  "two-images": ({ home }) =>
+    unless(
+      home.slots.some(({ image }) => image === 1),
+      "The board has one image only.",
+    ),
+  "accepted-key": ({ options }) =>
+    unless(options.keys.accepted.length > 0, "The board file names no further accepted key (keys.accepted)."),
+  "refused-key": ({ options }) =>
+    unless(
+      options.keys.refused.length > 0,
+      "The board file names no key that must be refused (keys.refused).",
+    ),
+  "key-list": ({ home }) =>
+    unless(home.trustedKeys !== undefined, "The board does not list the keys that it trusts."),
+  unpacks: ({ home: { compression }, options }) =>
+    unless(
+      compression?.includes("lzma2") ?? options.unpacks,
+      compression === undefined
+        ? "The board does not report whether its bootloader unpacks compressed images (claim decompression of the board file)."
+        : `The bootloader unpacks ${compression.join(", ")}, not lzma2.`,
+    ),
+  "no-confirm": body("no-confirm"),
+  hang: body("hang"),
+  crash: body("crash"),
+  "self-confirm": body("self-confirm"),
+  "fail-health": body("fail-health"),
+  "raise-counter": body("raise-counter"),
+  encryption: ({ factory }) =>
+    unless(
+      factory.canEncrypt,
+      "Nobody has named the key that updates of this board are encrypted for (keys.encryption of the board file).",
+    ),
+  "slot-addresses": ({ traits, addressOf }) =>
+    traits.runsWhereWritten
+      ? unless(
+          addressOf(0) !== undefined && addressOf(1) !== undefined,
+          "The board's images do not say which address they are linked for (imgtool --rom-fixed).",
+        )
+      : "The board starts images in one place only.",
+  "breakable-flash": ({ board }) =>
+    unless(board.can.has("break"), "No part of this board's flash can be made to fail."),
+  request: ({ traits: { asksForUpload } }) =>
+    unless(asksForUpload, "The board decides by version what to start: nothing is asked for."),
+};
+
+/** Why this board does not have what a case needs; undefined when it does. */
+export function lacks(harness: Harness, need: Need): string | undefined {
+  return NEEDS[need](harness);
+}
