@@ -1,6 +1,6 @@
 import { BootproofError, type ByteStream } from "bootproof";
-import type { BoardEntry } from "./bench.js";
-import type { LogBook } from "./log-book.js";
+import type { BoardEntry } from "./board-file.js";
+import type { LogBuffer } from "./log-buffer.js";
 
 /** What a board can be made to do besides speaking. A case names what it needs of this. */
 export type Ability =
@@ -14,6 +14,10 @@ export type Ability =
   | "program"
   /** A log of its own, besides the SMP line. */
   | "log"
+  /** A stretch of its flash can be made to fail. */
+  | "break"
+  /** Its log says when it has started, and as what: {@link BoardUnderTest.started} then waits for that. */
+  | "tells-start"
   /** It forgets everything with its power: each power-on is a board from the factory. */
   | "forgets";
 
@@ -27,15 +31,15 @@ export interface CutPlan {
 export type Start = "application" | "recovery" | "cut" | "unknown";
 
 /**
- * A board on the bench, of whatever kind. Each kind implements what it can; asking for more throws
+ * A board that is to be judged, of whatever kind. Each kind implements what it can; asking for more throws
  * {@link AbilityError}, so `can` is looked at first.
  */
-export interface BenchBoard {
+export interface BoardUnderTest {
   readonly entry: BoardEntry;
   /** One line for people: what this is. */
   readonly says: string;
   readonly can: ReadonlySet<Ability>;
-  readonly log: LogBook;
+  readonly log: LogBuffer;
   /** Opens the SMP line. */
   open(signal: AbortSignal | undefined): Promise<ByteStream>;
   powerOn(cut?: CutPlan): Promise<void>;
@@ -50,6 +54,10 @@ export interface BenchBoard {
   started(from: number, withinMs: number): Promise<Start>;
   /** Called when power failed by itself: a planned cut, or the emulator ended. Returns how to stop listening. */
   onPowerLost(listener: () => void): () => void;
+  /** These bytes of its flash can be neither read nor changed by the board from now on; length 0 mends them. */
+  breakFlash?(offset: number, length: number): void;
+  /** The flash was seen to outlive the power of a board that was taken to forget it. */
+  keepsFlash?(): void;
   close(): Promise<void>;
 }
 
@@ -62,7 +70,7 @@ export class AbilityError extends BootproofError {
   }
 }
 
-/** A board of the bench cannot be used at all; the message is the reason. */
+/** A board cannot be used at all; the message is the reason. */
 export class UnusableBoard extends BootproofError {
   declare readonly code: "board-unusable";
 }

@@ -1,20 +1,19 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { type Address, BootproofError, type ByteStream, openStream, parseAddress } from "bootproof";
 import {
-  type Address,
-  BootproofError,
-  type ByteStream,
   commandSwitch,
+  type Followed,
   type FollowedUsb,
+  follow,
   followUsb,
   listDevices,
-  openStream,
+  loadConfig,
   type PowerSwitch,
-  parseAddress,
   powerSwitch,
-} from "bootproof";
-import type { BoardEntry, Reach } from "../bench.js";
-import { type Ability, AbilityError, type BenchBoard, type Start, UnusableBoard } from "../board.js";
-import { LogBook } from "../log-book.js";
+} from "bootproof/boards";
+import { type Ability, AbilityError, type BoardUnderTest, type Start, UnusableBoard } from "../board.js";
+import type { BoardEntry, Reach } from "../board-file.js";
+import { LogBuffer } from "../log-buffer.js";
 
 type Attached = Extract<Reach, { kind: "attached" }>;
 type Pipe = Exclude<Address, { kind: "wasm" | "qemu" }>;
@@ -32,19 +31,20 @@ export async function openAttached(
   entry: BoardEntry,
   reach: Attached,
   holding: Holding = {},
-): Promise<BenchBoard> {
+): Promise<BoardUnderTest> {
   const board = new AttachedBoard(entry, reach, holding);
   await board.listen();
   return board;
 }
 
-class AttachedBoard implements BenchBoard {
+class AttachedBoard implements BoardUnderTest {
   readonly can: ReadonlySet<Ability>;
-  readonly log = new LogBook();
+  readonly log = new LogBuffer();
   readonly #reach: Attached;
   readonly #holding: Holding;
   #logStream: ByteStream | undefined;
   #followed: FollowedUsb | undefined;
+  #port: Followed | undefined;
 
   constructor(
     readonly entry: BoardEntry,
@@ -66,6 +66,10 @@ class AttachedBoard implements BenchBoard {
 
   async open(signal: AbortSignal | undefined): Promise<ByteStream> {
     const address = parseAddress(this.#reach.address) as Pipe;
+    if (address.kind === "port") {
+      this.#port ??= await follow(address, loadConfig(), signal);
+      return openStream(await this.#port.address(signal), { signal });
+    }
     if (address.kind !== "usb") return openStream(address, { signal });
     const list = (how: AbortSignal | undefined) => listDevices({ signal: how });
     // In serial recovery it is another device on the bus; it is followed from its first appearance on.

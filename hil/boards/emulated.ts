@@ -1,10 +1,11 @@
-import { type Board, type ByteStream, boardVariant, startBoard } from "bootproof";
-import type { BoardEntry, Reach } from "../bench.js";
-import type { Ability, BenchBoard, CutPlan, Start } from "../board.js";
-import { LogBook } from "../log-book.js";
+import { type ByteStream, startBoard } from "bootproof";
+import { type Board, boardVariant } from "bootproof/boards";
+import type { Ability, BoardUnderTest, CutPlan, Start } from "../board.js";
+import type { BoardEntry, Reach } from "../board-file.js";
+import { LogBuffer } from "../log-buffer.js";
 
 /** The last line of our bootloader in every boot. */
-const STARTED = /^boot: image 0 slot 0: (started|recovery)/;
+const STARTED = /^boot: image 0 slot [01]: (started|recovery)/;
 
 /**
  * An emulated board of ours: everything a case may ask is there. `base` is installed when the flash is fresh.
@@ -13,15 +14,15 @@ export async function openEmulated(
   entry: BoardEntry,
   reach: Extract<Reach, { kind: "wasm" | "qemu" }>,
   base: Uint8Array,
-): Promise<BenchBoard> {
+): Promise<BoardUnderTest> {
   const { kind: machine, variant, flash: flashFile } = reach;
   const board = await startBoard({ machine, variant, flashFile, install: base, off: true });
   return new EmulatedBoard(entry, board, `${machine} board "${variant}": ${boardVariant(variant).says}`);
 }
 
-class EmulatedBoard implements BenchBoard {
-  readonly can: ReadonlySet<Ability> = new Set(["reset", "power", "cut", "program", "log"]);
-  readonly log = new LogBook();
+class EmulatedBoard implements BoardUnderTest {
+  readonly can: ReadonlySet<Ability>;
+  readonly log = new LogBuffer();
   readonly #board: Board;
   readonly #lost = new Set<() => void>();
 
@@ -31,6 +32,9 @@ class EmulatedBoard implements BenchBoard {
     readonly says: string,
   ) {
     this.#board = board;
+    const abilities: Ability[] = ["reset", "power", "cut", "program", "log", "tells-start"];
+    if (board.breakFlash) abilities.push("break");
+    this.can = new Set(abilities);
     board.log.onLine((line) => this.log.add("log", line));
     board.onEvent((event) => {
       if (event.kind !== "power" || event.on || event.why === "asked") return;
@@ -61,6 +65,10 @@ class EmulatedBoard implements BenchBoard {
 
   writeFlash(offset: number, bytes: Uint8Array): void {
     this.#board.writeFlash(offset, bytes);
+  }
+
+  breakFlash(offset: number, length: number): void {
+    this.#board.breakFlash!(offset, length);
   }
 
   async started(from: number, withinMs: number): Promise<Start> {

@@ -1,13 +1,17 @@
 import { execFile } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
-import type { BoardEntry, Reach } from "../bench.js";
-import { type BenchBoard, UnusableBoard } from "../board.js";
+import { environmentWithoutSecrets } from "bootproof";
+import type { PowerConfig } from "bootproof/boards";
+import { type BoardUnderTest, UnusableBoard } from "../board.js";
+import type { BoardEntry, Reach } from "../board-file.js";
 import { readFacts } from "../yaml-facts.js";
 import { openAttached } from "./attached.js";
 
 type Place = Extract<Reach, { kind: "labgrid" }>;
 type Attached = Extract<Reach, { kind: "attached" }>;
+
+type Named = Pick<BoardEntry, "name">;
 
 const CLIENT = "labgrid-client";
 const CLIENT_WITHIN_MS = 30_000;
@@ -17,9 +21,9 @@ const SETTLE_MS = 500;
 
 /**
  * A board in a lab that labgrid runs. The place is taken for the time of the run, its serial port and its power switch
- * are whatever labgrid says; nothing of them stands in the bench file. Throws `UnusableBoard`.
+ * are whatever labgrid says; nothing of them stands in the board file. Throws `UnusableBoard`.
  */
-export async function openPlace(entry: BoardEntry, place: Place): Promise<BenchBoard> {
+export async function openPlace(entry: BoardEntry, place: Place): Promise<BoardUnderTest> {
   const isOurs = await acquire(entry, place);
   const release = async () => {
     if (isOurs) await client(entry, place, "release");
@@ -45,7 +49,22 @@ async function acquire(entry: BoardEntry, place: Place): Promise<boolean> {
   }
 }
 
-async function resolvePlace(entry: BoardEntry, place: Place): Promise<Attached> {
+/**
+ * Where the board of a place is that was acquired. The coordinator is the one that `labgrid-client` knows.
+ *
+ * @param name - of the place
+ * @returns its address, and its power switch if it has one
+ * @throws UnusableBoard when it has no serial port that others can reach
+ */
+export async function addressOfPlace(name: string): Promise<{ address: string; power?: PowerConfig }> {
+  // It becomes a word of a command line.
+  if (!/^[\w.+:][\w.+:-]{0,199}$/.test(name))
+    throw new UnusableBoard("board-unusable", `"${name}" has characters that no place of labgrid has.`);
+  const { address, power } = await resolvePlace({ name }, { kind: "labgrid", place: name });
+  return { address, ...(power && { power: power.config }) };
+}
+
+async function resolvePlace(entry: Named, place: Place): Promise<Attached> {
   const start = performance.now();
   for (;;) {
     const found = attachedIn(place, await client(entry, place, "env"));
@@ -94,10 +113,13 @@ function placeWords({ place, coordinator }: Place): string[] {
   return [...(coordinator === undefined ? [] : ["-x", coordinator]), "-p", place];
 }
 
-async function client(entry: BoardEntry, place: Place, command: string): Promise<string> {
+async function client(entry: Named, place: Place, command: string): Promise<string> {
   try {
     const words = [...placeWords(place), command];
-    const { stdout } = await promisify(execFile)(CLIENT, words, { timeout: CLIENT_WITHIN_MS });
+    const { stdout } = await promisify(execFile)(CLIENT, words, {
+      timeout: CLIENT_WITHIN_MS,
+      env: environmentWithoutSecrets(),
+    });
     return stdout;
   } catch (cause) {
     const { code, stderr = "" } = cause as { code?: unknown; stderr?: string };
@@ -118,8 +140,11 @@ async function client(entry: BoardEntry, place: Place, command: string): Promise
       .replace(/\.$/, "");
     throw new UnusableBoard(
       "board-unusable",
-      `${CLIENT} could not ${command} place ${place.place}: ${said || "it said nothing"}.`,
-      { cause, hint: "Look at labgrid-client places, or name the coordinator (bench field coordinator)." },
+      `${CLIENT} could not ${command} place ${place.place}: ${said || "it printed nothing"}.`,
+      {
+        cause,
+        hint: "Look at labgrid-client places, or name the coordinator (field coordinator of the board file).",
+      },
     );
   }
 }

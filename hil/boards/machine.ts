@@ -1,22 +1,22 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { type ByteStream, openStream, TransportError } from "bootproof";
-import type { BoardEntry, Reach } from "../bench.js";
-import { type Ability, AbilityError, type BenchBoard, type Start, UnusableBoard } from "../board.js";
-import { LogBook } from "../log-book.js";
+import { type ByteStream, environmentWithoutSecrets, openStream, TransportError } from "bootproof";
+import { type Ability, AbilityError, type BoardUnderTest, type Start, UnusableBoard } from "../board.js";
+import type { BoardEntry, Reach } from "../board-file.js";
+import { LogBuffer } from "../log-buffer.js";
+import { freePort } from "./free-port.js";
 
 const OPEN_WITHIN_MS = 10_000;
 const SAID_LENGTH = 500;
 
 /** Firmware of the user's in an emulator of the user's: power is the life of its process, its UART a TCP port. */
-export function openMachine(entry: BoardEntry, reach: Extract<Reach, { kind: "machine" }>): BenchBoard {
+export function openMachine(entry: BoardEntry, reach: Extract<Reach, { kind: "machine" }>): BoardUnderTest {
   return new MachineBoard(entry, reach);
 }
 
-class MachineBoard implements BenchBoard {
-  readonly can: ReadonlySet<Ability> = new Set(["power", "forgets"]);
-  readonly log = new LogBook();
+class MachineBoard implements BoardUnderTest {
+  readonly #can: Set<Ability>;
+  readonly log = new LogBuffer();
   readonly #reach: Extract<Reach, { kind: "machine" }>;
   #run: { child: ChildProcess; port: number; gone: Promise<void>; said: string } | undefined;
 
@@ -25,6 +25,15 @@ class MachineBoard implements BenchBoard {
     reach: Extract<Reach, { kind: "machine" }>,
   ) {
     this.#reach = reach;
+    this.#can = new Set(reach.keepsFlash ? ["power"] : ["power", "forgets"]);
+  }
+
+  get can(): ReadonlySet<Ability> {
+    return this.#can;
+  }
+
+  keepsFlash(): void {
+    this.#can.delete("forgets");
   }
 
   get says(): string {
@@ -34,8 +43,8 @@ class MachineBoard implements BenchBoard {
   async powerOn(): Promise<void> {
     if (this.#run) return;
     const port = await freePort();
-    const [program = "", ...words] = this.#reach.launch.replaceAll("{port}", String(port)).split(/\s+/);
-    const child = spawn(program, words, { cwd: this.#reach.folder, stdio: ["ignore", "ignore", "pipe"] });
+    const [program = "", ...words] = wordsOf(this.#reach.launch.replaceAll("{port}", String(port)));
+    const child = this.#start(program, words);
     const gone = new Promise<void>((resolve) => {
       child.once("exit", () => resolve());
       child.once("error", (error) => {
@@ -48,6 +57,27 @@ class MachineBoard implements BenchBoard {
       run.said = (run.said + chunk.toString("latin1")).slice(-SAID_LENGTH);
     });
     this.#run = run;
+  }
+
+  /** Node itself refuses some, such as batch files on Windows, before anything is started. */
+  #start(program: string, words: readonly string[]) {
+    try {
+      return spawn(program, words, {
+        cwd: this.#reach.folder,
+        env: environmentWithoutSecrets(),
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+    } catch (cause) {
+      const { message } = cause as Error;
+      throw new UnusableBoard(
+        "board-unusable",
+        `The emulator of ${this.entry.name} cannot be started: ${message}.`,
+        {
+          cause,
+          hint: "Its launch line begins with a program; on Windows not with a batch file (.cmd, .bat).",
+        },
+      );
+    }
   }
 
   async powerOff(): Promise<void> {
@@ -64,7 +94,7 @@ class MachineBoard implements BenchBoard {
     for (;;) {
       const run = this.#run;
       if (!run || run.child.exitCode !== null) {
-        const said = run?.said.trim() || "it said nothing";
+        const said = run?.said.trim() || "it printed nothing";
         throw new UnusableBoard(
           "board-unusable",
           `The emulator of ${this.entry.name} does not run: ${said}.`,
@@ -108,10 +138,7 @@ class MachineBoard implements BenchBoard {
   }
 }
 
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
+/** The words of a launch line. Double quotes hold a word together, as a folder with blanks in its name needs. */
+export function wordsOf(line: string): string[] {
+  return (line.match(/(?:[^\s"]|"[^"]*")+/g) ?? []).map((word) => word.replaceAll('"', ""));
 }

@@ -1,18 +1,17 @@
-import { imageList, osReset, trustCounters } from "bootproof";
+import { DeviceError } from "bootproof";
+import { imageList, osReset, trustCounters } from "bootproof/smp";
 import type { CutPlan, Start } from "../board.js";
-import { type Desk, type Glance, silenceMs, unlessUnable } from "./desk.js";
-import type { Line } from "./line.js";
-
-export type Restart = "power" | "reset";
+import { type HarnessContext, type QuickCheck, type Restart, silenceMs, unlessUnable } from "./context.js";
+import type { Line } from "./link.js";
 
 /** Power and restarts of a board. What it is afterwards somebody else looks at. */
 export class Power {
-  readonly #desk: Desk;
+  readonly #context: HarnessContext;
   readonly #line: Line;
   #bootFrom = 0;
 
-  constructor(desk: Desk, line: Line) {
-    this.#desk = desk;
+  constructor(context: HarnessContext, line: Line) {
+    this.#context = context;
     this.#line = line;
   }
 
@@ -23,31 +22,31 @@ export class Power {
 
   /** What the log has said until now belongs to no boot. */
   forgetBoot(): void {
-    this.#bootFrom = this.#desk.board.log.end;
+    this.#bootFrom = this.#context.board.log.end;
   }
 
   /** By power where that changes nothing else. */
   get usual(): Restart {
-    const { can } = this.#desk.board;
+    const { can } = this.#context.board;
     return can.has("power") && !can.has("forgets") ? "power" : "reset";
   }
 
   async off(): Promise<void> {
-    this.#desk.touch();
-    await this.#desk.board.powerOff();
+    this.#context.touch();
+    await this.#context.board.powerOff();
   }
 
   async on(): Promise<Start> {
     this.forgetBoot();
-    await this.#desk.board.powerOn().catch(unlessUnable);
+    await this.#context.board.powerOn().catch(unlessUnable);
     return this.#untilStarted();
   }
 
   /** One boot. `power`: off and on; `reset`: by the button or by asking. */
   async restart(how: Restart): Promise<void> {
-    const { board } = this.#desk;
-    this.#desk.touch();
-    this.#desk.note(how === "power" ? "power off and on" : "reset");
+    const { board } = this.#context;
+    this.#context.touch();
+    this.#context.note(how === "power" ? "power off and on" : "reset");
     this.forgetBoot();
     if (how === "power") {
       await board.powerOff();
@@ -62,10 +61,10 @@ export class Power {
   }
 
   async askRecovery(): Promise<void> {
-    const { board, signal } = this.#desk;
-    this.#desk.touch();
-    this.#desk.note("asked to restart into serial recovery");
-    if (!board.can.has("log")) return this.#line.askRestart({ bootMode: 1 });
+    const { board, signal } = this.#context;
+    this.#context.touch();
+    this.#context.note("asked to restart into serial recovery");
+    if (!board.can.has("tells-start")) return this.#line.askRestart({ bootMode: 1 });
     const from = board.log.end;
     await this.#line.client.send(osReset, { boot_mode: 1 }, { signal });
     await this.#untilStarted(from);
@@ -73,24 +72,26 @@ export class Power {
 
   /** Switches on with a power cut planned. `cut` when it happened, else what started. The board may be off afterwards. */
   async onWithCut(cut: CutPlan): Promise<Start> {
-    const { board } = this.#desk;
+    const { board } = this.#context;
     await this.off();
     this.forgetBoot();
     await board.powerOn(cut);
-    return board.started(this.#bootFrom, silenceMs(this.#desk));
+    return board.started(this.#bootFrom, silenceMs(this.#context));
   }
 
   /** Off and on, and a glance at what runs then. */
-  async glance(reportsTrust: boolean): Promise<Glance> {
+  async quickCheck(): Promise<QuickCheck> {
     await this.off();
     const start = await this.on();
     if (start !== "application") return { start };
     await this.#line.identifyUnlessTold();
     const { client } = this.#line;
-    const how = { signal: this.#desk.signal, timeoutMs: 500, retries: 3 };
+    const how = { signal: this.#context.signal, timeoutMs: 500, retries: 3 };
     const { images } = await client.send(imageList, {}, how);
     const hash = images.find(({ active, image = 0 }) => active && image === 0)?.hash;
-    const told = reportsTrust ? await client.send(trustCounters, {}, how) : undefined;
+    const told = this.#context.home.reportsTrust
+      ? await client.send(trustCounters, {}, how).catch(notTold)
+      : undefined;
     return {
       start,
       hash: hash && Buffer.from(hash).toString("hex"),
@@ -99,8 +100,13 @@ export class Power {
   }
 
   async #untilStarted(from = this.#bootFrom): Promise<Start> {
-    const start = await this.#desk.board.started(from, silenceMs(this.#desk));
+    const start = await this.#context.board.started(from, silenceMs(this.#context));
     this.#line.told(start);
     return start;
   }
+}
+
+/** A trust group need not tell counters. */
+function notTold(error: unknown): undefined {
+  if (!(error instanceof DeviceError)) throw error;
 }

@@ -1,36 +1,73 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
-import { type BootMode, BootproofError, boardVariant, type PowerConfig, parseAddress } from "bootproof";
+import { BootproofError, parseAddress } from "bootproof";
+import {
+  BOARD_FIELDS,
+  BoardDescriptionError,
+  boardVariant,
+  type PowerConfig,
+  PowerError,
+  readBoardDescription,
+} from "bootproof/boards";
+import { UPGRADE_MODE_NAMES, type UpgradeMode } from "bootproof/mcuboot";
 import { CLAIM_IDS, type ClaimId, IMPLIED_BY_EMULATED } from "./claims.js";
+import { TWISTER_FIELDS } from "./hardware-map.js";
+import { type EcuEntry, readEcu, readVehicleEntry, type VehicleEntry } from "./vehicle-facts.js";
 import { type Fields, readFacts } from "./yaml-facts.js";
 
-/** What a bench file says of one board: facts, never steps. */
+/** What a board file says of one board: facts, never steps. */
 export interface BoardEntry {
   readonly name: string;
   readonly reach: Reach;
+  /** Words by which several boards are chosen at once: `nrf52840dk`, `bench`. */
+  readonly tags?: readonly string[] | undefined;
+  /** What Zephyr's twister knows of it, for its hardware map. */
+  readonly twister?: Readonly<Record<string, string>> | undefined;
   /** The board's own image: what runs before and after, and what the bad images are made from. */
   readonly image?: string | undefined;
   /** Another good image of the same board, for boards whose images cannot be signed here. */
   readonly update?: string | undefined;
+  /** What kind of thing it is, and which one: for the report. */
+  readonly product?: string | undefined;
+  readonly unit?: string | undefined;
+  /** The bootloader build that is on it: the report names it by digest. */
+  readonly bootloader?: string | undefined;
+  /** What runs now, linked for the second slot: direct-XIP starts images in the slot that they are written to. */
+  readonly otherSlot?: string | undefined;
   /** Images of this board that misbehave in a known way. */
   readonly images: Readonly<Partial<Record<Behaviour, string>>>;
   readonly keys: KeyFacts;
   readonly layout?: LayoutFacts | undefined;
-  readonly mode?: BootMode | undefined;
+  readonly mode?: UpgradeMode | undefined;
   /** What the board's maker promises. Absent: everything is asked, and judged as it shows. */
   readonly claims?: readonly ClaimId[] | undefined;
   /** How long the board may take from reset to its first answer. */
   readonly startsWithinMs: number;
+  /** Which ECU of a vehicle it is. */
+  readonly ecu?: EcuEntry | undefined;
 }
 
-export const BEHAVIOURS = ["no-confirm", "hang", "crash", "self-confirm", "fail-health"] as const;
+export const BEHAVIOURS = [
+  "no-confirm",
+  "hang",
+  "crash",
+  "self-confirm",
+  "fail-health",
+  "raise-counter",
+] as const;
 export type Behaviour = (typeof BEHAVIOURS)[number];
 
 export type Reach =
   /** An emulated board of ours. */
   | { readonly kind: "wasm" | "qemu"; readonly variant: string; readonly flash?: string }
   /** Firmware of the user's in an emulator of the user's: a line that starts it, `{port}` in it is the TCP port of its UART. */
-  | { readonly kind: "machine"; readonly launch: string; readonly folder: string }
+  | {
+      readonly kind: "machine";
+      readonly launch: string;
+      readonly folder: string;
+      /** Its flash outlives its process. Absent: that is found out. */
+      readonly keepsFlash?: boolean;
+    }
   /** A board on the desk, or anything that offers its UART under an address. */
   | {
       readonly kind: "attached";
@@ -57,6 +94,8 @@ export interface KeyFacts {
   readonly accepted: readonly string[];
   /** Private keys it must refuse: old ones, or ones that are not in use yet. */
   readonly refused: readonly string[];
+  /** Public key that updates are encrypted for, and the bits of their content keys. */
+  readonly encryption?: { readonly file: string; readonly bits: 128 | 256 };
 }
 
 /** Sizes in bytes. */
@@ -67,43 +106,54 @@ export interface LayoutFacts {
   readonly maxSectors: number;
 }
 
-export const MODES: readonly BootMode[] = [
-  "swap-move",
-  "swap-offset",
-  "swap-scratch",
-  "overwrite-only",
-  "direct-xip",
-  "ram-load",
-  "single-slot",
-  "firmware-loader",
-];
-
-/** A board that was asked for is not in the bench. */
-export class BenchError extends BootproofError {
-  declare readonly code: "bench-missing" | "unknown-board";
+/** A board that was asked for is not in the board file. */
+export class BoardFileError extends BootproofError {
+  declare readonly code: "board-file-missing" | "not-in-board-file";
 }
 
-/** Reads a bench file. Throws `FactsError` naming line and field, {@link BenchError} when there is no such file. */
-export function readBench(file: string): BoardEntry[] {
-  if (!existsSync(file)) {
-    throw new BenchError("bench-missing", `There is no bench file ${file}.`, {
-      hint: "The README shows one; without a bench file name a board with -d.",
-    });
-  }
-  return parseBench(file, readFileSync(file, "utf8"));
+/** Reads a board file. Throws `FactsError` naming line and field, {@link BoardFileError} when there is no such file. */
+export function readBoardFile(file: string): BoardEntry[] {
+  return parseBoardFile(file, textOf(file));
 }
 
-/** The entries of a bench file's text; paths in it are relative to the file. */
-export function parseBench(file: string, text: string): BoardEntry[] {
-  const bench = readFacts(file, text);
+function textOf(file: string): string {
+  if (existsSync(file)) return readFileSync(file, "utf8");
+  throw new BoardFileError("board-file-missing", `There is no board file ${file}.`, {
+    hint: "`bootproof help prove` shows one; without a board file, name a board with -d.",
+  });
+}
+
+/** The entries of a board file's text; paths in it are relative to the file. */
+export function parseBoardFile(file: string, text: string): BoardEntry[] {
+  return parseBoardFileFile(file, text).boards;
+}
+
+function parseBoardFileFile(file: string, text: string): { boards: BoardEntry[]; vehicle?: VehicleEntry } {
+  const contents = readFacts(
+    file,
+    text,
+    "Twister's hardware map is a list: bootproof prove --import-hardware-map makes a board file of one.",
+  );
   const folder = dirname(resolve(file));
-  const boards = (bench.objects("boards") ?? []).map((fields) => readEntry(fields, folder));
-  bench.finish();
-  if (boards.length === 0) throw bench.fault("it names no boards.");
+  const boards = (contents.objects("boards") ?? []).map((fields) => readEntry(fields, folder));
+  const vehicle = readVehicleEntry(contents, boards, (path) => at(folder, path)!);
+  contents.finish();
+  if (boards.length === 0) throw contents.fault("it names no boards.");
   for (const [index, { name }] of boards.entries())
     if (boards.findIndex((other) => other.name === name) !== index)
-      throw bench.fault(`two boards are called "${name}".`);
-  return boards;
+      throw contents.fault(`two boards are called "${name}".`);
+  return { boards, ...(vehicle && { vehicle }) };
+}
+
+/**
+ * The vehicle that the boards of a board file form; undefined when the file names none.
+ *
+ * @param file - path of the board file
+ * @returns its ECUs and repositories
+ * @throws as {@link readBoardFile}
+ */
+export function readVehicle(file: string): VehicleEntry | undefined {
+  return parseBoardFileFile(file, textOf(file)).vehicle;
 }
 
 /** The entry for an address alone, as `-d` gives it. */
@@ -122,6 +172,49 @@ export function entryOf(address: string): BoardEntry {
   };
 }
 
+/** A board of a board file as other verbs reach it. */
+export interface BoardAddress {
+  readonly name: string;
+  readonly tags: readonly string[];
+  /** Absent for boards that only the proof suite can start or borrow; `why` then says so. */
+  readonly address?: string;
+  readonly why?: string;
+  /** The switch of its power, where the file names one. */
+  readonly power?: PowerConfig;
+  /** What it is to Uptane, where the file says so. */
+  readonly ecu?: EcuEntry;
+}
+
+/**
+ * The boards of a board file by their addresses.
+ *
+ * @param file - path of the board file
+ * @returns name, tags and address of each board, in the file's order; `why` where only `prove` reaches it
+ * @throws as {@link readBoardFile}
+ */
+export function boardAddresses(file: string): BoardAddress[] {
+  return readBoardFile(file).map(({ name, reach, ecu, tags = [] }) => ({
+    name,
+    tags,
+    ...addressOf(reach),
+    ...(ecu && { ecu }),
+  }));
+}
+
+function addressOf(reach: Reach): Pick<BoardAddress, "address" | "why" | "power"> {
+  switch (reach.kind) {
+    case "wasm":
+    case "qemu": {
+      const flash = reach.flash === undefined ? "" : `?flash=${reach.flash}`;
+      return { address: `${reach.kind}:${reach.variant}${flash}` };
+    }
+    case "attached":
+      return { address: reach.address, ...(reach.power && { power: reach.power.config }) };
+    default:
+      return { why: `a board of the kind "${reach.kind}" can only be reached by prove` };
+  }
+}
+
 const KINDS = ["wasm", "qemu", "machine", "attached", "labgrid"] as const;
 
 function readEntry(fields: Fields, folder: string): BoardEntry {
@@ -133,13 +226,20 @@ function readEntry(fields: Fields, folder: string): BoardEntry {
   const path = (text: string | undefined) => at(folder, text);
   const reach = readReach(kind, fields, folder);
   const common = {
+    tags: fields.texts("tags"),
+    twister: readTwister(fields.object("twister")),
     image: path(fields.text("image")),
     update: path(fields.text("update")),
+    product: fields.text("product"),
+    unit: fields.text("unit"),
+    bootloader: path(fields.text("bootloader")),
+    otherSlot: path(fields.text("other-slot")),
     images: readImages(fields.object("images"), folder),
-    mode: fields.oneOf("mode", MODES),
+    mode: fields.oneOf("mode", UPGRADE_MODE_NAMES),
     layout: readLayout(fields.object("layout")),
     claims: fields.someOf("claims", CLAIM_IDS),
     startsWithinMs: fields.number("starts-within-ms", { min: 100, max: 600_000 }),
+    ecu: readEcu(fields.object("ecu")),
   };
   const keys = readKeys(fields.object("keys"), folder);
   fields.finish();
@@ -164,26 +264,16 @@ function readReach(kind: (typeof KINDS)[number], fields: Fields, folder: string)
       const launch = fields.required("launch");
       if (!launch.includes("{port}"))
         throw fields.faultOf("launch", "it must hold {port}, the TCP port of the UART.");
-      return { kind, launch, folder: at(folder, fields.text("folder")) ?? folder };
-    }
-    case "attached": {
-      const address = fields.required("address");
-      const log = fields.text("log");
-      const reset = fields.text("reset");
-      const power = readPower(fields.object("power"));
-      for (const [field, text] of [
-        ["address", address],
-        ["log", log],
-      ] as const)
-        if (text !== undefined) mustBePipe(fields, field, text);
+      const keepsFlash = fields.flag("keeps-flash");
       return {
         kind,
-        address,
-        ...(log === undefined ? {} : { log }),
-        ...(reset === undefined ? {} : { reset }),
-        ...(power === undefined ? {} : { power }),
+        launch,
+        folder: at(folder, fields.text("folder")) ?? folder,
+        ...(keepsFlash === undefined ? {} : { keepsFlash }),
       };
     }
+    case "attached":
+      return readAttached(fields);
     case "labgrid": {
       const place = fields.required("place");
       const coordinator = fields.text("coordinator");
@@ -191,6 +281,34 @@ function readReach(kind: (typeof KINDS)[number], fields: Fields, folder: string)
       if (coordinator !== undefined) mustBePlain(fields, "coordinator", coordinator);
       return { kind, place, ...(coordinator === undefined ? {} : { coordinator }) };
     }
+  }
+}
+
+/** As the config file describes boards. */
+function readAttached(fields: Fields): Extract<Reach, { kind: "attached" }> {
+  const { device: address, power: config, settleMs = SETTLE_MS, log, reset } = describe(fields);
+  mustBePipe(fields, fields.has("device") ? "device" : "address", address);
+  if (log !== undefined) mustBePipe(fields, "log", log);
+  return {
+    kind: "attached",
+    address,
+    ...(log === undefined ? {} : { log }),
+    ...(reset === undefined ? {} : { reset }),
+    ...(config === undefined ? {} : { power: { config, settleMs } }),
+  };
+}
+
+/** How long a board lives on without power when the file does not say. */
+export const SETTLE_MS = 500;
+
+function describe(fields: Fields) {
+  if (!fields.has("device")) fields.required("address");
+  try {
+    return readBoardDescription(fields.plain(BOARD_FIELDS), fields.path);
+  } catch (cause) {
+    if (cause instanceof PowerError) throw fields.faultAt("power", cause.message, cause.hint);
+    if (!(cause instanceof BoardDescriptionError)) throw cause;
+    throw fields.faultAt(cause.field, cause.message, cause.hint);
   }
 }
 
@@ -214,27 +332,14 @@ function mustBePipe(fields: Fields, field: string, text: string): void {
   );
 }
 
-function readPower(fields: Fields | undefined): PowerFacts | undefined {
+function readTwister(fields: Fields | undefined): BoardEntry["twister"] {
   if (!fields) return undefined;
-  const settleMs = fields.number("settle-ms", { max: 60_000 }) ?? 500;
-  const config = readSwitch(fields);
+  const known = TWISTER_FIELDS.flatMap((field) => {
+    const value = fields.text(field);
+    return value === undefined ? [] : [[field, value] as const];
+  });
   fields.finish();
-  return { config, settleMs };
-}
-
-function readSwitch(fields: Fields): PowerConfig {
-  const hub = fields.text("hub");
-  if (hub !== undefined) return { kind: "hub", usbPort: hub };
-  const relay = fields.object("http");
-  if (!relay) return { kind: "command", on: fields.required("on"), off: fields.required("off") };
-  const url = (name: string) => {
-    const text = relay.required(name);
-    if (/^https?:/i.test(text) && URL.canParse(text)) return { url: text };
-    throw relay.faultOf(name, `"${text}" is no web address.`);
-  };
-  const calls = { on: url("on"), off: url("off") };
-  relay.finish();
-  return { kind: "http", ...calls };
+  return Object.fromEntries(known);
 }
 
 function readImages(fields: Fields | undefined, folder: string): BoardEntry["images"] {
@@ -253,7 +358,12 @@ function readKeys(fields: Fields | undefined, folder: string): KeyFacts | undefi
   if (!fields) return undefined;
   const signing = fields.text("signing");
   const paths = (name: string) => (fields.texts(name) ?? []).map((text) => at(folder, text)!);
-  const keys = {
+  const encryption = at(folder, fields.text("encryption"));
+  const bits = fields.number("encryption-bits", { min: 128, max: 256 }) ?? 128;
+  if (bits !== 128 && bits !== 256)
+    throw fields.faultOf("encryption-bits", `content keys have 128 or 256 bits, not ${bits}.`);
+  const keys: KeyFacts = {
+    ...(encryption === undefined ? {} : { encryption: { file: encryption, bits } }),
     ...(signing === undefined ? {} : { signing: signing === "none" ? signing : at(folder, signing)! }),
     accepted: paths("accepted"),
     refused: paths("refused"),
@@ -288,13 +398,13 @@ function emulatedEntry(name: string, reach: Extract<Reach, { kind: "wasm" | "qem
     ...row.claims,
     ...implied,
     ...(row.claims.includes("rollback") ? ["host-confirms" as const] : []),
-  ];
+  ].filter((claim, index, all) => all.indexOf(claim) === index);
   return {
     name,
     reach,
     images: {},
     keys: NO_KEYS,
-    mode: row.mode === "overwrite" ? "overwrite-only" : row.mode,
+    mode: row.mode,
     claims,
     startsWithinMs: 20_000,
   };
