@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { parseImage, type TraceRecord } from "bootproof";
-import type { LogLine } from "./log-book.js";
-import type { Sight } from "./sight.js";
+import { TLV } from "bootproof/mcuboot";
+import type { KeepImage } from "./keep-images.js";
+import type { LogLine } from "./log-buffer.js";
+import type { Snapshot } from "./snapshot.js";
 
 /** Messages kept of a case, from its beginning and its end, and hex digits kept of each. */
 const KEPT_MESSAGES = { first: 40, last: 40 } as const;
@@ -27,7 +29,11 @@ export interface Offered {
   readonly sha256: string;
   /** Its own image hash, when it can be read. */
   readonly imageHash?: string;
+  /** What in it is random, so that another run offers a file with another digest: a salt, a content key. */
+  readonly random?: readonly string[];
   readonly way: string;
+  /** Where it was written to, when that was asked for. */
+  readonly path?: string;
 }
 
 /** One power cut and what came of it. */
@@ -45,7 +51,7 @@ export interface CutRecord {
 export interface Evidence {
   /** What was done and seen, in order. */
   readonly notes: readonly { readonly at: number; readonly says: string }[];
-  readonly sights: readonly Sight[];
+  readonly sights: readonly Snapshot[];
   readonly offered: readonly Offered[];
   readonly messages: readonly Message[];
   /** How many there were; the report keeps the first and the last. */
@@ -54,44 +60,66 @@ export interface Evidence {
   readonly cuts: readonly CutRecord[];
 }
 
+/** How much is kept beyond what a report needs. */
+export interface RecorderOptions {
+  /** Every message, whole. */
+  readonly everything?: boolean | undefined;
+  readonly keepImage?: KeepImage | undefined;
+}
+
 /** Collects evidence while a case runs. */
 export class Recorder {
+  readonly #options: RecorderOptions;
   readonly #notes: { at: number; says: string }[] = [];
-  readonly #sights: Sight[] = [];
+  readonly #sights: Snapshot[] = [];
   readonly #offered: Offered[] = [];
   readonly #first: Message[] = [];
   #last: Message[] = [];
   #count = 0;
   readonly #cuts: CutRecord[] = [];
 
+  constructor(options: RecorderOptions = {}) {
+    this.#options = options;
+  }
+
   note(says: string): void {
     this.#notes.push({ at: Date.now(), says });
   }
 
-  saw(sight: Sight): void {
-    this.#sights.push(sight);
+  saw(snapshot: Snapshot): void {
+    this.#sights.push(snapshot);
   }
 
   offered(what: string, file: Uint8Array, way: string): void {
     const sha256 = createHash("sha256").update(file).digest("hex");
     const imageHash = imageHashOf(file);
-    this.#offered.push({ what, size: file.length, sha256, ...(imageHash && { imageHash }), way });
-    this.note(`${way}: ${what} (${file.length} bytes, sha256 ${sha256.slice(0, 12)})`);
+    const random = way === "given" ? [] : randomPartsOf(file);
+    const path = this.#options.keepImage?.(file, what);
+    this.#offered.push({
+      what,
+      size: file.length,
+      sha256,
+      ...(imageHash && { imageHash }),
+      ...(random.length > 0 && { random }),
+      way,
+      ...(path === undefined ? {} : { path }),
+    });
+    const anew = random.length > 0 ? `, with ${random.join(" and ")} made anew` : "";
+    this.note(`${way}: ${what} (${file.length} bytes, sha256 ${sha256.slice(0, 12)}${anew})`);
   }
 
   heard(record: TraceRecord): void {
+    const kept = this.#options.everything ? record.hex.length : KEPT_HEX;
     const message = {
       at: record.at,
       direction: record.direction,
       ...(record.command === undefined ? {} : { command: record.command }),
-      hex: record.hex.slice(0, KEPT_HEX),
+      hex: record.hex.slice(0, kept),
       length: record.hex.length / 2,
-      ...(record.payload === undefined
-        ? {}
-        : { payload: JSON.stringify(record.payload).slice(0, KEPT_HEX * 2) }),
+      ...(record.payload === undefined ? {} : { payload: JSON.stringify(record.payload).slice(0, kept * 2) }),
     };
     this.#count++;
-    if (this.#first.length < KEPT_MESSAGES.first) this.#first.push(message);
+    if (this.#options.everything || this.#first.length < KEPT_MESSAGES.first) this.#first.push(message);
     else this.#last = [...this.#last, message].slice(-KEPT_MESSAGES.last);
   }
 
@@ -109,6 +137,26 @@ export class Recorder {
       log: log.length <= KEPT_LINES ? log : [...log.slice(0, KEPT_LINES / 2), ...log.slice(-KEPT_LINES / 2)],
       cuts: this.#cuts,
     };
+  }
+}
+
+/** Of a file that was made for this run; the same is made again but for these. */
+function randomPartsOf(file: Uint8Array): string[] {
+  const types = new Set(tlvTypesOf(file));
+  return RANDOM_PARTS.filter(([, its]) => its.some((type) => types.has(type))).map(([name]) => name);
+}
+
+const RANDOM_PARTS: readonly (readonly [name: string, types: readonly number[]])[] = [
+  ["the salt of its RSA signature", [TLV.RSA2048_PSS, TLV.RSA3072_PSS]],
+  ["its content key", [TLV.ENC_RSA2048, TLV.ENC_KW, TLV.ENC_EC256, TLV.ENC_X25519, TLV.ENC_X25519_SHA512]],
+];
+
+function tlvTypesOf(file: Uint8Array): number[] {
+  try {
+    return parseImage(file).tlvs.map(({ type }) => type);
+  } catch {
+    // As for the hash: many bad images have no structure to read.
+    return [];
   }
 }
 

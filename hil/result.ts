@@ -1,7 +1,8 @@
+import type { SurfaceItem } from "./attack-surface.js";
 import type { Risk, Verdict } from "./case.js";
 import type { ClaimId } from "./claims.js";
 import type { Evidence } from "./evidence.js";
-import type { Sight, SlotPicture } from "./sight.js";
+import type { SlotPicture, Snapshot } from "./snapshot.js";
 
 /** The result of one case on one board. Everything in here is plain data and goes into the reports. */
 export interface CaseResult {
@@ -45,11 +46,18 @@ export interface BoardResult {
   /** Why it could not be used at all; then there are no cases. */
   readonly unusable?: string;
   readonly mode?: string;
+  /** What kind of thing it is, and which one, as the board file says. */
+  readonly product?: string;
+  readonly unit?: string;
+  /** What it calls its bootloader, and SHA-256 of the build that is on it, where somebody named the file. */
+  readonly bootloader?: { readonly name?: string; readonly sha256?: string };
   readonly image?: { readonly version: string; readonly imageHash: string; readonly sha256: string };
-  readonly home?: Sight;
+  readonly home?: Snapshot;
   readonly claims: readonly ClaimResult[];
   readonly controls: readonly ControlResult[];
   readonly cases: readonly CaseResult[];
+  /** What anybody on this wire may do. Absent in runs over chosen cases. */
+  readonly surface?: readonly SurfaceItem[];
   /** Whether the board's own image runs again. */
   readonly putBack: { readonly ok: boolean; readonly says: string };
   readonly elapsedMs: number;
@@ -63,11 +71,15 @@ export interface ProofReport {
     /** Over all files of the program as it was built. */
     readonly sha256?: string;
   };
+  /** Who ran it. */
+  readonly ranBy?: string;
   /** ISO 8601. */
   readonly startedAt: string;
   readonly elapsedMs: number;
   readonly seed: number;
   readonly scope: "quick" | "full" | "chosen";
+  /** Ids of the cases that a quick run did not try. */
+  readonly leftOut?: readonly string[];
   readonly interrupted: boolean;
   readonly boards: readonly BoardResult[];
 }
@@ -76,7 +88,7 @@ const VERDICTS: readonly Verdict[] = ["holds", "does-not-hold", "not-supported",
 
 /**
  * Claims from their cases: one case that does not hold breaks a claim; it holds when at least one case that is not merely
- * supporting shows that, and none the contrary. Claims without cases are left out.
+ * supporting shows that, none the contrary, and no such case could not be judged. Claims without cases are left out.
  */
 export function judgeClaims(cases: readonly CaseResult[]): ClaimResult[] {
   const claims = [...new Set(cases.map(({ claim }) => claim))];
@@ -94,6 +106,6 @@ function judge(cases: readonly CaseResult[]): Verdict {
   const some = (among: readonly CaseResult[], verdict: Verdict) =>
     among.some((one) => one.verdict === verdict);
   if (some(cases, "does-not-hold")) return "does-not-hold";
-  if (some(telling, "holds")) return "holds";
-  return some(telling, "not-judged") || telling.length === 0 ? "not-judged" : "not-supported";
+  if (some(telling, "not-judged") || telling.length === 0) return "not-judged";
+  return some(telling, "holds") ? "holds" : "not-supported";
 }

@@ -1,6 +1,6 @@
 import type { Verdict } from "../case.js";
 import type { BoardResult, ProofReport } from "../result.js";
-import { VERDICT_WORDS } from "./words.js";
+import { VERDICT_WORDS } from "./labels.js";
 
 /** A case whose verdict is another than it was. */
 export interface Change {
@@ -33,6 +33,31 @@ export function compareReports(earlier: ProofReport, now: ProofReport): Change[]
     });
   });
   return changes.toSorted((a, b) => b.kind.localeCompare(a.kind));
+}
+
+/** One sentence on what was compared, so that no change is told from nothing to compare. */
+export function comparisonWords(
+  file: string,
+  earlier: ProofReport,
+  now: ProofReport,
+  changes: readonly Change[],
+): string {
+  const pairs = now.boards.map((board) => [board, sameBoard(board, earlier, now)] as const);
+  const compared = pairs.flatMap(([board, before]) =>
+    board.cases.filter(({ id }) => before?.cases.some((one) => one.id === id)),
+  ).length;
+  const all = now.boards.reduce((sum, { cases }) => sum + cases.length, 0);
+  const worse = changes.filter(({ kind }) => kind === "worse").length;
+  const better = changes.length - worse;
+  const what =
+    changes.length === 0
+      ? "nothing changed"
+      : [worse > 0 ? `${worse} got worse` : "", better > 0 ? `${better} got better` : ""]
+          .filter((part) => part !== "")
+          .join(", ");
+  if (compared === 0) return `Compared with ${file}: it has no case of this run, so nothing was compared.`;
+  const rest = all > compared ? `; ${all - compared} further cases are not in it` : "";
+  return `Compared with ${file}: of ${compared} ${compared === 1 ? "case" : "cases"} ${what}${rest}.`;
 }
 
 function sameBoard(board: BoardResult, earlier: ProofReport, now: ProofReport): BoardResult | undefined {

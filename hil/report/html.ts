@@ -1,29 +1,36 @@
+import type { SurfaceItem } from "../attack-surface.js";
 import type { Verdict } from "../case.js";
 import { CLAIMS, type ClaimId } from "../claims.js";
+import { type Policy, shortfalls } from "../policy.js";
 import type { BoardResult, CaseResult, ClaimResult, ProofReport } from "../result.js";
+import { CHECKLIST, type ChecklistPoint } from "./checklist.js";
 import { type Change, wordsOfChange } from "./compare.js";
 import { drawEvidence } from "./evidence.js";
+import { seconds, VERDICT_ORDER, VERDICT_WORDS } from "./labels.js";
 import { html, Markup } from "./markup.js";
-import { slotLegend } from "./pictures.js";
+import { drawSlots, slotLegend } from "./pictures.js";
 import { STYLE } from "./style.js";
-import { seconds, VERDICT_ORDER, VERDICT_WORDS } from "./words.js";
+import { leftOutWords } from "./terminal.js";
 
 /**
  * One page that needs nothing else: on top what a person who runs the lab wants to know, behind each line what an
  * engineer wants to check. Opens in any browser, without a network and without scripts.
  */
-export function toHtml(report: ProofReport, changes?: readonly Change[]): string {
+export function toHtml(report: ProofReport, changes?: readonly Change[], policy?: Policy): string {
   const page = html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>What these boards enforce</title><style>${new Markup(STYLE)}</style></head><body><main>
 <h1>What ${report.boards.length === 1 ? "this board enforces" : "these boards enforce"}</h1>
-<p class="soft">${dateWords(report.startedAt)}, bootproof ${report.tool.version}, ${report.scope} run, ${seconds(report.elapsedMs)}, seed ${report.seed}</p>
+<p class="soft">${dateWords(report.startedAt)}${report.ranBy === undefined ? "" : `, run by ${report.ranBy}`}, bootproof ${report.tool.version}, ${report.scope} run, ${seconds(report.elapsedMs)}, seed ${report.seed}</p>
 ${report.interrupted && html`<p class="banner not-judged"><b>This run was interrupted.</b> What is not here was not tried.</p>`}
 ${banner(report)}
+${policy && policyPart(report, policy)}
+${report.leftOut && html`<p class="soft">${leftOutWords(report.leftOut)}</p>`}
 ${changes && changesPart(changes)}
 ${report.boards.map(boardPart)}
 ${explanations()}
+${checklistPart(report)}
 ${toolPart(report)}
 </main></body></html>
 `;
@@ -66,7 +73,15 @@ function brokenPromises(
   const seen = (claim: ClaimId) =>
     cases.find((one) => one.claim === claim && one.verdict === "does-not-hold")?.seen;
   const where = boards.length > 1 ? ` by ${board}` : "";
-  return html`${broken.map(({ claim }) => html`<p><strong>Not kept${where}:</strong> ${CLAIMS[claim].title}.<br><small>${CLAIMS[claim].says} Seen: ${seen(claim)}</small></p>`)}`;
+  return html`${broken.map(({ claim }) => html`<p><strong>Not kept${where}:</strong> <a href="#${anchor(board, claim)}">${CLAIMS[claim].title}</a>.<br><small>${CLAIMS[claim].says} Seen: ${seen(claim)}</small></p>`)}`;
+}
+
+/** What the run is held to, which may be less than what was found. */
+function policyPart(report: ProofReport, policy: Policy): Markup {
+  const missing = shortfalls(report, policy);
+  const asked = policy.mustHold.join(", ");
+  if (missing.length === 0) return html`<p>The policy asks for ${asked}. All of it holds.</p>`;
+  return html`<p>The policy asks for ${asked}. Missing:</p><ul>${missing.map(({ board, what, verdict }) => html`<li>${board}: ${what} (${verdict})</li>`)}</ul>`;
 }
 
 function changesPart(changes: readonly Change[]): Markup {
@@ -79,18 +94,48 @@ function boardPart(board: BoardResult): Markup {
   const claims = board.claims.toSorted(
     (a, b) => VERDICT_ORDER.indexOf(a.verdict) - VERDICT_ORDER.indexOf(b.verdict),
   );
-  return html`<h2>${board.board}</h2><p class="soft">${board.says}</p>
-<table><thead><tr><th>Promise</th><th>Verdict</th></tr></thead><tbody>${claims.map(claimRow)}</tbody></table>
+  return html`<h2 id="${anchor(board.board)}">${board.board}</h2><p class="soft">${board.says}</p>
+${identityPart(board)}
+<table><thead><tr><th>Promise</th><th>Verdict</th></tr></thead><tbody>${claims.map((claim) => claimRow(claim, board.board))}</tbody></table>
 <p class="soft">${board.putBack.ok ? "" : "NOT PUT BACK: "}${board.putBack.says}</p>
-<h3>How it was found out</h3>${slotLegend()}
+${board.surface && surfacePart(board.surface)}
+<h3>Evidence</h3>${slotLegend()}
 ${claims.filter(({ verdict }) => verdict !== "not-supported").map((claim) => claimPart(claim, board))}
-<details><summary><span class="grow">Controls: good images, treated as the bad ones were</span></summary><div class="in">${board.controls.map(controlPart)}</div></details>
-<details><summary><span class="grow">The board as it was found</span></summary><div class="in">${boardFacts(board)}</div></details>`;
+<details><summary><span class="grow">Controls: good images, treated in the same way</span></summary><div class="in">${board.controls.map((control) => controlPart(control, board.board))}</div></details>
+<details><summary><span class="grow">The board before the run</span></summary><div class="in">${boardFacts(board)}</div></details>`;
 }
 
-function claimRow({ claim, verdict, counts }: ClaimResult): Markup {
+const SURFACE_WORDS: Readonly<Record<SurfaceItem["verdict"], string>> = {
+  open: "yes",
+  refused: "refused",
+  absent: "no such command",
+  "not-tried": "not tried",
+};
+
+/** The attack surface of the wire, with what shows it. */
+function surfacePart(surface: readonly SurfaceItem[]): Markup {
+  return html`<h3>What anybody on this wire may do</h3><p class="soft">SMP has no password: whoever can write to this line can ask. Whether the line can be reached in the field is for the product to say.</p>
+<table><tbody>${surface.map(({ does, verdict, evidence }) => html`<tr><td>${does}</td><td>${SURFACE_WORDS[verdict]}<br><small>${evidence}</small></td></tr>`)}</tbody></table>`;
+}
+
+/** What was proven: product, unit, firmware, bootloader. */
+function identityPart({ product, unit, image, bootloader, mode }: BoardResult): Markup {
+  const row = (name: string, value: string | undefined) =>
+    value !== undefined && html`<dt>${name}</dt><dd>${value}</dd>`;
+  return html`<dl class="facts">${row("Product", product)}${row("Unit", unit)}${row("Firmware", image && `version ${image.version}, image hash ${image.imageHash.slice(0, 16)}…`)}${row("Bootloader", [bootloader?.name, mode].filter((part) => part !== undefined).join(", ") || undefined)}${row("Bootloader build, SHA-256", bootloader?.sha256)}</dl>`;
+}
+
+/** Where a verdict of a board stands on the page. */
+function anchor(board: string, claim?: string): string {
+  return [board, claim]
+    .filter((part) => part !== undefined)
+    .join("/")
+    .replace(/[^\w/.-]/g, "_");
+}
+
+function claimRow({ claim, verdict, counts }: ClaimResult, board: string): Markup {
   const { title, says } = CLAIMS[claim];
-  return html`<tr class="${verdict}"><td><strong>${title}</strong><br><small>${says}</small></td><td class="badge-cell">${badge(verdict)}<br><small>${countedWords(verdict, counts)}</small></td></tr>`;
+  return html`<tr class="${verdict}"><td><strong>${verdict === "not-supported" ? title : html`<a href="#${anchor(board, claim)}">${title}</a>`}</strong><br><small>${says}</small></td><td class="badge-cell">${badge(verdict)}<br><small>${countedWords(verdict, counts)}</small></td></tr>`;
 }
 
 function countedWords(verdict: Verdict, counts: ClaimResult["counts"]): string {
@@ -111,25 +156,46 @@ function claimPart({ claim, verdict }: ClaimResult, board: BoardResult): Markup 
     .filter((one) => one.claim === claim)
     .toSorted((a, b) => VERDICT_ORDER.indexOf(a.verdict) - VERDICT_ORDER.indexOf(b.verdict));
   const open = verdict === "does-not-hold" ? new Markup(" open") : "";
-  return html`<details class="claim ${verdict}"${open}><summary>${badge(verdict)}<span class="grow">${CLAIMS[claim].title}</span></summary><div class="in">${cases.map((one) => casePart(one, board))}</div></details>`;
+  return html`<details class="claim ${verdict}" id="${anchor(board.board, claim)}"${open}><summary>${badge(verdict)}<span class="grow">${CLAIMS[claim].title}</span></summary><div class="in">${cases.map((one) => casePart(one, board))}</div></details>`;
 }
 
-function casePart(one: CaseResult, { controls }: BoardResult): Markup {
+function casePart(one: CaseResult, { board, controls }: BoardResult): Markup {
   const control = controls.find(({ id }) => id === one.control);
-  return html`<details class="${one.verdict}" id="${one.id}"><summary>${badge(one.verdict)}<span class="grow">${one.says}</span><small>${seconds(one.elapsedMs)}</small></summary><div class="in">
+  return html`<details class="${one.verdict}" id="${anchor(board, one.id)}"><summary>${badge(one.verdict)}<span class="grow">${one.says}</span><small>${seconds(one.elapsedMs)}</small></summary><div class="in">
 <dl class="facts"><dt>Expected</dt><dd>${one.expected}</dd><dt>Seen</dt><dd>${one.seen}</dd><dt>At risk</dt><dd>${one.risk}</dd>
-<dt>Control</dt><dd>${control ? html`${control.says} ${badge(control.verdict)}` : "none needed: the case shows the board at work by itself"}</dd><dt>Case</dt><dd><code>${one.id}</code></dd></dl>
-${one.evidence && drawEvidence(one.evidence, one.before ?? [], one.after ?? [])}</div></details>`;
+<dt>Control</dt><dd>${control ? html`<a href="#${anchor(board, `control/${control.id}`)}">${control.id}</a> ${badge(control.verdict)}` : "none needed"}</dd><dt>Case</dt><dd><code>${one.id}</code></dd></dl>
+${one.evidence && drawEvidence(one.evidence, { after: one.after ?? [], isBrief: one.verdict === "holds" })}</div></details>`;
 }
 
-function controlPart(control: BoardResult["controls"][number]): Markup {
-  return html`<details class="${control.verdict}"><summary>${badge(control.verdict)}<span class="grow">${control.says}</span><small>${seconds(control.elapsedMs)}</small></summary><div class="in"><p>${control.seen}</p>${control.evidence && drawEvidence(control.evidence, [], [])}</div></details>`;
+function controlPart(control: BoardResult["controls"][number], board: string): Markup {
+  return html`<details class="${control.verdict}" id="${anchor(board, `control/${control.id}`)}"><summary>${badge(control.verdict)}<span class="grow">${control.says}</span><small>${seconds(control.elapsedMs)}</small></summary><div class="in"><p>${control.seen}</p>${control.evidence && drawEvidence(control.evidence, { after: [], isBrief: control.verdict === "holds" })}</div></details>`;
 }
 
-function boardFacts({ image, home, mode }: BoardResult): Markup {
-  return html`<dl class="facts"><dt>Own image</dt><dd>version ${image?.version}</dd><dt>Image hash</dt><dd><code>${image?.imageHash}</code></dd>
-<dt>SHA-256 of the file</dt><dd><code>${image?.sha256}</code></dd><dt>Bootloader mode</dt><dd>${mode ?? "not reported"}</dd>
-<dt>Stored security counter</dt><dd>${home?.counters[0] ?? "not reported"}</dd><dt>Tells what its bootloader did</dt><dd>${home?.reportsTrust ? "yes (trust group)" : "no"}</dd></dl>`;
+function boardFacts({ image, home, mode, cases }: BoardResult): Markup {
+  const slots = cases.find(({ before }) => before !== undefined && before.length > 0)?.before;
+  return html`${slots && drawSlots("Its slots, before each case", slots)}<dl class="facts"><dt>Own image</dt><dd>${image ? `version ${image.version}` : "not read"}</dd><dt>Image hash</dt><dd><code>${image?.imageHash ?? "-"}</code></dd>
+<dt>SHA-256 of the file</dt><dd><code>${image?.sha256 ?? "-"}</code></dd><dt>Bootloader mode</dt><dd>${mode ?? "not reported"}</dd>
+<dt>Stored security counter</dt><dd>${home?.counters[0] ?? "not reported"}</dd><dt>Tells what its bootloader did</dt><dd>${home?.reportsEvents ? "yes (trust group)" : "no"}</dd></dl>`;
+}
+
+/** Point by point, with the verdicts of each board. */
+function checklistPart({ boards }: ProofReport): Markup {
+  const usable = boards.filter(({ unusable }) => unusable === undefined);
+  const verdicts = ({ claims, elsewhere }: ChecklistPoint) =>
+    elsewhere ??
+    usable.map((board) => {
+      const found = board.claims.filter(({ claim }) => claims.includes(claim));
+      const name = boards.length > 1 ? `${board.board}: ` : "";
+      const words = found.map(
+        ({ claim, verdict }) =>
+          html` <a href="#${anchor(board.board, verdict === "not-supported" ? undefined : claim)}">${claim}</a> ${badge(verdict)}`,
+      );
+      return html`<div>${name}${words.length > 0 ? words : "not tried"}</div>`;
+    });
+  const rows = CHECKLIST.map(
+    (point, index) => html`<tr><td>${index + 1}. ${point.says}</td><td>${verdicts(point)}</td></tr>`,
+  );
+  return html`<h2>Point by point</h2><p>What secure updates are reviewed by, and what of it this page shows.</p><table><tbody>${rows}</tbody></table>`;
 }
 
 /** What made this page, so that it can be made again. */

@@ -1,22 +1,44 @@
+import { type Policy, shortfalls } from "../policy.js";
 import type { BoardResult, CaseResult, ProofReport } from "../result.js";
-import { printable } from "./words.js";
+import { printable } from "./labels.js";
 
-/** JUnit XML as CI systems read it: a suite per board, a test per case. What could not be judged is an error. */
-export function toJunit(report: ProofReport): string {
-  const suites = report.boards.map(suite);
+/**
+ * JUnit XML as CI systems read it: a suite per board, a test per case. What could not be judged is an error. With a policy
+ * only what it names can fail, as with the exit status: other cases that did not hold are skipped, with what was seen.
+ */
+export function toJunit(report: ProofReport, policy?: Policy): string {
+  const suites = report.boards.map((board) => suite(board, report, policy));
   return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="bootproof prove" time="${time(report.elapsedMs)}">\n${suites.join("")}</testsuites>\n`;
 }
 
-function suite(board: BoardResult): string {
-  const count = (verdict: CaseResult["verdict"]) =>
-    board.cases.filter((one) => one.verdict === verdict).length;
+function suite(board: BoardResult, report: ProofReport, policy: Policy | undefined): string {
   const unusable = board.unusable === undefined ? [] : [problem("board", "usable", "error", board.unusable)];
   const putBack = board.putBack.ok ? [] : [problem("board", "put back", "error", board.putBack.says)];
-  const own = [...unusable, ...putBack];
+  const missing = policy ? missingCases(board, report, policy) : [];
+  const own = [...unusable, ...putBack, ...missing];
+  const cases = board.cases.map((one) => ({ one, element: elementOf(one, policy) }));
+  const count = (element: Element) => cases.filter((one) => one.element === element).length;
   const tests = board.cases.length + own.length;
-  const errors = count("not-judged") + own.length;
-  const head = `<testsuite name="${escaped(board.board)}" tests="${tests}" failures="${count("does-not-hold")}" errors="${errors}" skipped="${count("not-supported")}" time="${time(board.elapsedMs)}">`;
-  return `${head}\n${own.join("")}${board.cases.map(testcase).join("")}</testsuite>\n`;
+  const errors = count("error") + own.length;
+  const head = `<testsuite name="${escaped(board.board)}" tests="${tests}" failures="${count("failure")}" errors="${errors}" skipped="${count("skipped")}" time="${time(board.elapsedMs)}">`;
+  const body = cases.map(({ one, element }) => testcase(one, element));
+  return `${head}\n${own.join("")}${body.join("")}</testsuite>\n`;
+}
+
+/** What the policy names and no case of this board stands for: not run, or not supported. */
+function missingCases(board: BoardResult, report: ProofReport, policy: Policy): string[] {
+  return shortfalls({ ...report, boards: [board] }, policy)
+    .filter(({ verdict }) => verdict === "not-run" || verdict === "not-supported")
+    .filter(() => board.unusable === undefined)
+    .map(({ what, verdict }) => problem("policy", what, "error", `The policy asks for it: ${verdict}.`));
+}
+
+type Element = "failure" | "error" | "skipped" | undefined;
+
+function elementOf({ id, claim, verdict }: CaseResult, policy: Policy | undefined): Element {
+  const element = ELEMENTS[verdict];
+  if (element === undefined || policy === undefined) return element;
+  return policy.mustHold.includes(claim) || policy.mustHold.includes(id) ? element : "skipped";
 }
 
 const ELEMENTS = {
@@ -26,8 +48,7 @@ const ELEMENTS = {
   "not-supported": "skipped",
 } as const;
 
-function testcase(one: CaseResult): string {
-  const element = ELEMENTS[one.verdict];
+function testcase(one: CaseResult, element: Element): string {
   const head = `<testcase classname="${escaped(one.claim)}" name="${escaped(one.id)}" time="${time(one.elapsedMs)}">`;
   const body = element === undefined ? "" : `<${element} message="${escaped(one.seen)}"/>`;
   const out = `<system-out>${escaped(`${one.says}\nexpected: ${one.expected}\nseen: ${one.seen}`)}</system-out>`;

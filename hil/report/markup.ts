@@ -1,4 +1,4 @@
-import { printable } from "./words.js";
+import { printable } from "./labels.js";
 
 /** A piece of HTML. Only this file makes one out of text, and text is always escaped. */
 export class Markup {

@@ -1,5 +1,5 @@
 import type { CutRecord } from "../evidence.js";
-import type { SlotPicture } from "../sight.js";
+import type { SlotPicture } from "../snapshot.js";
 import { html, type Markup } from "./markup.js";
 
 const WIDTH = 720;

@@ -35,5 +35,7 @@ figure{margin:.8rem 0}figcaption{font-weight:600;font-size:.9rem;margin-bottom:.
 .in table{display:block;overflow-x:auto}.in td{min-width:4rem}.in td:last-child{min-width:11rem}
 @media (max-width:40rem){body{font-size:15px}main{padding:1rem .6rem 3rem}th,td{padding:.4rem .5rem}details>.in{padding:.2rem .6rem .8rem}dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin-bottom:.4rem}td.mono{min-width:16rem}}
 ol.steps{padding-left:1.4rem;margin:.3rem 0}ol.steps li{margin:.15rem 0}
+a{color:inherit}
+@media (prefers-color-scheme:dark){:root{color-scheme:dark;--ink:#e3e8ef;--soft:#9aa5b4;--line:#39424e;--paper:#1d232b;--wash:#14181e;--good:#2f9e5b;--bad:#e0584e;--unsure:#c58a1b;--none:#7d8896}.badge{color:#0f1216}.r-free,svg{fill:#14181e;background:#14181e}}
 @media print{body{background:#fff}details{break-inside:avoid}}
 `;

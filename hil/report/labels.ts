@@ -11,7 +11,7 @@ export const VERDICT_WORDS: Readonly<Record<Verdict, { mark: string; says: strin
   "not-judged": {
     mark: "?",
     says: "could not be judged",
-    means: "It could not be found out; the reason stands beside it. This is not a pass.",
+    means: "It could not be determined; the reason is given. This is not a pass.",
   },
   "not-supported": {
     mark: "–",

@@ -1,0 +1,57 @@
+import type { ClaimId } from "../claims.js";
+
+/** One point of what the field asks of a secure update, and what of a proof speaks to it. */
+export interface ChecklistPoint {
+  readonly says: string;
+  readonly claims: readonly ClaimId[];
+  /** Where no board can show it: what does. */
+  readonly elsewhere?: string;
+}
+
+/** The points by which secure updates with MCUboot and TUF are reviewed, in their usual order. */
+export const CHECKLIST: readonly ChecklistPoint[] = [
+  {
+    says: "Signing keys are kept off the build server",
+    claims: [],
+    elsewhere: "no board shows this: bootproof help keys",
+  },
+  { says: "The root of trust is provisioned on the device", claims: ["signature"] },
+  {
+    says: "The device itself verifies, not only the server",
+    claims: ["signature", "integrity", "tlv-allow-list", "lengths", "recovery-checked"],
+  },
+  {
+    says: "A second slot or another way back",
+    claims: ["rollback", "recovery-entry", "power-loss", "broken-slot", "link"],
+  },
+  {
+    says: "Going back after a bad update and keeping old firmware out are two things",
+    claims: ["rollback", "anti-rollback-counter", "anti-rollback-version", "upgrade-flag"],
+  },
+  {
+    says: "What keeps old firmware out is stored where an update cannot reach it",
+    claims: ["anti-rollback-counter", "counter-after-confirm", "counter-locked"],
+  },
+  { says: "Keys can be rotated before that is needed", claims: ["signature"] },
+  {
+    says: "Firmware is bound to product, revision and layout",
+    claims: [
+      "compatibility",
+      "decompression",
+      "image-number",
+      "load-address",
+      "encrypted-only",
+      "vendor-id",
+      "dependencies",
+    ],
+  },
+  {
+    says: "It is defined what confirms an update",
+    claims: ["host-confirms", "counter-after-confirm", "slots-untouched"],
+  },
+  {
+    says: "Install, boot, revert and counter are logged",
+    claims: [],
+    elsewhere: "not by the board: bootproof help log",
+  },
+];
