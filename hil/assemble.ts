@@ -1,40 +1,41 @@
 import { readFileSync } from "node:fs";
+import { ImageError, type Key, parseImage, parseKey } from "bootproof";
 import {
+  type BoardVariant,
   boardVariant,
   boardVariants,
   fixtureBody,
   fixtureKey,
-  ImageError,
-  type Key,
-  LAYOUT,
-  parseImage,
-  parseKey,
-  signImage,
-} from "bootproof";
-import { BEHAVIOURS, type Behaviour, type BoardEntry, type LayoutFacts, type Reach } from "./bench.js";
-import { type BenchBoard, UnusableBoard } from "./board.js";
+  type Machine,
+  needsTrailer,
+  signedFixture,
+} from "bootproof/boards";
+import { upgradeMode } from "bootproof/mcuboot";
+import { type BoardUnderTest, UnusableBoard } from "./board.js";
+import { BEHAVIOURS, type Behaviour, type BoardEntry, type Reach } from "./board-file.js";
 import { openAttached } from "./boards/attached.js";
 import { openEmulated } from "./boards/emulated.js";
 import { openPlace } from "./boards/labgrid.js";
 import { openMachine } from "./boards/machine.js";
-import { Forge } from "./forge.js";
-import type { NamedKey } from "./stand/desk.js";
+import { areaOf, type FlashLayout, layoutFrom, layoutOf } from "./flash-layout.js";
+import type { NamedKey } from "./harness/options.js";
+import { type ForgeParts, ImageFactory } from "./image-factory.js";
 
 /** A board and what its bad images are made from. */
 export interface Assembly {
-  readonly board: BenchBoard;
-  readonly forge: Forge;
-  readonly layout: LayoutFacts | undefined;
+  readonly board: BoardUnderTest;
+  readonly factory: ImageFactory;
+  readonly layout: FlashLayout | undefined;
   readonly keys: { readonly accepted: readonly NamedKey[]; readonly refused: readonly NamedKey[] };
 }
 
-/** Given on the command line; goes before what the bench says. */
+/** Given on the command line; goes before what the board file says. */
 export interface Overrides {
   readonly image?: string | undefined;
   readonly key?: string | undefined;
 }
 
-/** Opens a board of the bench. Throws `UnusableBoard` with the reason, and what reading files and keys throws. */
+/** Opens a board that is to be judged. Throws `UnusableBoard` with the reason, and what reading files and keys throws. */
 export async function assemble(entry: BoardEntry, overrides: Overrides = {}): Promise<Assembly> {
   const { reach } = entry;
   if ("variant" in reach) return emulated(entry, reach, overrides);
@@ -42,14 +43,19 @@ export async function assemble(entry: BoardEntry, overrides: Overrides = {}): Pr
 }
 
 async function usersOwn(entry: BoardEntry, reach: UsersReach, overrides: Overrides): Promise<Assembly> {
-  const forge = await ownForge(entry, overrides);
+  const factory = await ownForge(entry, overrides);
   const keys = await namedKeys(entry);
-  return { board: await openUsers(entry, reach), forge, layout: entry.layout, keys };
+  return {
+    board: await openUsers(entry, reach),
+    factory,
+    layout: entry.layout && layoutFrom(entry.layout),
+    keys,
+  };
 }
 
 type UsersReach = Extract<Reach, { kind: "machine" | "attached" | "labgrid" }>;
 
-async function openUsers(entry: BoardEntry, reach: UsersReach): Promise<BenchBoard> {
+async function openUsers(entry: BoardEntry, reach: UsersReach): Promise<BoardUnderTest> {
   switch (reach.kind) {
     case "machine":
       return openMachine(entry, reach);
@@ -69,22 +75,14 @@ async function emulated(
   overrides: Overrides,
 ): Promise<Assembly> {
   const variant = boardVariant(reach.variant);
-  const key = await fixtureKey(variant.keys[0]!);
-  const layout = {
-    slotSize: LAYOUT.slotSize,
-    sector: LAYOUT.sector,
-    writeUnit: variant.writeUnit,
-    maxSectors: LAYOUT.slotSize / LAYOUT.sector,
-  };
-  const { image: base } = await signImage(fixtureBody("good-a", reach.kind), {
-    key,
-    version: BASE.version,
-    securityCounter: BASE.counter,
-    headerSize: LAYOUT.imageHeaderSize,
-    padHeader: true,
-    slotSize: LAYOUT.slotSize,
-    align: variant.writeUnit,
-    maxSectors: layout.maxSectors,
+  const signing = overrides.key ?? entry.keys.signing;
+  const key = signing === undefined ? await fixtureKey(variant.keys[0]!) : await readSigningKey(signing);
+  const layout = entry.layout ? layoutFrom(entry.layout) : layoutOf(variant, reach.kind);
+  const own = await fixtureKey(variant.keys[0]!);
+  const named = await namedKeys(entry);
+  const base = await signedFixture(variant.app ?? "good-a", reach.kind, variant, {
+    ...BASE,
+    confirmed: needsTrailer(variant),
   });
   const bodies = Object.fromEntries(
     BEHAVIOURS.map((behaviour) => [behaviour, fixtureBody(behaviour, reach.kind)]),
@@ -95,24 +93,57 @@ async function emulated(
   );
   return {
     board,
-    forge: new Forge({ base: ownImage(board, layout, overrides) ?? base, key, bodies }),
-    layout: entry.layout ?? layout,
+    factory: new ImageFactory({
+      base: ownImage(board, layout, overrides) ?? wholeImage(base),
+      key,
+      otherSlot: await otherSlot(reach.kind, variant),
+      encryption: await encryptionOf(variant),
+      bodies: linkedElsewhere(reach.kind, variant) ? {} : bodies,
+    }),
+    layout,
     keys: {
-      accepted: await fixtureKeys(variant.keys.slice(1), key),
-      refused: await fixtureKeys([...others, "foreign-ed25519"], key),
+      accepted: named.accepted.length > 0 ? named.accepted : await fixtureKeys(variant.keys.slice(1), own),
+      refused:
+        named.refused.length > 0 ? named.refused : await fixtureKeys([...others, "foreign-ed25519"], own),
     },
   };
 }
 
+async function namedEncryption({ keys: { encryption } }: BoardEntry): Promise<ForgeParts["encryption"]> {
+  if (!encryption) return undefined;
+  return {
+    key: await parseKey(readInput(encryption.file)),
+    keyLength: encryption.bits,
+    always: false,
+  };
+}
+
+async function encryptionOf({ decryption, claims }: BoardVariant): Promise<ForgeParts["encryption"]> {
+  if (!decryption) return undefined;
+  const key = await fixtureKey(decryption.key);
+  return { key, keyLength: decryption.aesBits, always: claims.includes("encrypted-only") };
+}
+
+/** Machine code runs where it was linked for; WebAssembly anywhere. */
+async function otherSlot(machine: Machine, variant: BoardVariant): Promise<Uint8Array | "same"> {
+  if (machine === "wasm" || upgradeMode(variant.mode).runsIn !== "either") return "same";
+  return signedFixture("good-a", machine, variant, { ...BASE, slot: 1 });
+}
+
+/**
+ * The images that misbehave are linked for the primary slot. Those of other modes would be ten more files of 30 KiB in the
+ * package, for what the same C code shows as WebAssembly, which runs anywhere.
+ */
+function linkedElsewhere(machine: Machine, { mode }: BoardVariant): boolean {
+  return machine !== "wasm" && upgradeMode(mode).runsIn !== "primary";
+}
+
 /** What lies in the primary slot: a flash that was kept holds what it was left with, which may be nothing whole. */
-function ownImage(
-  board: BenchBoard,
-  { slotSize }: LayoutFacts,
-  { image }: Overrides,
-): Uint8Array | undefined {
+function ownImage(board: BoardUnderTest, layout: FlashLayout, { image }: Overrides): Uint8Array | undefined {
   if (image !== undefined) return wholeImage(readInput(image));
+  const { offset, size } = areaOf(layout, { image: 0, slot: 0 });
   try {
-    return wholeImage(board.readFlash(0, slotSize));
+    return wholeImage(board.readFlash(offset, size));
   } catch (error) {
     if (error instanceof ImageError) return undefined;
     throw error;
@@ -125,11 +156,11 @@ async function fixtureKeys(names: readonly string[], like: Key): Promise<NamedKe
   return all.filter(({ key }) => key.type === like.type);
 }
 
-async function ownForge(entry: BoardEntry, overrides: Overrides): Promise<Forge> {
+async function ownForge(entry: BoardEntry, overrides: Overrides): Promise<ImageFactory> {
   const image = overrides.image ?? entry.image;
   if (image === undefined) {
     throw new UnusableBoard("board-unusable", `The image that runs on ${entry.name} is not named.`, {
-      hint: "Give it with --image FILE, or as field image in the bench file: it is what is put back at the end.",
+      hint: "Give it with --image FILE, or as field image in the board file: it is what is put back at the end.",
     });
   }
   const signing = overrides.key ?? entry.keys.signing;
@@ -137,11 +168,13 @@ async function ownForge(entry: BoardEntry, overrides: Overrides): Promise<Forge>
     behaviour,
     parseImage(readInput(file)).body,
   ]) as [Behaviour, Uint8Array][];
-  return new Forge({
+  return new ImageFactory({
     base: wholeImage(readInput(image)),
-    ...(signing === undefined ? {} : { key: signing === "none" ? "none" : await readKey(signing) }),
+    ...(signing === undefined ? {} : { key: await readSigningKey(signing) }),
     ...(entry.update === undefined ? {} : { update: wholeImage(readInput(entry.update)) }),
+    ...(entry.otherSlot === undefined ? {} : { otherSlot: wholeImage(readInput(entry.otherSlot)) }),
     bodies: Object.fromEntries(bodies),
+    encryption: await namedEncryption(entry),
   });
 }
 
@@ -156,13 +189,18 @@ async function namedKeys({ keys }: BoardEntry): Promise<Assembly["keys"]> {
   return { accepted: await read(keys.accepted), refused: await read(keys.refused) };
 }
 
+async function readSigningKey(signing: string): Promise<Key | "none"> {
+  return signing === "none" ? "none" : readKey(signing);
+}
+
 async function readKey(path: string): Promise<Key> {
   const key = await parseKey(readInput(path));
   if (key.isPrivate) return key;
   throw new UnusableBoard("board-unusable", `${path} holds no private key: nothing can be signed with it.`);
 }
 
-function readInput(path: string): Uint8Array {
+/** Throws `UnusableBoard` for a file that cannot be read. */
+export function readInput(path: string): Uint8Array {
   try {
     return new Uint8Array(readFileSync(path));
   } catch (cause) {

@@ -1,4 +1,5 @@
-import { type ByteStream, consoleFraming, encodeRequest, osEcho, TransportError } from "bootproof";
+import { type ByteStream, TransportError } from "bootproof";
+import { consoleFraming, encodeRequest, osEcho } from "bootproof/smp";
 import { Random } from "./random.js";
 
 /** What can be wrong with a line. Each fault strikes a few times and then rests, so that a sound host gets through. */

@@ -1,31 +1,50 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { readFileSync } from "node:fs";
 import { BootproofError } from "bootproof";
-import { BenchError, type BoardEntry, entryOf, readBench } from "./bench.js";
+import type { PowerConfig } from "bootproof/boards";
+import { type BoardEntry, BoardFileError, entryOf, readBoardFile, SETTLE_MS } from "./board-file.js";
 import { CASES } from "./cases/all.js";
 import { CLAIM_IDS, CLAIMS, isClaim } from "./claims.js";
-import { importHardwareMap } from "./hardware-map.js";
+import { exportHardwareMap, importHardwareMap } from "./hardware-map.js";
 import { deadRuns } from "./journal.js";
-import { parsePolicy, type Shortfall, shortfalls } from "./policy.js";
+import { keepImagesIn } from "./keep-images.js";
+import { type Policy, parsePolicy, type Shortfall, shortfalls } from "./policy.js";
 import { chooseCases, type ProofEvent, proveBoard } from "./prove.js";
-import { compareReports, wordsOfChange } from "./report/compare.js";
+import { seedFor } from "./random.js";
+import { type Change, compareReports, comparisonWords, wordsOfChange } from "./report/compare.js";
+import { explain } from "./report/explain.js";
+import { mustBeWritable, tryToWrite } from "./report/files.js";
 import { toHtml } from "./report/html.js";
-import { fromJson, toJson } from "./report/json.js";
+import { fromJson, type ReportError, toJson } from "./report/json.js";
 import { toJunit } from "./report/junit.js";
 import { caseLine, toText } from "./report/terminal.js";
 import { restoreBoard } from "./restore.js";
 import type { ProofReport } from "./result.js";
 import { toolHash } from "./tool-hash.js";
 
-export type { ProofEvent } from "./prove.js";
+export { AbilityError, UnusableBoard } from "./board.js";
+export { type BoardAddress, BoardFileError, boardAddresses, readVehicle } from "./board-file.js";
+export { addressOfPlace } from "./boards/labgrid.js";
+export { NotJudged } from "./harness/not-judged.js";
+export { ImageFactoryError } from "./image-factory.js";
+export { JournalError } from "./journal.js";
+export type { ProofEvent, ProofLine } from "./prove.js";
+export { ReportError } from "./report/json.js";
 export type { ProofReport } from "./result.js";
+export { StateMachineError } from "./state-machine.js";
+export type { EcuEntry, RepositoryEntry, VehicleEntry } from "./vehicle-facts.js";
+export { FactsError } from "./yaml-facts.js";
 
 /** What is asked of the suite; all paths as the user gave them. */
 export interface ProofRequest {
-  /** An address; or else a bench file, of which all boards or the named ones. */
+  /** An address; or several, with names that differ; or else a board file, of which all boards or the named ones. */
   readonly device?: string | undefined;
-  readonly bench?: string | undefined;
+  readonly devices?:
+    | readonly { readonly name: string; readonly address: string; readonly power?: PowerConfig }[]
+    | undefined;
+  readonly boardFile?: string | undefined;
   readonly boards?: readonly string[] | undefined;
+  /** Of the board file only boards that have each of these. */
+  readonly tags?: readonly string[] | undefined;
   readonly image?: string | undefined;
   readonly key?: string | undefined;
   readonly quick?: boolean | undefined;
@@ -42,85 +61,167 @@ export interface ProofRequest {
   readonly reports?: readonly string[] | undefined;
   /** An earlier .json report. */
   readonly compare?: string | undefined;
+  /** The bootloader build that is on the boards: the report names it by digest. */
+  readonly bootloader?: string | undefined;
+  /** One case: it alone is run, and the text follows it step by step. */
+  readonly explain?: string | undefined;
+  /** A folder for the images that the boards are given. */
+  readonly saveImages?: string | undefined;
 }
 
 export interface ProofHooks {
   readonly version: string;
+  /** Who runs it. */
+  readonly ranBy?: string | undefined;
   readonly signal: AbortSignal;
   note(text: string): void;
   progress(label: string, done: number, total: number, unit?: string): void;
+  /** Which boards are meant, before the first is touched. */
+  onBoards?(names: readonly string[]): void;
+  /** What happens on the boards; without it `note` and `progress` tell it in words. */
+  onEvent?(event: ProofEvent): void;
+}
+
+/** How a run ended, of all boards or of one: no {@link ProofReport} verdict, of which a run has many. */
+export type ProofEnding = "passed" | "claim-broken" | "claim-open" | "not-put-back" | "interrupted";
+
+/** What one board's run came to. */
+export interface BoardEnding {
+  readonly board: string;
+  readonly ending: ProofEnding;
+  readonly says: string;
+  /** Of the board's own image, where it was read. */
+  readonly version?: string;
 }
 
 export interface ProofOutcome {
   readonly report: ProofReport;
   readonly text: string;
   readonly shortfalls: readonly Shortfall[];
-  readonly ending: "passed" | "does-not-hold" | "not-judged" | "not-put-back" | "interrupted";
+  readonly ending: ProofEnding;
+  /** The same for each board. */
+  readonly boards: readonly BoardEnding[];
+  /** Reports that could not be written in the end, though that seemed possible at the beginning. */
+  readonly unwritten: readonly ReportError[];
 }
 
 /** A request that cannot be understood. */
 export class RequestError extends BootproofError {
-  declare readonly code: "usage";
+  declare readonly code: "bad-prove-request";
 }
 
-/** Runs the suite over the boards asked for, all at once, one case at a time on each, and writes the reports. */
+/**
+ * Runs the suite over the boards asked for, all at once, one case at a time on each, and writes the reports.
+ *
+ * @param request - board file, what to run of it, and files for reports
+ * @param hooks - `signal` aborts the run after boards were put back; events as they happen
+ * @returns the report, what changed since an earlier one, and what the policy says
+ * @throws BoardFileError, ReportError (also, before the run, for a report that cannot be written), PolicyError; a board that cannot be
+ *   used is a result
+ */
 export async function runProof(request: ProofRequest, hooks: ProofHooks): Promise<ProofOutcome> {
   const policy = request.policy === undefined ? undefined : parsePolicy(request.policy, read(request.policy));
   const earlier =
     request.compare === undefined ? undefined : fromJson(request.compare, read(request.compare));
   const writers = (request.reports ?? []).map(writerFor);
+  for (const { path } of writers) mustBeWritable(path);
   const report = await run(request, hooks);
   const changes = earlier && compareReports(earlier, report);
+  const unwritten: ReportError[] = [];
   for (const { path, write } of writers) {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, write(report, changes));
-    hooks.note(`Report written: ${path}`);
+    const error = tryToWrite(path, write(report, changes, policy));
+    if (error) unwritten.push(error);
+    hooks.note(error?.message ?? `Report written: ${path}`);
   }
-  const lines = [toText(report), ...(changes ?? []).map(wordsOfChange)];
+  const told = request.explain === undefined ? toText(report) : explain(report, request.explain);
+  const lines = [told, ...(changes ?? []).map(wordsOfChange)];
+  if (earlier && changes) lines.push(comparisonWords(request.compare!, earlier, report, changes));
   const missing = shortfalls(report, policy);
-  if (policy) lines.push(...missing.map(policyLine));
-  return { report, text: lines.join("\n"), shortfalls: missing, ending: endingOf(report, missing) };
+  if (policy) lines.push(...policyLines(policy, missing));
+  const boards = report.boards.map((board) => boardEnding(report, board, missing));
+  const ending = endingOf(report, missing);
+  return { report, text: lines.join("\n"), shortfalls: missing, ending, boards, unwritten };
+}
+
+/** One board of a report, by itself. */
+function boardEnding(
+  report: ProofReport,
+  board: ProofReport["boards"][number],
+  missing: readonly Shortfall[],
+): BoardEnding {
+  const mine = missing.filter((one) => one.board === board.board);
+  const ending = endingOf({ ...report, boards: [board] }, mine);
+  const held = board.claims.filter(({ verdict }) => verdict === "holds").map(({ claim }) => claim);
+  const open = mine.filter(({ verdict }) => verdict !== "does-not-hold").map(({ what }) => what);
+  const broken = mine.filter(({ verdict }) => verdict === "does-not-hold").map(({ what }) => what);
+  const list = (words: string, names: readonly string[]) =>
+    names.length > 0 ? [`${words}: ${names.join(", ")}.`] : [];
+  const says =
+    board.unusable === undefined
+      ? [...list("Does not hold", broken), ...list("Not judged", open), ...list("Holds", held)]
+      : [board.unusable];
+  return {
+    board: board.board,
+    ending,
+    says: [...(board.putBack.ok ? [] : [`NOT PUT BACK: ${board.putBack.says}`]), ...says].join(" "),
+    ...(board.image && { version: board.image.version }),
+  };
 }
 
 async function run(request: ProofRequest, hooks: ProofHooks): Promise<ProofReport> {
   const start = performance.now();
   const startedAt = new Date().toISOString();
-  const seed = request.seed ?? Math.floor(Math.random() * 0x1_0000_0000);
   const entries = entriesOf(request);
+  const seed = request.seed ?? seedFor(entries.map(({ name }) => name).join("\n"));
   const options = {
     signal: hooks.signal,
     seed,
     image: request.image,
     key: request.key,
     quick: request.quick,
-    cases: checkedCases(request.cases),
+    cases: request.explain === undefined ? checkedCases(request.cases) : [checkedCase(request.explain)],
+    record: {
+      everything: request.explain !== undefined,
+      keepImage: request.saveImages === undefined ? undefined : keepImagesIn(request.saveImages),
+    },
     claims: checkedClaims(request.claims),
+    bootloader: request.bootloader,
     allowDestructive: request.allowDestructive,
     through: checkedWay(request.through),
     cuts: request.cuts,
     randomCuts: request.randomCuts,
-    onEvent: drawing(hooks),
+    onEvent: hooks.onEvent?.bind(hooks) ?? proofInWords(hooks),
   };
-  if (chooseCases(options).length === 0)
-    throw new RequestError("usage", "There is no such case.", {
+  const chosen = chooseCases(options);
+  const leftOut = chooseCases({ ...options, quick: false }).filter((one) => !chosen.includes(one));
+  if (chosen.length === 0)
+    throw new RequestError("bad-prove-request", "There is no such case.", {
       hint: "bootproof prove --list shows them all.",
     });
+  hooks.onBoards?.(entries.map(({ name }) => name));
   const sha256 = toolHash();
-  hooks.note(`Seed ${seed}: --seed ${seed} repeats the random choices of this run.`);
+  const from = request.seed === undefined ? ", from the boards' names" : "";
+  hooks.note(`Seed ${seed}${from}: a run with it makes the same random choices; --seed takes another.`);
   const boards = await Promise.all(entries.map((entry) => proveBoard(entry, options)));
   return {
     format: "bootproof proof 1",
     tool: { name: "bootproof", version: hooks.version, ...(sha256 && { sha256 }) },
+    ...(hooks.ranBy === undefined ? {} : { ranBy: hooks.ranBy }),
     startedAt,
     elapsedMs: performance.now() - start,
     seed,
-    scope: request.cases || request.claims ? "chosen" : request.quick ? "quick" : "full",
+    scope: request.cases || request.claims || request.explain ? "chosen" : request.quick ? "quick" : "full",
+    ...(leftOut.length > 0 && { leftOut: leftOut.map(({ id }) => id) }),
     interrupted: hooks.signal.aborted,
     boards,
   };
 }
 
-/** Every case there is, for people and for programs. */
+/**
+ * Every case there is, for people and for programs.
+ *
+ * @returns each case with its claim, what it needs of a board, what it may destroy, and its control
+ */
 export function listCases() {
   return CASES.map(({ id, claim, says, needs, risk, expected, control, assumes, quick = false }) => ({
     id,
@@ -136,12 +237,20 @@ export function listCases() {
   }));
 }
 
-/** Finishes what runs that died have left: each board gets its own image back. Returns a line per board. */
+/**
+ * Finishes what runs that died have left: each board gets its own image back. Returns a line per board.
+ *
+ * @param signal - aborts with its own reason; boards not reached yet keep their journals
+ * @param isMeant - by the name that the board had in that run; default: all
+ * @returns one entry for each journal found; `ok`: its own image runs again, hash checked
+ */
 export async function restoreAll(
   signal: AbortSignal,
+  isMeant: (board: string) => boolean = () => true,
 ): Promise<{ board: string; ok: boolean; says: string }[]> {
   const results = [];
   for (const { record, forget } of deadRuns()) {
+    if (!isMeant(record.entry.name)) continue;
     const result = await restoreBoard(record, signal);
     if (result.ok) forget();
     results.push({ board: record.entry.name, ...result });
@@ -149,26 +258,57 @@ export async function restoreAll(
   return results;
 }
 
-/** A bench file out of twister's hardware map. */
-export function benchFromHardwareMap(path: string): string {
+/**
+ * A board file out of twister's hardware map.
+ *
+ * @param path - of a hardware map (YAML)
+ * @returns the text of a board file, YAML
+ * @throws BoardFileError, FactsError
+ */
+export function boardFileFromHardwareMap(path: string): string {
   return importHardwareMap(path, read(path));
 }
 
-function entriesOf({ device, bench, boards }: ProofRequest): BoardEntry[] {
-  if (device !== undefined) return [entryOf(device)];
-  if (bench === undefined)
-    throw new RequestError("usage", "No board is named.", {
-      hint: "Name one with -d ADDRESS (wasm:good is an emulated one), or a bench file with --bench FILE.",
+/**
+ * Twister's hardware map out of a board file.
+ *
+ * @param path - of a board file
+ * @returns the text of a hardware map, YAML
+ * @throws as its readers do
+ */
+export function hardwareMapFromBoardFile(path: string): string {
+  return exportHardwareMap(readBoardFile(path));
+}
+
+function entriesOf({ device, devices, boardFile, boards, tags = [] }: ProofRequest): BoardEntry[] {
+  if (devices !== undefined)
+    return devices.map(({ name, address, power }) => {
+      const entry = { ...entryOf(address), name };
+      if (power === undefined || entry.reach.kind !== "attached") return entry;
+      return { ...entry, reach: { ...entry.reach, power: { config: power, settleMs: SETTLE_MS } } };
     });
-  const all = readBench(bench);
-  if (!boards) return all;
-  return boards.map((name) => {
+  if (device !== undefined) return [entryOf(device)];
+  if (boardFile === undefined)
+    throw new RequestError("bad-prove-request", "No board is named.", {
+      hint: "Name one with -d ADDRESS (wasm:good is an emulated one), or a board file with --boards FILE.",
+    });
+  const all = readBoardFile(boardFile);
+  const named = boards?.map((name) => {
     const entry = all.find((one) => one.name === name);
     if (entry) return entry;
-    throw new BenchError("unknown-board", `${bench} describes no board "${name}".`, {
+    throw new BoardFileError("not-in-board-file", `${boardFile} describes no board "${name}".`, {
       hint: `It has: ${all.map((one) => one.name).join(", ")}.`,
     });
   });
+  const meant = (named ?? all).filter(({ tags: its = [] }) => tags.every((tag) => its.includes(tag)));
+  if (meant.length > 0) return meant;
+  throw new BoardFileError(
+    "not-in-board-file",
+    `${boardFile} describes no such board with ${tags.join(", ")}.`,
+    {
+      hint: `Its tags: ${[...new Set(all.flatMap(({ tags: its = [] }) => its))].join(", ") || "none"}.`,
+    },
+  );
 }
 
 function checkedCases(cases: readonly string[] | undefined): readonly string[] | undefined {
@@ -176,15 +316,23 @@ function checkedCases(cases: readonly string[] | undefined): readonly string[] |
     (wanted) => !CASES.some(({ id }) => id === wanted || id.startsWith(`${wanted}/`)),
   );
   if (wrong === undefined) return cases;
-  throw new RequestError("usage", `There is no case "${wrong}".`, {
+  throw new RequestError("bad-prove-request", `There is no case "${wrong}".`, {
     hint: "bootproof prove --list shows them all.",
+  });
+}
+
+/** One case, by its whole name. */
+function checkedCase(id: string): string {
+  if (CASES.some((one) => one.id === id)) return id;
+  throw new RequestError("bad-prove-request", `There is no case "${id}".`, {
+    hint: "--explain takes one case by its whole name, such as authenticity/unsigned; bootproof prove --list shows them all.",
   });
 }
 
 function checkedClaims(claims: readonly string[] | undefined) {
   return claims?.map((claim) => {
     if (isClaim(claim)) return claim;
-    throw new RequestError("usage", `There is no claim "${claim}".`, {
+    throw new RequestError("bad-prove-request", `There is no claim "${claim}".`, {
       hint: `There are: ${CLAIM_IDS.join(", ")}.`,
     });
   });
@@ -192,30 +340,53 @@ function checkedClaims(claims: readonly string[] | undefined) {
 
 function checkedWay(through: string | undefined): "smp" | "programmer" | undefined {
   if (through === undefined || through === "smp" || through === "programmer") return through;
-  throw new RequestError("usage", `Images get to a board through "smp" or "programmer", not "${through}".`);
+  throw new RequestError(
+    "bad-prove-request",
+    `Images get to a board through "smp" or "programmer", not "${through}".`,
+  );
+}
+
+/**
+ * A report as a file of one kind: a page that needs nothing else, JUnit, or data.
+ *
+ * @param report - of a run
+ * @param kind - ending of the file's name
+ * @returns the text of the file
+ */
+export function renderReport(report: ProofReport, kind: "html" | "xml" | "json"): string {
+  return ENDINGS[kind]!(report, undefined);
 }
 
 const ENDINGS: Readonly<
-  Record<string, (report: ProofReport, changes: Parameters<typeof toHtml>[1]) => string>
+  Record<string, (report: ProofReport, changes?: readonly Change[], policy?: Policy) => string>
 > = {
   html: toHtml,
-  xml: toJunit,
+  xml: (report, _changes, policy) => toJunit(report, policy),
   json: toJson,
 };
 
 function writerFor(path: string) {
   const write = ENDINGS[/\.(\w+)$/.exec(path)?.[1]?.toLowerCase() ?? ""];
   if (write) return { path, write };
-  throw new RequestError("usage", `"${path}": the ending of a report says its kind.`, {
+  throw new RequestError("bad-prove-request", `"${path}": the ending of a report says its kind.`, {
     hint: "Use .html for a page, .xml for JUnit, .json for programs and for --compare.",
   });
 }
 
-function drawing({ note, progress }: ProofHooks): (event: ProofEvent) => void {
+/**
+ * Tells a run's events in words, as a run without `onEvent` does.
+ *
+ * @param hooks - `note` takes sentences, `progress` counts power cuts
+ * @returns to be called with each event
+ */
+export function proofInWords({
+  note,
+  progress,
+}: Pick<ProofHooks, "note" | "progress">): (event: ProofEvent) => void {
   return (event) => {
     switch (event.kind) {
       case "board":
-        return note(`${event.board}: ${event.cases} cases. ${event.says}`);
+        return note(`${event.board}: ${event.cases} ${event.cases === 1 ? "case" : "cases"}. ${event.says}`);
       case "result":
         return note(`${event.board}  ${caseLine(event.result)}`);
       case "cut":
@@ -223,26 +394,39 @@ function drawing({ note, progress }: ProofHooks): (event: ProofEvent) => void {
       case "put-back":
         return note(`${event.board}: ${event.ok ? "" : "NOT PUT BACK: "}${event.says}`);
       case "case":
+        if (event.spends !== undefined) note(`${event.board}: ${event.id}: ${event.spends}`);
         return;
     }
   };
 }
 
-function policyLine({ board, what, verdict }: Shortfall): string {
-  return `policy: ${board}: ${what} must hold: ${verdict}`;
+function policyLines(policy: Policy, missing: readonly Shortfall[]): string[] {
+  if (missing.length === 0) return [`Policy: all that it asks for holds: ${policy.mustHold.join(", ")}.`];
+  return missing.map(
+    ({ board, what, verdict }) => `Policy: ${board}: ${what} must hold; ${SHORTFALL_WORDS[verdict]}.`,
+  );
 }
 
-function endingOf(report: ProofReport, missing: readonly Shortfall[]): ProofOutcome["ending"] {
+const SHORTFALL_WORDS: Readonly<Record<Shortfall["verdict"], string>> = {
+  "does-not-hold": "it does not",
+  "not-judged": "it could not be judged",
+  "not-supported": "this board does not support it",
+  "not-run": "no case of it was run",
+};
+
+function endingOf(report: ProofReport, missing: readonly Shortfall[]): ProofEnding {
   if (report.boards.some(({ putBack }) => !putBack.ok)) return "not-put-back";
   if (report.interrupted) return "interrupted";
-  if (missing.some(({ verdict }) => verdict === "does-not-hold")) return "does-not-hold";
-  return missing.length > 0 ? "not-judged" : "passed";
+  if (missing.some(({ verdict }) => verdict === "does-not-hold")) return "claim-broken";
+  return missing.length > 0 ? "claim-open" : "passed";
 }
 
 function read(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    throw new RequestError("usage", `${path} cannot be read: ${(cause as Error).message}.`, { cause });
+    throw new RequestError("bad-prove-request", `${path} cannot be read: ${(cause as Error).message}.`, {
+      cause,
+    });
   }
 }

@@ -3,8 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { BootproofError } from "bootproof";
-import type { BoardEntry } from "./bench.js";
+import { BootproofError, formatAddress, parseAddress, TransportError } from "bootproof";
+import type { BoardEntry } from "./board-file.js";
 
 /** What brings a board back when a run over it did not come to its end. */
 export interface JournalRecord {
@@ -93,24 +93,38 @@ export function deadRuns(folder = journalFolder()): DeadRun[] {
     .toSorted((a, b) => a.record.startedAt.localeCompare(b.record.startedAt));
 }
 
+function pathOf(entry: BoardEntry, folder: string): string {
+  return join(folder, fileNameOf(entry));
+}
+
 /** What a board is to the journal: the same board under another name is the same board. */
-function pathOf({ reach }: BoardEntry, folder: string): string {
+export function fileNameOf({ reach }: BoardEntry): string {
   const name = createHash("sha256")
     .update(`${reach.kind} ${whereabouts(reach)}`)
     .digest("hex");
-  return join(folder, `${name.slice(0, 24)}.json`);
+  return `${name.slice(0, 24)}.json`;
 }
 
 function whereabouts(reach: BoardEntry["reach"]): string | undefined {
   switch (reach.kind) {
     case "attached":
-      return reach.address;
+      return oneSpelling(reach.address);
     case "labgrid":
       return `${reach.place} ${reach.coordinator ?? ""}`;
     case "machine":
       return reach.launch;
     default:
       return reach.flash;
+  }
+}
+
+/** `COM6`, `serial:com6` and `serial:COM6` are one board. What is no address, such as a board's serial number, stays. */
+function oneSpelling(address: string): string {
+  try {
+    return formatAddress(parseAddress(address));
+  } catch (error) {
+    if (error instanceof TransportError) return address;
+    throw error;
   }
 }
 

@@ -1,20 +1,21 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type BoardEntry, entryOf, readBench } from "./bench.js";
+import { type BoardEntry, entryOf, readBoardFile } from "./board-file.js";
 import { chooseCases, proveBoard } from "./prove.js";
 import { toHtml } from "./report/html.js";
 import { toJunit } from "./report/junit.js";
 import type { BoardResult, ProofReport } from "./result.js";
 
 /**
- * The vitest front: the same cases as `bootproof prove`, a test per board and case. BOOTPROOF_BENCH names a bench file;
+ * The vitest front: the same cases as `bootproof prove`, a test per board and case. BOOTPROOF_BOARDS names a board file;
  * without one the two emulated boards are taken. BOOTPROOF_QUICK=1 runs the most telling cases only,
  * BOOTPROOF_REPORTS names a folder for the page and the JUnit file.
  */
-const { BOOTPROOF_BENCH: bench, BOOTPROOF_QUICK: quickWanted, BOOTPROOF_REPORTS: reports } = process.env;
+const { BOOTPROOF_BOARDS: boardFile, BOOTPROOF_QUICK: quickWanted, BOOTPROOF_REPORTS: reports } = process.env;
 const quick = quickWanted !== undefined && quickWanted !== "";
-const boards = bench === undefined ? [entryOf("wasm:good"), entryOf("qemu:good")] : readBench(bench);
+const boards =
+  boardFile === undefined ? [entryOf("wasm:good"), entryOf("qemu:good")] : readBoardFile(boardFile);
 /** What the board claims; what it does not claim is nothing to be tested. */
 const casesFor = ({ claims }: BoardEntry) => chooseCases({ quick, ...(claims && { claims }) });
 const startedAt = new Date();

@@ -1,16 +1,22 @@
+import { createHash } from "node:crypto";
 import { BootproofError } from "bootproof";
-import { type Assembly, assemble, type Overrides } from "./assemble.js";
-import type { BoardEntry } from "./bench.js";
-import type { Case, Control, ControlId, Finding } from "./case.js";
+import { type Assembly, assemble, type Overrides, readInput } from "./assemble.js";
+import { attackSurface, type SurfaceItem } from "./attack-surface.js";
+import type { BoardEntry } from "./board-file.js";
+import type { Case, Control, ControlId, Finding, Need } from "./case.js";
 import { CASES } from "./cases/all.js";
 import { CONTROLS } from "./cases/controls.js";
+import { compareStored } from "./cases/stored-counter.js";
 import type { ClaimId } from "./claims.js";
+import type { RecorderOptions } from "./evidence.js";
+import { Harness } from "./harness/harness.js";
+import { NotJudged } from "./harness/not-judged.js";
 import { Journal } from "./journal.js";
+import { lacks, lacksOtherSlot } from "./preconditions.js";
 import { type BoardResult, type CaseResult, type ControlResult, judgeClaims } from "./result.js";
 import { coveredBy, type WayBack, waysBack } from "./safety.js";
-import { describe } from "./sight.js";
-import { NotJudged } from "./stand/desk.js";
-import { Stand } from "./stand.js";
+import { describe, leftWords, type Snapshot } from "./snapshot.js";
+import { SpentSteps } from "./spent-steps.js";
 
 export interface ProveOptions extends Overrides {
   readonly signal: AbortSignal;
@@ -26,17 +32,37 @@ export interface ProveOptions extends Overrides {
   /** Power cuts per story and kind. */
   readonly cuts?: number | undefined;
   readonly randomCuts?: number | undefined;
+  /** The bootloader build that is on the boards, for those whose board file names none. */
+  readonly bootloader?: string | undefined;
   /** Where journals are kept; default: the user's state folder. */
   readonly journals?: string | undefined;
+  /** What is kept of each case beyond what a report needs. */
+  readonly record?: RecorderOptions | undefined;
   readonly onEvent?: ((event: ProofEvent) => void) | undefined;
 }
 
 export type ProofEvent =
   | { readonly kind: "board"; readonly board: string; readonly says: string; readonly cases: number }
-  | { readonly kind: "case"; readonly board: string; readonly id: string; readonly says: string }
+  | {
+      readonly kind: "case";
+      readonly board: string;
+      readonly id: string;
+      readonly says: string;
+      /** What it uses up for ever, and what is left of it. */
+      readonly spends?: string;
+    }
   | { readonly kind: "cut"; readonly board: string; readonly done: number; readonly total: number }
   | { readonly kind: "result"; readonly board: string; readonly result: CaseResult }
   | { readonly kind: "put-back"; readonly board: string; readonly ok: boolean; readonly says: string };
+
+/** A {@link ProofEvent} as `prove` prints it on one line of JSON: evidence and pictures of slots are in the reports. */
+export type ProofLine =
+  | Exclude<ProofEvent, { readonly kind: "result" }>
+  | {
+      readonly kind: "result";
+      readonly board: string;
+      readonly result: Omit<CaseResult, "evidence" | "before" | "after">;
+    };
 
 const CUTS = { full: 8, quick: 2 } as const;
 const RANDOM_CUTS = { full: 30, quick: 5 } as const;
@@ -55,41 +81,62 @@ export async function proveBoard(entry: BoardEntry, options: ProveOptions): Prom
     journal?.end();
     return unusable(entry, error, start);
   }
-  const stand = new Stand(standOptions(entry, assembly, options));
+  return proveAssembled(entry, assembly, options, journal, start);
+}
+
+/** As {@link proveBoard}, with a board that was opened already; it is closed at the end. */
+export async function proveAssembled(
+  entry: BoardEntry,
+  assembly: Assembly,
+  options: ProveOptions,
+  journal?: Journal,
+  start = performance.now(),
+): Promise<BoardResult> {
+  const harness = new Harness(standOptions(entry, assembly, options));
   try {
-    return await proveStand(entry, stand, journal, options, start);
+    return await proveStand(entry, harness, journal, options, start);
   } finally {
-    await stand.close();
+    await harness.close();
   }
 }
 
 async function proveStand(
   entry: BoardEntry,
-  stand: Stand,
+  harness: Harness,
   journal: Journal | undefined,
   options: ProveOptions,
   start: number,
 ): Promise<BoardResult> {
-  const { says } = stand.board;
+  const { says } = harness.board;
   let isPutBack = true;
   try {
-    const home = await stand.open();
-    mustRunItsImage(stand);
-    journal?.arm({ base: stand.forge.baseFile, ...(stand.canProgram && { flash: stand.readAll() }) });
+    const home = await harness.base.open();
+    mustRunItsImage(harness);
+    await harness.base.findOutWhatItKeeps();
+    if (entry.reach.kind === "machine" && !harness.board.can.has("forgets"))
+      journal ??= Journal.begin(entry, options.journals);
+    const run = new Run(entry, harness, options);
+    journal?.arm({
+      base: harness.factory.baseFile,
+      ...(harness.traits.canProgram && { flash: harness.flash.readAll() }),
+    });
     isPutBack = false;
-    const run = new Run(entry, stand, options);
     const image = { ...run.imageFacts(), version: home.running!.version };
-    const { cases, controls, putBack } = await runAndPutBack(run, stand, options);
+    const { cases, controls, putBack } = await runAndPutBack(run, harness, options);
     isPutBack = putBack.ok;
     return {
       board: entry.name,
       says,
-      ...(stand.mode === undefined ? {} : { mode: stand.mode }),
+      ...(harness.traits.mode === undefined ? {} : { mode: harness.traits.mode }),
+      ...(entry.product === undefined ? {} : { product: entry.product }),
+      ...(entry.unit === undefined ? {} : { unit: entry.unit }),
+      ...bootloaderFacts(home, entry.bootloader ?? options.bootloader),
       image,
       home,
       claims: judgeClaims(cases),
       controls,
       cases,
+      ...(run.surface && { surface: run.surface }),
       putBack,
       elapsedMs: performance.now() - start,
     };
@@ -100,20 +147,27 @@ async function proveStand(
   }
 }
 
+/** The name that the board gives, and the digest of the build that somebody says is on it. */
+function bootloaderFacts({ bootloader: name }: Snapshot, file: string | undefined): Partial<BoardResult> {
+  if (name === undefined && file === undefined) return {};
+  const sha256 = file && createHash("sha256").update(readInput(file)).digest("hex");
+  return { bootloader: { ...(name === undefined ? {} : { name }), ...(sha256 && { sha256 }) } };
+}
+
 function isLasting({ reach }: BoardEntry): boolean {
   if (reach.kind === "attached" || reach.kind === "labgrid") return true;
-  return reach.kind !== "machine" && reach.flash !== undefined;
+  return reach.kind === "machine" ? reach.keepsFlash === true : reach.flash !== undefined;
 }
 
 /** Whatever happens in between, the board is put back: also after Ctrl-C, and after a fault of ours. */
-async function runAndPutBack(run: Run, stand: Stand, options: ProveOptions) {
+async function runAndPutBack(run: Run, harness: Harness, options: ProveOptions) {
   let cases: readonly CaseResult[] = [];
   let putBack: BoardResult["putBack"] | undefined;
   try {
     cases = await run.all();
   } finally {
-    stand.ignoreAbort();
-    putBack = await putBackAtLast(stand, options);
+    harness.ignoreAbort();
+    putBack = await putBackAtLast(harness, options);
   }
   return { cases, controls: run.controls, putBack };
 }
@@ -128,18 +182,20 @@ export function chooseCases(options: Pick<ProveOptions, "cases" | "claims" | "qu
   });
 }
 
-function standOptions(entry: BoardEntry, { board, forge, layout, keys }: Assembly, options: ProveOptions) {
+function standOptions(entry: BoardEntry, { board, factory, layout, keys }: Assembly, options: ProveOptions) {
   const { quick, signal, seed, through = "programmer" } = options;
   const size = quick ? "quick" : "full";
   return {
     board,
-    forge,
+    factory,
     layout,
     keys,
     mode: entry.mode,
+    unpacks: entry.claims?.includes("decompression") ?? false,
     through,
     seed,
     signal,
+    record: options.record,
     cuts: options.cuts ?? CUTS[size],
     randomCuts: options.randomCuts ?? RANDOM_CUTS[size],
     bootMs: layout && board.can.has("cut") ? BOOT_MS.emulated : BOOT_MS.other,
@@ -149,47 +205,55 @@ function standOptions(entry: BoardEntry, { board, forge, layout, keys }: Assembl
 }
 
 /** Bad images are made from the board's own, which is also what is put back: it has to be the one that runs. */
-function mustRunItsImage(stand: Stand): void {
-  const { home, forge } = stand;
-  const own = forge.base.imageHash && Buffer.from(forge.base.imageHash.value).toString("hex");
+function mustRunItsImage(harness: Harness): void {
+  const { home, factory } = harness;
+  const own = factory.base.imageHash && Buffer.from(factory.base.imageHash.value).toString("hex");
   if (home.state !== "application")
     throw new NotJudged(`At the start ${describe(home)}; an application should run.`);
-  if (home.running?.hash === own && home.running?.confirmed) return;
+  if (own === undefined)
+    throw new NotJudged("The image that was given carries no hash, so nothing can tell whether it runs.");
+  if (home.running?.hash === own && home.running?.confirmed !== false) return;
   if (home.running?.hash === own)
     throw new NotJudged("The image that runs is not confirmed: confirm it first.");
   throw new NotJudged(
-    `The image that runs (${describe(home)}) is not the one that was given (${own?.slice(0, 12)}).`,
+    `The image that runs (${describe(home)}) is not the one that was given (${own.slice(0, 12)}).`,
   );
 }
 
 /** One run over one board. */
 class Run {
   readonly controls: ControlResult[] = [];
+  /** Asked for by runs over all claims only. */
+  surface: readonly SurfaceItem[] | undefined;
   readonly #entry: BoardEntry;
-  readonly #stand: Stand;
+  readonly #harness: Harness;
   readonly #options: ProveOptions;
   readonly #results: CaseResult[] = [];
+  readonly #spent: SpentSteps;
   #ways: ReadonlySet<WayBack> = new Set();
+  #triedRecovery = false;
 
-  constructor(entry: BoardEntry, stand: Stand, options: ProveOptions) {
+  constructor(entry: BoardEntry, harness: Harness, options: ProveOptions) {
     this.#entry = entry;
-    this.#stand = stand;
+    this.#harness = harness;
     this.#options = options;
+    this.#spent = new SpentSteps(entry, options.journals);
   }
 
   imageFacts() {
-    this.#stand.begin();
-    this.#stand.recorder.offered("the board's own image", this.#stand.forge.baseFile, "given");
-    const [own] = this.#stand.finish().offered;
-    return { imageHash: own!.imageHash ?? "", sha256: own!.sha256 };
+    this.#harness.record.begin();
+    this.#harness.recorder.offered("the board's own image", this.#harness.factory.baseFile, "given");
+    const [own] = this.#harness.record.finish().offered;
+    return { imageHash: own!.imageHash!, sha256: own!.sha256 };
   }
 
   async all(): Promise<readonly CaseResult[]> {
     const cases = chooseCases(this.#options);
     const { name } = this.#entry;
-    this.#tell({ kind: "board", board: name, says: this.#stand.board.says, cases: cases.length });
+    this.#tell({ kind: "board", board: name, says: this.#harness.board.says, cases: cases.length });
     try {
       await this.#prepare(cases);
+      await this.#survey();
       await this.#each(cases);
     } catch (error) {
       // Ctrl-C: what has been found out until now is the result.
@@ -202,7 +266,8 @@ class Run {
     const { name } = this.#entry;
     for (const one of cases) {
       this.#options.signal.throwIfAborted();
-      this.#tell({ kind: "case", board: name, id: one.id, says: one.says });
+      const spends = this.#spends(one);
+      this.#tell({ kind: "case", board: name, id: one.id, says: one.says, ...(spends && { spends }) });
       const result = await this.#one(one);
       this.#results.push(result);
       this.#tell({ kind: "result", board: name, result });
@@ -212,10 +277,27 @@ class Run {
   /** Finds out which ways back there are, before anything is put at risk. */
   async #prepare(cases: readonly Case[]): Promise<void> {
     const wanted = cases.filter((one) => this.#isClaimed(one));
-    const { canProgram, board } = this.#stand;
-    const isOnlyWay = !canProgram && !board.can.has("forgets");
-    if (isOnlyWay || wanted.some(({ needs }) => needs.includes("recovery"))) await this.#stand.tryRecovery();
-    this.#ways = await waysBack(this.#stand, (id) => this.#control(id));
+    const { traits, board } = this.#harness;
+    const isOnlyWay = !traits.canProgram && !board.can.has("forgets");
+    const hasRecovery = traits.mode !== "firmware-loader";
+    if (hasRecovery && (isOnlyWay || wanted.some(({ needs }) => needs.includes("recovery"))))
+      await this.#tryRecovery();
+    // A board that reports no mode shows by its first update whether it has trial boots.
+    if (this.#harness.traits.hasTrial === undefined && wanted.some(({ needs }) => needs.includes("trial")))
+      await this.#control("update");
+    this.#ways = await waysBack(this.#harness, (id) => this.#control(id));
+  }
+
+  async #tryRecovery(): Promise<void> {
+    this.#triedRecovery = true;
+    await this.#harness.base.tryRecovery();
+  }
+
+  async #survey(): Promise<void> {
+    const { cases, claims } = this.#options;
+    if (cases !== undefined || claims !== undefined) return;
+    const mayTouchSlot = coveredBy(this.#ways, "secondary slot");
+    this.surface = await attackSurface(this.#harness, mayTouchSlot, { wasTried: this.#triedRecovery });
   }
 
   #isClaimed({ claim }: Case): boolean {
@@ -237,11 +319,13 @@ class Run {
   /** Why a case is not run. */
   #obstacle(one: Case): Finding | undefined {
     if (!this.#isClaimed(one)) return { verdict: "not-supported", seen: "The board does not claim it." };
-    const lack = one.needs
-      .map((need) => [need, this.#stand.lacks(need)] as const)
-      .find(([, why]) => why !== undefined);
-    if (lack)
-      return { verdict: STRUCTURAL.includes(lack[0]) ? "not-supported" : "not-judged", seen: lack[1]! };
+    const missing = one.needs
+      .map((need) => [need, lacks(this.#harness, need)] as const)
+      .filter(([, why]) => why !== undefined);
+    // What a board is of no kind to have is a better reason than what could not be found out.
+    const structural = missing.find(([need]) => this.#isStructural(need));
+    if (structural) return { verdict: "not-supported", seen: structural[1]! };
+    if (missing.length > 0) return { verdict: "not-judged", seen: missing[0]![1]! };
     const doubt = (one.assumes ?? []).find((id) =>
       this.#results.some((known) => known.id === id && known.verdict === "does-not-hold"),
     );
@@ -250,32 +334,72 @@ class Run {
         verdict: "not-judged",
         seen: `It means nothing while ${doubt} does not hold: the same finding.`,
       };
-    if (!this.#options.allowDestructive && !coveredBy(this.#ways, one.risk))
+    const risk = one.risk === "secondary slot" && this.#harness.traits.hasOneSlot ? "primary slot" : one.risk;
+    if (!this.#options.allowDestructive && !coveredBy(this.#ways, risk))
       return {
         verdict: "not-judged",
-        seen: `It puts the ${one.risk} at risk, and no way back was proven. --allow-destructive runs it.`,
+        seen:
+          one.risk === "counter step"
+            ? "It raises the board's security counter by one for ever, and no way back was proven. --allow-destructive runs it; the board's own firmware is then signed again with a higher counter."
+            : `It puts the ${risk} at risk, and no way back was proven. --allow-destructive runs it.`,
       };
-    return undefined;
+    return this.#isSpending(one) ? this.#spent.remembered(one.id) : undefined;
+  }
+
+  /** A step of a counter that nobody can give back. */
+  #isSpending({ risk }: Case): boolean {
+    return risk === "counter step" && !coveredBy(this.#ways, risk);
+  }
+
+  /** Said before: what a case that will run uses up for ever. */
+  #spends(one: Case): string | undefined {
+    if (!this.#isSpending(one) || this.#obstacle(one) !== undefined) return undefined;
+    const { home } = this.#harness;
+    const counter = home.counters[0];
+    const now =
+      counter === undefined
+        ? "The board does not report its counter."
+        : `It is ${counter} now${leftWords(home)}.`;
+    return `It raises the stored security counter by one, for ever and once for this board. ${now}`;
+  }
+
+  /** Lacking it, the board is of a kind that has no such thing. What is not known yet is none of that. */
+  #isStructural(need: Need): boolean {
+    if (need === "secondary" && lacksOtherSlot(this.#harness)) return false;
+    if (need === "recovery") return this.#harness.traits.mode === "firmware-loader";
+    return STRUCTURAL.includes(need) && (need !== "trial" || this.#harness.traits.hasTrial === false);
   }
 
   async #steps(one: Case): Promise<CaseResult> {
     const startedAt = Date.now();
-    const stand = this.#stand;
-    stand.begin();
+    const harness = this.#harness;
+    harness.record.begin();
     try {
-      stand.recorder.saw({ ...(await stand.goHome()), label: "before" });
-      const before = stand.pictures();
-      const finding = await guarded(() => one.steps(stand));
-      const after = stand.pictures();
-      return this.#result(one, finding, startedAt, { before, after, evidence: stand.finish() });
+      harness.recorder.saw({ ...(await harness.goHome()), label: "before" });
+      const before = harness.flash.pictures();
+      const isSpending = this.#isSpending(one);
+      if (isSpending) this.#spent.note(one.id);
+      const finding = await guarded(() => one.steps(harness));
+      if (isSpending) await this.#rememberStep(one.id, finding);
+      const after = harness.flash.pictures();
+      return this.#result(one, finding, startedAt, { before, after, evidence: harness.record.finish() });
     } catch (error) {
       if (!(error instanceof BootproofError)) throw error;
       return this.#result(one, { verdict: "not-judged", seen: error.message }, startedAt, {
-        evidence: stand.finish(),
+        evidence: harness.record.finish(),
       });
     } finally {
-      stand.touch();
+      harness.touch();
     }
+  }
+
+  async #rememberStep(id: string, finding: Finding): Promise<void> {
+    const harness = this.#harness;
+    const isStill =
+      finding.verdict === "not-judged" &&
+      compareStored(harness.home, await harness.look("after the case")).is === "same";
+    if (isStill) this.#spent.forget(id);
+    else this.#spent.note(id, finding);
   }
 
   /** Each control is run once, when it is first needed. */
@@ -290,16 +414,16 @@ class Run {
 
   async #runControl({ id, says, needs, steps }: Control): Promise<ControlResult> {
     const start = performance.now();
-    const stand = this.#stand;
-    const lack = needs.map((need) => stand.lacks(need)).find((why) => why !== undefined);
+    const harness = this.#harness;
+    const lack = needs.map((need) => lacks(harness, need)).find((why) => why !== undefined);
     if (lack !== undefined) return { id, says, verdict: "not-judged", seen: lack, elapsedMs: 0 };
-    stand.begin();
+    harness.record.begin();
     const finding = await guarded(async () => {
-      await stand.goHome();
-      return steps(stand);
+      await harness.goHome();
+      return steps(harness);
     });
-    stand.touch();
-    return { id, says, ...finding, elapsedMs: performance.now() - start, evidence: stand.finish() };
+    harness.touch();
+    return { id, says, ...finding, elapsedMs: performance.now() - start, evidence: harness.record.finish() };
   }
 
   #result(one: Case, finding: Finding, startedAt: number, more: Partial<CaseResult> = {}): CaseResult {
@@ -325,14 +449,21 @@ class Run {
 }
 
 /** Lacking one of these, a board is of a kind that has no such thing; lacking others, it cannot be judged here. */
-const STRUCTURAL: readonly string[] = [
+const STRUCTURAL: readonly Need[] = [
   "trial",
   "two-images",
   "secondary",
+  "server-upload",
   "signature",
   "counter",
   "accepted-key",
   "refused-key",
+  "key-list",
+  "encryption",
+  "slot-addresses",
+  "breakable-flash",
+  "request",
+  "unpacks",
 ];
 
 /** An error in the middle of a case says that it could not be judged, and why; faults of ours and Ctrl-C go on. */
@@ -345,16 +476,17 @@ async function guarded(steps: () => Promise<Finding>): Promise<Finding> {
   }
 }
 
-async function putBackAtLast(stand: Stand, options: ProveOptions): Promise<BoardResult["putBack"]> {
+async function putBackAtLast(harness: Harness, options: ProveOptions): Promise<BoardResult["putBack"]> {
   let putBack: BoardResult["putBack"];
   try {
-    const sight = await stand.goHome();
-    putBack = { ok: true, says: `The board's own image runs again, hash checked: ${describe(sight)}.` };
+    const snapshot = await harness.goHome();
+    const own = harness.base.adopted ?? "The board's own image runs again";
+    putBack = { ok: true, says: `${own.replace(/\.$/, "")}, hash checked: ${describe(snapshot)}.` };
   } catch (error) {
     if (!(error instanceof BootproofError)) throw error;
     putBack = { ok: false, says: error.message };
   }
-  options.onEvent?.({ kind: "put-back", board: stand.board.entry.name, ...putBack });
+  options.onEvent?.({ kind: "put-back", board: harness.board.entry.name, ...putBack });
   return putBack;
 }
 

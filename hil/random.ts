@@ -1,3 +1,10 @@
+import { createHash } from "node:crypto";
+
+/** The same seed for the same name, so that two runs over a board differ only in what the board does. */
+export function seedFor(name: string): number {
+  return createHash("sha256").update(name).digest().readUInt32BE();
+}
+
 /** Numbers that look random and can be had again from their seed (mulberry32). */
 export class Random {
   #state: number;

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BootproofError } from "bootproof";
 import { assemble } from "./assemble.js";
+import { Harness } from "./harness/harness.js";
 import type { JournalRecord } from "./journal.js";
-import { describe } from "./sight.js";
-import { Stand } from "./stand.js";
+import { describe } from "./snapshot.js";
 
 /** Gives a board its own image back after a run that died, by the journal of that run. */
 export async function restoreBoard(
@@ -16,10 +16,10 @@ export async function restoreBoard(
   const image = join(folder, "base.bin");
   writeFileSync(image, base);
   try {
-    const { board, forge, layout, keys } = await assemble(entry, { image });
-    const stand = new Stand({
+    const { board, factory, layout, keys } = await assemble(entry, { image });
+    const harness = new Harness({
       board,
-      forge,
+      factory,
       layout,
       keys,
       mode: entry.mode,
@@ -27,14 +27,15 @@ export async function restoreBoard(
       seed: 0,
       cuts: 0,
       randomCuts: 0,
+      unpacks: false,
       bootMs: 0,
       signal,
     });
     try {
-      const sight = await stand.restore(flash);
-      return { ok: true, says: `The board's own image runs again, hash checked: ${describe(sight)}.` };
+      const snapshot = await harness.base.restore(flash);
+      return { ok: true, says: `The board's own image runs again, hash checked: ${describe(snapshot)}.` };
     } finally {
-      await stand.close();
+      await harness.close();
     }
   } catch (error) {
     if (!(error instanceof BootproofError)) throw error;

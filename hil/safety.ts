@@ -1,6 +1,6 @@
 import type { ControlId, Risk } from "./case.js";
+import type { Harness } from "./harness/harness.js";
 import type { ControlResult } from "./result.js";
-import type { Stand } from "./stand.js";
 
 /** What was shown at the start of a run to bring a board back. */
 export type WayBack =
@@ -9,14 +9,18 @@ export type WayBack =
   /** A trial boot was seen, and reverted: a second slot does its work. */
   | "revert"
   /** Serial recovery was entered and left. */
-  | "recovery";
+  | "recovery"
+  /** With the key at hand the board's own firmware can be signed above a raised counter, and recovery brings it in. */
+  | "signed anew";
 
-/** Risk -> the ways back of which one must have been proven. A spent counter only a programmer brings back. */
+/** Risk -> the ways back of which one must have been proven. A spent counter only a programmer brings back; on other boards no step
+ * of it is spent without being asked for. */
 const COVER: Readonly<Record<Risk, readonly WayBack[]>> = {
   nothing: ["programmer", "revert", "recovery"],
   "secondary slot": ["programmer", "revert", "recovery"],
   "primary slot": ["programmer", "recovery"],
-  counter: ["programmer"],
+  counter: ["programmer", "signed anew"],
+  "counter step": ["programmer"],
   bootloader: ["programmer"],
 };
 
@@ -26,15 +30,16 @@ export function coveredBy(ways: ReadonlySet<WayBack>, risk: Risk): boolean {
 
 /** Proves the ways back of a board: a good update that is reverted again, a recovery that was entered and left. */
 export async function waysBack(
-  stand: Stand,
+  harness: Harness,
   control: (id: ControlId) => Promise<ControlResult>,
 ): Promise<ReadonlySet<WayBack>> {
   const ways = new Set<WayBack>();
-  if (stand.canProgram || stand.board.can.has("forgets")) ways.add("programmer");
-  if (stand.recoveryProblem === undefined) ways.add("recovery");
-  if (ways.size === 0 && stand.hasTrial && (await control("update")).verdict === "holds") {
-    const back = await stand.boot("reset", "the way back, tried");
-    if (back.running?.hash === stand.home.running?.hash) ways.add("revert");
+  if (harness.traits.canProgram || harness.board.can.has("forgets")) ways.add("programmer");
+  if (harness.base.recoveryProblem === undefined) ways.add("recovery");
+  if (ways.has("recovery") && harness.factory.canSign) ways.add("signed anew");
+  if (ways.size === 0 && harness.traits.hasTrial !== false && (await control("update")).verdict === "holds") {
+    const back = await harness.boot("reset", "the way back, tried");
+    if (back.running?.hash === harness.home.running?.hash) ways.add("revert");
   }
   return ways;
 }

@@ -1,8 +1,9 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { libraryAlias } from "../test/support/library-alias.js";
 
 export default defineConfig({
-  resolve: { alias: { bootproof: fileURLToPath(new URL("../src/index.ts", import.meta.url)) } },
+  resolve: { alias: libraryAlias },
   test: {
     root: fileURLToPath(new URL("..", import.meta.url)),
     include: ["hil/*.hil.ts"],

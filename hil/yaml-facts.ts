@@ -1,32 +1,44 @@
 import { BootproofError } from "bootproof";
-import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLMap } from "yaml";
+import {
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  type YAMLMap,
+  type YAMLSeq,
+} from "yaml";
 
-/** A bench or policy file says something that cannot be. The message names file, line and field. */
+/** A board or policy file says something that cannot be. The message names file, line and field. */
 export class FactsError extends BootproofError {
-  declare readonly code: "bad-bench";
+  declare readonly code: "bad-facts";
   readonly file: string;
   readonly line: number;
 
   constructor(file: string, line: number, message: string, hint?: string) {
-    super("bad-bench", `${file}, line ${line}: ${message}`, { hint });
+    super("bad-facts", `${file}, line ${line}: ${message}`, { hint });
     this.file = file;
     this.line = line;
   }
 }
 
-/** No bench describes more. */
+/** No board file describes more. */
 const LONGEST_FILE = 1024 * 1024;
 const LONGEST_LIST = 1000;
 const LONGEST_TEXT = 4096;
 
 /**
- * Reads a YAML file of facts. Anchors and tags are refused: a bench file is a table of facts, and an alias of an alias
+ * Reads a YAML file of facts. Anchors and tags are refused: a board file is a table of facts, and an alias of an alias
  * of an alias fills any memory.
+ *
+ * @param listHint - the way on when the file is a list
+ * @throws FactsError naming file and line
  */
-export function readFacts(file: string, text: string): Fields {
+export function readFacts(file: string, text: string, listHint?: string): Fields {
   const lines = new LineCounter();
   if (text.length > LONGEST_FILE)
-    throw new FactsError(file, 1, `it has ${text.length} characters, more than any bench.`);
+    throw new FactsError(file, 1, `it has ${text.length} characters, more than any board file needs.`);
   const document = parseDocument(text, { lineCounter: lines, schema: "core", uniqueKeys: true });
   const broken = document.errors[0];
   if (broken) {
@@ -35,7 +47,13 @@ export function readFacts(file: string, text: string): Fields {
   }
   const place: Place = { file, lineOf: (node) => lines.linePos(node?.range?.[0] ?? 0).line };
   const { contents } = document;
-  if (!isMap(contents)) throw new FactsError(file, 1, "it should hold fields with names.");
+  if (!isMap(contents))
+    throw new FactsError(
+      file,
+      1,
+      "it should hold fields with names.",
+      isSeq(contents) ? listHint : undefined,
+    );
   return new Fields(contents, "", place);
 }
 
@@ -59,6 +77,25 @@ export class Fields {
 
   get names(): string[] {
     return this.#map.items.map(({ key }) => String(isScalar(key) ? key.value : key));
+  }
+
+  /** Where this map stands in the file. */
+  get path(): string {
+    return this.#path;
+  }
+
+  has(name: string): boolean {
+    return this.#node(name) !== undefined;
+  }
+
+  /** Those of the fields that are there, as plain values, for a reader that judges them itself. */
+  plain(names: readonly string[]): Record<string, unknown> {
+    return Object.fromEntries(
+      names.flatMap((name) => {
+        const node = this.#node(name);
+        return node === undefined ? [] : [[name, node.toJSON()]];
+      }),
+    );
   }
 
   text(name: string): string | undefined {
@@ -92,7 +129,7 @@ export class Fields {
   texts(name: string): string[] | undefined {
     const node = this.#node(name);
     if (node === undefined) return undefined;
-    const items = isSeq(node) ? node.items.slice(0, LONGEST_LIST) : [node];
+    const items = isSeq(node) ? this.#bounded(name, node) : [node];
     return items.map((item) => {
       const value = isScalar(item) && typeof item.value === "string" ? bounded(item.value) : undefined;
       if (value === undefined)
@@ -125,7 +162,7 @@ export class Fields {
     const node = this.#node(name);
     if (node === undefined) return undefined;
     if (!isSeq(node)) throw this.fault(`field "${this.#full(name)}" should be a list.`, node);
-    return node.items.slice(0, LONGEST_LIST).map((item, index) => {
+    return this.#bounded(name, node).map((item, index) => {
       if (isMap(item)) return new Fields(item, `${this.#full(name)}[${index}]`, this.#place);
       throw this.fault(`entry ${index + 1} of "${this.#full(name)}" should hold fields.`, node);
     });
@@ -151,6 +188,17 @@ export class Fields {
   /** The fault of a field, at its line. */
   faultOf(name: string, message: string, hint?: string): FactsError {
     return this.fault(`field "${this.#full(name)}": ${message}`, this.#node(name), hint);
+  }
+
+  /** All entries of a list; one that is too long is refused rather than cut. */
+  #bounded(name: string, { items }: YAMLSeq): readonly unknown[] {
+    if (items.length <= LONGEST_LIST) return items;
+    throw this.faultOf(name, `it has ${items.length} entries; at most ${LONGEST_LIST} are read.`);
+  }
+
+  /** A message that names its field itself, at the field's line. */
+  faultAt(name: string, message: string, hint?: string): FactsError {
+    return this.fault(message, this.#node(name), hint);
   }
 
   #scalar<T>(name: string, fits: (value: unknown) => T | undefined, kind: string): T | undefined {

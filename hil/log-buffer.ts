@@ -11,7 +11,7 @@ const KEPT_LINES = 20_000;
 const LONGEST_LINE = 1000;
 
 /** Everything a board said, numbered from its first line; old lines are dropped, numbers stay. */
-export class LogBook {
+export class LogBuffer {
   readonly #lines: LogLine[] = [];
   #dropped = 0;
   readonly #listeners = new Set<(line: LogLine) => void>();
@@ -36,21 +36,27 @@ export class LogBook {
     for (const listener of [...this.#listeners]) listener(line);
   }
 
-  /** The first line from number `from` on that matches, or undefined when `withinMs` is over or `stop` resolves. */
-  async waitFor(pattern: RegExp, options: { from: number; withinMs: number }): Promise<LogLine | undefined> {
+  /** The first line from number `from` on that matches, or undefined when `withinMs` is over or `signal` aborts. */
+  async waitFor(
+    pattern: { test(text: string): boolean },
+    options: { from: number; withinMs: number; signal?: AbortSignal | undefined },
+  ): Promise<LogLine | undefined> {
     const known = this.since(options.from).find(({ text }) => pattern.test(text));
     if (known) return known;
     return new Promise((resolve) => {
       const settle = (line: LogLine | undefined) => {
         clearTimeout(timer);
         this.#listeners.delete(listener);
+        options.signal?.removeEventListener("abort", abort);
         resolve(line);
       };
+      const abort = () => settle(undefined);
       const listener = (line: LogLine) => {
         if (pattern.test(line.text)) settle(line);
       };
       const timer = setTimeout(() => settle(undefined), options.withinMs);
       this.#listeners.add(listener);
+      options.signal?.addEventListener("abort", abort, { once: true });
     });
   }
 }

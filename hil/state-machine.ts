@@ -20,14 +20,14 @@ export const TRANSITIONS: readonly (readonly [from: State, to: Target, move: Mov
 ];
 
 /** A state was not reached. `cause` is what went wrong first; whoever asks later hears of that, not of its aftermath. */
-export class StrategyError extends BootproofError {
+export class StateMachineError extends BootproofError {
   declare readonly code: "state-not-reached";
 }
 
 /** Knows where a board is and how to get it elsewhere. Once a move has failed it is not tried again until mended. */
 export class Strategy {
   #state: State = "off";
-  #broken: StrategyError | undefined;
+  #broken: StateMachineError | undefined;
   readonly #moves: Readonly<Record<Move, () => Promise<void>>>;
 
   constructor(moves: Readonly<Record<Move, () => Promise<void>>>) {
@@ -38,7 +38,7 @@ export class Strategy {
     return this.#state;
   }
 
-  /** Throws {@link StrategyError}. */
+  /** Throws {@link StateMachineError}. */
   async to(target: Target): Promise<void> {
     while (this.#state !== target) {
       if (this.#broken) throw this.#broken;
@@ -49,7 +49,7 @@ export class Strategy {
         this.#state = via;
       } catch (cause) {
         if (!(cause instanceof BootproofError)) throw cause;
-        this.#broken = new StrategyError(
+        this.#broken = new StateMachineError(
           "state-not-reached",
           `"${target}" was not reached: ${cause.message}`,
           {

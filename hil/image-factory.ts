@@ -1,23 +1,18 @@
 import { createHash } from "node:crypto";
+import { BootproofError, type Image, type Key, parseImage, type SignOptions, signImage } from "bootproof";
+import { canSign, keySigner, type Signer, type SigningRequest } from "bootproof/crypto";
 import {
-  BootproofError,
+  ENCRYPTION_KEYS,
+  type EncryptOptions,
   formatVersion,
-  generateKey,
   IMAGE_F,
-  type Image,
-  type Key,
-  keySigner,
-  parseImage,
-  type Signer,
-  type SigningRequest,
-  type SignOptions,
-  signImage,
   TLV,
   type Version,
-} from "bootproof";
-import type { Behaviour } from "./bench.js";
+} from "bootproof/mcuboot";
+import type { Behaviour } from "./board-file.js";
+import { foreignKeyFor } from "./foreign-key.js";
 
-export type ForgeErrorCode =
+export type ImageFactoryErrorCode =
   /** The image needs a signature and there is no private key. */
   | "no-key"
   /** There is no body that behaves so. */
@@ -26,8 +21,8 @@ export type ForgeErrorCode =
   | "no-update";
 
 /** An image that cannot be made from what was given. */
-export class ForgeError extends BootproofError {
-  declare readonly code: ForgeErrorCode;
+export class ImageFactoryError extends BootproofError {
+  declare readonly code: ImageFactoryErrorCode;
 }
 
 export interface ForgeParts {
@@ -37,6 +32,13 @@ export interface ForgeParts {
   readonly key?: Key | "none" | undefined;
   /** Another good image of the maker: what damage is done to when there is no key. */
   readonly update?: Uint8Array | undefined;
+  /**
+   * The board's own firmware, an image linked for the second slot, where images run in the slot that they are written to.
+   * `same`: the board does not care where its images lie. Absent: nobody has one.
+   */
+  readonly otherSlot?: Uint8Array | "same" | undefined;
+  /** How updates are encrypted for the board. `always`: it is said to take no others. */
+  readonly encryption?: (EncryptOptions & { readonly always: boolean }) | undefined;
   /** Other bodies, by how they behave. */
   readonly bodies?: Partial<Record<Behaviour, Uint8Array>> | undefined;
 }
@@ -51,18 +53,81 @@ export interface Recipe {
   readonly key?: Key | "none";
   /** Bytes the body grows by. */
   readonly grow?: number;
+  /** Another body instead, whatever it is. */
+  readonly body?: Uint8Array;
   readonly options?: Partial<SignOptions>;
+  /** Encrypted for the board or not, whatever other updates are. */
+  readonly encrypted?: boolean;
+}
+
+/** What is done to an image before hash and signature are made over it again. */
+export interface Edit {
+  change(file: Uint8Array): void;
+  /** Bytes that hash and signature shall cover, from the start of the file. Default: what they cover in a good image. */
+  readonly covers?: (file: Uint8Array) => number;
+  /** What is done afterwards. */
+  readonly finish?: (file: Uint8Array) => void;
 }
 
 /** Makes good, bad and odd images out of the board's own. Good ones differ from it in their version only. */
-export class Forge {
+export class ImageFactory {
   readonly base: Image;
+  /** What bodies and load addresses are taken from. */
+  readonly model: Image;
   readonly #parts: ForgeParts;
+  readonly #encrypts: boolean;
 
   /** Throws `ImageError` when the base is no image. */
-  constructor(parts: ForgeParts) {
+  constructor(parts: ForgeParts, model?: Image, encrypts = false) {
     this.#parts = parts;
+    this.#encrypts = encrypts;
     this.base = parseImage(parts.base);
+    this.model = model ?? this.base;
+  }
+
+  /** Makes the same images linked for the second slot, as far as somebody has linked them. */
+  forSecondSlot(): ImageFactory {
+    const { otherSlot } = this.#parts;
+    if (otherSlot === undefined || otherSlot === "same") return this;
+    return new ImageFactory({ ...this.#parts, bodies: {} }, parseImage(otherSlot));
+  }
+
+  /** Makes what goes where updates go: encrypted, where the board takes no others. */
+  forUpdates(): ImageFactory {
+    return this.#parts.encryption?.always ? new ImageFactory(this.#parts, this.model, true) : this;
+  }
+
+  /** What it makes is encrypted unless a recipe says otherwise. */
+  get encrypts(): boolean {
+    return this.#encrypts;
+  }
+
+  /** Somebody has named the key that updates are encrypted for. */
+  get canEncrypt(): boolean {
+    return this.#parts.encryption !== undefined;
+  }
+
+  /** Where an image for this slot says that it runs, in flash; undefined when it does not say so. */
+  addressOf(slot: 0 | 1): number | undefined {
+    const { otherSlot } = this.#parts;
+    const image =
+      slot === 0 ? this.base : otherSlot instanceof Uint8Array ? parseImage(otherSlot) : undefined;
+    return image && (image.header.flags & IMAGE_F.ROM_FIXED) !== 0 ? image.header.loadAddress : undefined;
+  }
+
+  /** Images can be made that run from the second slot. */
+  get hasOtherSlot(): boolean {
+    return this.#parts.otherSlot !== undefined;
+  }
+
+  /** The same maker's images, made from another base. */
+  withBase(base: Uint8Array): ImageFactory {
+    return new ImageFactory({ ...this.#parts, base });
+  }
+
+  /** The board's own firmware, its version as it is, signed with another security counter. Throws {@link ImageFactoryError}. */
+  signedAnew(counter: number): Promise<Uint8Array> {
+    return this.make({ version: formatVersion(this.base.version), counter });
   }
 
   get baseFile(): Uint8Array {
@@ -120,26 +185,36 @@ export class Forge {
   async update(): Promise<Uint8Array> {
     if (this.canSign) return this.make({});
     if (this.#parts.update) return this.#parts.update;
-    throw new ForgeError(
+    throw new ImageFactoryError(
       "no-update",
       "There is neither a signing key nor a second good image to make this from.",
     );
   }
 
   /**
-   * A signed image. `edit` changes its bytes before hash and signature are made, for what no signing tool would write.
-   * Throws {@link ForgeError}.
+   * A signed image. `edit` changes its bytes before hash and signature are made, for what no signing tool would write;
+   * such an image is never encrypted. Throws {@link ImageFactoryError}.
    */
-  async make(recipe: Recipe, edit?: (file: Uint8Array) => void): Promise<Uint8Array> {
+  async make(recipe: Recipe, edit?: Edit): Promise<Uint8Array> {
     const key = recipe.key ?? this.#parts.key;
-    if (key === undefined) throw new ForgeError("no-key", "There is no private key to sign this image with.");
+    if (key === undefined)
+      throw new ImageFactoryError("no-key", "There is no private key to sign this image with.");
     const signer = key === "none" ? undefined : new RecordingSigner(key);
-    const image = await this.#sign(recipe, signer);
+    const image = await this.#sign(edit ? { ...recipe, encrypted: false } : recipe, signer);
     return edit === undefined ? image : resign(image, edit, signer);
   }
 
+  /** The signature that an image with this hash range would carry; undefined where images carry none. */
+  async signatureOver(range: Uint8Array, digest: Uint8Array): Promise<Uint8Array | undefined> {
+    const key = this.#parts.key;
+    if (key === undefined || key === "none") return undefined;
+    const signer = new RecordingSigner(key);
+    await this.#sign({}, signer);
+    return signer.again(range, digest);
+  }
+
   async #sign(recipe: Recipe, signer: Signer | undefined): Promise<Uint8Array> {
-    const { headerSize, flags, loadAddress } = this.base.header;
+    const { headerSize, flags, loadAddress } = this.model.header;
     const counter = recipe.counter === undefined ? this.counter : recipe.counter;
     const { image } = await signImage(this.#body(recipe), {
       version: recipe.version ?? this.version(1),
@@ -151,34 +226,46 @@ export class Forge {
       ...((flags & IMAGE_F.RAM_LOAD) !== 0 ? { loadAddress } : {}),
       ...((flags & IMAGE_F.ROM_FIXED) !== 0 ? { romFixed: loadAddress } : {}),
       ...this.#carriedOver(),
+      ...((recipe.encrypted ?? this.#encrypts) ? this.#encryption() : {}),
       ...recipe.options,
     });
     return image;
   }
 
+  #encryption(): Partial<SignOptions> {
+    const { always, ...encrypt } = this.#parts.encryption!;
+    return { encrypt };
+  }
+
   /** A key of the maker's kind that nobody trusts. */
   foreignKey(): Promise<Key> {
-    return generateKey(this.key?.type ?? "ed25519");
+    return foreignKeyFor(this.baseFile, this.key?.type ?? "ed25519", "signs");
   }
 
   /** A key that something for another board would be encrypted for, of the family that goes with the maker's key. */
   foreignEncryptionKey(): Promise<Key> {
     const type = this.key?.type ?? "ed25519";
-    return generateKey(type === "ed25519" ? "x25519" : type === "ecdsa-p256" ? type : "rsa-2048");
+    return foreignKeyFor(this.baseFile, canSign(type) ? ENCRYPTION_KEYS[type][0]! : "x25519", "encrypts");
   }
 
-  #body({ behaviour, grow = 0 }: Recipe): Uint8Array {
-    const body = behaviour === undefined ? this.base.body : this.#parts.bodies?.[behaviour];
-    if (!body) throw new ForgeError("no-body", `There is no image at hand that behaves as "${behaviour}".`);
+  #body({ body: given, behaviour, grow = 0 }: Recipe): Uint8Array {
+    if (given) return given;
+    const body = behaviour === undefined ? this.model.body : this.#parts.bodies?.[behaviour];
+    if (!body) throw new ImageFactoryError("no-body", `No image is given that behaves as "${behaviour}".`);
     return grow === 0 ? body : grown(body, grow);
+  }
+
+  /** The maker's own TLVs. */
+  get customTlvs(): SignOptions["customTlvs"] & {} {
+    return this.base.tlvs.filter((tlv) => tlv.protected && tlv.type >= 0xa0);
   }
 
   /** What binds an image to its board stays in every image made of it. */
   #carriedOver(): Partial<SignOptions> {
     const entries = this.base.tlvs.filter((tlv) => tlv.protected);
+    const custom = this.customTlvs;
     const vendor = entries.find(({ type }) => type === TLV.UUID_VID);
     const product = entries.find(({ type }) => type === TLV.UUID_CID);
-    const custom = entries.filter(({ type }) => type >= 0xa0);
     return {
       ...(this.base.dependencies.length > 0 ? { dependencies: this.base.dependencies } : {}),
       ...(vendor ? { vendorId: uuid(vendor.value) } : {}),
@@ -212,22 +299,28 @@ class RecordingSigner implements Signer {
 /** The image with its bytes edited, and hash and signature made anew over them. */
 async function resign(
   file: Uint8Array,
-  edit: (file: Uint8Array) => void,
+  { change, covers, finish }: Edit,
   signer: RecordingSigner | undefined,
 ): Promise<Uint8Array> {
+  // Where things stand is asked before the edit: afterwards the file may be one that nobody can read.
+  const { imageHash, hashedRange, signatures, unprotectedArea } = parseImage(file);
   const edited = file.slice();
-  edit(edited);
-  const fresh = rehash(edited);
-  if (!signer) return fresh;
-  const image = parseImage(fresh);
-  const old = image.signatures[0]!;
-  const value = await signer.again(image.hashedRange, image.imageHash!.value);
+  change(edited);
+  const range = edited.subarray(0, covers?.(edited) ?? hashedRange.length);
+  const digest = createHash(imageHash!.algorithm).update(range).digest();
+  edited.set(digest.subarray(0, imageHash!.value.length), hashAt(file));
+  if (!signer) {
+    finish?.(edited);
+    return edited;
+  }
+  const old = signatures[0]!;
+  const value = await signer.again(range, digest);
   // The signature is the last TLV, and an ECDSA one may have another length than before.
-  const { unprotectedArea } = image;
-  const whole = concat(fresh.subarray(0, old.offset + 4), value);
+  const whole = concat(edited.subarray(0, old.offset + 4), value);
   const view = new DataView(whole.buffer);
   view.setUint16(old.offset + 2, value.length, true);
   view.setUint16(unprotectedArea.offset + 2, whole.length - unprotectedArea.offset, true);
+  finish?.(whole);
   return whole;
 }
 
@@ -263,21 +356,22 @@ function uuid(bytes: Uint8Array): string {
 }
 
 /** Flag and TLVs of a compressed image, signed, over a body that was never compressed and a hash of nothing. */
-export async function compressedWithWrongHash(forge: Forge): Promise<Uint8Array> {
+export async function compressedWithWrongHash(factory: ImageFactory): Promise<Uint8Array> {
   const size = new Uint8Array(4);
-  new DataView(size.buffer).setUint32(0, forge.base.body.length, true);
+  new DataView(size.buffer).setUint32(0, factory.base.body.length, true);
   const customTlvs = [
     { type: 0x00a0, value: size },
     { type: 0x00a1, value: new Uint8Array(32).fill(0x5a) },
   ];
-  return forge.make({ options: { customTlvs } }, (file) => {
+  const change = (file: Uint8Array) => {
     const view = new DataView(file.buffer, file.byteOffset);
     view.setUint32(16, view.getUint32(16, true) | IMAGE_F.COMPRESSED_LZMA2, true);
     for (const { type, offset } of parseImage(file).tlvs) {
       if (type === 0x00a0) view.setUint16(offset, TLV.DECOMP_SIZE, true);
       if (type === 0x00a1) view.setUint16(offset, TLV.DECOMP_SHA, true);
     }
-  });
+  };
+  return factory.make({ options: { customTlvs } }, { change });
 }
 
 // --- damage: bytes in, bytes out; each leaves what it was given alone ----------------------------------------------
@@ -352,6 +446,81 @@ export function appendUnprotected(file: Uint8Array, type: number, value: Uint8Ar
   return longer;
 }
 
+// --- lengths that lie, under a signature that is right -----------------------------------------------------------
+
+/** Bytes of an area's head, and of a TLV's. */
+const HEAD = 4;
+const IMAGE_HEADER = 32;
+/** ECDSA signatures differ in length. */
+const SPARE_BYTES = 4;
+/** Whatever else the image has, its last protected TLV is this one. */
+const WITH_PROTECTED_TLV: Recipe = {
+  options: { customTlvs: [{ type: 0x00a0, value: Uint8Array.of(1, 2, 3, 4) }] },
+};
+
+/** The header names an address in flash that the image is linked for (ROM_FIXED); 0 is one. */
+export function fixedTo(factory: ImageFactory, address: number): Promise<Uint8Array> {
+  return factory.make(
+    {},
+    {
+      change(file) {
+        const view = new DataView(file.buffer);
+        view.setUint32(4, address, true);
+        view.setUint32(16, view.getUint32(16, true) | IMAGE_F.ROM_FIXED, true);
+      },
+    },
+  );
+}
+
+/** The header states a shorter protected area than there is, so that the signature misses the end of its last TLV. */
+export function shortProtectedSize(factory: ImageFactory): Promise<Uint8Array> {
+  let end = 0;
+  return factory.make(WITH_PROTECTED_TLV, {
+    change(file) {
+      const area = parseImage(file).protectedArea!;
+      const size = area.length - HEAD;
+      new DataView(file.buffer).setUint16(10, size, true);
+      end = area.offset + size;
+    },
+    covers: () => end,
+  });
+}
+
+/** The last protected TLV claims more bytes than its area has left. */
+export function protectedTlvPastArea(factory: ImageFactory): Promise<Uint8Array> {
+  return factory.make(WITH_PROTECTED_TLV, {
+    change(file) {
+      const last = parseImage(file).tlvs.findLast((tlv) => tlv.protected)!;
+      new DataView(file.buffer).setUint16(last.offset + 2, last.value.length + HEAD, true);
+    },
+  });
+}
+
+/** The last unprotected TLV, of a kind that may stand there, claims more bytes than the file has left. */
+export function tlvPastArea(good: Uint8Array): Uint8Array {
+  const bad = appendUnprotected(good, TLV.ENC_KW, new Uint8Array(HEAD));
+  new DataView(bad.buffer).setUint16(bad.length - HEAD - 2, 0x400, true);
+  return bad;
+}
+
+/**
+ * A body so large that the sizes in the header sum up to more than 32 bits hold: read in 32 bits, the image ends within
+ * its own header, where its TLVs are; the program behind is covered by nothing. Undefined where the header has no room.
+ */
+export async function wrappedSizes(factory: ImageFactory): Promise<Uint8Array | undefined> {
+  const { header, protectedArea, unprotectedArea } = parseImage(await factory.make(WITH_PROTECTED_TLV));
+  const covered = IMAGE_HEADER + protectedArea!.length;
+  if (covered + unprotectedArea.length + SPARE_BYTES > header.headerSize) return undefined;
+  return factory.make(WITH_PROTECTED_TLV, {
+    change(file) {
+      file.copyWithin(IMAGE_HEADER, protectedArea!.offset, unprotectedArea.offset);
+      new DataView(file.buffer).setUint32(12, (IMAGE_HEADER - header.headerSize) >>> 0, true);
+    },
+    covers: () => covered,
+    finish: (file) => void file.copyWithin(covered, unprotectedArea.offset),
+  });
+}
+
 /** The first TLV of an area claims more bytes than the area has. */
 export function overflowTlv(file: Uint8Array): Uint8Array {
   const bad = file.slice();
@@ -362,6 +531,6 @@ export function overflowTlv(file: Uint8Array): Uint8Array {
 
 function valueAt(file: Uint8Array, types: readonly number[]): number {
   const tlv = parseImage(file).tlvs.find(({ type }) => types.includes(type));
-  if (!tlv) throw new ForgeError("no-body", "The image has no such TLV.");
+  if (!tlv) throw new ImageFactoryError("no-body", "The image has no such TLV.");
   return tlv.offset + 4;
 }
