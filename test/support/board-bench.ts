@@ -2,22 +2,22 @@
  * A wasm board without a clock: its programs are called as fast as they like, and time is what they asked to sleep.
  * For sweeps of thousands of boots; src/board/wasm.ts is the board that lives in real time.
  */
-import { boardVariant, bootCode, signedFixture } from "../../src/board/catalog.js";
-import { Flash } from "../../src/board/flash.js";
-import { LAYOUT, slotOffset } from "../../src/board/layout.js";
-import { RETAINED_SIZE } from "../../src/board/retained.js";
-import { startBoard } from "../../src/board/start.js";
+import { boardVariant, bootCode, signedFixture } from "../../src/emulator/catalog.js";
+import { Flash } from "../../src/emulator/flash.js";
+import { LAYOUT, slotOffset } from "../../src/emulator/layout.js";
+import { RETAINED_SIZE } from "../../src/emulator/retained.js";
+import { startBoard } from "../../src/emulator/start.js";
 import {
   type CompiledProgram,
   compile,
   FW_IDLE,
   Program,
   type ProgramEnd,
-} from "../../src/board/wasm-program.js";
+} from "../../src/emulator/wasm-program.js";
 import { COUNTERS, frame, unframe } from "./board-frames.js";
 
 const STEPS_BEFORE_GIVING_UP = 100_000;
-let boot: CompiledProgram | undefined;
+const boots = new Map<boolean, CompiledProgram>();
 const images = new Map<string, CompiledProgram>();
 
 export type BenchEnd = ProgramEnd | { kind: "idle" };
@@ -31,13 +31,18 @@ export class Bench {
   #sent: Uint8Array[] = [];
   #program: Program | undefined;
 
-  constructor(content: Uint8Array, writeUnit: number) {
+  /** `unpacks`: with the bootloader that takes compressed images. */
+  constructor(
+    content: Uint8Array,
+    writeUnit: number,
+    readonly unpacks = false,
+  ) {
     this.flash = new Flash({ size: LAYOUT.flashSize, sector: LAYOUT.sector, writeUnit }, { content });
   }
 
   /** The same board with a copy of the flash, without power. */
   copy(): Bench {
-    return new Bench(this.flash.bytes, this.flash.writeUnit);
+    return new Bench(this.flash.bytes, this.flash.writeUnit, this.unpacks);
   }
 
   /** Power goes and comes back; then as {@link reset}. */
@@ -50,7 +55,9 @@ export class Bench {
   reset(): BenchEnd {
     this.flash.unprotect();
     this.#now = 0;
-    boot ??= compile(bootCode());
+    const boot =
+      boots.get(this.unpacks) ?? compile(bootCode({ policy: [], ...(this.unpacks && { unpacks: true }) }));
+    boots.set(this.unpacks, boot);
     const end = this.#launch(boot);
     if (end.kind !== "start-image") return end;
     const started = this.#launch(codeOf(this.flash.bytes.slice(end.offset, end.offset + end.length)));
@@ -112,7 +119,8 @@ export async function factoryBench(variant = "good"): Promise<Bench> {
   const board = await startBoard({ machine: "wasm", variant, off: true });
   const content = board.readFlash(0, LAYOUT.flashSize);
   await board.close();
-  return new Bench(content, boardVariant(variant).writeUnit);
+  const { writeUnit, unpacks } = boardVariant(variant);
+  return new Bench(content, writeUnit, unpacks);
 }
 
 /** Puts a signed fixture image into the secondary, as an upload would. Its hash. */

@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import type { Board, BoardEvent, Machine } from "../../src/board/board.js";
-import { boardVariant, fixtureKey, signedFixture } from "../../src/board/catalog.js";
-import { LAYOUT, slotOffset } from "../../src/board/layout.js";
-import { type StartOptions, startBoard } from "../../src/board/start.js";
-import { signImage } from "../../src/image/sign.js";
+import type { Board, BoardEvent, Machine } from "../../src/emulator/board.js";
+import { boardVariant, fixtureKey, signedFixture } from "../../src/emulator/catalog.js";
+import { LAYOUT, slotOffset } from "../../src/emulator/layout.js";
+import { type StartOptions, startBoard } from "../../src/emulator/start.js";
+import { signImage } from "../../src/mcuboot/sign.js";
 import { BoardConsole } from "./board-console.js";
 import { BOOT, COUNTERS, ECHO, ECHO_ANSWER, KEYS, RESET } from "./board-frames.js";
 

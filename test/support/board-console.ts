@@ -1,4 +1,4 @@
-import type { Board } from "../../src/board/board.js";
+import type { Board } from "../../src/emulator/board.js";
 import type { ByteStream } from "../../src/transport/transport.js";
 import { frame, unframe } from "./board-frames.js";
 

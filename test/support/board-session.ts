@@ -1,8 +1,8 @@
-import type { Board } from "../../src/board/board.js";
-import { startBoard } from "../../src/board/start.js";
 import { type ConnectOptions, connect } from "../../src/client/connect.js";
+import type { Board } from "../../src/emulator/board.js";
+import { startBoard } from "../../src/emulator/start.js";
+import { Session } from "../../src/session/session.js";
 import type { ByteStream } from "../../src/transport/transport.js";
-import { Session } from "../../src/workflow/session.js";
 
 /** Our own firmware in this process, and a session with it. */
 export interface BoardSession {

@@ -31,7 +31,9 @@ function take(lock: string): boolean {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    if (Date.now() - modified(lock) > STALE_MS) rmdirSync(lock);
+    const since = modified(lock);
+    // 0: it was given back this moment.
+    if (since > 0 && Date.now() - since > STALE_MS) rmdirSync(lock);
     return false;
   }
 }
@@ -39,7 +41,7 @@ function take(lock: string): boolean {
 function newest(folder: string): number {
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" });
   return Math.max(
-    ...files.filter((file) => file.endsWith(".ts")).map((file) => modified(join(folder, file))),
+    ...files.filter((file) => /\.(ts|md)$/.test(file)).map((file) => modified(join(folder, file))),
   );
 }
 

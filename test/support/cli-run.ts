@@ -85,6 +85,27 @@ export function start(words: readonly string[], options: RunOptions = {}): Runni
   };
 }
 
+/** Runs the built program to its end, outside a test too. */
+export function runOnce(
+  words: readonly string[],
+  { env = {}, cwd = root }: Omit<RunOptions, "through"> = {},
+): Promise<Ended> {
+  const child = spawn(process.execPath, [program, ...words], {
+    cwd,
+    env: { ...cleanEnv(), ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const said = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const)
+    child[name].setEncoding("utf8").on("data", (text: string) => {
+      said[name] += text;
+    });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (status) => resolve({ status, ...said }));
+  });
+}
+
 /** Runs the built program to its end. */
 export function bootproof(words: readonly string[], options: RunOptions = {}): Promise<Ended> {
   return start(words, options).ended;

@@ -1,6 +1,8 @@
 import { createServer as createWebServer } from "node:http";
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import { type Board, startBoard } from "bootproof";
+import { startBoard } from "bootproof";
+import type { Board } from "bootproof/boards";
+import { BadCable, type Fault } from "./workflow-wire.js";
 
 /** A board as on a desk: its UART is a TCP port or a serial one, its power switch and its reset button are web addresses. */
 export interface DeskBoard {
@@ -16,11 +18,11 @@ export interface DeskBoard {
   stop(): Promise<void>;
 }
 
-/** `serial`: in QEMU, whose UART is then `board.tty`. */
+/** `serial`: in QEMU, whose UART is then `board.tty`. `cable`: what happens to each message on the TCP port. */
 export async function startDeskBoard(
   variant: string,
   image: Uint8Array,
-  { serial = false } = {},
+  { serial = false, cable }: { serial?: boolean; cable?: Fault } = {},
 ): Promise<DeskBoard> {
   const how = serial ? ({ machine: "qemu", pty: true } as const) : ({ machine: "wasm" } as const);
   const board = await startBoard({ ...how, variant, install: image });
@@ -28,7 +30,7 @@ export async function startDeskBoard(
   // One after the other, as with a real cable.
   let turn: Promise<void> = Promise.resolve();
   const uart = createServer((socket) => {
-    turn = turn.then(() => bridge(board, socket));
+    turn = turn.then(() => bridge(board, socket, cable));
   });
   const switched: string[] = [];
   const web = createWebServer((request, response) => {
@@ -67,8 +69,9 @@ async function listen(server: {
 }
 
 /** Ends, without a word, when either side does. */
-async function bridge(board: Board, socket: Socket): Promise<void> {
-  const uart = await board.connect();
+async function bridge(board: Board, socket: Socket, cable: Fault | undefined): Promise<void> {
+  const port = await board.connect();
+  const uart = cable ? new BadCable(port, cable) : port;
   socket.on("error", () => socket.destroy());
   socket.on("data", (chunk: Uint8Array) => void uart.write(chunk).catch(() => socket.destroy()));
   socket.on("close", () => void uart.close());

@@ -3,8 +3,8 @@
  * recordings, so nothing of src/smp takes part. Framing is that of board-frames.ts.
  */
 import { decode, Encoder } from "cbor-x";
-import type { Board } from "../../src/board/board.js";
-import { type StartOptions, startBoard } from "../../src/board/start.js";
+import type { Board } from "../../src/emulator/board.js";
+import { type StartOptions, startBoard } from "../../src/emulator/start.js";
 import { type ByteStream, TransportError } from "../../src/transport/transport.js";
 import { frame, unframe } from "./board-frames.js";
 

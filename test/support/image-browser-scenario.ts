@@ -1,10 +1,10 @@
 import { fromHex, toHex } from "../../src/bytes.js";
-import { ImageError } from "../../src/image/header.js";
-import { parseImage } from "../../src/image/image.js";
-import { generateKey, parseKey, toPem } from "../../src/image/keys.js";
-import { signImage } from "../../src/image/sign.js";
-import { verifyImage } from "../../src/image/verify.js";
-import { formatVersion } from "../../src/image/version.js";
+import { generateKey, parseKey, toPem } from "../../src/crypto/keys.js";
+import { ImageError } from "../../src/mcuboot/header.js";
+import { parseImage } from "../../src/mcuboot/image.js";
+import { signImage } from "../../src/mcuboot/sign.js";
+import { verifyImage } from "../../src/mcuboot/verify.js";
+import { formatVersion } from "../../src/mcuboot/version.js";
 import { consoleFraming } from "../../src/smp/framing/console.js";
 import { osEcho } from "../../src/smp/groups/os.js";
 import { decodeResponse, encodeRequest } from "../../src/smp/message.js";

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { concat, fromHex } from "../../src/bytes.js";
 import { runImgtool } from "../../src/cli/imgtool/run.js";
-import { formatIntelHex } from "../../src/image/intel-hex.js";
+import { formatIntelHex } from "../../src/formats/intel-hex.js";
 import { payload, vectorFile } from "./image-imgtool-args.js";
 
-/** Length and the first 16 bytes of SHA-256. */
+/** MessageSize and the first 16 bytes of SHA-256. */
 export type Digest = [length: number, sha256: string];
 
 /** What imgtool did: see test/vectors/image/README.md. */

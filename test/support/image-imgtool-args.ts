@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { fromHex } from "../../src/bytes.js";
-import type { HashName } from "../../src/image/hashes.js";
-import type { Dependency } from "../../src/image/image.js";
-import type { Key } from "../../src/image/keys.js";
-import type { SignOptions } from "../../src/image/sign.js";
-import type { TlvEntry } from "../../src/image/tlv.js";
-import { parseVersion } from "../../src/image/version.js";
+import type { HashName } from "../../src/crypto/hashes.js";
+import type { Key } from "../../src/crypto/keys.js";
+import type { Dependency } from "../../src/mcuboot/image.js";
+import type { SignOptions } from "../../src/mcuboot/sign.js";
+import type { TlvEntry } from "../../src/mcuboot/tlv.js";
+import { parseVersion } from "../../src/mcuboot/version.js";
 
 /** The inputs that image-make-vectors.py names: `p64` counts up, `z512+p64` has 512 zeros in front, `t64` is code, `s64` chance. */
 export function payload(name: string): Uint8Array {

@@ -1,4 +1,4 @@
-import { type Key, parseKey } from "../../src/image/keys.js";
+import { type Key, parseKey } from "../../src/crypto/keys.js";
 import { vectorFile } from "./image-imgtool-args.js";
 
 export const KEY_TYPES = ["rsa-2048", "rsa-3072", "ecdsa-p256", "ecdsa-p384", "ed25519", "x25519"] as const;

@@ -80,6 +80,7 @@ export const SIGNER_PROGRAMS = {
         "ed25519": ["-rawin"],
         "ecdsa-p256-sha256": [],
         "ecdsa-p384-sha384": [],
+        "rsa-pkcs1v15-sha256": ["-pkeyopt", "rsa_padding_mode:pkcs1", "-pkeyopt", "digest:sha256"],
         "rsa-pss-sha256-salt32": ["-pkeyopt", "rsa_padding_mode:pss", "-pkeyopt", "digest:sha256", "-pkeyopt", "rsa_pss_saltlen:32"],
       }[question.scheme];
       let signature = execFileSync("openssl", ["pkeyutl", "-sign", "-inkey", file, "-in", input, ...scheme]);

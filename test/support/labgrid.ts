@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { freePort } from "./free-port.js";
 
 const PROGRAMS = ["labgrid-client", "labgrid-coordinator", "labgrid-exporter"] as const;
 
@@ -13,35 +15,42 @@ export const noLabgridReason: string | undefined = PROGRAMS.some(
   ? "labgrid is not installed: pip install labgrid"
   : undefined;
 
-/** A lab of one place: labgrid's coordinator and exporter on this machine. */
+/** A lab: labgrid's coordinator and exporters on this machine. */
 export interface Lab {
   readonly coordinator: string;
   /** Runs `labgrid-client` and returns what it said. */
   client(words: readonly string[], env?: NodeJS.ProcessEnv): string;
-  /** Who has the place, as `labgrid-client show` says it. */
-  holder(): string;
+  /** Who has the place (left out: the first one), as `labgrid-client show` says it. */
+  holder(place?: string): string;
   stop(): Promise<void>;
 }
 
-/** `uart`: a TCP port of this machine; `power`: address of a switch, in the words of labgrid's model `simplerest`. */
-export async function startLab(
-  place: string,
-  { uart, power }: { uart: number; power: string },
-): Promise<Lab> {
+/** A place with one TCP port of this machine as its serial port; `power`: address of a switch, as labgrid's `simplerest`. */
+export interface LabBoard {
+  readonly place: string;
+  readonly uart: number;
+  readonly power?: string;
+  /** `key=value`. */
+  readonly tags?: readonly string[];
+}
+
+/** A lab of one place. */
+export async function startLab(place: string, where: { uart: number; power: string }): Promise<Lab> {
+  return startHosts([[{ place, ...where }]]);
+}
+
+/** A lab of several hosts: an exporter each, with its boards. */
+export async function startHosts(hosts: readonly (readonly LabBoard[])[]): Promise<Lab> {
   const home = mkdtempSync(join(tmpdir(), "labgrid-"));
-  const coordinator = `127.0.0.1:${await freePort()}`;
-  const resources = join(home, "exporter.yaml");
-  writeFileSync(
-    resources,
-    `desk:
-  NetworkSerialPort: { host: 127.0.0.1, port: ${uart}, speed: 115200, protocol: raw }
-  NetworkPowerPort: { model: simplerest, host: "${power}", index: 1 }
-`,
-  );
+  const port = await freePort();
+  const coordinator = `127.0.0.1:${port}`;
   const children: ChildProcess[] = [];
-  const start = (program: string, ...words: string[]) =>
+  const start = (program: string, ...words: string[]) => {
     // Both keep their state in the folder they were started in.
-    children.push(spawn(program, words, { stdio: "ignore", cwd: home }));
+    const child = spawn(program, words, { stdio: "ignore", cwd: home });
+    children.push(child);
+    return child;
+  };
   const client = (words: readonly string[], env: NodeJS.ProcessEnv = {}) => {
     const done = spawnSync("labgrid-client", ["-x", coordinator, ...words], {
       encoding: "utf8",
@@ -53,14 +62,21 @@ export async function startLab(
     for (const child of children.toReversed()) await ended(child);
     rmSync(home, { recursive: true });
   };
+  const places = hosts.flat();
   try {
-    start("labgrid-coordinator", "-l", coordinator);
-    until(() => !/Error/i.test(client(["places"])));
-    start("labgrid-exporter", "-c", coordinator, "-n", "lab", resources);
-    until(() => client(["resources"]).includes("NetworkPowerPort"));
-    client(["-p", place, "create"]);
-    for (const kind of ["NetworkSerialPort", "NetworkPowerPort"])
-      client(["-p", place, "add-match", `lab/desk/${kind}`]);
+    // As the coordinator itself keeps them: its client takes a second a word to make them.
+    writeFileSync(join(home, "places.yaml"), JSON.stringify(Object.fromEntries(places.map(keptPlace))));
+    const child = start("labgrid-coordinator", "-l", coordinator);
+    await listening(port, child);
+    for (const [number, boards] of hosts.entries()) {
+      const resources = join(home, `exporter-${number}.yaml`);
+      writeFileSync(resources, boards.map(exported).join(""));
+      start("labgrid-exporter", "-c", coordinator, "-n", `lab-${number}`, resources);
+    }
+    until(() => {
+      const there = client(["resources"]);
+      return places.every(({ place }) => there.includes(`/${place}/NetworkSerialPort`));
+    });
   } catch (error) {
     await stop();
     throw error;
@@ -68,9 +84,33 @@ export async function startLab(
   return {
     coordinator,
     client,
-    holder: () => /acquired: (\S+)/.exec(client(["-p", place, "show"]))?.[1] ?? "",
+    holder: (place = places[0]!.place) => /acquired: (\S+)/.exec(client(["-p", place, "show"]))?.[1] ?? "",
     stop,
   };
+}
+
+function keptPlace({ place, tags = [] }: LabBoard) {
+  const matches = [{ exporter: "*", group: place, cls: "*" }];
+  return [place, { matches, tags: Object.fromEntries(tags.map((tag) => tag.split("="))) }] as const;
+}
+
+async function listening(port: number, child: ChildProcess): Promise<void> {
+  const answers = () =>
+    new Promise<boolean>((resolve) => {
+      const socket = connect(port, "127.0.0.1");
+      socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+      socket.once("connect", () => socket.destroy());
+    });
+  while (!(await answers())) {
+    if (child.exitCode !== null) throw new Error(`the coordinator ended with ${child.exitCode}`);
+    await delay(50);
+  }
+}
+
+function exported({ place, uart, power }: LabBoard): string {
+  const serial = `  NetworkSerialPort: { host: 127.0.0.1, port: ${uart}, speed: 115200, protocol: raw }\n`;
+  const switched = `  NetworkPowerPort: { model: simplerest, host: "${power}", index: 1 }\n`;
+  return `${place}:\n${serial}${power === undefined ? "" : switched}`;
 }
 
 const MOST_LOOKS = 60;
@@ -86,12 +126,4 @@ async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null) return;
   child.kill("SIGKILL");
   await gone;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }

@@ -1,14 +1,12 @@
-// Makes test/vectors/mcuboot from a folder of MCUboot recordings: keeps what the replay compares, drops logs and dumps.
-//   node test/support/mcuboot-import.mjs FOLDER
+// Makes test/vectors/mcuboot from folders of MCUboot recordings: keeps what the replay compares, drops logs and dumps.
+//   node test/support/mcuboot-import.mjs FOLDER ...
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 
-const [folder] = process.argv.slice(2);
-if (folder === undefined) throw new Error("Usage: node test/support/mcuboot-import.mjs FOLDER");
+const folders = process.argv.slice(2);
+if (folders.length === 0) throw new Error("Usage: node test/support/mcuboot-import.mjs FOLDER ...");
 const target = new URL("../vectors/mcuboot/", import.meta.url);
 
-/** The modes our bootloader implements. */
-const IMPLEMENTED = /^(move|overwrite)-.*\.json$/;
 /** Of a step or an outcome; the rest is for diagnosis or follows from what stays. */
 const DROPPED = new Set([
   "log",
@@ -17,8 +15,11 @@ const DROPPED = new Set([
   "flash_after_cut",
   "note",
   "writes_over_unerased",
+  "misaligned_calls",
 ]);
 
+const read = (path) =>
+  JSON.parse((path.endsWith(".gz") ? gunzipSync(readFileSync(path)) : readFileSync(path)).toString("utf8"));
 const write = (name, value) =>
   writeFileSync(new URL(`${name}.json.gz`, target), gzipSync(JSON.stringify(value), { level: 9 }));
 
@@ -29,25 +30,38 @@ function rename(outcome) {
   delete outcome.then;
 }
 
-const used = new Set();
-for (const name of readdirSync(folder).filter((name) => IMPLEMENTED.test(name))) {
-  const { config, contents, scenarios } = JSON.parse(readFileSync(`${folder}/${name}`, "utf8"));
-  const kept = JSON.parse(
-    JSON.stringify({ config, contents: contents.map(({ sha256 }) => sha256), scenarios }),
-    (key, value) => (DROPPED.has(key) ? undefined : value),
-  );
-  for (const { steps } of kept.scenarios)
-    for (const { image } of steps) if (image !== undefined) used.add(image);
-  for (const { steps } of kept.scenarios)
-    for (const { outcomes } of steps)
-      for (const chain of outcomes ?? []) if (Array.isArray(chain)) chain.forEach(rename);
-  write(name.replace(/\.json$/, ""), kept);
-}
-used.add("A.ed25519").add("B.ed25519"); // what a trailer matrix starts from
-const { keys, images } = JSON.parse(readFileSync(`${folder}/images.json`, "utf8"));
+const used = new Set(["A.ed25519", "B.ed25519"]); // what a trailer matrix starts from
+const keys = {};
+const images = {};
+for (const folder of folders)
+  for (const file of readdirSync(folder).filter((name) => /\.json(\.gz)?$/.test(name))) {
+    const name = file.replace(/\.json(\.gz)?$/, "");
+    if (name === "images") {
+      const recipes = read(`${folder}/${file}`);
+      // the device's own encryption keys are what a board is made with; of signing keys the public half is
+      for (const [id, { public_der, private: own }] of Object.entries(recipes.keys))
+        keys[id] = /enc\./.test(id) ? own : public_der;
+      Object.assign(images, recipes.images);
+      continue;
+    }
+    const { config, contents, scenarios } = read(`${folder}/${file}`);
+    const kept = JSON.parse(
+      JSON.stringify({ config, contents: contents.map(({ sha256 }) => sha256), scenarios }),
+      (key, value) => (DROPPED.has(key) ? undefined : value),
+    );
+    for (const { steps } of kept.scenarios)
+      for (const step of steps) {
+        for (const one of [step, ...(step.outcomes ?? []).flat()])
+          if (typeof one?.image === "string") used.add(one.image);
+        for (const chain of step.outcomes ?? []) if (Array.isArray(chain)) chain.forEach(rename);
+      }
+    write(name, kept);
+  }
+// an image that is installed in the clear under its own name is another one, of the same body
+const wanted = Object.keys(images).filter((name) => used.has(name) || used.has(name.replace(/:plain$/, "")));
 write("images", {
-  keys: Object.fromEntries(Object.entries(keys).map(([name, { public_der }]) => [name, public_der])),
+  keys,
   images: Object.fromEntries(
-    [...used].sort().map((name) => [name, { sha256: images[name].sha256, parts: images[name].parts }]),
+    wanted.sort().map((name) => [name, { sha256: images[name].sha256, parts: images[name].parts }]),
   ),
 });

@@ -1,11 +1,11 @@
 /** The recordings in test/vectors/mcuboot: their shape, and the images they are made of. */
-import { createHash } from "node:crypto";
+import { createCipheriv, createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 
 const FOLDER = new URL("../vectors/mcuboot/", import.meta.url);
 
-export type SlotName = "primary" | "secondary" | "primary_1" | "secondary_1";
+export type SlotName = "primary" | "secondary" | "scratch" | "primary_1" | "secondary_1";
 /** Index into `contents`, for each slot. */
 export type Slots = Partial<Record<SlotName, number>>;
 /** What the trailers ask for, then the primary's trailer and the secondary's, each as four words. */
@@ -19,6 +19,12 @@ export interface BootOutcome {
   image?: string | undefined;
   /** What the second image's primary holds. */
   image_1?: string | undefined;
+  /** Where it was started from, or loaded from, if that is not the primary. */
+  slot?: SlotName;
+  /** RAM load: the load address, hex. */
+  loaded_at?: string;
+  /** RAM load: first 16 hex digits of the SHA-256 of the RAM window, or `zeros`. */
+  ram_sha256?: string;
   counter?: Counter;
   ops?: number;
   slots?: Slots;
@@ -43,6 +49,8 @@ export interface CutSweep {
   operations: number;
   uncut: number;
   half_done?: boolean;
+  /** Only these operations were cut. */
+  cuts?: number[];
   confirm_after_first_boot_of?: string;
   outcomes: BootOutcome[][];
   runs: Runs;
@@ -65,7 +73,7 @@ export type Step =
       confirm: boolean;
       rc: number;
       state?: TrailerState;
-      tail_after: string;
+      tail_after?: string;
     }
   | {
       do: "set_pending_cut";
@@ -73,12 +81,13 @@ export type Step =
       operations: number;
       results: { cut_before: number; state: TrailerState; boots: BootOutcome[] }[];
     }
+  | { do: "set_pin"; value: number | boolean }
   | ({ do: "boot"; trace?: TraceEntry[] } & BootOutcome)
   | CutSweep
   | {
       do: "trailer_matrix";
       swap_type: string;
-      outcomes: { image?: string; counter: number; state: TrailerState; in_secondary?: string }[];
+      outcomes: ({ image?: string; counter: number; state: TrailerState; in_secondary?: string } | null)[];
       boots: [number, number][];
     };
 
@@ -93,17 +102,38 @@ export interface Scenario {
 export interface Recording {
   config: {
     id: string;
-    mode: "move" | "overwrite";
+    mode:
+      | "offset"
+      | "move"
+      | "scratch"
+      | "overwrite"
+      | "overwritefull"
+      | "xip"
+      | "xiprevert"
+      | "ramload"
+      | "ramloadrevert"
+      | "single"
+      | "fwl";
     options: string[];
     keys: string[];
-    write_size: 4 | 8;
+    write_size: 1 | 2 | 4 | 8 | 16 | 32;
+    sector_size: number;
+    erased_byte: number;
+    slots: Partial<Record<SlotName, { id: number; size: number; sectors?: number[] }>>;
+    upload_offset_secondary: number;
+    encryption_key?: string;
   };
   /** SHA-256 of every whole-slot content, hex. */
   contents: string[];
   scenarios: Scenario[];
 }
 
-type Part = ["h", string] | ["f", number, number] | ["s", string, number, number];
+type Part =
+  | ["h", string]
+  | ["f", number, number]
+  | ["s", string, number, number]
+  /** AES-CTR with this key over the concatenated parts. */
+  | ["x", string, Part[]];
 
 function read<T>(name: string): T {
   return JSON.parse(gunzipSync(readFileSync(new URL(`${name}.json.gz`, FOLDER))).toString("utf8")) as T;
@@ -112,7 +142,7 @@ function read<T>(name: string): T {
 /** Names of all configurations carried here, such as `move-ed25519-hw-w4`. */
 export function recordingNames(): string[] {
   return readdirSync(FOLDER)
-    .filter((file) => /^(move|overwrite)-.*\.json\.gz$/.test(file))
+    .filter((file) => file !== "images.json.gz" && file.endsWith(".json.gz"))
     .map((file) => file.replace(/\.json\.gz$/, ""))
     .sort();
 }
@@ -132,8 +162,25 @@ export function publicKey(name: string): Uint8Array {
   return Buffer.from(recipes.keys[name]!, "hex");
 }
 
+/** The private key of an encryption key's name such as `x25519enc.1`: the bare scalar. */
+export function privateKey(name: string): Uint8Array {
+  return Buffer.from(recipes.keys[name]!, "hex");
+}
+
 export function imageNames(): string[] {
   return Object.keys(recipes.images);
+}
+
+/** Could these be the first bytes of that image? Looks at its header only, and builds nothing. */
+export function beginsLike(name: string, bytes: Uint8Array): boolean {
+  const [first] = recipes.images[name]!.parts;
+  if (first?.[0] !== "h") return true;
+  const header = Buffer.from(first[1], "hex");
+  return Buffer.compare(bytes.subarray(0, header.length), header) === 0;
+}
+
+export function isImage(name: string): boolean {
+  return name in recipes.images;
 }
 
 /** The bytes of a recorded image. Throws when the recipe does not give the recorded SHA-256. */
@@ -160,7 +207,13 @@ function partBytes(part: Part): Uint8Array {
       return Buffer.alloc(part[2], part[1]);
     case "s":
       return stream(part[1], part[2], part[3]);
+    case "x":
+      return encrypt(Buffer.from(part[1], "hex"), Buffer.concat(part[2].map(partBytes)));
   }
+}
+
+function encrypt(key: Uint8Array, plain: Uint8Array): Uint8Array {
+  return createCipheriv(`aes-${key.length * 8}-ctr`, key, new Uint8Array(16)).update(plain);
 }
 
 /** `length` bytes from `offset` of SHA-256("seed:0") SHA-256("seed:1") ... */

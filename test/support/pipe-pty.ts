@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import type { ByteStream } from "../../src/transport/transport.js";
 
 /** Why no pseudo-terminal can be made here, or undefined when one can. */
 export const noPtyReason: string | undefined =
@@ -41,6 +42,18 @@ export async function openPty(): Promise<Pty> {
       return gone;
     },
   };
+}
+
+/** A pseudo-terminal with a board's own end of a cable on its far side; `unplug` ends it. */
+export async function ptyOf(stream: ByteStream): Promise<{ path: string; unplug(): void }> {
+  const child = spawn("socat", ["-d", "-d", "PTY,rawer", "STDIO"], { stdio: ["pipe", "pipe", "pipe"] });
+  const path = await announcedPath(child);
+  child.stdin.on("error", () => {});
+  child.stdout.on("data", (chunk: Buffer) => void stream.write(new Uint8Array(chunk)));
+  void (async () => {
+    for await (const chunk of stream.chunks) child.stdin.write(chunk);
+  })().catch(() => child.kill("SIGKILL"));
+  return { path, unplug: () => void child.kill("SIGKILL") };
 }
 
 function announcedPath(child: ChildProcess): Promise<string> {

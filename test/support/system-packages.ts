@@ -1,15 +1,31 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
+import { fetchedRealServers, fetchRealServers } from "./fetch-real-servers.js";
 
 /** Programs that tests run, and the Debian packages that bring them. */
 const needed: readonly (readonly [program: string, debianPackage: string])[] = [
   ["qemu-system-arm", "qemu-system-arm"],
   ["socat", "socat"],
+  ["curl", "curl"],
   ["chromium", "chromium"],
   ["ser2net", "ser2net"],
   ["stm32flash", "stm32flash"],
   ["softhsm2-util", "softhsm2"],
+  ["swtpm", "swtpm"],
+  ["tpm2_nvdefine", "tpm2-tools"],
   ["xz", "xz-utils"],
+  ["zstd", "zstd"],
+  ["zip", "zip"],
+  ["mender-artifact", "mender-artifact"],
+  ["mender", "mender-client"],
+  ["mosquitto", "mosquitto"],
+  // The program for another processor, and the C and C++ libraries that it needs.
+  ...(process.env.CI === undefined
+    ? []
+    : ([
+        ["qemu-aarch64-static", "qemu-user-static"],
+        ["/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1", "libstdc++6-arm64-cross"],
+      ] as const)),
 ];
 
 /**
@@ -20,6 +36,15 @@ const peers: readonly (readonly [program: string, pypiPackage: string])[] = [
   ["imgtool", "imgtool"],
   ["smpmgr", "smpmgr"],
   ["labgrid-client", "labgrid"],
+  ["pytest", "pytest"],
+  ["aws", "awscli"],
+];
+
+/** Packages from PyPI that tests import: what the services of other makers are built from. */
+const modules: readonly (readonly [module: string, pypiPackage: string])[] = [
+  ["paho.mqtt.client", "paho-mqtt"],
+  ["cbor2", "cbor2"],
+  ["awsiot", "awsiotsdk"],
 ];
 
 const isThere = (program: string) => spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
@@ -33,11 +58,27 @@ export default function setup(): void {
         `  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing.join(" ")}\n`,
     );
   }
+  haveRealServers();
   if (process.env.CI === undefined) return;
-  const missingPeers = peers.filter(([program]) => !isThere(program)).map(([, name]) => name);
+  const isImportable = (module: string) => spawnSync("python3", ["-c", `import ${module}`]).status === 0;
+  const missingPeers = [
+    ...peers.filter(([program]) => !isThere(program)),
+    ...modules.filter(([module]) => !isImportable(module)),
+  ].map(([, name]) => name);
   if (missingPeers.length > 0)
     spawnSync("pip", ["install", "--quiet", ...missingPeers], { stdio: "inherit" });
   installPkcs11();
+}
+
+/** In CI they are fetched, and it fails without them; elsewhere what was fetched before is used. */
+function haveRealServers(): void {
+  if (process.env.BOOTPROOF_REAL_SERVERS !== undefined) return;
+  const folder = process.env.CI === undefined ? fetchedRealServers() : fetchRealServers();
+  if (folder !== undefined) process.env.BOOTPROOF_REAL_SERVERS = folder;
+  else
+    console.warn(
+      "\nTests against Zephyr servers that nobody here wrote find none: CI=true npm test fetches them once (PyPI, Debian).\n",
+    );
 }
 
 /** Optional for users and compiled when it is installed: nobody's `npm ci` waits for it, but the tests want it. */

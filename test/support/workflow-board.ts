@@ -1,14 +1,19 @@
 import { onTestFinished } from "vitest";
-import type { Board, Machine } from "../../src/board/board.js";
-import { boardVariant, fixtureKey, type SignFixtureOptions, signedFixture } from "../../src/board/catalog.js";
-import { type StartOptions, startBoard } from "../../src/board/start.js";
 import { connect } from "../../src/client/connect.js";
 import type { TraceRecord } from "../../src/client/trace.js";
+import type { Board, Machine } from "../../src/emulator/board.js";
+import {
+  boardVariant,
+  fixtureKey,
+  type SignFixtureOptions,
+  signedFixture,
+} from "../../src/emulator/catalog.js";
+import { type StartOptions, startBoard } from "../../src/emulator/start.js";
+import { readFacts, runningSlot } from "../../src/session/board-facts.js";
+import { run } from "../../src/session/run.js";
+import { Session } from "../../src/session/session.js";
 import type { ByteStream } from "../../src/transport/transport.js";
-import { readFacts, runningSlot } from "../../src/workflow/facts.js";
-import { type FlashEvent, type FlashOptions, type FlashResult, flash } from "../../src/workflow/flash.js";
-import { run } from "../../src/workflow/run.js";
-import { Session } from "../../src/workflow/session.js";
+import { type FlashEvent, type FlashOptions, type FlashResult, flash } from "../../src/update/flash.js";
 import { BadCable, type Fault } from "./workflow-wire.js";
 
 export interface BenchOptions extends Partial<StartOptions> {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseImage } from "../../src/image/image.js";
+import { parseImage } from "../../src/mcuboot/image.js";
 import type { RealServer } from "./real-servers.js";
 
 /**

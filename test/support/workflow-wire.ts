@@ -76,25 +76,25 @@ export class BadCable implements ByteStream {
 
   #pass(direction: Passing["direction"], message: Uint8Array): Uint8Array[] {
     const { header, payload } = readMessage(message);
-    const fate = this.#fault({
+    const outcome = this.#fault({
       direction,
       header,
       fields: decodePayload(payload),
       index: this.#counts[direction]++,
     });
     const { length: _length, ...rest } = header as Header & { length?: number };
-    if (typeof fate === "object")
-      return [consoleFraming().encode(joinMessage(rest, encodeCbor(fate.fields)))];
+    if (typeof outcome === "object")
+      return [consoleFraming().encode(joinMessage(rest, encodeCbor(outcome.fields)))];
     const bytes = consoleFraming().encode(message);
-    if (fate === "pass") return [bytes];
-    if (fate === "damage") {
+    if (outcome === "pass") return [bytes];
+    if (outcome === "damage") {
       // A letter in the middle: the line still is a line, its CRC says that it is damaged.
       const at = bytes.length >> 1;
       bytes[at] = bytes[at] === 0x41 ? 0x42 : 0x41;
       return [bytes];
     }
-    if (fate === "pull-cable") {
-      this.#pulled = new TransportError("lost", this.name, `${this.name} went away.`);
+    if (outcome === "pull-cable") {
+      this.#pulled = new TransportError("lost", this.name, `${this.name} disconnected.`);
       void this.#inner.close();
       this.#sayPulled();
     }

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import ts from "typescript";
 import { REPOSITORY } from "./cache.js";
@@ -9,18 +9,30 @@ const GUEST_FOLDER = "test/support/usb-vm/guest";
 
 /**
  * Writes a tar file of what changes from run to run: our own built package, and the test code that runs inside. In the
- * machine it lies at /app, laid out as in the repository; `src` there leads to `dist`, so imports are written as usual.
+ * machine it lies at /app, laid out as in the repository; `src` there holds the library file by file, as JavaScript, so imports
+ * are written as usual.
  */
 export function packApp(folder: string): string {
   const app = join(folder, "app");
   mkdirSync(app);
-  cpSync(join(REPOSITORY, "dist"), join(app, "dist"), { recursive: true });
-  symlinkSync("dist", join(app, "src"));
+  // What the package's files are found by.
+  for (const name of ["package.json", "dist", "firmware-fixtures/manifest.json", "firmware-fixtures/keys"])
+    cpSync(join(REPOSITORY, name), join(app, name), { recursive: true });
+  for (const name of libraryFiles("src")) writeAsJavaScript(name, app);
   for (const name of readdirSync(join(REPOSITORY, GUEST_FOLDER)).filter((file) => file.endsWith(".ts")))
     writeAsJavaScript(join(GUEST_FOLDER, name), app);
   const tar = join(folder, "app.tar");
   execFileSync("tar", ["-cf", tar, "-C", app, "."]);
   return tar;
+}
+
+/** Sources of the library. The program itself is in `dist`. */
+function libraryFiles(folder: string): string[] {
+  return readdirSync(join(REPOSITORY, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return ["src/cli", "src/station-page"].includes(path) ? [] : libraryFiles(path);
+    return /(?<!\.d)\.ts$/.test(entry.name) ? [path] : [];
+  });
 }
 
 function writeAsJavaScript(path: string, app: string): void {

@@ -31,21 +31,22 @@ export function keyOf(ingredients: readonly (string | Uint8Array)[]): string {
 }
 
 /**
- * The folder `kind-key` of the cache, made by `make` the first time. A run that is cut short leaves no half artefact;
+ * The folder `kind-key` of a cache, made by `make` the first time. A run that is cut short leaves no half artefact;
  * what was not used for a week goes.
  */
 export async function cachedFolder(
   kind: string,
   key: string,
   make: (folder: string) => Promise<void>,
+  cache = CACHE,
 ): Promise<string> {
-  const folder = join(CACHE, `${kind}-${key}`);
+  const folder = join(cache, `${kind}-${key}`);
   if (existsSync(folder)) {
     const now = new Date();
     utimesSync(folder, now, now);
     return folder;
   }
-  forgetOld();
+  forgetOld(cache);
   const draft = `${folder}.${process.pid}`;
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { recursive: true });
@@ -56,9 +57,9 @@ export async function cachedFolder(
   return folder;
 }
 
-function forgetOld(): void {
-  mkdirSync(CACHE, { recursive: true });
-  for (const path of readdirSync(CACHE).map((name) => join(CACHE, name)))
+function forgetOld(cache: string): void {
+  mkdirSync(cache, { recursive: true });
+  for (const path of readdirSync(cache).map((name) => join(cache, name)))
     if (Date.now() - statSync(path).mtimeMs > KEPT_MS) rmSync(path, { recursive: true, force: true });
 }
 

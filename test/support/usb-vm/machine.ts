@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { QemuProcess } from "../../../src/board/qemu-process.js";
+import { QemuProcess } from "../../../src/emulator/qemu-process.js";
 import { packApp } from "./app.js";
 import { CACHE } from "./cache.js";
 import { LATER_MODULES, machineImage } from "./image.js";

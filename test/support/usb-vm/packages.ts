@@ -92,7 +92,7 @@ function download(folder: string, ...names: string[]): void {
   if (status !== 0) throw new Error(`apt-get download ${names.join(" ")}: ${stderr.trim()}`);
 }
 
-const isThere = (program: string) => spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
+export const isThere = (program: string) => spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
 
 /** Words before a command that needs root, or undefined when this user cannot become root without a question. */
 function rootPrefix(): string[] | undefined {
@@ -105,7 +105,8 @@ function updateLists(): void {
   if (prefix) asRoot(prefix, "apt-get", "update", "-q");
 }
 
-function install(packages: readonly string[]): boolean {
+/** False when that needs a question, or does not work; apt-get has said why. */
+export function install(packages: readonly string[]): boolean {
   const prefix = rootPrefix();
   if (!prefix || !isThere("apt-get")) return false;
   try {

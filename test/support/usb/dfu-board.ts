@@ -1,5 +1,5 @@
-import { LAYOUT, slotOffset } from "../../../src/board/layout.js";
-import { bootMagic } from "../../../src/image/trailer.js";
+import { LAYOUT, slotOffset } from "../../../src/emulator/layout.js";
+import { bootMagic } from "../../../src/mcuboot/trailer.js";
 import { EmulatedDevice } from "./device.js";
 import { DfuRuntime, PlainDfu } from "./dfu.js";
 import { UsbBoard, type UsbBoardOptions } from "./usb-board.js";

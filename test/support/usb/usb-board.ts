@@ -1,4 +1,4 @@
-import type { Board } from "../../../src/board/board.js";
+import type { Board } from "../../../src/emulator/board.js";
 import type { ByteStream } from "../../../src/transport/transport.js";
 import { CdcAcm } from "./cdc-acm.js";
 import { EmulatedDevice, type UsbFunction } from "./device.js";

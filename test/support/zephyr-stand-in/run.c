@@ -60,7 +60,7 @@ static bool put_head(zcbor_state_t *state, uint8_t major, uint32_t value)
 	       put(state, (uint8_t)(value >> 16)) && put(state, (uint8_t)(value >> 8)) && put(state, (uint8_t)value);
 }
 
-bool stand_in_text(zcbor_state_t *state, const char *text, size_t len)
+bool zcbor_tstr_encode_ptr(zcbor_state_t *state, const char *text, size_t len)
 {
 	bool ok = put_head(state, 3, (uint32_t)len);
 

@@ -1,8 +1,12 @@
+import { useOpenssl } from "../../../../src/crypto-node/openssl.js";
+import { DfuDevice } from "../../../../src/dfu-transfer/device.js";
+import { type DownloadOptions, download } from "../../../../src/dfu-transfer/download.js";
+import { chooseDfu, leaveForDfu } from "../../../../src/dfu-transfer/find.js";
+import { run } from "../../../../src/session/run.js";
 import type { UsbSelector } from "../../../../src/transport/usb.js";
-import { DfuDevice } from "../../../../src/workflow/dfu/device.js";
-import { type DownloadOptions, download } from "../../../../src/workflow/dfu/download.js";
-import { chooseDfu, leaveForDfu } from "../../../../src/workflow/dfu/find.js";
-import { run } from "../../../../src/workflow/run.js";
+
+// Inner files know no provider of cryptography.
+useOpenssl();
 
 /** Downloads; the steps that were told, repeats left out, then how it ended. */
 export async function downloadTo(

@@ -1,19 +1,19 @@
 import { onTestFinished } from "vitest";
-import type { Board } from "../../src/board/board.js";
-import { LAYOUT, slotOffset } from "../../src/board/layout.js";
-import { type StartOptions, startBoard } from "../../src/board/start.js";
-import { consoleFraming } from "../../src/smp/framing/console.js";
-import { readMessage } from "../../src/smp/header.js";
-import { ChunkQueue } from "../../src/transport/chunk-queue.js";
-import type { ByteStream } from "../../src/transport/transport.js";
-import type { Site } from "../../src/workflow/ladder/site.js";
+import type { Board } from "../../src/emulator/board.js";
+import { LAYOUT, slotOffset } from "../../src/emulator/layout.js";
+import { type StartOptions, startBoard } from "../../src/emulator/start.js";
 import {
   type RecoverEvent,
   type RecoverOptions,
   type RecoverResult,
   recover,
-} from "../../src/workflow/recover.js";
-import { run } from "../../src/workflow/run.js";
+} from "../../src/recovery/recover.js";
+import type { RecoveryTarget } from "../../src/recovery/target.js";
+import { run } from "../../src/session/run.js";
+import { consoleFraming } from "../../src/smp/framing/console.js";
+import { readMessage } from "../../src/smp/header.js";
+import { ChunkQueue } from "../../src/transport/chunk-queue.js";
+import type { ByteStream } from "../../src/transport/transport.js";
 import { trustedKey } from "./workflow-board.js";
 
 /** What a test does to a board before it is to be recovered. */
@@ -30,14 +30,14 @@ export const harm = {
 
 export interface Patient {
   readonly board: Board;
-  readonly site: Site;
+  readonly site: RecoveryTarget;
 }
 
 /** A board in the state that `hurt` leaves it in, and what is at hand to get at it. */
 export async function patient(
   hurt: ((board: Board) => void) | undefined,
   options: Partial<StartOptions> = {},
-  extra: Partial<Site> = {},
+  extra: Partial<RecoveryTarget> = {},
 ): Promise<Patient> {
   const board = await startBoard({ machine: "wasm", variant: "good", ...options, off: true });
   onTestFinished(() => board.close());
@@ -46,23 +46,23 @@ export async function patient(
   return { board, site: { name: board.id, dial: () => board.connect(), ...extra } };
 }
 
-export interface Climbed {
+export interface MethodResult {
   result: RecoverResult;
   events: RecoverEvent[];
-  /** The rungs that were taken, in order. */
+  /** The recovery methods that were taken, in order. */
   taken: string[];
 }
 
 /** Climbs with the variant's key. */
 export async function climb(
-  site: Site,
+  site: RecoveryTarget,
   file: Uint8Array,
   options: Partial<RecoverOptions> = {},
-): Promise<Climbed> {
+): Promise<MethodResult> {
   const events: RecoverEvent[] = [];
   const keys = options.keys ?? [await trustedKey()];
   const result = await run(recover(site, file, { ...options, keys }), (event) => events.push(event));
-  const taken = events.flatMap((event) => (event.step === "rung" ? [event.rung.name] : []));
+  const taken = events.flatMap((event) => (event.step === "method" ? [event.method.name] : []));
   return { result, events, taken };
 }
 

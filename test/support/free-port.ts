@@ -1,0 +1,1 @@
+export { freePort } from "../../hil/boards/free-port.js";
