@@ -1,9 +1,11 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Board, boardVariant, fixtureKeyPath, signedFixture } from "bootproof";
+import { type Board, boardVariant, fixtureKeyPath, signedFixture } from "bootproof/boards";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { parseBench } from "../../hil/bench.js";
+import { parseBoardFile } from "../../hil/board-file.js";
 import { deadRuns, Journal } from "../../hil/journal.js";
 import { type ProveOptions, proveBoard } from "../../hil/prove.js";
 import { restoreBoard } from "../../hil/restore.js";
@@ -12,7 +14,7 @@ import { type DeskBoard, startDeskBoard } from "../support/desk-board.js";
 /** A board as on a desk: an address, no programmer, no power switch. Behind the address is one of ours. */
 let folder: string;
 let board: Board;
-let desk: DeskBoard;
+let context: DeskBoard;
 let image: Uint8Array;
 let home: Uint8Array;
 
@@ -23,13 +25,13 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await desk.stop();
+  await context.stop();
   rmSync(folder, { recursive: true });
 });
 
 async function start(variant: string): Promise<void> {
-  desk = await startDeskBoard(variant, image);
-  board = desk.board;
+  context = await startDeskBoard(variant, image);
+  board = context.board;
   home = board.readFlash(0, image.length);
 }
 
@@ -39,17 +41,17 @@ function entry(more = "") {
 boards:
   - name: desk
     kind: attached
-    address: tcp:127.0.0.1:${desk.port}
+    address: tcp:127.0.0.1:${context.port}
     image: own.bin
     starts-within-ms: 5000
     keys: { signing: ${fixtureKeyPath("ed25519-1")} }
 ${more}`;
-  return parseBench(join(folder, "bench.yaml"), text)[0]!;
+  return parseBoardFile(join(folder, "bench.yaml"), text)[0]!;
 }
 
-function prove(cases: string[], more: Partial<ProveOptions> = {}) {
+function prove(cases: string[], more: Partial<ProveOptions> = {}, facts = "") {
   const signal = new AbortController().signal;
-  return proveBoard(entry(), { signal, seed: 3, cases, journals: join(folder, "journals"), ...more });
+  return proveBoard(entry(facts), { signal, seed: 3, cases, journals: join(folder, "journals"), ...more });
 }
 
 const verdicts = (result: Awaited<ReturnType<typeof prove>>) =>
@@ -85,6 +87,18 @@ describe("a board that can only be spoken to", () => {
     expect(board.readFlash(0, image.length)).toEqual(home);
   });
 
+  it("with a log port that says nothing is found in recovery all the same", async () => {
+    const log = createServer((socket) => socket.resume()).listen(0, "127.0.0.1");
+    await once(log, "listening");
+    const { port } = log.address() as AddressInfo;
+    try {
+      const result = await prove(["recovery/enter-and-leave"], {}, `    log: tcp:127.0.0.1:${port}`);
+      expect(verdicts(result)).toEqual({ "recovery/enter-and-leave": "holds" });
+    } finally {
+      log.close();
+    }
+  });
+
   it("is not asked for what it does not list: that refusal is its own", async () => {
     const result = await prove(["integrity/truncated-tlv", "integrity/flip-hash"]);
     expect(result.cases.map(({ verdict, seen }) => [verdict, seen])).toEqual([
@@ -94,7 +108,7 @@ describe("a board that can only be spoken to", () => {
   });
 
   it("of a weak kind is found out the same way", async () => {
-    await desk.stop();
+    await context.stop();
     await start("no-signature");
     const result = await prove(["authenticity/unsigned", "integrity/flip-body-last"]);
     expect(verdicts(result)).toEqual({
@@ -105,13 +119,13 @@ describe("a board that can only be spoken to", () => {
   });
 
   it("whose firmware confirms itself, before anybody has judged it, is found out", async () => {
-    await desk.stop();
+    await context.stop();
     const own = { version: "3.0.0", counter: 4 };
     image = await signedFixture("self-confirm", "wasm", boardVariant("good"), own);
     await start("good");
     const result = await prove(["trial/waits-for-confirmation"]);
     expect(verdicts(result)).toEqual({ "trial/waits-for-confirmation": "does-not-hold" });
-    expect(result.cases[0]?.seen).toMatch(/confirms itself, before it could be judged/);
+    expect(result.cases[0]?.seen).toMatch(/confirms itself before it could be judged/);
     expect(result.putBack.ok, result.putBack.says).toBe(true);
   });
 
@@ -148,6 +162,15 @@ describe("a run that died", () => {
     expect((await prove(["authenticity/unsigned"])).unusable).toMatch(
       /Another run \(process \d+\) is on board desk/,
     );
+    const again = { ...entry(), reach: { ...entry().reach, address: "serial:com6" } } as ReturnType<
+      typeof entry
+    >;
+    const once = Journal.begin(
+      { ...again, reach: { ...again.reach, address: "COM6" } } as typeof again,
+      journals,
+    );
+    expect(() => Journal.begin(again, journals)).toThrow(/Another run/);
+    once.end();
     journal.end();
 
     const other = await signedFixture("good-b", "wasm", boardVariant("good"), {

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -42,16 +42,27 @@ describe("bootproof prove", () => {
     [["--case", "nothing"], 2, /There is no case "nothing"/],
     [["--claim", "safety"], 2, /There is no claim "safety"/],
     [["--report", "out.pdf"], 2, /the ending of a report says its kind/],
-    [["--bench", "none.yaml"], 20, /There is no bench file none.yaml/],
+    [["--boards", "none.yaml"], 20, /There is no board file none.yaml/],
     [[], 2, /No board is named/],
   ])("with %j ends with status %i and a sentence", (words, status, says) => {
     const done = prove(
-      ...(words.includes("--bench") || words.length === 0 ? words : ["-d", "wasm:good", ...words]),
+      ...(words.includes("--boards") || words.length === 0 ? words : ["-d", "wasm:good", ...words]),
     );
     expect(done.stderr).toMatch(says);
     expect(done.stderr).not.toMatch(/fault in bootproof/);
     expect(done.status).toBe(status);
   });
+
+  it.each(["held.html", ...(process.platform === "linux" ? ["/proc/nowhere/report.html"] : [])])(
+    "asks before it begins whether %s can be written",
+    (report) => {
+      mkdirSync(join(folder, "held.html"));
+      const done = prove("-d", "wasm:good", "--case", "authenticity/unsigned", "--report", report);
+      expect(done.stderr).toContain(`The report ${report} cannot be written`);
+      expect(done.stderr).not.toMatch(/fault in bootproof|own image runs again/);
+      expect(done.status).toBe(20);
+    },
+  );
 
   it("lists its cases for programs", () => {
     const list = JSON.parse(prove("--list", "--json").stdout);

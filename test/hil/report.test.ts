@@ -1,15 +1,16 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runProof } from "../../hil/index.js";
 import { shortfalls } from "../../hil/policy.js";
-import { compareReports } from "../../hil/report/compare.js";
+import { compareReports, comparisonWords } from "../../hil/report/compare.js";
 import { toHtml } from "../../hil/report/html.js";
 import { fromJson, toJson } from "../../hil/report/json.js";
 import { toJunit } from "../../hil/report/junit.js";
+import { countWords } from "../../hil/report/terminal.js";
 import type { BoardResult, CaseResult, ProofReport } from "../../hil/result.js";
 
 /** A real run over a weak board, so that every verdict is in it. */
@@ -36,7 +37,7 @@ beforeAll(async () => {
     { version: "1.2.3", signal: new AbortController().signal, note: () => {}, progress: () => {} },
   );
   ({ report, text } = outcome);
-  expect(outcome.ending).toBe("does-not-hold");
+  expect(outcome.ending).toBe("claim-broken");
 });
 
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -49,8 +50,8 @@ function hostile(): ProofReport {
   const cases = board.cases.map((one): CaseResult => {
     const { evidence } = one;
     if (!evidence) return { ...one, seen: HOSTILE };
-    const sights = evidence.sights.map((sight) => ({
-      ...sight,
+    const sights = evidence.sights.map((snapshot) => ({
+      ...snapshot,
       running: { version: HOSTILE, hash: HOSTILE, confirmed: true },
       events: [{ type: HOSTILE, image: 0, slot: 0, reason: HOSTILE }],
     }));
@@ -64,9 +65,41 @@ function hostile(): ProofReport {
 describe("the reports of a run", () => {
   it("say for people which promise is broken and why", () => {
     expect(text).toMatch(/✗ Only your firmware starts +does not hold/);
-    expect(text).toMatch(/authenticity\/unsigned.*The board let it through: version/);
+    expect(text).toMatch(/authenticity\/unsigned.*The board accepted it: version/);
     expect(text).toMatch(/✓ Damaged firmware does not start +holds/);
-    expect(text).toMatch(/\? Recovery is no back door +could not be judged/);
+    expect(text).toMatch(/\? Recovery is not a back door +could not be judged/);
+  });
+
+  it("say how many cases fail and how many hold", () => {
+    expect(text).toMatch(/does not hold \(\d+ cases fail, /);
+    expect(text).toMatch(/Damaged firmware does not start +holds \(1 case holds\)/);
+    const counts = { "does-not-hold": 4, holds: 1, "not-judged": 0, "not-supported": 2 };
+    expect(countWords(counts)).toBe("4 cases fail, 1 holds, 2 are not supported");
+  });
+
+  it("of a quick run say what was left out", async () => {
+    const hooks = { version: "1", signal: new AbortController().signal, note: () => {}, progress: () => {} };
+    const path = join(folder, "quick.html");
+    const request = { device: "wasm:good", quick: true, claims: ["signature"], seed: 1, reports: [path] };
+    const quick = await runProof(request, hooks);
+    expect(quick.report.leftOut?.length).toBeGreaterThan(0);
+    expect(quick.report.leftOut).not.toContain(quick.report.boards[0]!.cases[0]!.id);
+    expect(quick.text).toMatch(/--quick left out \d+ cases \(\d+ authenticity/);
+    expect(readFileSync(path, "utf8")).toMatch(/--quick left out \d+ cases/);
+    expect(text).not.toMatch(/--quick/);
+  });
+
+  it("say that nothing changed, and of how many cases", () => {
+    expect(comparisonWords("last.json", report, report, [])).toBe(
+      `Compared with last.json: of ${report.boards[0]!.cases.length} cases nothing changed.`,
+    );
+    const [board] = report.boards as [BoardResult];
+    const fewer = { ...report, boards: [{ ...board, cases: board.cases.slice(0, 1) }] };
+    expect(comparisonWords("last.json", fewer, report, [])).toMatch(
+      /of 1 cases? nothing changed; \d+ further/,
+    );
+    const none = { ...report, boards: [{ ...board, cases: [] }] };
+    expect(comparisonWords("last.json", none, report, [])).toMatch(/nothing was compared/);
   });
 
   it("carry the evidence: images by hash, messages, log, slots and counters before and after, cuts", () => {
@@ -98,8 +131,8 @@ describe("the reports of a run", () => {
       }),
     );
     expect(compareReports(report, better).every(({ kind }) => kind === "better")).toBe(true);
-    expect(() => fromJson("x", "{}")).toThrow(/no report/);
-    expect(() => fromJson("x", "[")).toThrow(/no JSON/);
+    expect(() => fromJson("x", "{}")).toThrow(/not a report/);
+    expect(() => fromJson("x", "[")).toThrow(/not JSON/);
     expect(toJson(report)).toBe(readFileSync(path, "utf8"));
   });
 
@@ -116,6 +149,42 @@ describe("the reports of a run", () => {
       "import sys, xml.dom.minidom; print(len(xml.dom.minidom.parse(sys.argv[1]).getElementsByTagName('testcase')))";
     const counted = execFileSync("python3", ["-c", parse, join(folder, "hostile.xml")], { encoding: "utf8" });
     expect(Number(counted)).toBe(report.boards[0]!.cases.length);
+  });
+
+  it("in JUnit fail by the policy, as the exit status does", () => {
+    const numbers = (mustHold: string[]) =>
+      /<testsuite name="[^"]*" tests="(\d+)" failures="(\d+)" errors="(\d+)"/
+        .exec(toJunit(report, { mustHold }))!
+        .slice(1)
+        .map(Number);
+    const all = report.boards[0]!.cases.length;
+    expect(numbers(["integrity"])).toEqual([all, 0, 0]);
+    expect(numbers(["signature"])[1]).toBeGreaterThan(5);
+    // Named by the policy, and no case was run for it: a test of its own that fails.
+    expect(numbers(["integrity", "rollback"])).toEqual([all + 1, 0, 1]);
+    expect(toJunit(report, { mustHold: ["integrity"] })).toMatch(/<skipped message="The board accepted it/);
+  });
+
+  it("as a page lead from each verdict to what shows it, and say what was proven and by whom", () => {
+    const page = toHtml({
+      ...report,
+      ranBy: "A. Tester",
+      boards: report.boards.map((board) => ({
+        ...board,
+        product: "Pump 3",
+        unit: "0042",
+        bootloader: { name: "MCUboot", sha256: "ab".repeat(32) },
+      })),
+    });
+    const ids = [...page.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    const links = [...page.matchAll(/href="#([^"]+)"/g)].map(([, id]) => id);
+    expect(links.length).toBeGreaterThan(10);
+    expect(links.filter((id) => !ids.includes(id))).toEqual([]);
+    for (const says of ["run by A. Tester", "Pump 3", "0042", "MCUboot, swap-move", "ab".repeat(32)])
+      expect(page).toContain(says);
+    expect(page).toContain("prefers-color-scheme:dark");
+    expect(page).toContain("Point by point");
   });
 
   it("as a page need nothing from elsewhere and let no board's text become markup", () => {
@@ -151,7 +220,7 @@ describe("the page in a browser", () => {
     expect(stderr).not.toMatch(/CONSOLE.*(error|refused|violat)/i);
     const shown = stdout.replace(/<style>[\s\S]*?<\/style>/, "").replace(/<[^>]+>/g, " ");
     expect(shown).toMatch(/1 promise is not kept/);
-    expect(shown.indexOf("Only your firmware starts")).toBeLessThan(shown.indexOf("How it was found out"));
+    expect(shown.indexOf("Only your firmware starts")).toBeLessThan(shown.indexOf("Evidence"));
     expect(stdout.match(/<details/g)!.length).toBeGreaterThan(20);
     expect(stdout.match(/<svg/g)!.length).toBeGreaterThan(10);
   });
@@ -200,11 +269,32 @@ describe("what keeps a run from passing", () => {
     ).toEqual(["not-run", "not-supported"]);
   });
 
+  it("a report that cannot be written in the end costs neither the others nor the result", async () => {
+    const signal = new AbortController().signal;
+    const taken = join(folder, "taken.html");
+    const other = join(folder, "other.json");
+    const notes: string[] = [];
+    const outcome = await runProof(
+      { device: "tcp:127.0.0.1:9", cases: ["link"], reports: [taken, other] },
+      {
+        version: "1",
+        signal,
+        note: (text) => void notes.push(text),
+        progress: () => {},
+        onBoards: () => void mkdirSync(taken),
+      },
+    );
+    expect(outcome.unwritten).toMatchObject([{ code: "report-unwritable" }]);
+    expect(notes.join("\n")).toContain(`The report ${taken} cannot be written`);
+    // As PowerShell and editors of Windows write it again.
+    expect(fromJson(other, `\ufeff${readFileSync(other, "utf8")}`).boards).toHaveLength(1);
+  });
+
   it("a board that could not be used", async () => {
     const signal = new AbortController().signal;
     const hooks = { version: "1", signal, note: () => {}, progress: () => {} };
     const outcome = await runProof({ device: "tcp:127.0.0.1:9", cases: ["link"] }, hooks);
-    expect(outcome.ending).toBe("not-judged");
+    expect(outcome.ending).toBe("claim-open");
     expect(outcome.text).toMatch(/could not be used: The image that runs .* is not named/);
   });
 });

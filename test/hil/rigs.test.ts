@@ -2,9 +2,9 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { boardVariant, fixtureKeyPath, signedFixture } from "bootproof";
+import { boardVariant, fixtureKeyPath, signedFixture } from "bootproof/boards";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { parseBench } from "../../hil/bench.js";
+import { parseBoardFile } from "../../hil/board-file.js";
 import { attachedIn } from "../../hil/boards/labgrid.js";
 import { runProof } from "../../hil/index.js";
 import { proveBoard } from "../../hil/prove.js";
@@ -53,7 +53,7 @@ const FACTS = `
 
 function prove(facts: string, cases: readonly string[]): Promise<BoardResult> {
   const bench = `boards:\n  - name: desk${facts}${FACTS}\n`;
-  const entry = parseBench(join(folder, "bench.yaml"), bench)[0]!;
+  const entry = parseBoardFile(join(folder, "bench.yaml"), bench)[0]!;
   const signal = new AbortController().signal;
   return proveBoard(entry, { signal, seed: 5, cases, cuts: 1, journals: join(folder, "journals") });
 }
@@ -112,7 +112,7 @@ describe("a relay with a web interface", () => {
   });
 });
 
-describe("commands of a bench file", () => {
+describe("commands of a board file", () => {
   it("that fail are the reason why nothing was judged", async () => {
     const board = await desk();
     const power = `power: { on: "echo no such port >&2; exit 3", off: "true" }`;
@@ -121,7 +121,7 @@ describe("commands of a bench file", () => {
       CASES,
     );
     expect(result.unusable).toMatch(
-      /^desk, power on: .* ended with 3. It said: no such port.*Try it by hand/,
+      /^desk, power on: .* ended with 3. Its output: no such port.*Try it by hand/,
     );
   });
 });
@@ -198,19 +198,19 @@ describe("a bench of several boards", () => {
     const second = await desk({ variant: "no-signature" });
     const row = (name: string, port: number) =>
       `\n  - name: ${name}\n    kind: attached\n    address: tcp:127.0.0.1:${port}${FACTS}`;
-    const bench = join(folder, "bench.yaml");
-    writeFileSync(bench, `boards:${row("one", first.port)}${row("two", second.port)}${row("gone", 9)}\n`);
+    const boardFile = join(folder, "boards.yaml");
+    writeFileSync(boardFile, `boards:${row("one", first.port)}${row("two", second.port)}${row("gone", 9)}\n`);
     process.env.XDG_STATE_HOME = folder;
     closing.push(() => delete process.env.XDG_STATE_HOME);
     const signal = new AbortController().signal;
     const hooks = { version: "1", signal, note: () => {}, progress: () => {} };
-    const { report, ending } = await runProof({ bench, cases: ["authenticity/unsigned"] }, hooks);
+    const { report, ending } = await runProof({ boardFile, cases: ["authenticity/unsigned"] }, hooks);
 
     const [one, two, gone] = report.boards;
     expect(one?.cases.map(({ verdict }) => verdict)).toEqual(["holds"]);
     expect(two?.cases.map(({ verdict }) => verdict)).toEqual(["does-not-hold"]);
-    expect(gone?.unusable).toMatch(/nobody listens there/);
-    expect(ending).toBe("does-not-hold");
+    expect(gone?.unusable).toMatch(/nothing listens there/);
+    expect(ending).toBe("claim-broken");
     const [a, b] = [one!.cases[0]!, two!.cases[0]!];
     expect(a.startedAt).toBeLessThan(b.startedAt + b.elapsedMs);
     expect(b.startedAt).toBeLessThan(a.startedAt + a.elapsedMs);

@@ -1,5 +1,6 @@
+import { fixtureKeyPath } from "bootproof/boards";
 import { describe, expect, it } from "vitest";
-import { entryOf } from "../../hil/bench.js";
+import { entryOf, parseBoardFile } from "../../hil/board-file.js";
 import { proveBoard } from "../../hil/prove.js";
 
 /** A rotation, rehearsed: {old} -> {old, new} -> {new}, a board for each step. `old` is ed25519-1, `new` ed25519-2. */
@@ -25,5 +26,24 @@ describe("a rotation of keys, step by step", () => {
     });
     // The control is signed with the step's first key: so that one is accepted too.
     expect(result.controls.map(({ id, verdict }) => [id, verdict])).toEqual([["update", "holds"]]);
+  });
+});
+
+it("keys that a board file names for an emulated board are the ones that are tried", async () => {
+  const text = `
+boards:
+  - name: ours
+    kind: wasm
+    variant: good
+    keys: { refused: [${fixtureKeyPath("ed25519-1")}], accepted: [${fixtureKeyPath("ed25519-2")}] }
+`;
+  const signal = new AbortController().signal;
+  const entry = parseBoardFile("/bench.yaml", text)[0]!;
+  const result = await proveBoard(entry, { signal, seed: 1, cases: ["rotation"] });
+  const seen = Object.fromEntries(result.cases.map(({ id, verdict, seen }) => [id, `${verdict}: ${seen}`]));
+  expect(seen).toEqual({
+    "rotation/accepted-keys": expect.stringMatching(/^does-not-hold: .*ed25519-2.* did not start/),
+    "rotation/refused-keys": expect.stringMatching(/^does-not-hold: .*ed25519-1.* was let through/),
+    "rotation/listed-keys": expect.stringMatching(/^does-not-hold: It does not list/),
   });
 });

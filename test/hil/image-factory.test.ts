@@ -1,60 +1,60 @@
-import { boardVariant, fixtureKey, generateKey, parseImage, signedFixture, verifyImage } from "bootproof";
+import { generateKey, parseImage, verifyImage } from "bootproof";
+import { boardVariant, fixtureKey, signedFixture } from "bootproof/boards";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   appendUnprotected,
   compressedWithWrongHash,
   cutShort,
-  Forge,
   flipBit,
+  ImageFactory,
   overflowTlv,
   rehash,
   SMALLEST_GROWTH,
   signatureAt,
   withSignatureOf,
-} from "../../hil/forge.js";
+} from "../../hil/image-factory.js";
 
 /** The library's own verdict says what each made image is. */
-async function verdict(forge: Forge, file: Uint8Array): Promise<string[]> {
-  const { checks } = await verifyImage(file, { keys: [forge.key!.publicKey], toBoot: true });
+async function verdict(factory: ImageFactory, file: Uint8Array): Promise<string[]> {
+  const { checks } = await verifyImage(file, { keys: [factory.key!.publicKey], toBoot: true });
   return checks.filter(({ result }) => result === "fail").map(({ name }) => name);
 }
 
 describe.each(["good", "p256", "rsa2048"])("images made for the variant %s", (id) => {
-  let forge: Forge;
+  let factory: ImageFactory;
   beforeAll(async () => {
     const variant = boardVariant(id);
     const base = await signedFixture("good-a", "wasm", variant, { version: "2.1.0", counter: 5 });
-    forge = new Forge({ base, key: await fixtureKey(variant.keys[0]!) });
+    factory = new ImageFactory({ base, key: await fixtureKey(variant.keys[0]!) });
   });
 
   it("a good update verifies, and differs from the base in its version", async () => {
-    const file = await forge.update();
-    expect(await verdict(forge, file)).toEqual([]);
+    const file = await factory.update();
+    expect(await verdict(factory, file)).toEqual([]);
     const image = parseImage(file);
     expect(image.version).toMatchObject({ major: 3, minor: 1 });
     expect(image.securityCounter).toBe(5);
-    expect(image.body).toEqual(forge.base.body);
+    expect(image.body).toEqual(factory.base.body);
   });
 
   it("bad ones fail for the reason they were made for", async () => {
-    const good = await forge.update();
-    expect(await verdict(forge, flipBit(good, good.length >> 1))).toContain("hash");
-    expect(await verdict(forge, rehash(flipBit(good, good.length >> 1)))).toEqual(["signature"]);
-    expect(await verdict(forge, flipBit(good, signatureAt(good) + 8))).toEqual(["signature"]);
-    expect(await verdict(forge, withSignatureOf(good, forge.baseFile))).toEqual(["signature"]);
-    expect(await verdict(forge, await forge.make({ key: "none" }))).toEqual(["signature"]);
-    expect(await verdict(forge, await forge.make({ key: await generateKey(forge.key!.type) }))).toEqual([
-      "key-hash",
-      "signature",
-    ]);
-    expect(await verdict(forge, overflowTlv(good))).toContain("structure");
+    const good = await factory.update();
+    expect(await verdict(factory, flipBit(good, good.length >> 1))).toContain("hash");
+    expect(await verdict(factory, rehash(flipBit(good, good.length >> 1)))).toEqual(["signature"]);
+    expect(await verdict(factory, flipBit(good, signatureAt(good) + 8))).toEqual(["signature"]);
+    expect(await verdict(factory, withSignatureOf(good, factory.baseFile))).toEqual(["signature"]);
+    expect(await verdict(factory, await factory.make({ key: "none" }))).toEqual(["signature"]);
+    expect(await verdict(factory, await factory.make({ key: await generateKey(factory.key!.type) }))).toEqual(
+      ["key-hash", "signature"],
+    );
+    expect(await verdict(factory, overflowTlv(good))).toContain("structure");
   });
 
   it.each([[[0x5a]], [[0xff]], [[0x00, 0xff, 0xff]]])(
     "one that ends too early is another one with erased flash behind it, ending in %j",
     async (end) => {
-      const file = (await forge.update()).slice();
+      const file = (await factory.update()).slice();
       file.set(end, file.length - end.length);
       const cut = cutShort(file);
       expect(cut.length).toBeGreaterThan(signatureAt(file));
@@ -67,15 +67,15 @@ describe.each(["good", "p256", "rsa2048"])("images made for the variant %s", (id
   );
 
   it("a compressed one with a wrong inner hash has a good signature", async () => {
-    const file = await compressedWithWrongHash(forge);
-    const { checks } = await verifyImage(file, { keys: [forge.key!.publicKey] });
+    const file = await compressedWithWrongHash(factory);
+    const { checks } = await verifyImage(file, { keys: [factory.key!.publicKey] });
     expect(checks.find(({ name }) => name === "signature")?.result).toBe("pass");
     expect(parseImage(file).header.flags & 0x400).toBe(0x400);
   });
 
   it("a TLV appended outside leaves hash and signature good", async () => {
-    const file = appendUnprotected(await forge.update(), 0x50, new Uint8Array(4));
-    const { checks } = await verifyImage(file, { keys: [forge.key!.publicKey] });
+    const file = appendUnprotected(await factory.update(), 0x50, new Uint8Array(4));
+    const { checks } = await verifyImage(file, { keys: [factory.key!.publicKey] });
     expect(checks.find(({ name }) => name === "signature")?.result).toBe("pass");
     expect(parseImage(file).tlvs.at(-1)?.type).toBe(0x50);
   });
@@ -83,13 +83,13 @@ describe.each(["good", "p256", "rsa2048"])("images made for the variant %s", (id
 
 it("a body of any size is still a WebAssembly module", async () => {
   const variant = boardVariant("good");
-  const forge = new Forge({ base: await signedFixture("good-a", "wasm", variant), key: "none" });
+  const factory = new ImageFactory({ base: await signedFixture("good-a", "wasm", variant), key: "none" });
   const wasm = (globalThis as unknown as { WebAssembly: { validate(bytes: Uint8Array): boolean } })
     .WebAssembly;
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: SMALLEST_GROWTH, max: 100_000 }), async (grow) => {
-      const { body } = parseImage(await forge.make({ grow }));
-      expect(body.length).toBe(forge.base.body.length + grow);
+      const { body } = parseImage(await factory.make({ grow }));
+      expect(body.length).toBe(factory.base.body.length + grow);
       expect(wasm.validate(body)).toBe(true);
     }),
     { numRuns: 20 },
@@ -98,9 +98,9 @@ it("a body of any size is still a WebAssembly module", async () => {
 
 it("without a key only damage can be made, and only of a second image", async () => {
   const base = await signedFixture("good-a", "wasm", boardVariant("good"));
-  const forge = new Forge({ base });
-  await expect(forge.update()).rejects.toMatchObject({ code: "no-update" });
-  await expect(forge.make({})).rejects.toMatchObject({ code: "no-key" });
+  const factory = new ImageFactory({ base });
+  await expect(factory.update()).rejects.toMatchObject({ code: "no-update" });
+  await expect(factory.make({})).rejects.toMatchObject({ code: "no-key" });
   const update = await signedFixture("good-b", "wasm", boardVariant("good"));
-  expect(await new Forge({ base, update }).update()).toEqual(update);
+  expect(await new ImageFactory({ base, update }).update()).toEqual(update);
 });

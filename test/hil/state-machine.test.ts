@@ -1,6 +1,6 @@
 import { BootproofError } from "bootproof";
 import { describe, expect, it } from "vitest";
-import { type Move, Strategy, type Target, TRANSITIONS } from "../../hil/strategy.js";
+import { type Move, Strategy, type Target, TRANSITIONS } from "../../hil/state-machine.js";
 
 function strategyWith(broken?: Move) {
   const made: Move[] = [];
