@@ -1,12 +1,16 @@
 import { defineConfig } from "vitest/config";
+import { libraryAlias } from "./test/support/library-alias.js";
 
 // Tests on real USB drivers, in a virtual machine of their own: minutes of an emulated processor, so not part of `npm test`.
 export default defineConfig({
+  // As in vitest.config.ts: one copy of the library, the sources.
+  resolve: { alias: libraryAlias },
   test: {
     include: ["test/usb/**/*.vm.ts"],
+    setupFiles: ["test/support/curves.ts"],
     globalSetup: ["test/support/usb-vm/setup.ts"],
     reporters: ["default", "./test/support/reporter.ts"],
-    testTimeout: 120_000,
+    testTimeout: 300_000,
     hookTimeout: 180_000,
     // One machine for all files, which therefore run in one process, one after the other: to start it takes longer than
     // most of them, and two would share the processor.

@@ -109,7 +109,7 @@ describe.skipIf(why !== "")(`A bench of USB devices${why && `: ${why}`}`, () => 
       try {
         await there("1-1");
         const end = await machine.bootproof(["power", "off", "--hub", "1-1.2", "-d", "tcp:127.0.0.1:9"]);
-        expect(end.stderr).toContain("Hub 1-1 says that it cannot switch");
+        expect(end.stderr).toContain("Hub 1-1 reports that it cannot switch");
       } finally {
         await pull();
         await gone("1-1");

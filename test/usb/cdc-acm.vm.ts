@@ -83,7 +83,7 @@ describe.skipIf(why !== "")(
       await second.plug(there);
       await fileAppears(machine, "/dev/ttyACM1");
       const error = await failure(exchange("usb:2fe3:0001", Uint8Array.of(1)));
-      expect(error).toMatchObject({ code: "ambiguous" });
+      expect(error).toMatchObject({ code: "ambiguous-port" });
       expect(error.hint).toContain("on 1-4");
       expect(error.hint).toContain("on 1-5");
       expect(await exchange("usb:2fe3:0001?port=1-5", Uint8Array.of(7))).toBe("07");

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { boardVariant, fixtureKeyPath, signedFixture } from "../../src/board/catalog.js";
-import { startBoard } from "../../src/board/start.js";
+import { boardVariant, fixtureKeyPath, signedFixture } from "../../src/emulator/catalog.js";
+import { startBoard } from "../../src/emulator/start.js";
 import { buildDfuBoard } from "../support/usb/dfu-board.js";
 import { RedirPort } from "../support/usb/redir-port.js";
 import type { UsbBoard } from "../support/usb/usb-board.js";
@@ -47,7 +47,7 @@ describe.skipIf(why !== "")(`A board updated by USB DFU${why && `: ${why}`}`, ()
     const words = ["dfu", "download", "/tmp/foreign.bin", "--alt", "1", "-d", "usb:2fe3:0004:LAB-1"];
     const end = await machine.bootproof([...words, "--key", "/tmp/key.pem"]);
     expect(end).toMatchObject({ code: 21 });
-    expect(end.stderr).toContain("no good MCUboot image");
+    expect(end.stderr).toContain("This MCUboot image is not valid");
     expect(port.device).toBe(usb.device);
   });
 

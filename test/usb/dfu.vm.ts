@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
-import { boardVariant, signedFixture } from "../../src/board/catalog.js";
 import { concat, fromHex, toHex } from "../../src/bytes.js";
+import { boardVariant, signedFixture } from "../../src/emulator/catalog.js";
 import { EmulatedDevice } from "../support/usb/device.js";
 import { DfuRuntime, DfuSe, PlainDfu } from "../support/usb/dfu.js";
 import { EchoDevice } from "../support/usb/echo.js";
@@ -123,7 +123,7 @@ describe.skipIf(why !== "")(`USB DFU and DfuSe${why && `: ${why}`}`, () => {
     expect(await machine.call("files", "read", ["/tmp/back.bin"])).toBe(toHex(image));
   });
 
-  it("sends no file that is no image, and names the memories when it is not said which", async () => {
+  it("sends no file that is not an image, and names the memories when it is not said which", async () => {
     const { dfu, device } = zephyr();
     await plug(port, device);
     const broken = image.slice();
@@ -247,7 +247,7 @@ describe.skipIf(why !== "")(`USB DFU and DfuSe${why && `: ${why}`}`, () => {
     await plug(port, one.device);
     await plug(second, two.device);
     const error = await download({}, image, { alternate: 1 }).catch((caught: GuestError) => caught);
-    expect(error).toMatchObject({ code: "ambiguous" });
+    expect(error).toMatchObject({ code: "ambiguous-port" });
     expect((await download({ serialNumber: "Z2" }, image, { alternate: 1 })).at(-1)).toBe("done");
     expect(one.dfu.history).toEqual([]);
     expect(toHex(two.dfu.memories[1]!)).toBe(toHex(image));
@@ -286,7 +286,7 @@ describe.skipIf(why !== "")(`USB DFU and DfuSe${why && `: ${why}`}`, () => {
     const error = await download({}, image, { alternate: 1 }).catch((caught: GuestError) => caught);
     expect(error).toMatchObject({
       code: "dfu-stuck",
-      message: expect.stringContaining("not the same device"),
+      message: expect.stringContaining("this is a different device"),
     });
     expect(stranger.dfu.history).toEqual([]);
   });

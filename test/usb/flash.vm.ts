@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
-import { boardVariant, fixtureKeyPath, signedFixture } from "../../src/board/catalog.js";
-import { LAYOUT } from "../../src/board/layout.js";
-import { startBoard } from "../../src/board/start.js";
 import { toHex } from "../../src/bytes.js";
+import { boardVariant, fixtureKeyPath, signedFixture } from "../../src/emulator/catalog.js";
+import { LAYOUT } from "../../src/emulator/layout.js";
+import { startBoard } from "../../src/emulator/start.js";
 import { decodeCbor } from "../../src/smp/cbor.js";
 import { consoleFraming } from "../../src/smp/framing/console.js";
 import { readMessage } from "../../src/smp/header.js";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { boardVariant, fixtureKeyPath, signedFixture } from "../../src/board/catalog.js";
-import { startBoard } from "../../src/board/start.js";
+import { boardVariant, fixtureKeyPath, signedFixture } from "../../src/emulator/catalog.js";
+import { startBoard } from "../../src/emulator/start.js";
 import { hubDevice, PowerHub } from "../support/usb/hub.js";
 import { RedirPort } from "../support/usb/redir-port.js";
 import { SMP_INTERFACE, UsbBoard } from "../support/usb/usb-board.js";
@@ -12,7 +12,7 @@ const why = inject("noUsbMachine");
 const TTY = "/dev/serial/by-id/usb-Bootproof_Bootproof_board_LAB-1-if00";
 
 /** A board on the desk as the README of hil describes one, behind USB, its power at a port of a hub. */
-const BENCH = `boards:
+const BOARD_FILE = `boards:
   - name: desk-1
     kind: attached
     address: usb:2fe3:0004:LAB-1?interface=${SMP_INTERFACE}
@@ -36,7 +36,7 @@ describe.skipIf(why !== "")(`A board on USB is proven${why && `: ${why}`}`, () =
     const variant = boardVariant("good");
     await machine.write("/tmp/own.bin", await signedFixture("good-a", "qemu", variant));
     await machine.write("/tmp/key.pem", readFileSync(fixtureKeyPath(variant.keys[0]!)));
-    await machine.write("/tmp/bench.yaml", Buffer.from(BENCH));
+    await machine.write("/tmp/boards.yaml", Buffer.from(BOARD_FILE));
   });
   afterAll(async () => {
     for (const port of ports) await port.close();
@@ -59,7 +59,7 @@ describe.skipIf(why !== "")(`A board on USB is proven${why && `: ${why}`}`, () =
       await fileAppears(machine, TTY);
       switched.length = 0;
       const asked = CASES.flatMap((one) => ["--case", one]);
-      const words = ["prove", "--bench", "/tmp/bench.yaml", ...asked, "--seed", "1"];
+      const words = ["prove", "--boards", "/tmp/boards.yaml", "--board", "desk-1", ...asked, "--seed", "1"];
       const end = await machine.bootproof([...words, "--json"], { cwd: "/tmp", limitMs: 400_000 });
       expect(end.code, `${end.stderr.slice(-3000)}\n${end.stdout.slice(0, 3000)}`).toBe(0);
       const { boards } = JSON.parse(end.stdout) as Report;

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
-import { boardVariant, fixtureKeyPath, signedFixture } from "../../src/board/catalog.js";
-import { LAYOUT, slotOffset } from "../../src/board/layout.js";
-import { startBoard } from "../../src/board/start.js";
 import { toHex } from "../../src/bytes.js";
+import { boardVariant, fixtureKeyPath, signedFixture } from "../../src/emulator/catalog.js";
+import { LAYOUT, slotOffset } from "../../src/emulator/layout.js";
+import { startBoard } from "../../src/emulator/start.js";
 import { Ftdi, ftdiDevice } from "../support/usb/ftdi.js";
 import { hubDevice, PowerHub } from "../support/usb/hub.js";
 import { RedirPort } from "../support/usb/redir-port.js";
@@ -54,6 +54,7 @@ describe.skipIf(why !== "")(`A board that does not boot, on USB${why && `: ${why
     await machine.write("/tmp/image.bin", await signedFixture("good-b", "qemu", variant));
     await machine.write("/tmp/key.pem", readFileSync(fixtureKeyPath(variant.keys[0]!)));
     await machine.write("/tmp/.bootproof.json", Buffer.from(JSON.stringify(CONFIG)));
+    await machine.bootproof(["allow"], { cwd: "/tmp" });
   });
   afterEach(async () => {
     for (const board of plugged.splice(0)) await board.close();
@@ -116,11 +117,11 @@ describe.skipIf(why !== "")(`A board that does not boot, on USB${why && `: ${why
       await fileAppears(machine, APPLICATION("LAB-1"));
       const modes: string[] = [];
       usb.onReceived = () => void (modes.at(-1) !== usb.mode && modes.push(usb.mode));
-      const end = await recover("-d", address);
+      const end = await recover("-d", address, "--yes", "--although-alive");
       expect({ ...end, stderr: end.stderr.slice(-2000) }).toMatchObject({ code: 0 });
       expect(JSON.parse(end.stdout)).toMatchObject({
         outcome: "recovered",
-        rung: "smp-reset",
+        method: "smp-reset",
         flash: { outcome: "running" },
       });
       // It was asked as the application, written as the bootloader, and answered as the application again.
@@ -136,7 +137,7 @@ describe.skipIf(why !== "")(`A board that does not boot, on USB${why && `: ${why
     const before = flashOf(twin);
     const guess = await recover("-d", "2fe3:0100");
     expect(guess.code).not.toBe(0);
-    expect(guess.stderr).toContain("2 devices are meant");
+    expect(guess.stderr).toContain("2 devices match");
     board.onReceived = (total) => {
       if (total < 12_000) return;
       board.onReceived = () => {};
@@ -144,7 +145,7 @@ describe.skipIf(why !== "")(`A board that does not boot, on USB${why && `: ${why
     };
     const end = await recover("-d", "1-4");
     expect({ ...end, stderr: end.stderr.slice(-2000) }).toMatchObject({ code: 0 });
-    expect(JSON.parse(end.stdout)).toMatchObject({ outcome: "recovered", rung: "listen" });
+    expect(JSON.parse(end.stdout)).toMatchObject({ outcome: "recovered", method: "listen" });
     expect(end.stderr).toContain("The link was lost");
     // It shows its own name again; whoever had followed the serial number of before would have lost it.
     await fileAppears(machine, APPLICATION("LAB-1"));
@@ -158,7 +159,7 @@ describe.skipIf(why !== "")(`A board that does not boot, on USB${why && `: ${why
     await fileAppears(machine, APPLICATION("LAB-3"));
     const end = await recover("-d", "touchy", "--timeout", "300");
     expect({ ...end, stderr: end.stderr.slice(-2000) }).toMatchObject({ code: 0 });
-    expect(JSON.parse(end.stdout)).toMatchObject({ outcome: "recovered", rung: "touch-1200" });
+    expect(JSON.parse(end.stdout)).toMatchObject({ outcome: "recovered", method: "touch-1200" });
   });
 
   it("is reset with its boot pin held by an adapter's DTR and RTS", async () => {
@@ -187,7 +188,7 @@ describe.skipIf(why !== "")(`A board that does not boot, on USB${why && `: ${why
       await fileAppears(machine, "/dev/ttyUSB0");
       const end = await recover("-d", "wired", "--timeout", "300");
       expect({ ...end, stderr: end.stderr.slice(-2000) }).toMatchObject({ code: 0 });
-      expect(JSON.parse(end.stdout)).toMatchObject({ outcome: "recovered", rung: "lines" });
+      expect(JSON.parse(end.stdout)).toMatchObject({ outcome: "recovered", method: "lines" });
       expect(bootPinAtReset).toBe(true);
     } finally {
       await board.close();
@@ -203,7 +204,7 @@ describe.skipIf(why !== "")(`A board that does not boot, on USB${why && `: ${why
     expect(await states()).toMatchObject({ "1-4": "application" });
     const end = await recover("-d", "hung", "--timeout", "300");
     expect({ ...end, stderr: end.stderr.slice(-2000) }).toMatchObject({ code: 0 });
-    expect(JSON.parse(end.stdout)).toMatchObject({ outcome: "recovered", rung: "power-cycle" });
+    expect(JSON.parse(end.stdout)).toMatchObject({ outcome: "recovered", method: "power-cycle" });
     expect(end.stderr).toContain("port 2 of hub 1-5");
     expect(switched).toEqual(["off", "on"]);
   });

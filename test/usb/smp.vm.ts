@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
-import { startBoard } from "../../src/board/start.js";
+import { startBoard } from "../../src/emulator/start.js";
 import { RedirPort } from "../support/usb/redir-port.js";
 import { SMP_INTERFACE, UsbBoard } from "../support/usb/usb-board.js";
 import { fileAppears } from "../support/usb-vm/eventually.js";

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { boardVariant, fixtureKeyPath, signedFixture } from "../../src/board/catalog.js";
-import { LAYOUT, slotOffset } from "../../src/board/layout.js";
-import { startBoard } from "../../src/board/start.js";
+import { boardVariant, fixtureKeyPath, signedFixture } from "../../src/emulator/catalog.js";
+import { LAYOUT, slotOffset } from "../../src/emulator/layout.js";
+import { startBoard } from "../../src/emulator/start.js";
 import { hubDevice, PowerHub } from "../support/usb/hub.js";
 import { RedirPort } from "../support/usb/redir-port.js";
 import { UsbBoard } from "../support/usb/usb-board.js";
@@ -101,7 +101,7 @@ describe.skipIf(why !== "")(`One board's day on the desk${why && `: ${why}`}`, (
 
       pullAt(12_000);
       const rescue = await bootproof("recover", "/tmp/next.bin", "--key", "/tmp/key.pem", "-d", "LAB-1");
-      expect(rescue.told).toMatchObject({ outcome: "recovered", rung: "listen" });
+      expect(rescue.told).toMatchObject({ outcome: "recovered", method: "listen" });
       expect(rescue.stderr).toContain("The link was lost");
       await fileAppears(machine, TTY);
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
-import { boardVariant, fixtureKeyPath, signedFixture } from "../../src/board/catalog.js";
-import { startBoard } from "../../src/board/start.js";
+import { boardVariant, fixtureKeyPath, signedFixture } from "../../src/emulator/catalog.js";
+import { startBoard } from "../../src/emulator/start.js";
 import { EchoDevice } from "../support/usb/echo.js";
 import { hubDevice, PowerHub } from "../support/usb/hub.js";
 import { SMP_INTERFACE, UsbBoard } from "../support/usb/usb-board.js";
