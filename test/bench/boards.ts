@@ -1,14 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ByteStream } from "../../src/transport/transport.js";
+import { freePort } from "../support/free-port.js";
 import { subject } from "./subject.js";
 
 /** A board whose own end knows no time, for a line to be put before it. */
-export interface BenchBoard {
+export interface BoardUnderTest {
   /** What it is, for the row. */
   readonly link: string;
   /** Where it keeps files, and the largest that it takes. */
@@ -30,7 +30,7 @@ const OWN_FILE = { name: "/lfs/bench", bytes: 48 * 1024 };
 const ZEPHYR_FILE = { name: "/lfs1/file", bytes: 4 * 1024 };
 
 /** Our own board, in this process or in QEMU, with a server as asked. */
-export async function ownBoard(machine: "wasm" | "qemu", shape: BoardShape): Promise<BenchBoard> {
+export async function ownBoard(machine: "wasm" | "qemu", shape: BoardShape): Promise<BoardUnderTest> {
   const { startBoard, LAYOUT } = subject;
   const board = await startBoard({
     machine,
@@ -59,7 +59,7 @@ interface RealServer {
 const folder = process.env.BOOTPROOF_REAL_SERVERS;
 
 /** Starts the server of that name, in QEMU or as a program; undefined when it is not on this machine. */
-export async function realBoard(name: string): Promise<BenchBoard | undefined> {
+export async function realBoard(name: string): Promise<BoardUnderTest | undefined> {
   if (!folder) return undefined;
   const rows = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as RealServer[];
   const row = rows.find((server) => `${server.target}.${server.config}` === name);
@@ -68,7 +68,7 @@ export async function realBoard(name: string): Promise<BenchBoard | undefined> {
   return row.qemu_cmd ? qemuBoard(name, row.qemu_cmd) : undefined;
 }
 
-async function qemuBoard(name: string, command: string): Promise<BenchBoard> {
+async function qemuBoard(name: string, command: string): Promise<BoardUnderTest> {
   const port = await freePort();
   // Without nodelay each answer is held back for 40 ms by Nagle's algorithm inside QEMU, which no UART does.
   const line = command.replaceAll("<PORT>", String(port)).replace("wait=off", "wait=off,nodelay=on");
@@ -84,7 +84,7 @@ async function qemuBoard(name: string, command: string): Promise<BenchBoard> {
 }
 
 /** A program of this machine, which keeps its flash where it is started and its UART in a pseudo-terminal. */
-async function programBoard(name: string, program: string): Promise<BenchBoard> {
+async function programBoard(name: string, program: string): Promise<BoardUnderTest> {
   const home = mkdtempSync(join(tmpdir(), "bootproof-bench-"));
   const child = spawn(program, [], { cwd: home, stdio: ["ignore", "pipe", "ignore"] });
   const path = await new Promise<string>((resolve, reject) => {
@@ -124,12 +124,4 @@ async function listening(child: ChildProcess, port: number): Promise<void> {
       await delay(20);
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }

@@ -23,7 +23,7 @@ const NAME = 5 + 11;
 const READ_OVERHEAD = 44;
 /** A header and an empty map: the least there is. */
 const SHORT = 9;
-/** Length and CRC of console framing share the server's buffer. */
+/** The length and CRC of console framing share the server's buffer. */
 const CONSOLE_OVERHEAD = 4;
 
 /** Bytes a second, each request sent when the one before is answered. */

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { startBoard } from "../../src/board/start.js";
 import { connect } from "../../src/client/connect.js";
+import { diagnose } from "../../src/diagnosis/diagnose.js";
+import { uploadRate } from "../../src/diagnosis/link-rate.js";
+import { startBoard } from "../../src/emulator/start.js";
 import { consoleFraming } from "../../src/smp/framing/console.js";
 import { rawFraming } from "../../src/smp/framing/raw.js";
-import { diagnose } from "../../src/workflow/diagnose.js";
-import { uploadRate } from "../../src/workflow/line-rate.js";
 import { inVirtualTime } from "../support/workflow-clock.js";
 import { pipedCeiling, waitingCeiling } from "./ceiling.js";
 import { Line, setClock } from "./line.js";

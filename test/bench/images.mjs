@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { sha256 } from "@noble/hashes/sha2.js";
+import { costOf, middle } from "./child.mjs";
 
 const RUNS = Number(process.env.BENCH_RUNS ?? 7);
 const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
@@ -41,21 +42,40 @@ async function time(works) {
 const run = ([file, ...words], ...args) => execFileSync(file, [...words, ...args], { stdio: "ignore" });
 
 const rows = [];
+const costs = [];
 for (const type of ["none", "ed25519", "ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072"]) {
   const key = type === "none" ? [] : ["-k", fileURLToPath(new URL(`throw-away-${type}.pem`, keys))];
   const row = { key: type };
   const image = (name) => at(`${type}.${name}`);
   const words = ["-v", "1.2.3", "-H", "512", "--pad-header", "-S", "0x200000", ...key, at("body.bin")];
   const works = Object.entries(tools).flatMap(([name, tool]) => [
-    [`${name} sign`, () => run(tool, "sign", ...words, image(name))],
-    [`${name} verify`, () => run(tool, "verify", ...key, image(name))],
+    [
+      `${name} sign`,
+      () => run(tool, "sign", ...words, image(name)),
+      [...tool, "sign", ...words, image(name)],
+    ],
+    [
+      `${name} verify`,
+      () => run(tool, "verify", ...key, image(name)),
+      [...tool, "verify", ...key, image(name)],
+    ],
   ]);
   const figures = await time(works.map(([, work]) => work));
   for (const [index, [title]] of works.entries()) row[title] = figures[index];
   rows.push(row);
+  const seen = works.map(() => []);
+  for (let turn = 0; turn < RUNS; turn++)
+    for (const [index, [, , command]] of works.entries()) seen[index].push(costOf(command));
+  const cost = { key: type };
+  for (const [index, [title]] of works.entries())
+    cost[title] =
+      `${middle(seen[index].map(({ cpuMs }) => cpuMs)).toFixed(0)} ms, ${middle(seen[index].map(({ memory }) => memory)).toFixed(0)} MB`;
+  costs.push(cost);
 }
 console.log("Whole process, ms: fastest (median)");
 console.table(rows);
+console.log("Whole process: processor time and largest memory, medians");
+console.table(costs);
 
 const bytes = new Uint8Array(randomBytes(1024 * 1024));
 const [noble, web, node] = await time([

@@ -1,3 +1,4 @@
+import { measureMany } from "./many.js";
 import { matrix } from "./matrix.js";
 import { clockOf, measure, type Row } from "./row.js";
 import { measureStart, type StartRow } from "./start-up.js";
@@ -11,12 +12,14 @@ nobody here wrote, behind a simulated serial line. Words choose rows; a row has 
   npm run bench -- real                QEMU and real servers by the wall clock: wants a quiet machine
   npm run bench -- console 1000000     what has both: board, framing, baud, added delay, buffer size,
                                        number of buffers, error rate (0.0001), "fs put", "fs get"
+  npm run bench -- boards              1 to 64 boards driven by one process, at 115200 and 1 Mbaud;
+                                       "boards 8" stops at 8
   npm run bench -- start-up            how long the command takes to begin, against bare Node
 
   --json   one object a row      --real   our board by the wall clock too
 
 Real servers: BOOTPROOF_REAL_SERVERS names a folder of Zephyr builds with their manifest.json.
-README.md, "How fast", says how to read a row.`;
+"bootproof help speed" says how to read a row.`;
 
 const words = process.argv.slice(2);
 const json = words.includes("--json");
@@ -26,6 +29,18 @@ const odd = words.filter((word) => word.startsWith("--") && !["--json", "--real"
 if (odd.length > 0 || words.includes("-h")) {
   console.log(HELP);
   process.exit(words.includes("--help") || words.includes("-h") ? 0 : 2);
+}
+
+if (wanted[0] === "boards") {
+  for await (const row of measureMany(wanted[1] === undefined ? undefined : Number(wanted[1]))) {
+    const { boards, baud, goodput, ratio, cpuPerBoard, memoryPerBoard = "-" } = row;
+    console.log(
+      json
+        ? JSON.stringify(row)
+        : `${boards} boards at ${baud} baud: ${goodput} B/s, ratio ${ratio}; a board: cpu ${cpuPerBoard} of a process each, ${memoryPerBoard} MB`,
+    );
+  }
+  process.exit(0);
 }
 
 const COLUMNS = [

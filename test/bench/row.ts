@@ -1,6 +1,6 @@
-import type { Session } from "../../src/workflow/session.js";
+import type { Session } from "../../src/session/session.js";
 import { inVirtualTime } from "../support/workflow-clock.js";
-import { type BenchBoard, ownBoard, realBoard } from "./boards.js";
+import { type BoardUnderTest, ownBoard, realBoard } from "./boards.js";
 import { type Carried, type LineFacts, pipedCeiling, reachable, waitingCeiling } from "./ceiling.js";
 import { Line, setClock } from "./line.js";
 import { subject } from "./subject.js";
@@ -166,14 +166,14 @@ async function measureIn(
   }
 }
 
-async function boardFor(setting: Setting): Promise<BenchBoard | undefined> {
+async function boardFor(setting: Setting): Promise<BoardUnderTest | undefined> {
   const { board, framing = "console", buffer = 1024, bufferCount = 4 } = setting;
   if (board === "wasm" || board === "qemu") return ownBoard(board, { framing, buffer, bufferCount });
   return realBoard(board);
 }
 
 async function measureOn(
-  board: BenchBoard,
+  board: BoardUnderTest,
   setting: Setting,
   { seed, clock }: { seed: number; clock: Row["clock"] },
 ): Promise<Run> {
@@ -199,7 +199,8 @@ async function measureOn(
     const kind = baud >= FAST_BAUD && errorRate === 0 ? "fast" : "usual";
     const bytes = clock === "virtual" ? CARRIED[kind] : waitingCeiling(line) * REAL_SECONDS;
     const goodput = await CARRIERS[what](session, board, bytes);
-    const { memory, largestMessage, counts } = session.client;
+    const { pacing, largestMessage, counts } = session.client;
+    const { memory } = pacing;
     return {
       link: board.link,
       line,
@@ -222,7 +223,7 @@ async function measureOn(
   }
 }
 
-async function framingOf(board: BenchBoard, setting: Setting) {
+async function framingOf(board: BoardUnderTest, setting: Setting) {
   const client = await subject.connect(await board.open());
   const framing = client.framing;
   if (!setting.recovery) {
@@ -240,13 +241,13 @@ async function framingOf(board: BenchBoard, setting: Setting) {
 }
 
 /** Uploads images until so many bytes were carried; bytes a second. The first finds the link new, the others learned. */
-async function uploadFor(session: Session, board: BenchBoard, bytes: number): Promise<number> {
+async function uploadFor(session: Session, board: BoardUnderTest, bytes: number): Promise<number> {
   let carried = 0;
   let elapsed = 0;
   for (let number = 0; carried < bytes; number++) {
     const file = sampleImage(Math.min(LARGEST, Math.round(bytes)), number);
     // The device compares its own hash where it can, and a wrong one ends the upload.
-    const { elapsedMs } = await subject.run(subject.upload(session, file));
+    const { elapsedMs } = await subject.runWorkflow(subject.upload(session, file));
     if (board.written && Buffer.compare(board.written(file.length), file) !== 0)
       throw new Error("other bytes arrived");
     carried += file.length;
@@ -258,15 +259,15 @@ async function uploadFor(session: Session, board: BenchBoard, bytes: number): Pr
 /** Writes a file and reads it, so often; only the wanted half counts. */
 async function fileFor(
   session: Session,
-  { file: { name, bytes: size } }: BenchBoard,
+  { file: { name, bytes: size } }: BoardUnderTest,
   { bytes, half }: { bytes: number; half: "put" | "get" },
 ): Promise<number> {
   let carried = 0;
   let elapsed = 0;
   for (let number = 0; carried < bytes; number++) {
     const file = sampleImage(size, number);
-    const put = await subject.run(subject.putFile(session, name, file, ALONE));
-    const got = await subject.run(subject.getFile(session, name, ALONE));
+    const put = await subject.runWorkflow(subject.putFile(session, name, file, ALONE));
+    const got = await subject.runWorkflow(subject.getFile(session, name, ALONE));
     if (Buffer.compare(got.data, file) !== 0) throw new Error("other bytes came back");
     carried += file.length;
     elapsed += (half === "put" ? put : got).elapsedMs;
@@ -279,8 +280,10 @@ const ALONE = { resume: false, check: false };
 
 const CARRIERS = {
   image: uploadFor,
-  "fs put": (session: Session, on: BenchBoard, bytes: number) => fileFor(session, on, { bytes, half: "put" }),
-  "fs get": (session: Session, on: BenchBoard, bytes: number) => fileFor(session, on, { bytes, half: "get" }),
+  "fs put": (session: Session, on: BoardUnderTest, bytes: number) =>
+    fileFor(session, on, { bytes, half: "put" }),
+  "fs get": (session: Session, on: BoardUnderTest, bytes: number) =>
+    fileFor(session, on, { bytes, half: "get" }),
 } as const;
 
 const MAGIC = 0x96f3b83d;

@@ -13,10 +13,16 @@ process.on("exit", () => rmSync(out, { recursive: true }));
 const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 };
 writeFileSync(join(out, "package.json"), '{"type":"module"}');
 const files = readdirSync(here).filter((file) => /^[a-z-]+\.ts$/.test(file));
-for (const name of [...files, "../support/workflow-clock.ts", "../support/pipe-pty.ts"]) {
+for (const name of [
+  ...files,
+  "../support/workflow-clock.ts",
+  "../support/pipe-pty.ts",
+  "../support/free-port.ts",
+  "../../hil/boards/free-port.ts",
+]) {
   const { outputText } = ts.transpileModule(readFileSync(join(here, name), "utf8"), { compilerOptions });
-  const target = join(out, "bench", name.replace(/\.ts$/, ".js"));
+  const target = join(out, "test/bench", name.replace(/\.ts$/, ".js"));
   mkdirSync(dirname(target), { recursive: true });
   writeFileSync(target, outputText);
 }
-await import(pathToFileURL(join(out, "bench/main.js")).href);
+await import(pathToFileURL(join(out, "test/bench/main.js")).href);
