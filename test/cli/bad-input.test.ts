@@ -60,7 +60,7 @@ const CASES: Record<string, Case> = {
   "a host where nobody listens": {
     words: () => ["info", "-d", "tcp:127.0.0.1:1"],
     status: 14,
-    says: /nobody listens there/,
+    says: /nothing listens there/,
   },
   "a host that is not there": {
     words: () => ["info", "-d", "tcp:no-such-host.invalid:5000"],
@@ -87,7 +87,7 @@ const CASES: Record<string, Case> = {
   "a board name that nobody gave": {
     words: () => ["info", "-d", "bench-9"],
     status: 2,
-    says: /"bench-9" is no address, no board/,
+    says: /"bench-9" is not an address, a board/,
   },
   "an image file that is not there": {
     words: () => ["flash", "no-such.bin", ...GOOD],
@@ -96,14 +96,14 @@ const CASES: Record<string, Case> = {
   },
   "an image file that is a folder": {
     words: (folder) => ["flash", folder, ...GOOD],
-    status: 20,
-    says: /is a folder/,
+    status: 22,
+    says: /is a folder, but not of a Zephyr build/,
   },
-  "a file that is no image": {
+  "a file that is not an image": {
     words: () => ["flash", "package.json", ...GOOD],
     status: 21,
-    says: /package\.json: Not an image/,
-    tries: /signed image/,
+    says: /package\.json: Not an image but a JSON file/,
+    tries: /the image itself/,
   },
   "an empty file": {
     words: (folder) => {
@@ -160,7 +160,7 @@ const CASES: Record<string, Case> = {
       await encryptedKey(folder),
     ],
     status: 2,
-    says: /nobody to ask for its passphrase/,
+    says: /no terminal to ask for its passphrase/,
     tries: /BOOTPROOF_PASSPHRASE/,
   },
   "a wrong passphrase": {
@@ -205,13 +205,13 @@ const CASES: Record<string, Case> = {
     status: 23,
     says: /bytes/,
   },
-  "a check that the gate does not have": {
+  "a check that the preflight does not have": {
     words: async () => ["flash", (await signedUpdate()).image, ...GOOD, "--skip", "luck"],
     status: 2,
     says: /no check "luck"/,
     tries: /signature/,
   },
-  "a config file that is no JSON": configCase("{device:", /not JSON/),
+  "a config file that is not JSON": configCase("{device:", /not JSON/),
   "a config file with a field that is none": configCase('{"devise": "x"}', /unknown field "devise"/),
   "a config file with keys of a wrong kind": configCase('{"keys": "a.pem"}', /"keys" is not a list/),
   "a config file with a power switch that is none": configCase(
@@ -224,7 +224,13 @@ const CASES: Record<string, Case> = {
   ),
   "a config file with a key that is not there": {
     ...configCase('{"keys": ["gone.pem"]}', /no file .*gone\.pem/),
-    words: async () => ["flash", (await signedUpdate()).image, ...GOOD],
+    // A folder's config file names keys only once its content was allowed.
+    words: async (folder) => {
+      const { image } = await signedUpdate();
+      writeFileSync(join(folder, ".bootproof.json"), '{"keys": ["gone.pem"]}');
+      expect((await bootproof(["allow"], { cwd: folder })).status).toBe(0);
+      return ["flash", image, ...GOOD];
+    },
     status: 20,
   },
   "a flash file of another board": {
@@ -284,7 +290,7 @@ describe("bad input is one clear sentence with the next step", () => {
     ["no command at all", [], /Usage: bootproof/],
     ["a command that is none", ["flsh"], /Did you mean flash\?/],
     ["an option that is none", ["info", "--jsn"], /Did you mean --json\?/],
-    ["a file that was not named", ["flash"], /missing required argument 'image'/],
+    ["a file that was not named", ["flash"], /missing required argument 'update'/],
     [
       "a number that is none",
       ["info", ...GOOD, "--timeout", "soon"],
@@ -298,7 +304,7 @@ describe("bad input is one clear sentence with the next step", () => {
   });
 });
 
-describe("the gate refuses, with status 3", () => {
+describe("the preflight refuses, with status 3", () => {
   const refusals: [string, (folder: string) => Promise<string[]>, RegExp][] = [
     ["no key to check with", async () => [(await signedUpdate()).image], /--key FILE/],
     [
@@ -326,7 +332,7 @@ describe("the gate refuses, with status 3", () => {
   it.each(refusals)("%s", async (_what, words, says) => {
     const ended = await bootproof(["flash", ...(await words(tempFolder())), ...GOOD]);
     expect(ended.status).toBe(3);
-    expect(ended.stdout).toMatch(/^refused-by-gate: .*\n {2}try: /);
+    expect(ended.stdout).toMatch(/^refused-by-preflight: .*\n {2}try: /);
     expect(`${ended.stderr}${ended.stdout}`).toMatch(says);
     expect(ended.stderr).not.toMatch(/sending/);
   });
@@ -351,7 +357,7 @@ describe("ports that are no help", () => {
     [
       "a wrong baud rate",
       Buffer.from("80ff91fe9c00e0f0fcf8e0c0".repeat(8), "hex"),
-      /bytes that are no text/,
+      /bytes that are not text/,
       /baud/,
     ],
     [
@@ -453,7 +459,9 @@ describe("no board named", () => {
   it("the config file names one, by a name of its own", async () => {
     const folder = tempFolder();
     writeFileSync(join(folder, ".bootproof.json"), '{"device": "desk", "boards": {"desk": "wasm:good"}}');
-    const { status, stdout } = await bootproof(["info"], { cwd: folder });
+    const options = { cwd: folder, env: { XDG_STATE_HOME: tempFolder() } };
+    await bootproof(["allow"], options);
+    const { status, stdout } = await bootproof(["info"], options);
     expect(status).toBe(0);
     expect(stdout).toMatch(/wasm:good/);
   });
@@ -468,5 +476,5 @@ describe("no board named", () => {
 
 it("a stack trace is for faults of ours alone, and asks to be reported", () => {
   // Nothing a user can do is known to lead there; the words stand in one place.
-  expect(readFileSync(join(root, "src/cli/program.ts"), "utf8").match(/\.stack/g)).toHaveLength(1);
+  expect(readFileSync(join(root, "src/cli/run.ts"), "utf8").match(/\.stack/g)).toHaveLength(1);
 });

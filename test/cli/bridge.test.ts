@@ -1,9 +1,11 @@
 import { execFile, spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, expect, test } from "vitest";
-import type { Board } from "../../src/board/board.js";
-import { startBoard } from "../../src/board/start.js";
+import type { Board } from "../../src/emulator/board.js";
+import { startBoard } from "../../src/emulator/start.js";
 import { type CliRun, ownFolder, runCli, startCli } from "../support/groups-cli.js";
 
 const home = ownFolder();
@@ -90,18 +92,50 @@ test("a board that is pulled out is waited for, and answers again at the same ad
   expect(run.child.exitCode).toBeNull();
 });
 
+test("a token is taken from no command line, and is not repeated", async () => {
+  for (const words of [
+    ["bridge", "-d", "wasm:good", "--token", "0123456789abcdef"],
+    ["echo", "x", "-d", "tcp:127.0.0.1:9?token=0123456789abcdef&framing=raw"],
+    ["echo", "x", "-d", "udp:127.0.0.1:9?token=0123456789abcdef"],
+  ]) {
+    const { status, out, err } = await runCli(words, { env });
+    expect(status).toBe(2);
+    expect(err).toMatch(/token-file/);
+    expect(`${out}${err}`).not.toContain("0123456789abcdef");
+  }
+  const letter = join(home.path, "letter");
+  writeFileSync(letter, "Dear bridge,\nthis is not a token.\n");
+  const { err } = await runCli(["echo", "x", "-d", `udp:127.0.0.1:9?token-file=${letter}`], { env });
+  expect(err).toContain("a token is one word");
+});
+
 test("beyond this machine only with a token, which has to be said", async () => {
   const refused = await runCli(["bridge", "-d", "wasm:good", "--listen", "0.0.0.0", "--port", "0"], { env });
   expect(refused.status).toBe(2);
   expect(refused.err).toMatch(/could change the board's firmware.*\n.*--token/);
 
-  const { run, udp, tcp } = await bridge("--listen", "0.0.0.0", "--token", "0123456789abcdef");
+  const tokenFile = join(home.path, "token");
+  writeFileSync(tokenFile, "0123456789abcdef\n", { mode: 0o600 });
+  const wrongFile = join(home.path, "wrong");
+  writeFileSync(wrongFile, "0123456789abcdeX\n", { mode: 0o600 });
+  const { run, udp, tcp } = await bridge("--listen", "0.0.0.0", "--token-file", tokenFile);
   for (const address of [udp, tcp]) {
-    expect((await echo(`${address}?token=0123456789abcdef`, "in")).out).toBe("in");
-    expect((await echo(`${address}?token=0123456789abcdeX`, "out")).status).not.toBe(0);
-    expect((await echo(address, "out")).status).not.toBe(0);
+    expect((await echo(`${address}?token-file=${tokenFile}`, "in")).out).toBe("in");
+    const fromEnvironment = { ...env, BOOTPROOF_TOKEN: "0123456789abcdef" };
+    expect((await runCli(["echo", "in", "-d", `${address}?token=env`], { env: fromEnvironment })).out).toBe(
+      "in\n",
+    );
+    const wrong = await echo(`${address}?token-file=${wrongFile}`, "out");
+    expect([wrong.status, wrong.err]).toEqual([13, expect.stringContaining("this is not its token")]);
+    const none = await echo(address, "out");
+    expect([none.status, none.err]).toEqual([13, expect.stringContaining("wants a token first")]);
   }
-  await run.said(/said a wrong token/);
+  await run.said(/sent a wrong token/);
+  const config = { boards: { far: `${tcp}?token-file=${tokenFile}` } };
+  writeFileSync(join(home.path, ".bootproof.json"), JSON.stringify(config));
+  const planted = await runCli(["echo", "x", "-d", "far"], { env, cwd: home.path });
+  expect(planted.err).toContain('token of "far"');
+  expect(planted.status).toBe(2);
 });
 
 /** Says a text to the port given, and prints what comes back. */

@@ -1,3 +1,5 @@
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   boardOnTcp,
@@ -29,12 +31,17 @@ describe("a link that does not work", () => {
     const result = await doctor("--json", "-d", "serial:/dev/ttyNOSUCH");
     expect(result.status).toBe(10);
     expect(about(result, "open")).toMatchObject({ verdict: "bad", says: "There is no /dev/ttyNOSUCH." });
+    const file = join(home.path, "no-port.json");
+    await doctor("--report", file, "-d", "serial:/dev/ttyNOSUCH");
+    expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({
+      error: { code: "not-found", exitStatus: 10 },
+    });
   });
 
   test("nobody listens", async () => {
     const result = await doctor("-d", "tcp:127.0.0.1:9");
     expect(result.status).toBe(14);
-    expect(result.err).toMatch(/nobody listens there\.\n +try: Start the emulator/);
+    expect(result.err).toMatch(/nothing listens there\.\n +try: Start the emulator/);
     expect(result.out).toBe("This link does not work; see above.\n");
   });
 });
@@ -66,7 +73,7 @@ describe("a port at which no server answers", () => {
     [
       "another speed",
       Buffer.from([0x80, 0xf8, 0x00, 0x9e, 0xff, 0xe0]),
-      /heard bytes that are no text/,
+      /heard bytes that are not text/,
       /baud/,
     ],
   ])("%s", async (_, says, message, hint) => {
@@ -101,6 +108,27 @@ describe("a link that works", () => {
   });
   afterEach(() => served.close());
 
+  test("a report to send: what was found on which machine, no secret, only its owner reads it", async () => {
+    const file = join(home.path, "report.json");
+    const env = { HOME: home.path, BOOTPROOF_PIN: "127.0.0" };
+    const result = await runCli(["doctor", "--report", file, "-d", served.address], { env });
+    expect(result.status).toBe(0);
+    const text = readFileSync(file, "utf8");
+    expect(JSON.parse(text)).toMatchObject({
+      bootproof: expect.stringMatching(/^\d/),
+      node: process.versions.node,
+      findings: expect.arrayContaining([expect.objectContaining({ about: "rate" })]),
+      diagnosis: { server: { mode: "application" } },
+      board: { images: expect.arrayContaining([expect.objectContaining({ image: 0 })]) },
+      devices: expect.any(Array),
+    });
+    // The address is said, but for the part that is the secret here.
+    expect(text).toContain("(secret)");
+    expect(text).not.toContain("127.0.0");
+    expect(text).not.toContain(home.path);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
   test("says who answers, how fast, and what would help", async () => {
     const result = await doctor("-d", served.address);
     expect(result.status).toBe(0);
@@ -111,7 +139,7 @@ describe("a link that works", () => {
       /SMP version 2, buffers \d+ bytes x \d+\.\nround trip +A short question takes/,
     );
     expect(result.err).toMatch(/\nlosses +No question had to be repeated\.\nrate +An upload can reach/);
-    expect(result.out).toMatch(/^(What would help most: CONFIG_|Nothing here would help much\.)/);
+    expect(result.out).toMatch(/^(What would help most: CONFIG_|No change would help much\.)/);
     expect(result.err).not.toMatch(/erase/);
   });
 

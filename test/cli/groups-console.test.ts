@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -17,6 +17,40 @@ beforeAll(async () => {
 afterAll(async () => {
   await board.close();
   folder.remove();
+});
+
+describe("a script", () => {
+  const script = (text: string) => {
+    const file = join(folder.path, "script.txt");
+    writeFileSync(file, text);
+    return runCli(["console", "-d", board.address, "--script", file]);
+  };
+
+  test("sends and expects, and ends with 0 when all of it came", async () => {
+    const { status, out } = await script(
+      "# restart it\nreset\ntimeout 30\nexpect /app: .*good-a/\nwait 0.1\ntype \\x0d\\n\n",
+    );
+    expect(out).toMatch(/app: .*good-a/);
+    expect(status).toBe(0);
+  });
+
+  test("ends with a status of its own, its line and what came instead", async () => {
+    const { status, err } = await script("reset\nexpect good-a\ntimeout 0.3\nexpect never said\n");
+    expect(err).toMatch(/script\.txt, line 4: the board did not print "never said" within 0\.3 s/);
+    expect(status).toBe(8);
+  });
+
+  test.each([
+    ["expcet x", /line 1: "expcet" is no step/],
+    ["send \\q", /line 1: \\q is no escape/],
+    ["expect /(/", /line 1: \/\(\/ is no pattern/],
+    ["timeout soon", /line 1: "soon" is not a number of seconds/],
+    ["# nothing", /has no step/],
+  ])("that says %s is refused before the board is opened", async (text, why) => {
+    const { status, err } = await script(text);
+    expect(err).toMatch(why);
+    expect(status).toBe(2);
+  });
 });
 
 describe("what the board says", () => {
@@ -57,7 +91,7 @@ describe("what the board says", () => {
       "0.2",
     ]);
     expect(status).toBe(8);
-    expect(err).toContain('did not say "never"');
+    expect(err).toContain('did not print "never"');
     expect((await runCli(["console", "-d", board.address, "--for", "0.2"])).status).toBe(0);
   });
 });

@@ -111,9 +111,19 @@ test("what cannot be done is said in words", async () => {
   expect((await on("fs", "put", "none.bin", "/lfs/x")).status).toBe(20);
   mkdirSync(at("folder"), { recursive: true });
   expect((await on("fs", "put", "folder", "/lfs/x")).err).toContain("is a folder");
-  expect((await on("fs", "put", "data.bin", "relative")).err).toContain("no valid file name");
+  expect((await on("fs", "put", "data.bin", "relative")).err).toContain("not a valid file name");
   const listed = await on("fs", "ls", "/lfs");
   expect(listed.status).not.toBe(0);
   expect(listed.err).toContain("SMP itself has no listing");
   expect((await on("fs", "close", "--json")).json()).toEqual({ closed: true });
+});
+
+test("a name that Git Bash made into a path of its own is told as that, before the board is asked", async () => {
+  const made = "C:/Program Files/Git/lfs/data";
+  const env = { BOOTPROOF_DEVICE: "tcp:127.0.0.1:9" };
+  const put = ["fs", "put", "data.bin", made];
+  const told = await runCli(put, { cwd: folder.path, env: { ...env, MSYSTEM: "MINGW64" } });
+  expect(told.err).toContain(`${made} is what Git Bash made of a name on the board.`);
+  expect(told.status).toBe(2);
+  expect((await runCli(put, { cwd: folder.path, env })).err).not.toContain("Git Bash");
 });

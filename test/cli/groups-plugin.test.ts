@@ -40,15 +40,19 @@ describe("the example of the documentation", () => {
   test("is in the help, beside ours", async () => {
     const { out } = await on("--plugin", example, "--help");
     expect(out).toMatch(/counters +security counters, from a plug-in/);
-    expect(out).toMatch(/raw +any command/);
+    expect(out).toMatch(/raw +send any command/);
     const help = (await on("--plugin", example, "counters", "--help")).out;
     expect(help).toMatch(/read .*read the security counters/);
   });
 
   test("comes from the config file, too", async () => {
-    writeFileSync(join(folder.path, ".bootproof.json"), JSON.stringify({ plugins: [example] }));
-    const { status, out } = await on("counters", "read");
-    writeFileSync(join(folder.path, ".bootproof.json"), "{}");
+    const own = join(folder.path, "own", "bootproof", "config.json");
+    mkdirSync(dirname(own), { recursive: true });
+    writeFileSync(own, JSON.stringify({ plugins: [example] }));
+    const { status, out } = await runCli(["counters", "read"], {
+      cwd: folder.path,
+      env: { BOOTPROOF_DEVICE: board.address, XDG_CONFIG_HOME: join(folder.path, "own") },
+    });
     expect(status).toBe(0);
     expect(out).toContain("images");
   });
@@ -124,7 +128,7 @@ test("a group's own errors are said in its words", async () => {
 
 test.each([
   ["no file", "none.mjs", undefined, "there is no such plug-in file"],
-  ["no plug-in", "empty.mjs", "export default 3;", "this is no plug-in"],
+  ["no plug-in", "empty.mjs", "export default 3;", "this is not a plug-in"],
   ["a broken one", "broken.mjs", "export default {", "cannot be loaded"],
   ["no name", "noname.mjs", "export default { commands: [1] };", "its name"],
   ["no commands", "none.mjs", 'export default { name: "x", commands: [] };', "it has no commands"],

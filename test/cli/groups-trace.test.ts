@@ -60,7 +60,7 @@ describe("--trace", () => {
     writeFileSync(cut, whole.replace("\n", "x\n"));
     const wrong = await runCli(["trace", "show", cut]);
     expect(wrong.status).toBe(20);
-    expect(wrong.err).toContain("line 1: this is no record of a trace");
+    expect(wrong.err).toContain("line 1: this is not a record of a trace");
   });
 
   test("a file that cannot be written is said before anything is sent", async () => {

@@ -127,7 +127,7 @@ describe("settings", () => {
 
   test("a value that is none of its type is not sent", async () => {
     const { err } = await on(["settings", "set", "app/interval", "5000000000", "--as", "u32"]);
-    expect(err).toContain('"5000000000" is no u32');
+    expect(err).toContain('"5000000000" is not a valid u32');
     const wrong = await on(["settings", "get", "app/interval", "--as", "u8"]);
     expect(wrong.err).toContain("A u8 has 1 byte, the device has 4");
   });
@@ -166,6 +166,14 @@ describe("shell", () => {
     expect(out).toBe("one\nfailed, as asked\ntwo\n");
     expect(err).toContain("returned -5");
     expect(status).toBe(5);
+  });
+
+  test("says when the output may be cut", async () => {
+    const cut = await runCli(["shell", "help", "-d", "wasm:small-buffer"]);
+    expect(cut.err).toContain("ends in the middle of a line: the board's shell may have cut it");
+    const words = ["shell", "help", "-d", "wasm:small-buffer", "--json", "-q"];
+    expect((await runCli(words)).json()).toMatchObject({ ret: 0, mayBeCut: true });
+    expect((await on(["shell", "help"])).err).toBe("");
   });
 
   test("a line the device refuses is no reason to leave", async () => {

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ensureBuilt } from "../support/cli-build.js";
+import { helpHere } from "../support/cli-here.js";
 import { bootproof } from "../support/cli-run.js";
 
 beforeAll(ensureBuilt, 120_000);
@@ -12,8 +13,9 @@ function listed(help: string): string[] {
     .filter((name) => name !== "help");
 }
 
+/** The page as the sources print it; the built program prints the same (see below). */
 async function helpOf(words: readonly string[]): Promise<string> {
-  const { status, stdout, stderr } = await bootproof([...words, "--help"]);
+  const { status, stdout, stderr } = await helpHere(words);
   expect({ status, stderr }, words.join(" ")).toEqual({ status: 0, stderr: "" });
   expect(stdout).toMatch(new RegExp(`^Usage: bootproof ${words.join(" ")}`));
   return stdout;
@@ -28,7 +30,8 @@ describe("--help", () => {
     for (const name of commands) {
       const page = await helpOf([name]);
       const inner = listed(page);
-      const pages = inner.length > 0 ? await Promise.all(inner.map((verb) => helpOf([name, verb]))) : [page];
+      const pages = inner.length > 0 ? [] : [page];
+      for (const verb of inner) pages.push(await helpOf([name, verb]));
       for (const text of pages) {
         // Every option of a page has its words beside it.
         const bare = [...text.matchAll(/^ {2}(-[^\n]*\S)$/gm)].filter(
@@ -41,7 +44,16 @@ describe("--help", () => {
     }
   }, 240_000);
 
-  it("names the address forms, and the exit statuses stand in the README", async () => {
+  it.each([[], ["flash"], ["keys", "public"], ["imgtool"]])(
+    "of the built program is the sources' (%s)",
+    async (...words) => {
+      const { status, stdout, stderr } = await bootproof([...words, "--help"]);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+      if (words[0] !== "imgtool") expect(stdout).toBe(await helpOf(words));
+    },
+  );
+
+  it("names the address forms", async () => {
     expect(await helpOf(["info"])).toMatch(/serial:PATH.*tcp:HOST:PORT.*wasm:VARIANT/s);
   });
 });

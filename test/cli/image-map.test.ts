@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { drawMap } from "../../src/cli/inspect/draw-map.js";
-import type { Region } from "../../src/image/slot.js";
+import type { Region } from "../../src/mcuboot/slot.js";
 
 /** Pretends that stdout is a terminal of this width. */
 function terminal(columns: number | undefined): void {

@@ -1,8 +1,8 @@
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { beforeAll, describe, expect, it } from "vitest";
-import { formatIntelHex, parseIntelHex } from "../../src/image/intel-hex.js";
+import { formatIntelHex, parseIntelHex } from "../../src/formats/intel-hex.js";
 import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, json, type RunOptions, start, tempFolder } from "../support/cli-run.js";
 import { payload, vectorFile } from "../support/image-imgtool-args.js";
@@ -227,7 +227,7 @@ describe("air gap", () => {
       bootproof(["keys", "sign-request", at("req.json"), at("res.json"), ...words]);
     expect(await approve("-k", key("ed25519"))).toMatchObject({
       status: 2,
-      stderr: expect.stringContaining("nobody agreed"),
+      stderr: expect.stringContaining("it was not approved"),
     });
     expect(await approve("-k", key("rsa-2048"), "-y")).toMatchObject({
       status: 2,
@@ -238,6 +238,68 @@ describe("air gap", () => {
       stderr: expect.stringContaining("at least 6"),
     });
     expect(statSync(at("res.json"), { throwIfNoEntry: false })).toBeUndefined();
+  });
+
+  it("the signer's ledger refuses a lower counter, logs it, and lets it pass for a reason", async () => {
+    const { at, body, publicKey } = workshop();
+    const env = { XDG_STATE_HOME: at("vault"), BOOTPROOF_LOG_FOLDER: at("audit") };
+    const pub = await publicKey("ed25519");
+    const ask = (name: string, counter: string) =>
+      bootproof(
+        ["sign", ...HEAD, "-s", counter, "--public-key", pub, "--request", at(name), body, at("i.bin")],
+        { env },
+      );
+    const approve = (name: string, ...words: string[]) =>
+      bootproof(["keys", "sign-request", at(name), at(`${name}.res`), "-k", key("ed25519"), "-y", ...words], {
+        env,
+      });
+    await ask("seven.json", "7");
+    await ask("six.json", "6");
+    expect((await approve("seven.json")).status).toBe(0);
+    expect(await approve("six.json")).toMatchObject({
+      status: 46,
+      stderr: expect.stringMatching(
+        /states security counter 6; this signer signed 7 \(version 1\.2\.3\) for key/,
+      ),
+    });
+    expect(statSync(at("six.json.res"), { throwIfNoEntry: false })).toBeUndefined();
+    expect((await approve("six.json", "--product", "other")).status).toBe(0);
+    expect(await approve("six.json", "--force", "--although-lower", "customer trial 12")).toMatchObject({
+      status: 0,
+    });
+    const { keyHash } = (await json(["keys", "show", pub])).value;
+    expect((await json(["keys", "ledger"], { env })).value).toMatchObject({
+      other: { counter: { counter: 6 } },
+      [`key ${`${keyHash}`.slice(0, 16)}`]: { counter: { counter: 7 } },
+    });
+    const events = async (...words: string[]) =>
+      (await json(["log", "show", ...words], { env })).value as unknown as {
+        type: string;
+        result: string;
+        image?: { counter: number };
+        detail?: { althoughLower?: string };
+      }[];
+    const own = await events("--folder", at("vault/bootproof/signer/log"));
+    expect(own.map(({ type, image, detail }) => [type, image?.counter, detail?.althoughLower])).toEqual([
+      ["sign.response", 7, undefined],
+      ["refusal", 6, undefined],
+      ["sign.response", 6, undefined],
+      ["sign.response", 6, "customer trial 12"],
+    ]);
+    const both = (await events()).map(({ type }) => type);
+    expect(both.filter((type) => type === "sign.request")).toHaveLength(2);
+    expect(both.filter((type) => type === "sign.response")).toHaveLength(3);
+    expect(both.filter((type) => type === "refusal")).toHaveLength(1);
+
+    // The ledger is no ratchet, and its errors do not speak of one.
+    const ledger = at("vault/bootproof/signer/ledger/state/ratchet.json");
+    const content = readFileSync(ledger, "utf8");
+    writeFileSync(ledger, content.replace('"counter": 7', '"counter": 1'));
+    const edited = await approve("seven.json", "--force");
+    expect(edited).toMatchObject({ status: 45, stderr: /The signer's ledger in .* was edited/ });
+    expect(edited.stderr).not.toMatch(/ratchet (import|export)|the ratchet/i);
+    writeFileSync(ledger, content);
+    expect((await approve("seven.json", "--force")).status).toBe(0);
   });
 
   it("a request whose facts were changed on the way", async () => {
@@ -486,7 +548,10 @@ describe.skipIf(reason !== undefined)(
           });
         const library = ["--pkcs11-module", softHsmLibrary()!];
         const wrong = await sign(library, "999111");
-        expect(wrong).toMatchObject({ status: 24, stderr: expect.stringContaining("CKR_PIN_INCORRECT") });
+        expect(wrong).toMatchObject({
+          status: 24,
+          stderr: expect.stringMatching(/the PIN: it is wrong\.\n {2}try: Check the PIN/),
+        });
         expect(wrong.stderr + wrong.stdout).not.toContain("999111");
         expect(await sign([...library, "--pkcs11-token", "other"])).toMatchObject({
           status: 24,
@@ -502,3 +567,37 @@ describe.skipIf(reason !== undefined)(
     });
   },
 );
+
+describe("the folder of a Zephyr build", () => {
+  it("is signed as the application in it, with the room that its settings leave for the header", async () => {
+    const { at, publicKey } = workshop();
+    const body = new Uint8Array(3200);
+    body.set(payload("p3000"), 0x80);
+    const put = (name: string, content: Uint8Array | string) => {
+      mkdirSync(join(at(name), ".."), { recursive: true });
+      writeFileSync(at(name), content);
+    };
+    put("build/mcuboot/zephyr/.config", "CONFIG_BOOT_SWAP_USING_MOVE=y\n");
+    put("build/mcuboot/zephyr/zephyr.bin", "bootloader");
+    put("build/app/zephyr/.config", "CONFIG_BOOTLOADER_MCUBOOT=y\nCONFIG_ROM_START_OFFSET=0x80\n");
+    put("build/app/zephyr/zephyr.bin", body);
+    const words = ["-v", "1.2.3", "-S", "0x10000", "-k", key("ed25519")];
+    const signed = await bootproof(["sign", at("build"), at("folder.bin"), ...words]);
+    expect(signed).toMatchObject({ status: 0, stderr: expect.stringContaining("header of 128 bytes") });
+    await bootproof(["sign", at("build/app/zephyr/zephyr.bin"), at("file.bin"), "-H", "0x80", ...words]);
+    expect(readFileSync(at("folder.bin")).equals(readFileSync(at("file.bin")))).toBe(true);
+    await expectGood(at("folder.bin"), await publicKey("ed25519"));
+    const refused = await bootproof([
+      "sign",
+      at("build/app"),
+      at("none.bin"),
+      ...words.slice(0, 4),
+      "--unsigned",
+    ]);
+    expect(refused.status).toBe(0);
+    put("empty/readme", "");
+    const empty = await bootproof(["sign", at("empty"), at("none2.bin"), ...words]);
+    expect(empty.stderr).toContain("holds no application of a Zephyr build");
+    expect(empty.status).not.toBe(0);
+  });
+});

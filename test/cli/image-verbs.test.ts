@@ -3,6 +3,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { fromHex } from "../../src/bytes.js";
+import { parseImage } from "../../src/mcuboot/image.js";
 import { ensureBuilt, program } from "../support/cli-build.js";
 import { bootproof, json, tempFolder } from "../support/cli-run.js";
 import { cliVectors, runInFolder } from "../support/image-cli-vectors.js";
@@ -27,12 +28,43 @@ function workshop() {
   return { folder, at, sign };
 }
 
+describe("verify of an encrypted image", () => {
+  const verify = async (file: string, ...words: string[]) => {
+    const { status, value } = await json(["verify", file, ...words]);
+    return [status, value.result];
+  };
+
+  it("judges the signature without the key that decrypts, and fails when a given key cannot be applied", async () => {
+    const { at, sign } = workshop();
+    await bootproof(["keys", "public", key("x25519"), at("x.pem")]);
+    const encrypted = await sign("enc.bin", "-k", key("ed25519"), "-E", at("x.pem"));
+    const trusted = ["--key", key("ed25519")];
+    expect(await verify(encrypted, ...trusted)).toEqual([0, "digest-not-checked"]);
+    expect(await verify(encrypted, ...trusted, "--strict")).toEqual([6, "digest-not-checked"]);
+    expect(await verify(encrypted, ...trusted, "--decrypt-key", key("x25519"), "--strict")).toEqual([
+      0,
+      "good",
+    ]);
+
+    const turned = readFileSync(encrypted);
+    const { signatures } = parseImage(turned);
+    turned[signatures[0]!.offset + 20]! ^= 1;
+    writeFileSync(at("turned.bin"), turned);
+    expect(await verify(at("turned.bin"), ...trusted)).toEqual([6, "bad"]);
+
+    const pure = await sign("pure.bin", "-k", key("ed25519"), "--pure", "-E", at("x.pem"));
+    expect(await verify(pure, ...trusted)).toEqual([6, "signature-not-checked"]);
+    expect(await verify(pure)).toEqual([0, "signature-not-checked"]);
+    expect(await verify(pure, ...trusted, "--decrypt-key", key("x25519"))).toEqual([0, "good"]);
+  });
+});
+
 describe("imgtool as a program", () => {
   const run = (...args: string[]) =>
     spawnSync(process.execPath, [program, "imgtool", ...args], { cwd: tempFolder() });
 
   it("answers on stdout, speaks on stderr, ends with imgtool's status", () => {
-    expect(run("version").stdout.toString()).toBe("2.4.0\n");
+    expect(run("version").stdout.toString()).toBe("2.5.0\n");
     expect([run().status, run("-h").status, run("sign", "-h").status, run("nothing").status]).toEqual([
       2, 0, 0, 2,
     ]);
@@ -160,7 +192,7 @@ describe("verify", () => {
     await bootproof(["keys", "public", key("x25519"), at("x.pub")]);
     const image = await sign("i.bin", "-k", key("ed25519"), "-E", at("x.pub"));
     const shut = await json(["verify", image, "--key", key("ed25519"), "--strict"]);
-    expect([shut.status, shut.value.result]).toEqual([6, "signature-not-checked"]);
+    expect([shut.status, shut.value.result]).toEqual([6, "digest-not-checked"]);
     const open = await json([
       "verify",
       image,
@@ -245,6 +277,81 @@ describe("inspect", () => {
     expect(stdout).toMatch(/next boot +test in mode swap-move: the secondary slot asks for a test/);
   });
 
+  it("modes that exchange no slots are predicted as what they are", async () => {
+    const { sign } = workshop();
+    const primary = await sign("p.bin", "-k", key("ed25519"), "--confirm", "-v", "1.0.0");
+    const secondary = await sign("s.bin", "-k", key("ed25519"), "--pad", "-v", "2.0.0");
+    const predict = async (...more: string[]) =>
+      (await json(["inspect", primary, "--secondary", secondary, "--key", key("ed25519"), ...more])).value
+        .nextBoot;
+    expect(await predict("--mode", "direct-xip")).toMatchObject({
+      mode: "direct-xip",
+      swapType: "none",
+      starts: "secondary",
+    });
+    expect(await predict("--mode", "direct-xip-revert")).toMatchObject({
+      mode: "direct-xip-revert",
+      starts: "secondary",
+    });
+    expect(await predict("--mode", "single-slot")).toMatchObject({ mode: "single-slot", starts: "primary" });
+    expect(
+      await predict("--mode", "swap-move", "--sector-size", "4096", "--prevent-downgrade"),
+    ).toMatchObject({ outcome: "swap" });
+  });
+
+  it("takes what verify takes, and says what a prediction depends on where it was not told", async () => {
+    const { at, sign } = workshop();
+    await bootproof(["keys", "public", key("x25519"), at("x.pem")]);
+    const counted = ["-k", key("ed25519"), "-s", "3"];
+    const primary = await sign("p.bin", ...counted, "--confirm", "-v", "1.0.0");
+    const secondary = await sign("s.bin", ...counted, "--pad", "-v", "2.0.0", "-E", at("x.pem"));
+    const words = ["inspect", primary, "--secondary", secondary];
+    const predict = async (...more: string[]) => {
+      const { outcome, dependsOn } = (await json([...words, ...more])).value.nextBoot as {
+        outcome: string;
+        dependsOn: string[];
+      };
+      return { outcome, options: dependsOn.join().match(/--[a-z-]+/g) ?? [] };
+    };
+    expect(await predict()).toEqual({
+      outcome: "swap",
+      options: ["--mode", "--key", "--decrypt-key", "--stored-counter", "--sector-size"],
+    });
+    const told = ["--mode", "swap-move", "--key", key("ed25519"), "--decrypt-key", key("x25519")];
+    const all = [...told, "--stored-counter", "3", "--sector-size", "4096"];
+    expect(await predict(...all)).toEqual({ outcome: "swap", options: [] });
+    expect(await predict(...all, "--stored-counter", "4")).toMatchObject({ outcome: "erase" });
+    expect(await predict(...all, "--hash", "sha512")).toMatchObject({ outcome: "erase" });
+
+    const alone = await sign("alone.bin", "-k", key("ed25519"), "--rom-fixed", "0x20000");
+    const verdict = async (...more: string[]) =>
+      ((await json(["inspect", alone, ...more])).value.verdict as { result: string } | undefined)?.result;
+    expect(await verdict()).toBeUndefined();
+    expect(await verdict("--slot-address", "0x20000")).toBe("signature-not-checked");
+    expect(await verdict("--slot-address", "0x30000", "--mode", "direct-xip")).toBe("bad");
+  });
+
+  it("a primary that cannot start depends on what the bootloader does with it", async () => {
+    const { sign } = workshop();
+    const primary = await sign("p.bin", "-k", key("ed25519"), "--confirm", "--non-bootable");
+    const secondary = await sign("s.bin", "-k", key("ed25519"), "--pad", "-v", "2.0.0");
+    const words = [
+      "inspect",
+      primary,
+      "--secondary",
+      secondary,
+      "--mode",
+      "swap-move",
+      "--key",
+      key("ed25519"),
+    ];
+    const { stdout } = await bootproof(words);
+    expect(stdout).toMatch(/--bootstrap/);
+    expect(stdout).toMatch(/--validate-primary/);
+    const told = await bootproof([...words, "--no-bootstrap", "--validate-primary"]);
+    expect(told.stdout).not.toMatch(/--bootstrap|--validate-primary/);
+  });
+
   it("a flash dump with both slots in it", async () => {
     const { at, sign } = workshop();
     const primary = readFileSync(await sign("p.bin", "-k", key("ed25519"), "--confirm"));
@@ -288,7 +395,7 @@ describe("inspect", () => {
     });
   });
 
-  it("what is no image", async () => {
+  it("what is not an image", async () => {
     const { at } = workshop();
     expect((await bootproof(["inspect", at("body.bin")])).status).toBe(21);
     const slot = await json(["inspect", at("body.bin"), "--slot"]);

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { beforeAll, describe, expect, it } from "vitest";
+import { interrupting } from "../../src/cli/verb-context.js";
 import { ensureBuilt, program } from "../support/cli-build.js";
 import { proxy } from "../support/cli-proxy.js";
 import { bootproof, json, signedUpdate, start } from "../support/cli-run.js";
@@ -25,7 +25,9 @@ describe("Ctrl-C in the middle of an upload", () => {
     first.child.kill("SIGINT");
     const { status, stdout, stderr } = await first.ended;
     expect({ status, stdout }).toEqual({ status: 130, stdout: "" });
-    expect(stderr).toMatch(/bootproof: interrupted\n$/);
+    expect(stderr).toMatch(
+      /bootproof: interrupted\. The board has \d+ of \d+ bytes of the image and has not been asked to start it\.\n {2}try: Repeat the same command to continue the upload from there\.\n$/,
+    );
     expect(stderr).not.toMatch(/\n {4}at /);
 
     const info = await json(["info", "-d", address]);
@@ -86,34 +88,41 @@ describe("Ctrl-C in the middle of an upload", () => {
 });
 
 describe("Ctrl-C while the program", () => {
-  it.each<[string, string[], RegExp]>([
-    ["waits for the board after the reset", [], /Waiting for the board/],
-    ["watches the new image", ["--soak", "60000"], /The board is back/],
-    ["runs a health command of this machine", ["--health", "sleep 60"], /runs version 2\.0\.0 with the hash/],
-  ])("%s ends with 130, and the same command ends well afterwards", async (_what, words, moment) => {
+  const STARTED = /The board was restarted to start the new image, which is not confirmed\./;
+  it.each<[string, string[], RegExp, RegExp]>([
+    ["waits for the board after the reset", [], /Waiting for the board/, STARTED],
+    ["watches the new image", ["--soak", "60000"], /The board is back/, STARTED],
+    [
+      "runs a health command of this machine",
+      ["--health", "sleep 60"],
+      /runs version 2\.0\.0 with the hash/,
+      STARTED,
+    ],
+  ])("%s ends with 130, and the same command ends well afterwards", async (_what, words, moment, where) => {
     const { image, publicKey } = await signedUpdate();
     const { address } = await standingBoard();
     const running = start(["flash", image, "--key", publicKey, "-d", address, ...words]);
     await running.says(moment);
-    await delay(50);
     running.child.kill("SIGINT");
     const { status, stderr } = await running.ended;
     expect(stderr).toMatch(/bootproof: interrupted/);
+    expect(stderr).toMatch(where);
+    expect(stderr).toMatch(/\n {2}try: Repeat the same command/);
     expect(status).toBe(130);
     const again = await bootproof(["flash", image, "--key", publicKey, "-d", address]);
     expect(again.stdout).toMatch(/^(confirmed|already-running): /);
   });
 
   it("connects to a silent host ends with 130", async () => {
-    const { address } = await silentHost();
+    const { address, dead } = await silentHost();
     const running = start(["info", "-d", address, "--timeout", "60000"]);
-    await delay(700);
+    await dead;
     running.child.kill("SIGINT");
     expect((await running.ended).status).toBe(130);
   });
 });
 
-async function silentHost(): Promise<{ address: string }> {
+async function silentHost(): Promise<Awaited<ReturnType<typeof proxy>>> {
   const { port } = await standingBoard();
   return proxy(port, 0);
 }
@@ -125,4 +134,9 @@ it("a reader that closes its end early is no error: the program ends quietly", a
     stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
   await new Promise((resolve) => pipe.once("close", resolve));
   expect(said).toMatch(/^VARIANT .*\ndone\n$/);
+});
+
+it("Ctrl-Break and a closed window are Ctrl-C on Windows; elsewhere SIGHUP is left to nohup", () => {
+  expect(interrupting("win32")).toEqual(["SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"]);
+  expect(interrupting("linux")).toEqual(["SIGINT", "SIGTERM"]);
 });

@@ -52,6 +52,34 @@ describe("files", () => {
     expect([bad.status, bad.value.result]).toEqual([6, "bad"]);
   });
 
+  it("flash: which program, when, which board, and which key file decided", async () => {
+    const other = join(bench.folder, "other.pem");
+    await bootproof(["keys", "public", keyFile("ed25519-2"), other]);
+    const words = [
+      "flash",
+      bench.image,
+      "--key",
+      other,
+      "--key",
+      bench.publicKey,
+      "-d",
+      "wasm:good",
+      "--dry-run",
+    ];
+    const { value } = await json(words);
+    expect(value).toMatchObject({
+      tool: { name: "bootproof", version: expect.stringMatching(/^\d+\.\d+\.\d+/) },
+      board: { address: "wasm:good" },
+      signedBy: { file: bench.publicKey, type: "ed25519", hash: HASH },
+    });
+    const [started, finished] = [value.startedAt, value.finishedAt].map((at) => Date.parse(at as string));
+    expect(finished).toBeGreaterThanOrEqual(started!);
+    const told = await bootproof(words);
+    expect(told.stderr).toContain(`Its file: ${bench.publicKey}.`);
+    // No figure of a clock has more digits than mean something.
+    expect(JSON.stringify((await json(["doctor", "-d", "wasm:good"])).value)).not.toMatch(/\d\.\d{4}/);
+  });
+
   it("inspect", async () => {
     const { status, value } = await json(["inspect", bench.image]);
     expect(status).toBe(0);
@@ -158,13 +186,14 @@ describe("boards", () => {
     expect((await board.ended).status).toBe(0);
   });
 
-  it("flash: outcome, gate, before and after", async () => {
+  it("flash: outcome, preflight, before and after", async () => {
     const { image, publicKey } = await signedUpdate();
     const { status, value } = await json(["flash", image, "--key", publicKey, "-d", "wasm:good"]);
     expect(status).toBe(0);
     expect(value).toMatchObject({
       outcome: "confirmed",
-      says: "Version 2.0.0 runs and is confirmed.",
+      says: expect.stringMatching(/^Version 2\.0\.0 runs and is confirmed\. .*stores 2 at its next restart/),
+      counter: { image: 2, stored: 1, settled: false },
       version: "2.0.0",
       imageHash: HASH,
       before: { images: [{ storedCounter: { value: 1 } }] },
@@ -172,7 +201,7 @@ describe("boards", () => {
       uploadedBytes: expect.any(Number),
       uploadMs: expect.any(Number),
     });
-    expect(value.gate).toContainEqual({ name: "signature", result: "pass", says: expect.any(String) });
+    expect(value.preflight).toContainEqual({ name: "signature", result: "pass", says: expect.any(String) });
   });
 
   it("flash that is refused: the same shape, with status 3", async () => {
@@ -180,9 +209,9 @@ describe("boards", () => {
     const { status, value } = await json(["flash", image, "-d", "wasm:good"]);
     expect(status).toBe(3);
     expect(value).toMatchObject({
-      outcome: "refused-by-gate",
+      outcome: "refused-by-preflight",
       hint: expect.any(String),
-      gate: expect.any(Array),
+      preflight: expect.any(Array),
     });
   });
 
@@ -261,11 +290,10 @@ describe("without --json", () => {
       "wasm:good",
       "-q",
     ]);
-    expect({ status, stdout, stderr }).toEqual({
-      status: 0,
-      stdout: "confirmed: Version 2.0.0 runs and is confirmed.\n",
-      stderr: "",
-    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toMatch(
+      /^confirmed: Version 2\.0\.0 runs and is confirmed\. [^\n]+\n {2}try: .*--settle.*\n$/,
+    );
   });
 
   it("no colour reaches a pipe", async () => {
@@ -289,8 +317,18 @@ describe("without --json", () => {
   });
 
   it.each([
+    ["a foreign key", 31, "signature", ["-k", keyFile("foreign-ed25519")]],
+    ["an old counter", 32, "rollback", ["-s", "0"]],
+  ])("an image with %s that the board itself refuses ends with %i", async (_what, status, cause, words) => {
+    const image = join(tempFolder(), "x.bin");
+    await bootproof([...signWords("good-b", image, "9.0.0"), ...words]);
+    const ended = await json(["flash", image, "--no-preflight", "-d", "wasm:good"]);
+    expect(ended).toMatchObject({ status, value: { outcome: "not-running", cause } });
+  });
+
+  it.each([
     ["no-confirm", 7, /^not-confirmed: /],
-    ["crash", 4, /^not-running: .*reverted/],
+    ["crash", 30, /^not-running: .*reverted/],
   ])("an image that is %s ends with %i", async (id, status, says) => {
     const folder = tempFolder();
     const image = join(folder, "x.bin");

@@ -18,13 +18,17 @@ function run(cwd: string, program: string, ...words: string[]) {
 
 /** As `import` sees the library: the whole story in five lines, with its types. */
 const CONSUMER = `
-import { boardVariant, connect, flash, fixtureKey, run, Session, signedFixture, startBoard, type FlashResult } from "bootproof";
+import { boardVariant, fixtureKey, signedFixture } from "bootproof/boards";
+import { connect, flash, runWorkflow, Session, startBoard, type FlashResult } from "bootproof";
 import { parseImage } from "bootproof/browser";
+import { uint } from "bootproof/smp";
+import { listCases } from "bootproof/prove";
+if (listCases().length === 0 || uint === undefined) process.exit(8);
 const board = await startBoard({ machine: "wasm", variant: "good" });
 const session = await Session.open(async (signal) => connect(await board.connect(), { signal }));
 const key = await fixtureKey("ed25519-1");
 const image = await signedFixture("good-b", "wasm", boardVariant("good"));
-const result: FlashResult = await run(flash(session, image, { keys: [key.publicKey] }));
+const result: FlashResult = await runWorkflow(flash(session, image, { keys: [key.publicKey] }));
 // @ts-expect-error an outcome is one of a closed set
 if (result.outcome === "perhaps") process.exit(9);
 console.log(result.outcome, result.version, parseImage(image).version.major);
@@ -46,8 +50,18 @@ const TSCONFIG = {
   files: ["consumer.ts"],
 };
 
+/** What `man` and the shells look for. */
+const MANUAL = [
+  "dist/share/man/man1/bootproof.1",
+  "dist/share/bash-completion/completions/bootproof",
+  "dist/share/zsh/site-functions/_bootproof",
+  "dist/share/fish/vendor_completions.d/bootproof.fish",
+];
+
 it("packed and installed in an empty folder, it works: program, emulated board, library, types", () => {
   const folder = tempFolder();
+  const manual = run(root, process.execPath, ".config/manual.mjs");
+  expect(manual.status, manual.stderr).toBe(0);
   const packed = run(root, "npm", "pack", "--ignore-scripts", "--json", "--pack-destination", folder);
   expect(packed.status, packed.stderr).toBe(0);
   const [{ filename, files }] = JSON.parse(packed.stdout) as [
@@ -55,14 +69,15 @@ it("packed and installed in an empty folder, it works: program, emulated board, 
   ];
   const paths = files.map(({ path }) => path);
   expect(paths).toEqual(
-    expect.arrayContaining(["README.md", "LICENSE", "dist/cli/main.js", "dist/index.d.ts"]),
+    expect.arrayContaining(["README.md", "LICENSE", "dist/cli/main.js", "dist/index.d.ts", ...MANUAL]),
   );
   // What only builds or tests it stays at home; the module for Zephyr applications is C for its users.
   expect(
     paths.filter(
       (path) =>
         /^(src|test|hil)\/|\.test\.|\.c$|tsconfig/.test(path) &&
-        !path.startsWith("firmware-fixtures/zephyr-trust/"),
+        !path.startsWith("firmware-fixtures/zephyr-trust/") &&
+        !path.startsWith("hil/ci/"),
     ),
   ).toEqual([]);
 
@@ -74,9 +89,13 @@ it("packed and installed in an empty folder, it works: program, emulated board, 
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
   expect(run(home, "npx", "--no-install", "bootproof", "--version").stdout).toBe(`${version}\n`);
 
+  const page = readFileSync(join(home, "node_modules/bootproof", MANUAL[0]!), "utf8");
+  expect(page).toMatch(/^\.SS flash$/m);
+  expect(page).toContain("Usage: bootproof flash");
+
   const demo = run(home, "npx", "--no-install", "bootproof", "demo", "-q");
   expect(demo.status, demo.stderr).toBe(0);
-  expect(demo.stdout).toMatch(/(\d+) of \1 scenes as they should be/);
+  expect(demo.stdout).toMatch(/(\d+) of \1 scenes ended as expected/);
 
   writeFileSync(join(home, "consumer.ts"), CONSUMER);
   writeFileSync(join(home, "tsconfig.json"), JSON.stringify(TSCONFIG));

@@ -1,21 +1,13 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
-import { startBoard } from "../../src/board/start.js";
+import { startBoard } from "../../src/emulator/start.js";
+import { freePort } from "../support/free-port.js";
 import { runCli } from "../support/groups-cli.js";
 
 const boot = fileURLToPath(new URL("../../firmware-fixtures/prebuilt/boot.bin", import.meta.url));
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
 
 /** A board in QEMU whose power is two command lines: one starts the machine, one kills it. */
 async function bench() {
@@ -44,8 +36,9 @@ async function bench() {
   const on = `${qemu} >/dev/null 2>&1 & echo $! > ${pid}`;
   const off = `kill -9 $(cat ${pid})`;
   const device = `tcp:127.0.0.1:${port}`;
+  mkdirSync(join(home, "bootproof"));
   writeFileSync(
-    join(home, ".bootproof.json"),
+    join(home, "bootproof", "config.json"),
     JSON.stringify({
       boards: {
         bench: { device, power: { command: { on, off } } },
@@ -53,22 +46,26 @@ async function bench() {
       },
     }),
   );
-  return (...args: string[]) => runCli(args, { cwd: home });
+  return (...args: string[]) => runCli(args, { cwd: home, env: { XDG_CONFIG_HOME: home } });
 }
 
 test("a board that is killed and started proves its switch; one that is left alone does not", async () => {
   const run = await bench();
   expect((await run("power", "on", "-d", "bench")).status).toBe(0);
-  // The command leaves the machine starting; until it has, nobody listens there.
+  // The command leaves the machine starting; until it has, nothing listens there.
   let up = await run("info", "-d", "bench");
   for (let tries = 0; up.status === 14 && tries < 20; tries++) up = await run("info", "-d", "bench");
   expect(up.status).toBe(0);
   const proof = await run("power", "test", "-d", "bench", "--json");
   expect(proof.err).toMatch(/Before: the board's SMP server.*Gone after.*Back after/s);
+  const events = (await run("log", "show", "--type", "power", "--json")).json() as {
+    detail: { what: string };
+  }[];
+  expect(events.map(({ detail }) => detail.what)).toEqual(["on", "off", "on"]);
   expect(proof.json()).toMatchObject({ proved: true, seenBy: "the board's SMP server" });
   const liar = await run("power", "test", "-d", "liar");
   expect(liar.status).toBe(37);
-  expect(liar.err).toMatch(/switched off, and the board's SMP server is still there/);
+  expect(liar.err).toMatch(/switched off, but the board's SMP server is still there/);
   expect((await run("power", "off", "-d", "bench")).status).toBe(0);
   expect((await run("info", "-d", "bench")).status).not.toBe(0);
 });

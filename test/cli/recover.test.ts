@@ -1,9 +1,9 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { boardVariant, fixtureKey } from "../../src/board/catalog.js";
-import { parseIntelHex } from "../../src/image/intel-hex.js";
+import { boardVariant, fixtureKey } from "../../src/emulator/catalog.js";
+import { parseIntelHex } from "../../src/formats/intel-hex.js";
 import { chipFor } from "../../src/st-rom/chips.js";
 import { type CliResult, runCli } from "../support/groups-cli.js";
 import { noPtyReason, openPty } from "../support/pipe-pty.js";
@@ -26,42 +26,59 @@ async function bench(config: object, machine: "wasm" | "qemu" = "wasm"): Promise
   const { publicDer } = await fixtureKey(key);
   const pem = Buffer.from(publicDer).toString("base64");
   writeFileSync(join(home, "key.pem"), `-----BEGIN PUBLIC KEY-----\n${pem}\n-----END PUBLIC KEY-----\n`);
-  writeFileSync(join(home, ".bootproof.json"), JSON.stringify({ keys: ["key.pem"], ...config }));
+  const own = join(home, "bootproof", "config.json");
+  mkdirSync(dirname(own));
+  writeFileSync(own, JSON.stringify({ keys: ["../key.pem"], ...config }));
   return {
     home,
     file,
     run: (args, path) =>
-      runCli(args, { cwd: home, ...(path ? { env: { PATH: `${path}:${process.env.PATH}` } } : {}) }),
+      runCli(args, {
+        cwd: home,
+        env: { XDG_CONFIG_HOME: home, ...(path ? { PATH: `${path}:${process.env.PATH}` } : {}) },
+      }),
   };
 }
 
 test("a board that boots is recovered over retained boot mode", async () => {
   const { run, file } = await bench({});
-  const { status, err, json } = await run(["recover", file, "-d", "wasm:good", "--json"]);
-  expect(err).toContain("Lost by that: Nothing in flash");
+  const words = ["recover", file, "-d", "wasm:good", "--json"];
+  const { status, err, json } = await run([...words, "--yes", "--although-alive"]);
+  expect(err).toContain("What is lost: Nothing in flash");
+  // What is said of each method begins in one column.
+  const list = err.split("\n").filter((line) => /What is lost|Not available/.test(line));
+  expect(new Set(list.map((line) => line.search(/What is lost|Not available/)))).toEqual(new Set([13]));
   expect(status).toBe(0);
-  expect(json()).toMatchObject({ outcome: "recovered", rung: "smp-reset" });
+  expect(json()).toMatchObject({ outcome: "recovered", method: "smp-reset" });
 });
 
-test("a dry run tells the ladder and does nothing", async () => {
+test("a board that is alive is left alone with status 3, also with --yes", async () => {
+  const { run, file } = await bench({});
+  const { status, json, err } = await run(["recover", file, "-d", "wasm:good", "--json", "--yes"]);
+  expect(status).toBe(3);
+  expect(err).toMatch(/alive {2}The application answers and runs version 1\.0\.0/);
+  expect(json()).toMatchObject({ outcome: "alive", hint: expect.stringContaining("bootproof flash") });
+});
+
+test("a dry run tells the list of recovery methods and does nothing", async () => {
   const { run, file } = await bench({});
   const { status, err } = await run(["recover", file, "-d", "wasm:good", "--dry-run"]);
   expect(status).toBe(0);
   expect(err).toMatch(/smp-reset.*Ask the application/);
-  expect(err).toMatch(/power-cycle.*not here/);
+  expect(err).toMatch(/^power-cycle {2}Not available: /m);
 });
 
-test("the power cycle says what it will run; a hub port that is not known closes that rung and no other", async () => {
+test("the power cycle says what it will run; a hub port that is not known closes that recovery method and no other", async () => {
   const boards = {
     relay: { device: "wasm:good", power: { command: { on: "relay 1", off: "relay 0" } } },
     dark: { device: "wasm:good", power: "hub" },
   };
   const { run, file } = await bench({ boards });
   const relay = await run(["recover", file, "-d", "relay", "--dry-run"]);
-  expect(relay.err).toMatch(/power-cycle {3}Switch the power off and on .*Run: relay 0 Run: relay 1/);
+  expect(relay.err).toMatch(/power-cycle {2}Switch the power off and on .*Run: relay 0 Run: relay 1/);
   const dark = await run(["recover", file, "-d", "dark", "--dry-run"]);
   expect(dark.status).toBe(0);
-  expect(dark.err).toMatch(/power-cycle {2}not here: It is not known which USB port the board hangs on/);
+  expect(dark.err).toMatch(/power-cycle {2}Not available: The USB port that powers the board is not known/);
 });
 
 test("a profile that the config file misspells is no missing one", async () => {
@@ -133,11 +150,11 @@ describe.skipIf(noPtyReason)("a silent board behind a serial port", () => {
     ];
     const declined = await run(args);
     expect(declined.status).toBe(36);
-    expect(declined.err).toContain("Nobody agreed to it");
+    expect(declined.err).toContain("It needs consent (--yes)");
     expect(rom.erased).toEqual([]);
     const agreed = await run([...args, "--yes", "--json"]);
     expect(agreed.status).toBe(0);
-    expect(agreed.json()).toMatchObject({ outcome: "written", rung: "st-rom" });
+    expect(agreed.json()).toMatchObject({ outcome: "written", method: "st-rom" });
     const written = readFileSync(file);
     expect(Buffer.from(rom.flash.subarray(0x20000, 0x20000 + written.length)).equals(written)).toBe(true);
     expect(rom.startedAt).toBe(0x0800_0000);
@@ -182,10 +199,10 @@ describe.skipIf(noPtyReason)("a silent board behind a serial port", () => {
     expect(slot!.bytes.subarray(image.length).every((byte) => byte === 0xff)).toBe(true);
   });
 
-  test("a tool that fails is quoted, and the ladder goes on", async () => {
+  test("a tool that fails is quoted, and the list of recovery methods goes on", async () => {
     const { run, file, home } = await benchWithTool("nrfutil", "echo no probe here >&2; exit 3");
     const { status, err } = await run(["recover", file, "-d", "bench", ...ONLY_TOOL], home);
-    expect(err).toMatch(/nrfutil device program .* ended with 3\. It said: no probe here/);
+    expect(err).toMatch(/nrfutil device program .* ended with 3\. Its output: no probe here/);
     expect(status).toBe(36);
   });
 

@@ -8,13 +8,12 @@ import { payload } from "../support/image-imgtool-args.js";
 
 beforeAll(ensureBuilt, 120_000);
 
-const readme = readFileSync(join(root, "README.md"), "utf8");
-const section = readme.slice(readme.indexOf("## Images and keys"), readme.indexOf("## Emulated boards"));
-const commands = [...section.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block]) =>
+const topic = readFileSync(join(root, "src/topics/images.md"), "utf8");
+const commands = [...topic.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block]) =>
   block!.trim().split("\n"),
 );
 
-describe("the README's commands for images", () => {
+describe("the commands of the topic images", () => {
   it("all work, one after the other", ({ skip }) => {
     skip(spawnSync("openssl", ["version"]).status !== 0, "openssl is not installed");
     const folder = tempFolder();
