@@ -1,0 +1,156 @@
+// What the builds have in common: where the sources are, and which packages stay outside.
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = new URL("../", import.meta.url);
+export const manifest = JSON.parse(readFileSync(new URL("package.json", root), "utf8"));
+export const packages = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });
+/** The path of a file of this repository. */
+export const at = (path) => fileURLToPath(new URL(path, root));
+
+/** `./dist/hil/index.js` is made from `hil/index.ts`, all others from `src`. */
+export const sourceOf = (built) => at(built.startsWith("hil/") ? `${built}.ts` : `src/${built}.ts`);
+
+/** The public entries: their names, and what they are built into. */
+export const exported = Object.entries(manifest.exports).map(([name, { default: file }]) => ({
+  name: name.replace(/^\./, manifest.name),
+  built: file.replace(/^\.\/dist\/(.*)\.js$/, "$1"),
+}));
+/** The packages but for some. Node's own modules stay outside anyway. */
+export function externalBut(joined) {
+  const names = packages.filter((name) => !joined.has(name));
+  return [...names.flatMap((name) => [name, new RegExp(`^${name}/`)])];
+}
+
+/** What everything is made with. */
+export const common = {
+  platform: "node",
+  checks: { ineffectiveDynamicImport: false },
+  external: externalBut(new Set()),
+  // The parts name each other by the package's own entries; here all are one program.
+  resolve: {
+    alias: Object.fromEntries(
+      exported
+        .toSorted((a, b) => b.name.length - a.name.length)
+        .map(({ name, built }) => [name, sourceOf(built)]),
+    ),
+  },
+};
+
+/** Commander runs programs for subcommands that are programs. There are none here, and the module is slow to load. */
+export const noPrograms = {
+  name: "no-programs",
+  resolveId: (name, importer) =>
+    name === "node:child_process" && importer?.includes("/commander/") ? "\0no-programs" : undefined,
+  load: (id) => (id === "\0no-programs" ? "export {};" : undefined),
+};
+
+/** A file of the source and all that it imports without being asked to, which loads with it. */
+function loadedWith(file, found = new Set()) {
+  if (found.has(file)) return found;
+  found.add(file);
+  const imports = readFileSync(file, "utf8").matchAll(
+    /^(?:import|export) (?!type )[^;]*? from "(\.[^"]+)\.js";/gms,
+  );
+  for (const [statement, path] of imports)
+    if (!/^\w+ \{\s*(?:type \w+(?: as \w+)?,?\s*)+\}/.test(statement))
+      loadedWith(join(dirname(file), `${path}.ts`), found);
+  return found;
+}
+
+const loaded = (...names) => new Set(names.flatMap((name) => [...loadedWith(sourceOf(name))]));
+const files = (...names) => new Set(names.map(sourceOf));
+/** What is loaded at once, a file each: first what nearly each run needs, then what speaking to a board does, then more of both. */
+const groups = Object.entries({
+  run: new Set([
+    ...loaded("cli/run", "cli/version", "cli/several", "bytes"),
+    ...files("cli/usage-error", "crypto/provider", "crypto-node/openssl"),
+  ]),
+  board: new Set([
+    ...loaded("client/client", "transport/address"),
+    ...files(
+      "boards/address-meant",
+      "boards/board-identity",
+      "boards/choose-device",
+      "boards/config",
+      "cli/audit/board-events",
+      "cli/context",
+      "cli/link-memory",
+      "cli/make-folder",
+      "cli/verb-context",
+      "client/connect",
+      "devices/select",
+      "profiles/read",
+      "session/retry-until-back",
+      "session/session",
+      "smp/command",
+      "smp/framing/raw",
+      "smp/groups/os",
+      "transport/bridge-token",
+      "transport/chunk-queue",
+    ),
+  ]),
+  image: loaded("cli/imgtool/run", "cli/imgtool/verify"),
+  sign: loaded("cli/imgtool/sign"),
+  log: loaded("cli/audit/open-log"),
+  verb: loaded("cli/verb-context"),
+  link: loaded("cli/context"),
+}).map(([name, members], index) => ({ name, priority: 9 - index, test: (id) => members.has(id) }));
+
+/**
+ * A part loads what it names when it first uses it, and not with itself: a verb names much that few of its runs need. Rolldown
+ * writes `const require_FILE = require("./FILE.js");` for each, and `require_FILE.export` wherever one is used.
+ */
+const whenUsed = {
+  name: "when-used",
+  renderChunk(code) {
+    const loads = /^(?:const|let) ((?:require|node)_\w+(?:\$\d+)?) = require\(("[^"]+")\);$/gm;
+    const names = [...code.matchAll(loads)].map(([, name]) => name).filter((name) => name !== RUNTIME);
+    if (names.length === 0) return plainExports(code);
+    const named = `(?<![\\w$]|(?<!\\.\\.)\\.)(${names.map((name) => name.replaceAll("$", "\\$")).join("|")})(?![\\w$])`;
+    return plainExports(code)
+      .replace(new RegExp(`\\bnew ${named}((?:\\.\\w+)+)`, "g"), "new ($1()$2)")
+      .replace(new RegExp(`${named}(?! = require\\(|\\(\\))`, "g"), "$1()")
+      .replace(loads, (line, name, file) =>
+        name === RUNTIME ? line : `let ${name}$;\nconst ${name} = () => (${name}$ ??= require(${file}));`,
+      );
+  },
+};
+
+/** An export that never changes is a value: rolldown writes six lines with a function for each. */
+function plainExports(code) {
+  const exported =
+    /^Object\.defineProperty\(exports, "(\w+)", \{\s+enumerable: true,\s+get: function ?\(\) \{\s+return ([\w$]+);\s+\}\s+\}\);$/gm;
+  return code.replace(exported, (text, name, value) => {
+    const word = value.replaceAll("$", "\\$");
+    const isConstant = new RegExp(
+      `^(?:(?:async )?function\\*? ${word}\\(|const ${word} = |var ${word} = class )`,
+      "m",
+    );
+    return isConstant.test(code) ? `exports.${name} = ${value};` : text;
+  });
+}
+
+/** What rolldown itself adds. Each part needs it at once. */
+const RUNTIME = "require_rolldown_runtime";
+
+/** How the program is built. `joined`: the packages that become part of it. */
+export const programOf = (joined) => ({
+  ...common,
+  plugins: [noPrograms, whenUsed],
+  external: externalBut(joined),
+  input: { main: sourceOf("cli/main") },
+  preserveEntrySignatures: "allow-extension",
+  // A command must not load a file for an import that it makes no use of.
+  treeshake: { moduleSideEffects: false },
+});
+/** As CommonJS, in the parts that verbs need. */
+export const programOutput = {
+  keepNames: true,
+  entryFileNames: "[name].js",
+  chunkFileNames: "chunks/[name].js",
+  format: "cjs",
+  comments: { jsdoc: false },
+  codeSplitting: { groups, includeDependenciesRecursively: false },
+};
