@@ -198,8 +198,7 @@ describe.skipIf(noPtyBoardReason !== undefined)(
 
     it.each(Object.entries(UNPLUGGED_AT))(
       "are told as they stand when one is unplugged at %s, and can be finished",
-      // Once, on a busy machine, another outcome was told for the restart; which one, and why, is not understood yet.
-      { timeout: TIMEOUT_MS, retry: 1 },
+      { timeout: TIMEOUT_MS },
       async (name, [outcome, left]) => {
         const pair = await Pair.start(files);
         const station = await pair.station();

@@ -1,4 +1,5 @@
 import { execFile, spawn, spawnSync } from "node:child_process";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { onTestFinished } from "vitest";
@@ -177,6 +178,8 @@ async function plugIn(desk: DeskBoard, link: string | undefined): Promise<PtyBoa
   });
   const gone = new Promise<void>((resolve) => socat.once("exit", () => resolve()));
   const unplug = async () => {
+    // As udev does. A name that stayed would lead to whatever takes the number of this pseudo-terminal next: another board.
+    if (link !== undefined) rmSync(link, { force: true });
     socat.kill("SIGKILL");
     await gone;
   };
