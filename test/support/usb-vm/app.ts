@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import ts from "typescript";
 import { REPOSITORY } from "./cache.js";
 
@@ -17,13 +17,18 @@ export function packApp(folder: string): string {
   mkdirSync(app);
   // What the package's files are found by.
   for (const name of ["package.json", "dist", "firmware-fixtures/manifest.json", "firmware-fixtures/keys"])
-    cpSync(join(REPOSITORY, name), join(app, name), { recursive: true });
+    cpSync(join(REPOSITORY, name), join(app, name), { recursive: true, filter: isOfTheProgram });
   for (const name of libraryFiles("src")) writeAsJavaScript(name, app);
   for (const name of readdirSync(join(REPOSITORY, GUEST_FOLDER)).filter((file) => file.endsWith(".ts")))
     writeAsJavaScript(join(GUEST_FOLDER, name), app);
   const tar = join(folder, "app.tar");
   execFileSync("tar", ["-cf", tar, "-C", app, "."]);
   return tar;
+}
+
+/** What else is built into `dist` (packages of hundreds of megabytes, the API reference) would not fit into the machine. */
+function isOfTheProgram(path: string): boolean {
+  return !["dist/packages", "dist/api-reference"].includes(relative(REPOSITORY, path));
 }
 
 /** Sources of the library. The program itself is in `dist`. */
