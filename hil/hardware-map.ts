@@ -9,7 +9,7 @@ import {
   parseDocument,
   type YAMLMap,
 } from "yaml";
-import { FactsError } from "./yaml-facts.js";
+import { FactsError, notYaml } from "./yaml-facts.js";
 
 /** No lab has more boards in one map. */
 const MOST_ROWS = 1000;
@@ -57,12 +57,7 @@ function readRows(file: string, text: string): Row[] {
   const lines = new LineCounter();
   const document = parseDocument(text, { schema: "failsafe", uniqueKeys: true, lineCounter: lines });
   const broken = document.errors[0];
-  if (broken)
-    throw new FactsError(
-      file,
-      lines.linePos(broken.pos[0]).line,
-      `this is not YAML: ${broken.message.split("\n")[0]}`,
-    );
+  if (broken) throw notYaml(file, lines.linePos(broken.pos[0]).line, broken);
   const list = document.contents;
   if (!isSeq(list)) throw noMap(file, 1);
   if (list.items.length > MOST_ROWS)

@@ -7,6 +7,7 @@ import {
   type Node,
   parseDocument,
   type YAMLMap,
+  type YAMLParseError,
   type YAMLSeq,
 } from "yaml";
 
@@ -16,7 +17,12 @@ export class FactsError extends BootproofError {
   readonly file: string;
   readonly line: number;
 
-  constructor(file: string, line: number, message: string, hint?: string) {
+  constructor(
+    file: string,
+    line: number,
+    message: string,
+    hint = "bootproof help prove explains board files, bootproof help policy explains policies.",
+  ) {
     super("bad-facts", `${file}, line ${line}: ${message}`, { hint });
     this.file = file;
     this.line = line;
@@ -43,7 +49,7 @@ export function readFacts(file: string, text: string, listHint?: string): Fields
   const broken = document.errors[0];
   if (broken) {
     const line = lines.linePos(broken.pos[0]).line;
-    throw new FactsError(file, line, `this is not YAML: ${broken.message.split("\n")[0]}`);
+    throw notYaml(file, line, broken);
   }
   const place: Place = { file, lineOf: (node) => lines.linePos(node?.range?.[0] ?? 0).line };
   const { contents } = document;
@@ -51,10 +57,16 @@ export function readFacts(file: string, text: string, listHint?: string): Fields
     throw new FactsError(
       file,
       1,
-      "it should hold fields with names.",
+      'it should contain fields with names, as in "boards:".',
       isSeq(contents) ? listHint : undefined,
     );
   return new Fields(contents, "", place);
+}
+
+/** The parser's message without its own position and the excerpt below it: file and line stand in front. */
+export function notYaml(file: string, line: number, error: YAMLParseError): FactsError {
+  const why = error.message.split("\n")[0]!.replace(/(?: at line \d+, column \d+)?:?$/, "");
+  return new FactsError(file, line, `this is not YAML: ${why}.`);
 }
 
 interface Place {

@@ -39,6 +39,7 @@ import type { BoardIdentity } from "../trust/ratchet.js";
 import { observeCommands } from "./audit/board-events.js";
 import { emulatedIdentity } from "./audit/ratchet-memory.js";
 import { type EventSink, recorder } from "./audit/recorder.js";
+import { hintForBoard, isGoneAfterwards } from "./emulated-hint.js";
 import { readAs } from "./files.js";
 import { readImageFile } from "./firmware-file.js";
 import { followChanges } from "./interruption.js";
@@ -116,6 +117,13 @@ export async function onBoard(
   if (audit) audit.board = board.about;
   try {
     await work(board.session, board.identity, board);
+  } catch (error) {
+    if (error instanceof BootproofError && isGoneAfterwards(formatAddress(address))) {
+      // Loaded when there is an error: its table names every class.
+      const { nextStepFor } = await import("./exit.js");
+      Object.assign(error, { hint: hintForBoard(formatAddress(address), nextStepFor(error)) });
+    }
+    throw error;
   } finally {
     await board.close();
   }

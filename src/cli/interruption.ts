@@ -1,4 +1,5 @@
 import type { AnyCommand } from "../smp/command.js";
+import { isGoneAfterwards } from "./emulated-hint.js";
 import { latestProgress } from "./output.js";
 
 /** What Ctrl-C leaves on a board, and how to go on from there. */
@@ -98,16 +99,22 @@ function afterAnswer(key: string, fields: Request, command: AnyCommand, before: 
 
 const REPEAT = "Repeat the same command to continue.";
 
+/** The state of a board, and what to try next: nothing where the board has ended with the command. */
+function describeBoard({ board, change }: Watched): { says: string; hint?: string } {
+  const described = describe(change);
+  return isGoneAfterwards(board) ? { says: described.says } : described;
+}
+
 /** Where every board of this run stands. */
 export function describeInterruption(): Interruption {
   const [only, ...others] = boards;
   if (only === undefined) return describeProgress();
   if (others.length === 0) {
-    const { says, hint } = describe(only.change);
+    const { says, hint } = describeBoard(only);
     return { message: `interrupted. ${says}`, ...(hint === undefined ? {} : { hint }) };
   }
-  const lines = boards.map(({ board, change }) => `${board}: ${describe(change).says}`);
-  const hint = boards.map(({ change }) => describe(change).hint).find((one) => one !== undefined);
+  const lines = boards.map((watched) => `${watched.board}: ${describeBoard(watched).says}`);
+  const hint = boards.map((watched) => describeBoard(watched).hint).find((one) => one !== undefined);
   return { message: `interrupted. ${lines.join(" ")}`, ...(hint === undefined ? {} : { hint }) };
 }
 

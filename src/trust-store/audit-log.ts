@@ -110,8 +110,8 @@ export class AuditLog {
   newest(): number {
     const number = this.numbers().at(-1);
     if (number === undefined)
-      throw new LogError("no-log", `There is no audit log in ${this.folder} yet.`, {
-        hint: "The first verb that changes a board, a key or a policy begins one.",
+      throw new LogError("no-log", `There is no audit log in ${this.folder}.`, {
+        hint: "The first verb that changes a board, a key or a policy starts one. Another place is named with --folder.",
       });
     return number;
   }

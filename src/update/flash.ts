@@ -126,7 +126,7 @@ export async function* flash(
         after,
         ...(verdict.taken ? { outcome: "taken" } : { outcome: "not-running", cause: verdict.cause }),
         says,
-        hint: likeliest(checks) ?? hint,
+        hint: (!verdict.taken && verdict.cause === "reverted" ? undefined : likeliest(checks)) ?? hint,
       };
     }
     const health = yield* checkHealth(session, options);
@@ -233,7 +233,10 @@ function refusal(
   };
 }
 
-/** What the preflight had found, and was overruled in, is the likeliest reason of a refusal. */
+/**
+ * A failed check of the preflight that was overruled is the likeliest reason of a refusal. Not of a revert: there the
+ * bootloader started the image.
+ */
 function likeliest(checks: readonly PreflightCheck[]): string | undefined {
   const failed = checks.find(({ result }) => result === "fail");
   return failed && `The likeliest reason is what the preflight found (${failed.name}): ${failed.says}`;

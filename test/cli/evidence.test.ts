@@ -85,7 +85,7 @@ it("a pack is checked with Python and Go alone, and no byte of it can be changed
     ...["prove", "-d", "wasm:good", "--claim", "signature", "--quick"],
     ...["--attest", at("prove.intoto.jsonl"), ...sign],
   );
-  writeFileSync(at("sbom.json"), '{"bomFormat":"CycloneDX"}\n');
+  writeFileSync(at("sbom.json"), '{"bomFormat":"CycloneDX","specVersion":"1.6"}\n');
   writeFileSync(at("policy.yaml"), "version: 1\nlevel: bench\n");
 
   const words = (pack: string) => [

@@ -136,6 +136,8 @@ describe("bootproof log", () => {
     expect(await run("verify --key nonsense")).toMatchObject({ status: 24, stderr: /not a verifier key/ });
     const empty = await run(`show --folder ${tempFolder()}`);
     expect(empty).toMatchObject({ status: 20, stderr: /no audit log.*\n {2}try: / });
+    const aFile = await run(`verify --folder ${join(folder, "key.pem")}`);
+    expect(aFile).toMatchObject({ status: 20, stderr: /key\.pem is a file; .*\n {2}try: Name the folder / });
     cpSync(join(other.folder, "key.pem"), join(folder, "key.pem"));
     expect(await run("verify")).toMatchObject({ status: 44, stderr: /is signed by .*; expected / });
   });

@@ -75,7 +75,7 @@ boards:
       /"boards\[0\].power.http.on": "relay" is not a web address/,
     ],
     ["boards:\n  - name: a\n    kind: labgrid\n    place: a;b", 4, /characters that no place of labgrid has/],
-    ["boards: [", 1, /not YAML/],
+    ["boards: [", 1, /not YAML: Flow sequence in block collection must be [a-z ]+ \]\.$/],
     ["- a\n- b", 1, /fields with names/],
     ["boards: []", 1, /names no boards/],
     ["boards: &b\n  - name: a\n    kind: wasm\nmore: *b", 4, /there is no field "more"/],

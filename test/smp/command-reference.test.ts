@@ -57,8 +57,8 @@ it("every command has a row in the topic, with its JSON types; vitest -u writes 
   const text = [
     "# SMP commands",
     "",
-    "The commands that have a name. Each can be sent by `bootproof raw GROUP ID OP JSON`; `bootproof raw --list` shows them too, and a",
-    "plug-in adds those of a group of your own (`bootproof help plugins`). Types are those of the JSON that `raw` takes and prints:",
+    "These are the commands that have a name. `bootproof raw GROUP ID OP JSON` sends any of them; `bootproof raw --list` lists them too, and a",
+    "plug-in adds commands of your own group (`bootproof help plugins`). The types are those of the JSON that `raw` takes and prints:",
     "bytes are hex, a field with `?` may be absent.",
     "",
     `Groups: ${groups.join(", ")}.`,

@@ -25,7 +25,7 @@ export function define(command: Command): void {
       several,
     )
     .option("--report <file>", "a report of prove (repeatable)", several)
-    .option("--sbom <file>", "the software bill of materials")
+    .option("--sbom <file>", "the software bill of materials: CycloneDX or SPDX, as JSON")
     .option("--policy-file <file>", "the policy that held")
     .option("--log-proof <file>", "a proof from the audit log (repeatable)", several)
     .option("--log-key <text>", "that log's verifier key (default: this user's log)")

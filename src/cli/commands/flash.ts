@@ -38,6 +38,7 @@ import {
   wholeNumber,
 } from "../context.js";
 import { type DecryptionKeyOptions, decryptionKeyOptions, readDecryptionKey } from "../decryption-key.js";
+import { hintForBoard } from "../emulated-hint.js";
 import type { ExitStatus } from "../exit.js";
 import { writeOutput } from "../files.js";
 import { keyFiles } from "../key-files.js";
@@ -498,8 +499,10 @@ function drawSaved({ sentBytes, plainBytes, savedBytes, savedMs }: Compression):
 
 function finish(source: Source, told: FlashResult | ImagesResult, facts: RunFacts, out: Output): void {
   const status = statusOf(told);
+  const next = hintForBoard(facts.board.address, told.hint);
   const result = {
     ...told,
+    ...(next === undefined ? {} : { hint: next }),
     ...("signedBy" in told && told.signedBy && { signedBy: describeKey(told.signedBy) }),
     ...facts,
     // What came over a network or out of a container is named beside the verdict.
@@ -507,7 +510,7 @@ function finish(source: Source, told: FlashResult | ImagesResult, facts: RunFact
   };
   const verdict = status === 0 ? tone("good", told.outcome) : tone("bad", told.outcome);
   const images = "images" in told ? told.images.map(drawImageEnding) : [];
-  const hint = told.hint ? [`  try: ${told.hint}`] : [];
+  const hint = next ? [`  try: ${next}`] : [];
   const saved = "compression" in told && told.compression ? [drawSaved(told.compression)] : [];
   const lines = [...images, `${verdict}: ${printable(told.says)}`, ...saved, ...hint];
   out.result(result, prose(lines.join("\n")));

@@ -17,6 +17,7 @@ import { recordedRecovery } from "../audit/flash-events.js";
 import { ratchetOf } from "../audit/ratchet-memory.js";
 import { boardOptions, inContext, readKeys, readKnown, several, wholeNumber } from "../context.js";
 import { type DecryptionKeyOptions, decryptionKeyOptions, readDecryptionKey } from "../decryption-key.js";
+import { hintForBoard } from "../emulated-hint.js";
 import type { ExitStatus } from "../exit.js";
 import { keyFiles } from "../key-files.js";
 import { withPlaces } from "../labgrid/with-places.js";
@@ -193,10 +194,12 @@ export function define(command: Command): void {
           });
           const status = statusOf(result);
           const verdict = tone(status === 0 ? "good" : "bad", result.outcome);
-          const hint = result.hint === undefined ? "" : `\n  try: ${printable(result.hint)}`;
           const about = { address: formatAddress(bench.address), id: bench.identity.id };
+          const next = hintForBoard(about.address, result.hint);
+          const hint = next === undefined ? "" : `\n  try: ${printable(next)}`;
           const facts = factsOf(about, bench.followed?.device);
-          out.result({ ...result, ...facts }, prose(`${verdict}: ${printable(result.says)}${hint}`));
+          const hinted = next === undefined ? result : { ...result, hint: next };
+          out.result({ ...hinted, ...facts }, prose(`${verdict}: ${printable(result.says)}${hint}`));
           process.exitCode = status;
         } finally {
           await bench.close();

@@ -73,7 +73,7 @@ A changed setting is lost at the next restart unless it is saved.`,
       }),
   );
 
-  boardOptions(command.command("commit").description("have changed settings take effect")).action(
+  boardOptions(command.command("commit").description("apply changed settings")).action(
     (options: BoardOptions) =>
       withBoard(options, async ({ client }, { out, signal }) => {
         await client.send(settingsCommit, {}, { signal });

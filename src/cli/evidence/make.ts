@@ -71,7 +71,11 @@ export async function makeEvidence(
     mustBeReport(file, content);
     add("report", `reports/${basename(file)}`, content);
   }
-  if (options.sbom !== undefined) add("sbom", `sbom/${basename(options.sbom)}`, readInput(options.sbom));
+  if (options.sbom !== undefined) {
+    const content = readInput(options.sbom);
+    mustBeSbom(options.sbom, content);
+    add("sbom", `sbom/${basename(options.sbom)}`, content);
+  }
   if (options.policyFile !== undefined) {
     await readPolicyFile(options.policyFile);
     add("policy", `policy/${basename(options.policyFile)}`, readInput(options.policyFile));
@@ -122,6 +126,25 @@ function mustBeReport(file: string, content: Uint8Array): void {
   const start = new TextDecoder().decode(content.subarray(0, 1000));
   if (!REPORT_STARTS[extname(file).toLowerCase()]?.test(start))
     throw new UsageError(`${file} is not a report of prove.`, "bootproof prove --report FILE writes one.");
+}
+
+/** Only the two formats that auditors' tools read: CycloneDX and SPDX (2 and 3), as JSON. */
+function mustBeSbom(file: string, content: Uint8Array): void {
+  let document: unknown;
+  try {
+    document = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(content));
+  } catch {
+    document = undefined; // not JSON, or not UTF-8
+  }
+  const { bomFormat, specVersion, spdxVersion, ...rest } = (document ?? {}) as Record<string, unknown>;
+  const isCycloneDx = bomFormat === "CycloneDX" && typeof specVersion === "string";
+  const isSpdx2 = typeof spdxVersion === "string" && /^SPDX-\d/.test(spdxVersion);
+  const isSpdx3 = /spdx\.org\/rdf\/3\./.test(JSON.stringify(rest["@context"] ?? ""));
+  if (!isCycloneDx && !isSpdx2 && !isSpdx3)
+    throw new UsageError(
+      `${file} is not a software bill of materials in CycloneDX or SPDX, as JSON.`,
+      "A CycloneDX file has bomFormat and specVersion, an SPDX file spdxVersion (or, from 3.0, its @context).",
+    );
 }
 
 function readImage(file: string): PackedImage {

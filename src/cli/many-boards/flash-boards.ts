@@ -1,5 +1,6 @@
 import type { FlashEvent, FlashOptions, FlashResult } from "../../update/flash.js";
 import { type Context, type OpenBoard, openBoard } from "../context.js";
+import { hintForBoard } from "../emulated-hint.js";
 import type { ExitStatus } from "../exit.js";
 import { beginRun, type RunFacts } from "../run-facts.js";
 import { commonOf, driveVerb, type ManyBoardsOptions } from "./drive-verb.js";
@@ -35,7 +36,8 @@ export function flashBoards(
     },
     step: stepOfFlash,
     row(result) {
-      const { outcome, says, hint, version } = result;
+      const { outcome, says, version } = result;
+      const hint = hintForBoard(result.board.address, result.hint);
       return {
         outcome,
         exitStatus: statusOf(result),

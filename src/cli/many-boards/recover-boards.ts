@@ -1,5 +1,6 @@
 import type { RecoverEvent, RecoverResult } from "../../recovery/recover.js";
 import { formatAddress } from "../../transport/address.js";
+import { hintForBoard } from "../emulated-hint.js";
 import type { ExitStatus } from "../exit.js";
 import type { RecoverySetup } from "../recovery-target.js";
 import { beginRun, type RunFacts } from "../run-facts.js";
@@ -36,7 +37,8 @@ export function recoverBoards(
     },
     step: stepOfRecover,
     row(result) {
-      const { outcome, says, hint, flash } = result;
+      const { outcome, says, flash } = result;
+      const hint = hintForBoard(result.board.address, result.hint);
       return {
         outcome,
         exitStatus: statusOf(result),

@@ -158,6 +158,7 @@ function unknown(word: string, io: McumgrIo): 0 {
   io.err(
     `Error: unknown command ${JSON.stringify(word)} for "mcumgr"\n${meant}Run 'mcumgr --help' for usage.\n`,
   );
+  // Apache's mcumgr reports a wrong command line and exits with 0.
   return 0;
 }
 

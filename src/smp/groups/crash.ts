@@ -7,7 +7,7 @@ const group = 5;
 /** Have the device crash, to see what becomes of it. Its answer may not come. */
 export const crashTrigger = command({
   name: "crash trigger",
-  does: "have the device crash",
+  does: "make the device crash",
   group,
   id: 0,
   op: "write",

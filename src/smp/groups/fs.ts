@@ -58,7 +58,7 @@ export const fsStatus = command({
 /** Hash or checksum of a file or a part of it. Long for a large file. */
 export const fsHash = command({
   name: "fs hash",
-  does: "have the hash or checksum of a file computed",
+  does: "compute the hash or checksum of a file",
   group,
   id: 2,
   op: "read",

@@ -7,7 +7,7 @@ const group = 0;
 /** The device repeats a text: the plainest sign of life. Only the buffers limit its length. */
 export const osEcho = command({
   name: "os echo",
-  does: "have a text repeated",
+  does: "send a text and read it back",
   group,
   id: 0,
   op: "write",

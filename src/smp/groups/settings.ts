@@ -24,7 +24,7 @@ export const settingsRead = command({
 /** Set one setting, in memory: {@link settingsSave} makes it last. */
 export const settingsWrite = command({
   name: "settings set",
-  does: "change one setting, until saved only in memory",
+  does: "change one setting, in memory until it is saved",
   group,
   id: 0,
   op: "write",
@@ -46,7 +46,7 @@ export const settingsDelete = command({
 /** Have written values take effect. */
 export const settingsCommit = command({
   name: "settings commit",
-  does: "have changed settings take effect",
+  does: "apply changed settings",
   group,
   id: 2,
   op: "write",

@@ -10,7 +10,7 @@ const group = 11;
 /** From now on messages of this link go on to another one. */
 export const transportConnect = command({
   name: "transport connect",
-  does: "pass this link's messages on to another one of the device",
+  does: "forward this link's messages to another link of the device",
   group,
   id: 0,
   op: "write",
@@ -21,7 +21,7 @@ export const transportConnect = command({
 /** End it: of this link, of the one named, or all. */
 export const transportDisconnect = command({
   name: "transport disconnect",
-  does: "stop passing messages on",
+  does: "stop forwarding messages",
   group,
   id: 1,
   op: "write",
@@ -31,7 +31,7 @@ export const transportDisconnect = command({
 
 export const transportStatus = command({
   name: "transport status",
-  does: "read which links are passed on",
+  does: "read which links are forwarded",
   group,
   id: 2,
   op: "read",
@@ -68,7 +68,7 @@ export const transportModes = command({
 /** What one link is set to; its keys are the device's. */
 export const transportDetails = command({
   name: "transport details",
-  does: "read how one of the device's links is set",
+  does: "read the settings of one of the device's links",
   group,
   id: 8,
   op: "read",
