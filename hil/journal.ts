@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { BootproofError, formatAddress, parseAddress, TransportError } from "bootproof";
+import { BootproofError, formatAddress, parseAddress, renameOver, TransportError } from "bootproof";
 import type { BoardEntry } from "./board-file.js";
 
 /** What brings a board back when a run over it did not come to its end. */
@@ -69,7 +69,7 @@ export class Journal {
     const content = { ...lock, base: packed(base), ...(flash && { flash: packed(flash) }) };
     // A run that dies while it writes must not leave half a record.
     writeFileSync(`${this.#path}.new`, JSON.stringify(content), { mode: 0o600 });
-    renameSync(`${this.#path}.new`, this.#path);
+    renameOver(`${this.#path}.new`, this.#path);
   }
 
   /** The board is put back. */

@@ -1,5 +1,6 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { renameOver } from "bootproof";
 import type { BoardEntry } from "./board-file.js";
 import type { Finding } from "./case.js";
 import { fileNameOf, JournalError, journalFolder } from "./journal.js";
@@ -70,7 +71,7 @@ export class SpentSteps {
     this.#steps = steps;
     mkdirSync(dirname(this.path), { recursive: true });
     writeFileSync(`${this.path}.new`, JSON.stringify(steps), { mode: 0o600 });
-    renameSync(`${this.path}.new`, this.path);
+    renameOver(`${this.path}.new`, this.path);
   }
 }
 

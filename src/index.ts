@@ -122,6 +122,7 @@ export {
 export { type StRomWay, stRomWriter, whyNoRom } from "./recovery/st-rom.js";
 export type { DirectWriter, PowerSource, RecoveryTarget } from "./recovery/target.js";
 export { usbDfuWriter, whyNoDfu } from "./recovery/usb-dfu.js";
+export { isHeld, renameOver } from "./rename-over.js";
 export {
   type BoardFacts,
   type BootEvent,

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { renameOver } from "../rename-over.js";
 
 /** What `bootproof allow` remembers: which project config files may run programs and name keys, by their content. */
 
@@ -77,7 +78,7 @@ export function allowConfig(fingerprint: string, { revoke = false }: { revoke?: 
   mkdirSync(dirname(fileName()), { recursive: true });
   const fresh = `${fileName()}.${process.pid}`;
   writeFileSync(fresh, `${JSON.stringify(next, undefined, 1)}\n`, { mode: 0o600 });
-  renameSync(fresh, fileName());
+  renameOver(fresh, fileName());
 }
 
 function allowed(): string[] {

@@ -4,12 +4,12 @@ import {
   linkSync,
   openSync,
   readFileSync,
-  renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { BootproofError } from "../errors.js";
+import { isHeld, renameOver } from "../rename-over.js";
 
 export type FileErrorCode =
   | "file-missing"
@@ -118,7 +118,7 @@ export function writeOutput(path: string, content: Uint8Array | string, options:
       closeSync(file);
     }
     if (overwrite) {
-      takeName(neighbour, path);
+      renameOver(neighbour, path);
     } else {
       takeFreeName(neighbour, path);
     }
@@ -133,31 +133,10 @@ export function writeOutput(path: string, content: Uint8Array | string, options:
     }
     throw new FileError("file-unreadable", path, `Cannot write ${path}: ${message}.`, {
       cause,
-      hint: HELD.has(code ?? "")
+      hint: isHeld(cause)
         ? "Is it open in another program? Close it there, or write to another name."
         : "Is the folder there, and yours to write in?",
     });
-  }
-}
-
-/** What Windows says of a file that another program has open: a viewer, or a virus scanner for a moment. */
-const HELD: ReadonlySet<string> = new Set([
-  "EBUSY",
-  ...(process.platform === "win32" ? ["EPERM", "EACCES"] : []),
-]);
-const TRIES = 10;
-const PAUSE_MS = 100;
-
-/** Gives a finished file its name. A scanner that holds the old one lets go of it soon. */
-function takeName(from: string, to: string): void {
-  for (let tries = 1; ; tries++) {
-    try {
-      renameSync(from, to);
-      return;
-    } catch (error) {
-      if (!HELD.has((error as NodeJS.ErrnoException).code ?? "") || tries === TRIES) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
-    }
   }
 }
 
@@ -185,7 +164,7 @@ function takeFreeName(from: string, to: string): void {
     if (!NO_LINKS.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
     closeSync(openSync(to, "wx"));
     try {
-      takeName(from, to);
+      renameOver(from, to);
     } catch (failure) {
       rmSync(to, { force: true });
       throw failure;

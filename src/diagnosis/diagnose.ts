@@ -340,12 +340,24 @@ function alternatives(client: Client, measured: Measured): Alternative[] {
     },
     {
       fits: latencyMs > ADAPTER_LATENCY.usualMs && baudRate !== undefined,
-      setting: "latency_timer of the USB adapter: 1 in /sys/bus/usb-serial/devices/ttyUSB*/latency_timer",
+      setting: latencySetting(process.platform),
       why: `Each round takes ${Math.round(latencyMs)} ms more than its bytes need; many adapters hold answers back for 16.`,
       change: { latencyMs: ADAPTER_LATENCY.leastMs },
     },
   ];
   return rows.filter(({ fits }) => fits);
+}
+
+/** How the USB adapter is told not to hold answers back, in the words of this machine. */
+export function latencySetting(platform: NodeJS.Platform): string {
+  switch (platform) {
+    case "win32":
+      return "latency timer of the USB adapter: 1 ms in the Device Manager (the port's properties, Port Settings, Advanced)";
+    case "linux":
+      return "latency_timer of the USB adapter: 1 in /sys/bus/usb-serial/devices/ttyUSB*/latency_timer";
+    default:
+      return "latency timer of the USB adapter: 1 ms in the settings of its driver";
+  }
 }
 
 /** Zephyr's shell: `uart:~$`. */

@@ -7,12 +7,12 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   writeSync,
 } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
+import { renameOver } from "../rename-over.js";
 
 /**
  * The few things that the stores do to a disk, each of which may be the last before the power fails or the process is
@@ -104,7 +104,7 @@ export const realDisk: Disk = {
       closeSync(folder);
     }
   },
-  rename: renameSync,
+  rename: (from, to) => renameOver(from, to),
   link(from, to) {
     try {
       linkSync(from, to);

@@ -5,13 +5,13 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   statSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { BootproofError } from "../errors.js";
+import { renameOver } from "../rename-over.js";
 import { realDisk } from "../trust-store/disk.js";
 import { ProcessLock, thisProcess } from "../trust-store/process-lock.js";
 import type { MetadataStore } from "../tuf/client.js";
@@ -127,7 +127,7 @@ export class FileStore implements MetadataStore {
       } finally {
         closeSync(file);
       }
-      renameSync(neighbour, path);
+      renameOver(neighbour, path);
       syncFolder(join(path, ".."));
     });
   }

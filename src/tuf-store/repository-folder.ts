@@ -6,11 +6,11 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { renameOver } from "../rename-over.js";
 import { isObject, parseJson } from "../tuf/canonical-json.js";
 import { metadataFileName, targetFilePath } from "../tuf/file-names.js";
 import { parseMetadata } from "../tuf/metadata.js";
@@ -155,5 +155,5 @@ function writeWhole(path: string, content: Uint8Array | string): void {
   } finally {
     closeSync(file);
   }
-  renameSync(neighbour, path);
+  renameOver(neighbour, path);
 }

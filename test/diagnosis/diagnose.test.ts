@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { diagnose } from "../../src/diagnosis/diagnose.js";
+import { diagnose, latencySetting } from "../../src/diagnosis/diagnose.js";
 import { restart } from "../../src/session/restart.js";
 import { run } from "../../src/session/run.js";
 import { BOOT_MODES } from "../../src/smp/groups/os.js";
@@ -51,4 +51,11 @@ describe("what doctor finds on a link", () => {
       const { advice } = await diagnose(session.client, { baudRate: 2_000_000 });
       expect(advice?.needs).toMatch(/newer than 2\.4\.0 .*; this board has 2\.3\.0$/);
     }));
+
+  it("a slow adapter is set right where each system has the setting", () => {
+    expect(latencySetting("linux")).toMatch(/\/sys\/bus\/usb-serial/);
+    expect(latencySetting("win32")).toMatch(/Device Manager/);
+    for (const platform of ["win32", "darwin"] as const)
+      expect(latencySetting(platform)).not.toMatch(/\/sys/);
+  });
 });

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
 import { toHex } from "../../bytes.js";
 import type { Key } from "../../crypto/keys.js";
 import { parseImage } from "../../mcuboot/image.js";
 import { formatVersion } from "../../mcuboot/version.js";
+import { renameOver } from "../../rename-over.js";
 import { type BoardFacts, readFacts, runningSlot } from "../../session/board-facts.js";
 import { openEnvelope, parseEnvelope, signEnvelope } from "../../trust/dsse.js";
 import type { BoardIdentity } from "../../trust/ratchet.js";
@@ -235,7 +236,7 @@ async function write(folder: string, pack: Pack, { out, signal }: Context): Prom
     mkdirSync(dirname(join(fresh, path)), { recursive: true });
     writeFileSync(join(fresh, path), content);
   }
-  renameSync(fresh, folder);
+  renameOver(fresh, folder);
   const keyHash = toHex(chosen.signer.publicKey.keyHash);
   recorder()?.record({ type: "attest", result: "ok", detail: { what: "evidence", evidence: id, keyHash } });
   const told =

@@ -1,4 +1,5 @@
-import { closeSync, existsSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, existsSync, openSync, writeSync } from "node:fs";
+import { renameOver } from "../../rename-over.js";
 import type { McumgrCommand, Run } from "./command.js";
 import { McumgrFailure, usageFailure } from "./failure.js";
 import { goSystemError } from "./go-text.js";
@@ -36,7 +37,7 @@ async function download({ args, flags, io, session }: Run): Promise<void> {
   } finally {
     closeSync(target);
   }
-  renameSync(draft, file);
+  renameOver(draft, file);
   io.out(`Done writing core file to ${file}\n`);
 }
 

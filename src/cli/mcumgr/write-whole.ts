@@ -1,4 +1,5 @@
-import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
+import { renameOver } from "../../rename-over.js";
 import { McumgrFailure } from "./failure.js";
 import { goSystemError } from "./go-text.js";
 
@@ -7,7 +8,7 @@ export function writeWhole(file: string, content: string): void {
   const draft = `${file}.${process.pid}.new`;
   try {
     writeFileSync(draft, content);
-    renameSync(draft, file);
+    renameOver(draft, file);
   } catch (cause) {
     rmSync(draft, { force: true });
     throw new McumgrFailure(goSystemError("open", file, cause), { cause });

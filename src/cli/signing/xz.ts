@@ -37,6 +37,18 @@ export async function xzLzma2(bytes: Uint8Array, settings = LZMA_SETTINGS): Prom
 function missing(cause: Error): CompressorError {
   return new CompressorError("compressor-missing", `Compressing needs the program xz: ${cause.message}`, {
     cause,
-    hint: "Install it (Debian: xz-utils), or leave compression out.",
+    hint: `${xzSource(process.platform)}, or leave compression out.`,
   });
+}
+
+/** Where xz comes from, for this machine. */
+export function xzSource(platform: NodeJS.Platform): string {
+  switch (platform) {
+    case "win32":
+      return "Install it (https://tukaani.org/xz) in a folder of the PATH";
+    case "darwin":
+      return "Install it (brew install xz)";
+    default:
+      return "Install it (Debian: xz-utils)";
+  }
 }

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { parseImage } from "../../mcuboot/image.js";
 import { formatVersion } from "../../mcuboot/version.js";
+import { renameOver } from "../../rename-over.js";
 import type { Source } from "../../sources/source.js";
 import type { UpdateName } from "../../station/job.js";
 import { mustBeVouched, onePayload, openUpdate } from "../update-source.js";
@@ -46,7 +47,7 @@ export class Updates {
     const path = this.#pathOf(plain);
     writeFileSync(`${path}.new`, content, { mode: 0o600 });
     try {
-      renameSync(`${path}.new`, path);
+      renameOver(`${path}.new`, path);
       const source = await openUpdate(path, {}, { ...this.#context, out: silent(this.#context) });
       const update = { ...plain, version: versionIn(source) };
       writeFileSync(join(this.#folder, `${sha256}.json`), JSON.stringify(update), { mode: 0o600 });
