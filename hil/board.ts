@@ -54,7 +54,7 @@ export interface BoardUnderTest {
   started(from: number, withinMs: number): Promise<Start>;
   /** Called when power failed by itself: a planned cut, or the emulator ended. Returns how to stop listening. */
   onPowerLost(listener: () => void): () => void;
-  /** These bytes of its flash can be neither read nor changed by the board from now on; length 0 mends them. */
+  /** These bytes of its flash can be neither read nor changed by the board from its next start on; length 0 mends them. */
   breakFlash?(offset: number, length: number): void;
   /** The flash was seen to outlive the power of a board that was taken to forget it. */
   keepsFlash?(): void;

@@ -173,9 +173,28 @@ uint32_t counter_read(unsigned image)
 	return image < MAX_IMAGES ? read_number(image) : 0;
 }
 
+/* 0 = no end. Only programs of this build know one. */
+static uint32_t steps(void)
+{
+#ifdef DECOMPRESS
+	return provisioned()->counter_steps;
+#else
+	return 0;
+#endif
+}
+
+uint32_t counter_steps_left(unsigned image)
+{
+	uint32_t value = counter_read(image);
+
+	return steps() == 0 ? COUNTER_ENDLESS : value < steps() ? steps() - value : 0;
+}
+
 int counter_advance(unsigned image, uint32_t value)
 {
-	return image < MAX_IMAGES ? raise_number(image, value) : FLASH_ERR_RANGE;
+	if (image >= MAX_IMAGES || (steps() != 0 && value > steps()))
+		return FLASH_ERR_RANGE;
+	return raise_number(image, value);
 }
 
 bool revert_is_marked(unsigned image)

@@ -10,8 +10,13 @@
 /* The stored counter; 0 if never advanced. Meaningless under POLICY_NO_COUNTER. */
 uint32_t counter_read(unsigned image);
 
+/* How often the stored counter can still be raised by one, as where each step is a fuse; COUNTER_ENDLESS where nothing
+ * ends it. */
+#define COUNTER_ENDLESS 0xffffffffu
+uint32_t counter_steps_left(unsigned image);
+
 /* Raises the stored counter to `value`. An equal value is no flash operation; a lower one is refused.
- * 0, or negative: lower value, image number out of range, or an error of flash/flash.h. */
+ * 0, or negative: lower value, more than there are steps for, image number out of range, or an error of flash/flash.h. */
 int counter_advance(unsigned image, uint32_t value);
 
 /* A revert of this image is under way. Kept here because only the bootloader can write here: a trailer that says so

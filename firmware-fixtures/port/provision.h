@@ -84,7 +84,7 @@ struct provision {
 	uint8_t wrap;          /* enum wrap_type */
 	uint16_t wrap_len;     /* bytes of wrap_key */
 	uint8_t content_key;   /* bytes of an image's AES key: 16 or 32; 0 without encryption */
-	uint8_t zero;
+	uint8_t counter_steps; /* programs built with DECOMPRESS: the most that a stored counter can be; 0 = no end */
 	uint32_t ram_start, ram_size; /* RAM load: the window that images may be loaded into */
 	uint8_t wrap_key[WRAP_KEY_MAX];
 	uint32_t crc;          /* CRC-32 (IEEE) of everything before */

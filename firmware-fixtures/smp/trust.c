@@ -42,6 +42,10 @@ static void put_image_counters(struct cbor_out *out, unsigned image)
 	put_uint_at(out, "image", image);
 	if ((provision->policy & POLICY_NO_COUNTER) == 0) {
 		put_uint_at(out, "counter", counter_read(image));
+#ifdef DECOMPRESS
+		if (counter_steps_left(image) != COUNTER_ENDLESS)
+			put_uint_at(out, "steps-left", counter_steps_left(image));
+#endif
 	}
 	put_text(out, "slots");
 	put_list(out);

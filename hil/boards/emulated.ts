@@ -32,9 +32,7 @@ class EmulatedBoard implements BoardUnderTest {
     readonly says: string,
   ) {
     this.#board = board;
-    const abilities: Ability[] = ["reset", "power", "cut", "program", "log", "tells-start"];
-    if (board.breakFlash) abilities.push("break");
-    this.can = new Set(abilities);
+    this.can = new Set<Ability>(["reset", "power", "cut", "program", "log", "tells-start", "break"]);
     board.log.onLine((line) => this.log.add("log", line));
     board.onEvent((event) => {
       if (event.kind !== "power" || event.on || event.why === "asked") return;
@@ -68,7 +66,7 @@ class EmulatedBoard implements BoardUnderTest {
   }
 
   breakFlash(offset: number, length: number): void {
-    this.#board.breakFlash!(offset, length);
+    this.#board.breakFlash(offset, length);
   }
 
   async started(from: number, withinMs: number): Promise<Start> {

@@ -349,7 +349,7 @@ async function brokenSlot(harness: Harness): Promise<Finding> {
   const { board, traits } = harness;
   const place = traits.placeFor(0);
   const { offset, size } = areaOf(traits.layout, place);
-  harness.note(`slot ${place.slot} of image 0 cannot be read from now on`);
+  harness.note(`slot ${place.slot} of image 0 cannot be read from the next start on`);
   board.breakFlash!(offset, size);
   try {
     const snapshot = await harness.boot("power");

@@ -45,10 +45,10 @@ export interface Board {
   /** As a programmer on the bench: no flash rule applies. Throws {@link BoardError} `is-on`. */
   writeFlash(offset: number, bytes: Uint8Array): void;
   /**
-   * These bytes of the flash fail from now on: they can be neither read nor changed by the board. Length 0 mends them.
-   * Only machines whose flash this process emulates.
+   * These bytes of the flash fail, from the next power-on at the latest: they can be neither read nor changed by the board.
+   * Length 0 mends them.
    */
-  breakFlash?(offset: number, length: number): void;
+  breakFlash(offset: number, length: number): void;
   /** Powers off and lets go of everything. Closing twice is harmless. */
   close(): Promise<void>;
 }

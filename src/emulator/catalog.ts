@@ -47,6 +47,8 @@ export interface BoardVariant {
   decryption?: { type: Decryption["type"]; key: string; aesBits: 128 | 256 };
   /** The board takes compressed images: a bootloader of its own build unpacks them. */
   unpacks?: true;
+  /** The stored security counter can be raised to this and no further, as where each step is a fuse. Default: without end. */
+  counterSteps?: number;
   /** Machines that have this board. Default: all. */
   machines?: readonly Machine[];
   /** `none`: no recording of MCUboot judges how this board boots. Default: recordings do, see test/vectors/mcuboot. */
@@ -101,6 +103,7 @@ interface Manifest {
       launch: string;
       launchUart: { socket: string; pty: string };
       launchWithCut: string;
+      launchBroken: string;
     };
   };
   keys: Readonly<Record<string, string>>;
@@ -269,7 +272,7 @@ function runsInRam({ mode }: BoardVariant): boolean {
 /** The body that a machine can run where the variant runs it. */
 function placedBody(id: string, machine: Machine, variant: BoardVariant, slot: 0 | 1): Uint8Array {
   const row = fixtureImage(id);
-  if (variant.unpacks && row.unpacking) return readFixture(row.unpacking[machine]);
+  if (isUnpackingBuild(variant) && row.unpacking) return readFixture(row.unpacking[machine]);
   const runsThere = slot === 1 && upgradeMode(variant.mode).runsIn === "either";
   const place = runsInRam(variant) ? "ram" : runsThere ? "slot1" : undefined;
   if (machine === "wasm" || place === undefined) return fixtureBody(id, machine);
@@ -323,13 +326,18 @@ async function recipient({ id, decryption }: BoardVariant): Promise<EncryptOptio
 }
 
 /** What of a variant decides about its bootloader. */
-type BootTraits = Pick<BoardVariant, "policy" | "unpacks">;
+type BootTraits = Pick<BoardVariant, "policy" | "unpacks" | "counterSteps">;
+
+/** Some traits are known to programs of one build only, which also unpack. */
+function isUnpackingBuild({ unpacks, counterSteps }: BootTraits): boolean {
+  return unpacks === true || counterSteps !== undefined;
+}
 
 /** The program that a variant boots with: most need none of the further options. */
-function bootOf(machine: Machine, { policy, unpacks }: BootTraits): string {
+function bootOf(machine: Machine, variant: BootTraits): string {
   const { boot, bootOptions, bootUnpacking } = loadManifest().machines[machine];
-  if (unpacks) return bootUnpacking;
-  return needsOptions(policy) ? bootOptions : boot;
+  if (isUnpackingBuild(variant)) return bootUnpacking;
+  return needsOptions(variant.policy) ? bootOptions : boot;
 }
 
 /** The bootloader: code for the wasm machine, a path for QEMU. */

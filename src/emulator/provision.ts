@@ -123,6 +123,8 @@ export interface Provision {
   align?: 8 | 16 | 32 | undefined;
   /** Absent: images are not encrypted. */
   decryption?: Decryption | undefined;
+  /** The most that a stored security counter can be, at most 255; known to programs that unpack. Default: no end. */
+  counterSteps?: number | undefined;
   /** RAM load: addresses that images may be loaded to. */
   ram?: { start: number; size: number } | undefined;
 }
@@ -161,12 +163,13 @@ export function encodeProvision(provision: Provision): Uint8Array {
 
 function putShape(
   bytes: Uint8Array,
-  { geometry, erased, align, writeUnit, decryption, ram }: Provision,
+  { geometry, erased, align, writeUnit, decryption, counterSteps, ram }: Provision,
 ): void {
   bytes.set(
     [GEOMETRIES[geometry ?? "even"].number, erased ?? 0xff, align ?? Math.max(8, writeUnit)],
     SHAPE_OFFSET,
   );
+  bytes[SHAPE_OFFSET + 7] = counterSteps ?? 0;
   putU32le(bytes, SHAPE_OFFSET + 8, ram?.start ?? 0);
   putU32le(bytes, SHAPE_OFFSET + 12, ram?.size ?? 0);
   if (!decryption) return;

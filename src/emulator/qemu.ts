@@ -90,6 +90,7 @@ export class QemuBoard implements Board {
   /** Power switches one after the other. */
   #switching: Promise<void> = Promise.resolve();
   #isClosed = false;
+  #broken: Stretch | undefined;
 
   constructor(parts: Parts) {
     this.id = parts.id;
@@ -150,6 +151,11 @@ export class QemuBoard implements Board {
     this.#parts.file.write(offset, bytes);
   }
 
+  breakFlash(offset: number, length: number): void {
+    this.#mustBeOpen();
+    this.#broken = length === 0 ? undefined : { offset, length };
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     await this.powerOff();
@@ -175,7 +181,7 @@ export class QemuBoard implements Board {
   async #launch(cut: Cut | undefined): Promise<void> {
     const wanted = SOCKETS.filter((name) => name !== "uart" || !this.tty);
     const arriving = wanted.map((name) => arrival(this.#parts.sockets[name]));
-    const process = new QemuProcess(launchWords(this.#parts, cut));
+    const process = new QemuProcess(launchWords(this.#parts, cut, this.#broken));
     const sockets = await Promise.race([
       Promise.all(arriving.map((one) => one.socket)),
       process.ended.then((end) => Promise.reject(startFailure(end))),
@@ -242,11 +248,21 @@ export class QemuBoard implements Board {
   }
 }
 
+/** A part of the flash, in bytes. */
+interface Stretch {
+  readonly offset: number;
+  readonly length: number;
+}
+
 /** The manifest's launch line with this board's paths in it. */
-function launchWords(parts: Parts, cut: Cut | undefined): string[] {
+function launchWords(parts: Parts, cut: Cut | undefined, broken: Stretch | undefined): string[] {
   const launch = qemuLaunch();
   const uart = parts.pty ? launch.launchUart.pty : launch.launchUart.socket;
-  const line = cut ? `${launch.launch} ${launch.launchWithCut}` : launch.launch;
+  const line = [
+    launch.launch,
+    ...(cut ? [launch.launchWithCut] : []),
+    ...(broken ? [launch.launchBroken] : []),
+  ];
   const values: Record<string, string> = {
     flash: parts.file.path,
     boot: parts.boot,
@@ -255,8 +271,11 @@ function launchWords(parts: Parts, cut: Cut | undefined): string[] {
     qmp: socketPath(parts.folder, "qmp"),
     operation: String(cut?.operation),
     half: cut?.kind === "half-done" ? "1" : "0",
+    brokenAt: String(broken?.offset),
+    brokenLength: String(broken?.length),
   };
   return line
+    .join(" ")
     .replace("{uart}", uart)
     .split(" ")
     .map((word) => fill(word, values));

@@ -182,6 +182,7 @@ async function provisioning(name: string, variant: FittedBoard): Promise<Uint8Ar
     maxSectors: sectorCount(slotArea(0, 0, variant.geometry)),
     geometry: variant.geometry,
     erased: variant.erased,
+    counterSteps: variant.counterSteps,
     ram: LAYOUT.ram,
     decryption: variant.decryption && {
       type: variant.decryption.type,

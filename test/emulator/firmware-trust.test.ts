@@ -12,8 +12,8 @@ const trust = (id: number) => session.ask({ group: 200, id });
 const reset = (body: Body = {}) =>
   session.boot(async () => void (await session.ask({ group: 0, id: 5, op: "write", body })));
 
-async function requestUpdate(id: string, confirm: boolean, options = {}): Promise<void> {
-  await uploadImage(session, await signedFixture(id, "wasm", boardVariant("good"), options));
+async function requestUpdate(id: string, confirm: boolean, options = {}, variant = "good"): Promise<void> {
+  await uploadImage(session, await signedFixture(id, "wasm", boardVariant(variant), options));
   const images = (await session.ask(STATE)).images as { slot: number; hash: Uint8Array }[];
   const { hash } = images.find(({ slot }) => slot === 1)!;
   await session.ask({ group: 1, id: 0, op: "write", body: { hash, confirm } });
@@ -35,6 +35,13 @@ describe.each(["application", "recovery"])("from the %s", (state) => {
   test("counters: none stored, none told", async () => {
     await open("no-counter");
     expect(await trust(0)).toEqual({ images: [{ image: 0, slots: [{ slot: 0, counter: 1 }, { slot: 1 }] }] });
+  });
+
+  test("counters: how often the stored one can still be raised, where it ends", async () => {
+    await open("finite-counter");
+    expect(await trust(0)).toEqual({
+      images: [{ image: 0, counter: 1, "steps-left": 63, slots: [{ slot: 0, counter: 1 }, { slot: 1 }] }],
+    });
   });
 
   test("keys: the hash that images name", async () => {
@@ -59,6 +66,20 @@ describe.each(["application", "recovery"])("from the %s", (state) => {
     await open("good");
     expect(await session.ask({ group: 200, id: 0, op: "write" })).toEqual({ rc: 8 });
   });
+});
+
+test("a counter of fuses can be raised to its last, and no further", async () => {
+  session = await FirmwareSession.open({ variant: "finite-counter" });
+  const raiseTo = async (counter: number, version: string) => {
+    await requestUpdate("good-b", true, { counter, version }, "finite-counter");
+    await reset();
+    const [image] = (await trust(0)).images as Body[];
+    return [(await trust(2)).state, image!.counter, image!["steps-left"]];
+  };
+  expect(await raiseTo(63, "5.0.0")).toEqual(["application", 63, 1]);
+  expect(await raiseTo(64, "5.0.1")).toEqual(["application", 64, 0]);
+  // As MCUboot, which starts nothing whose counter it could not store.
+  expect(await raiseTo(65, "5.0.2")).toEqual(["recovery", 64, 0]);
 });
 
 describe("events", () => {

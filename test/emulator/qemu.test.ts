@@ -3,10 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Board, Cut } from "../../src/emulator/board.js";
-import { boardVariant, signedFixture } from "../../src/emulator/catalog.js";
+import { boardVariant, fixtureKey, signedFixture } from "../../src/emulator/catalog.js";
 import { LAYOUT } from "../../src/emulator/layout.js";
 import { isQemuInstalled } from "../../src/emulator/qemu-process.js";
 import { startBoard } from "../../src/emulator/start.js";
+import { signImage } from "../../src/mcuboot/sign.js";
 import { openSerial } from "../../src/transport/serial.js";
 import { Bench, requestByTrailer, uploadBytes } from "../support/board-bench.js";
 import { describeBoard, nextPowerLoss } from "../support/board-cases.js";
@@ -42,6 +43,41 @@ describe("the QEMU board", () => {
       process.env.PATH = path;
     }
   });
+});
+
+/** An image that reads a word at an odd address and then waits for ever; its fault handler resets the board. */
+function oddAddressImage(): Promise<Uint8Array> {
+  const base = 0x2100_0000 + LAYOUT.imageHeaderSize;
+  const words = new Uint32Array(16).fill((base + 0x48) | 1);
+  words.set([0x2001_0000, (base + 0x40) | 1]);
+  // movs r0, #1; ldr r1, [r0]; b .; nop -- ldr r0, =AIRCR; ldr r1, =SYSRESETREQ; str r1, [r0]; b .
+  const code = Uint16Array.of(0x2001, 0x6801, 0xe7fe, 0xbf00, 0x4801, 0x4902, 0x6001, 0xe7fe);
+  const literals = Uint32Array.of(0xe000_ed0c, 0x05fa_0004);
+  const body = Buffer.concat([words, code, literals].map(({ buffer }) => Buffer.from(buffer)));
+  return bodySigned(new Uint8Array(body));
+}
+
+async function bodySigned(body: Uint8Array): Promise<Uint8Array> {
+  const { image } = await signImage(body, {
+    key: await fixtureKey("ed25519-1"),
+    version: "1.0.0",
+    securityCounter: 1,
+    headerSize: LAYOUT.imageHeaderSize,
+    padHeader: true,
+    slotSize: 0,
+  });
+  return image;
+}
+
+it("takes a word at an odd address for a fault, as a Cortex-M0+ does", async () => {
+  const board = await startBoard({ machine: "qemu", variant: "good", install: await oddAddressImage() });
+  try {
+    const started = /^boot: image 0 slot 0: started/;
+    const first = await board.log.waitFor(started, { from: 0 });
+    await board.log.waitFor(started, { from: board.log.lines.indexOf(first) + 1 });
+  } finally {
+    await board.close();
+  }
 });
 
 describe("a QEMU board that cannot be", () => {

@@ -19,22 +19,30 @@ static int is_outside(uint32_t off, uint32_t len)
 	return off > geometry()->flash_size || len > geometry()->flash_size - off;
 }
 
+static int touches(const struct machine_range *range, uint32_t off, uint32_t len)
+{
+	return off < range->off + range->len && off + len > range->off;
+}
+
 static int is_protected(uint32_t off, uint32_t len)
 {
 	const struct machine_state *state = machine_state();
 
 	for (uint32_t i = 0; i < state->range_count; i++) {
-		const struct machine_range *range = &state->ranges[i];
-
-		if (off < range->off + range->len && off + len > range->off)
+		if (touches(&state->ranges[i], off, len))
 			return 1;
 	}
 	return 0;
 }
 
+static int is_out_of_reach(uint32_t off, uint32_t len)
+{
+	return is_outside(off, len) || touches(&machine_straps()->broken, off, len);
+}
+
 static int refusal(uint32_t off, uint32_t len)
 {
-	if (is_outside(off, len))
+	if (is_out_of_reach(off, len))
 		return FLASH_ERR_RANGE;
 	return is_protected(off, len) ? FLASH_ERR_PROTECTED : FLASH_OK;
 }
@@ -54,7 +62,7 @@ static int is_cut_here(void)
 
 int flash_read(uint32_t off, void *buf, uint32_t len)
 {
-	if (is_outside(off, len))
+	if (is_out_of_reach(off, len))
 		return FLASH_ERR_RANGE;
 	memcpy(buf, flash_at(off), len);
 	return FLASH_OK;

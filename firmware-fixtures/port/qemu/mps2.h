@@ -49,5 +49,7 @@ struct uart {
 #define SCB_VTOR REG(0xe000ed08u)
 #define SCB_AIRCR REG(0xe000ed0cu)
 #define SCB_AIRCR_SYSRESETREQ 0x05fa0004u
+#define SCB_CCR REG(0xe000ed14u)
+#define SCB_CCR_UNALIGN_TRP (1u << 3)
 
 #endif

@@ -58,6 +58,8 @@ __attribute__((section(".vectors"), used)) static const vector vectors[EXCEPTION
 
 void reset_handler(void)
 {
+	/* Unaligned access is a fault here, as on a Cortex-M0+: the M3 would forgive it. */
+	SCB_CCR |= SCB_CCR_UNALIGN_TRP;
 	memcpy(data_start, data_load, (size_t)(data_end - data_start));
 	memset(bss_start, 0, (size_t)(bss_end - bss_start));
 	if (SCB_VTOR == 0) /* straight from reset: the bootloader */

@@ -20,6 +20,7 @@ struct machine_state {
 struct machine_straps {
 	uint32_t cut_at;   /* power fails at this flash operation since power on; 0 = never */
 	uint32_t cut_half; /* 0 = before it starts, 1 = when its first half is done */
+	struct machine_range broken; /* flash that can be neither read nor changed */
 };
 
 struct machine_state *machine_state(void);
