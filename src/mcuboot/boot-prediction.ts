@@ -1,3 +1,4 @@
+import { COMPRESSION_FLAGS } from "./compression.js";
 import type { SlotGeometry } from "./largest-image.js";
 import type { Slot } from "./slot.js";
 import type { SwapType } from "./swap-type.js";
@@ -19,6 +20,8 @@ export interface BootPolicy {
   readonly bootstraps?: boolean | undefined;
   /** MCUBOOT_VALIDATE_PRIMARY_SLOT; false: the primary is started unchecked. Default true, as in Zephyr. */
   readonly validatesPrimary?: boolean | undefined;
+  /** It unpacks compressed images, from the secondary in overwrite-only mode. */
+  readonly unpacks?: boolean | undefined;
   /** The stored security counter was given to the verdicts of the slots. */
   readonly knowsStoredCounter?: boolean | undefined;
 }
@@ -41,6 +44,11 @@ export interface NextBoot {
   readonly starts: "primary" | "secondary" | "none";
   /** What would have to be known to be sure, as the rest of "This depends on". */
   readonly dependsOn: readonly string[];
+}
+
+/** A compressed image never runs as it is: in a slot that images run from, its header alone is refused. */
+export function isCompressed({ slot: { image } }: CheckedSlot): boolean {
+  return image !== undefined && (image.header.flags & COMPRESSION_FLAGS) !== 0;
 }
 
 /** What of the verdicts on the images is not told: who signed them, whether what is encrypted is what it states. */

@@ -1,4 +1,10 @@
-import { type BootPolicy, type CheckedSlot, type NextBoot, openVerdicts } from "./boot-prediction.js";
+import {
+  type BootPolicy,
+  type CheckedSlot,
+  isCompressed,
+  type NextBoot,
+  openVerdicts,
+} from "./boot-prediction.js";
 import { IMAGE_F } from "./header.js";
 import { type UpgradeMode, upgradeMode } from "./upgrade-modes.js";
 import { compareVersions, formatVersion } from "./version.js";
@@ -47,6 +53,12 @@ function pickByVersion(
     if (!image) return false;
     if (isNonBootable(one)) {
       story.push(`The ${one.role} is passed over: its image is flagged NON_BOOTABLE.`);
+      return false;
+    }
+    if (isCompressed(one)) {
+      story.push(
+        `The ${one.role} is passed over: its image is compressed, and no bootloader of this mode unpacks.`,
+      );
       return false;
     }
     if (marked && trailer.magic !== "good") {
@@ -149,6 +161,10 @@ function started(
     starts: problem ? "none" : "primary",
     dependsOn: [
       ...(policy.validatesPrimary === false ? [] : openVerdicts([primary])),
+      // As recorded: no flag of compression is looked at.
+      ...(!problem && isCompressed(primary)
+        ? ["whether the bootloader refuses a compressed image: MCUboot itself starts it here as it is"]
+        : []),
       ...(image?.securityCounter !== undefined && !policy.knowsStoredCounter
         ? ["the stored security counter (--stored-counter)"]
         : []),

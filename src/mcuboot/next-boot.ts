@@ -1,4 +1,11 @@
-import { type BootPolicy, type CheckedSlot, type NextBoot, openVerdicts } from "./boot-prediction.js";
+import {
+  type BootPolicy,
+  type CheckedSlot,
+  isCompressed,
+  type NextBoot,
+  openVerdicts,
+} from "./boot-prediction.js";
+import { COMPRESSION_FLAGS, statedUnpacked } from "./compression.js";
 import { IMAGE_F } from "./header.js";
 import type { Image } from "./image.js";
 import { largestImage } from "./largest-image.js";
@@ -62,11 +69,11 @@ function nextSwap(
     outcome,
     story,
     starts: outcome === "stuck" || (outcome !== "swap" && problemOf(primary, policy)) ? "none" : "primary",
-    dependsOn: openQuestions(asked.type, primary, secondary, policy),
+    dependsOn: openQuestions(mode, asked.type, primary, secondary, policy),
   });
   if (cut)
     return result("swap", "The swap goes on where it stopped; which image runs then depends on its kind.");
-  if (policy.bootstraps && isBootstrapped(primary, secondary, policy))
+  if (policy.bootstraps && isBootstrapped(mode, primary, secondary, policy))
     return result(
       "swap",
       `${named(secondary, "The image")} in the secondary replaces the primary, which cannot start (bootstrap). It counts as confirmed.`,
@@ -91,6 +98,7 @@ function interrupted(mode: SwapMode, primary: Slot, secondary: Slot) {
 
 /** What is not told and may change the prediction. */
 function openQuestions(
+  mode: SwapMode,
   type: SwapType,
   primary: CheckedSlot,
   secondary: CheckedSlot,
@@ -107,7 +115,10 @@ function openQuestions(
   const counted = [old, asks ? next : undefined].some((image) => image?.securityCounter !== undefined);
   return [
     ...openVerdicts(checked),
-    ...(problem && policy.bootstraps === undefined && isBootstrapped(primary, secondary, policy)
+    ...(asks && isUnpackable(mode, secondary) && policy.unpacks === undefined
+      ? ["whether the bootloader unpacks compressed images (--unpacks, or --no-unpacks)"]
+      : []),
+    ...(problem && policy.bootstraps === undefined && isBootstrapped(mode, primary, secondary, policy)
       ? ["whether the bootloader replaces a primary that cannot start (--bootstrap, or --no-bootstrap)"]
       : []),
     ...(problem && old && policy.validatesPrimary === undefined
@@ -124,13 +135,47 @@ function openQuestions(
 }
 
 /** An image that would start where the primary does not: there is none, it is refused, or flagged NON_BOOTABLE. */
-function isBootstrapped(primary: CheckedSlot, secondary: CheckedSlot, policy: BootPolicy): boolean {
+function isBootstrapped(
+  mode: SwapMode,
+  primary: CheckedSlot,
+  secondary: CheckedSlot,
+  policy: BootPolicy,
+): boolean {
   const { image } = secondary.slot;
-  return problemOf(primary, policy) !== undefined && image !== undefined && !refusalOf(secondary);
+  return (
+    problemOf(primary, policy) !== undefined && image !== undefined && !refusalOf(mode, secondary, policy)
+  );
 }
 
-function refusalOf({ slot, verdict }: CheckedSlot): string | undefined {
+function refusalOf(mode: SwapMode, secondary: CheckedSlot, policy: BootPolicy): string | undefined {
+  const { slot, verdict } = secondary;
   if (isNonBootable(slot)) return "it is flagged NON_BOOTABLE";
+  return packedProblem(mode, secondary, policy) ?? failureIn(verdict);
+}
+
+/** May stand beside the kind of compression. */
+const FILTER = IMAGE_F.COMPRESSED_ARM_THUMB_FLT;
+
+/** The one mode in which nothing has to be kept of the old image. */
+function isUnpackable(mode: SwapMode, secondary: CheckedSlot): boolean {
+  return mode === "overwrite-only" && isCompressed(secondary);
+}
+
+/** Why a compressed image in the secondary is refused; undefined when it is not, or is none. */
+function packedProblem(mode: SwapMode, secondary: CheckedSlot, policy: BootPolicy): string | undefined {
+  if (!isCompressed(secondary)) return undefined;
+  if (mode !== "overwrite-only")
+    return "It is compressed, and bootloaders unpack such images only in overwrite-only mode.";
+  if ((secondary.slot.image!.header.flags & COMPRESSION_FLAGS & ~FILTER) !== IMAGE_F.COMPRESSED_LZMA2)
+    return "It is not compressed with LZMA2 alone, and bootloaders unpack nothing else.";
+  if (policy.unpacks === false) return "It is compressed, and this bootloader unpacks nothing.";
+  const unpacked = statedUnpacked(secondary.slot.image!);
+  const room = policy.geometry && largestImage(mode, policy.geometry);
+  if (!unpacked || !room || unpacked.size <= room) return undefined;
+  return `It is compressed and becomes ${unpacked.size} bytes, of which this mode takes ${room}.`;
+}
+
+function failureIn(verdict: CheckedSlot["verdict"]): string | undefined {
   return verdict?.checks.find(({ result }) => result === "fail")?.sentence;
 }
 
@@ -184,9 +229,8 @@ function obstacleTo(
       outcome: "drop",
       why: "The image in the secondary is flagged NON_BOOTABLE; its trailer is erased.",
     };
-  const failed = verdict?.checks.find(({ result }) => result === "fail");
-  if (failed)
-    return { outcome: "erase", why: `The image in the secondary is refused and erased: ${failed.sentence}` };
+  const failed = packedProblem(mode, secondary, policy) ?? failureIn(verdict);
+  if (failed) return { outcome: "erase", why: `The image in the secondary is refused and erased: ${failed}` };
   const lower =
     primary.slot.image && compareVersions(slot.image.version, primary.slot.image.version) < 0
       ? slot.image
@@ -227,6 +271,8 @@ function swapStory(mode: SwapMode, type: SwapType, secondary: CheckedSlot): stri
   const checked = secondary.verdict
     ? []
     : ["The image in the secondary is checked first; if it fails, it is erased."];
+  if (isUnpackable(mode, secondary))
+    return [...checked, `${image} is unpacked over the primary and runs. There is no way back.`];
   if (!upgradeMode(mode).swap)
     return [...checked, `${image} is copied over the primary and runs. There is no way back.`];
   return [
@@ -236,14 +282,18 @@ function swapStory(mode: SwapMode, type: SwapType, secondary: CheckedSlot): stri
   ];
 }
 
+const PACKED_PRIMARY =
+  "the primary's image is compressed, and bootloaders unpack only what lies in the secondary";
+
 /** Why the primary's image does not start; undefined when it does. */
 function problemOf({ slot, verdict }: CheckedSlot, policy: BootPolicy): string | undefined {
   if (!slot.image) return slot.empty ? "the primary is empty" : "the primary holds no readable image";
   // Without the check only the header's magic counts: even an image that must not be booted is.
   if (policy.validatesPrimary === false) return undefined;
   if (isNonBootable(slot)) return "the primary's image is flagged NON_BOOTABLE";
-  const failed = verdict?.checks.find(({ result }) => result === "fail");
-  return failed && `the primary's image is refused (${failed.sentence.replace(/\.$/, "")})`;
+  if (isCompressed({ slot })) return PACKED_PRIMARY;
+  const failed = failureIn(verdict);
+  return failed && `the primary's image is refused (${failed.replace(/\.$/, "")})`;
 }
 
 function named({ slot }: CheckedSlot, what: string): string {

@@ -352,6 +352,31 @@ describe("inspect", () => {
     expect(told.stdout).not.toMatch(/--bootstrap|--validate-primary/);
   });
 
+  it("what becomes of a compressed update depends on whether the bootloader unpacks", async () => {
+    const { sign } = workshop();
+    const primary = await sign("p.bin", "-k", key("ed25519"), "--confirm");
+    const secondary = await sign(
+      "s.bin",
+      "-k",
+      key("ed25519"),
+      "--pad",
+      "-v",
+      "2.0.0",
+      "--compression",
+      "lzma2",
+    );
+    const words = ["inspect", primary, "--secondary", secondary, "--key", key("ed25519"), "--mode"];
+    const foretold = async (...more: string[]) => (await bootproof([...words, ...more])).stdout;
+    expect(await foretold("overwrite-only")).toMatch(
+      /unpacked over the primary[\s\S]*--unpacks, or --no-unpacks/,
+    );
+    expect(await foretold("overwrite-only", "--unpacks")).not.toMatch(/--unpacks/);
+    expect(await foretold("overwrite-only", "--no-unpacks")).toMatch(/erased: It is compressed/);
+    expect(await foretold("swap-offset", "--sector-size", "4096")).toMatch(
+      /only in overwrite-only mode|first sector/,
+    );
+  });
+
   it("a flash dump with both slots in it", async () => {
     const { at, sign } = workshop();
     const primary = readFileSync(await sign("p.bin", "-k", key("ed25519"), "--confirm"));

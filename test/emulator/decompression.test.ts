@@ -7,8 +7,12 @@ import type { CutKind } from "../../src/emulator/flash.js";
 import { LAYOUT, slotOffset } from "../../src/emulator/layout.js";
 import type { CompressionKind } from "../../src/mcuboot/compression.js";
 import { parseImage } from "../../src/mcuboot/image.js";
+import { nextBoot } from "../../src/mcuboot/next-boot.js";
 import { type SignOptions, signImage } from "../../src/mcuboot/sign.js";
+import { parseSlot } from "../../src/mcuboot/slot.js";
 import { TLV, type TlvEntry } from "../../src/mcuboot/tlv.js";
+import type { UpgradeMode } from "../../src/mcuboot/upgrade-modes.js";
+import { verifyImage } from "../../src/mcuboot/verify.js";
 import {
   type Bench,
   factoryBench,
@@ -53,6 +57,20 @@ function primaryHash(bench: Bench, length: number = LAYOUT.slotSize, from = 0): 
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
+/** What `inspect` says of the next boot of a board. */
+async function foretold(bench: Bench, mode: UpgradeMode = "overwrite-only", unpacks?: boolean) {
+  const keys = [(await fixtureKey("ed25519-1")).publicKey];
+  const geometry = { primarySize: LAYOUT.slotSize, sectorSize: LAYOUT.sector };
+  const look = async (index: 0 | 1) => {
+    const start = slotOffset(0, index);
+    const bytes = bench.flash.bytes.slice(start, start + LAYOUT.slotSize);
+    const slot = parseSlot(bytes, { mode, geometry });
+    const how = { keys, mode, geometry, storedCounter: 1 };
+    return slot.image ? { slot, verdict: await verifyImage(bytes, how) } : { slot };
+  };
+  return nextBoot(mode, await look(0), await look(1), { unpacks, geometry });
+}
+
 function withUpdate(image: Uint8Array): Bench {
   const bench = fresh.copy();
   uploadBytes(bench, image);
@@ -61,9 +79,14 @@ function withUpdate(image: Uint8Array): Bench {
 }
 
 describe.each(KINDS)("an image packed with %s", (kind) => {
-  it("is smaller by more than a third, and becomes the very image that was not compressed", () => {
+  it("is smaller by more than a third, and becomes the very image that was not compressed", async () => {
     expect(packed[kind].length).toBeLessThan(0.65 * plain.length);
     const bench = withUpdate(packed[kind]);
+    const { outcome, story } = await foretold(bench, "overwrite-only", true);
+    expect([outcome, ...story]).toEqual([
+      "swap",
+      "The image 2.0.0 is unpacked over the primary and runs. There is no way back.",
+    ]);
     expect(bench.powerCycle().kind, bench.log).toBe("start-image");
     expect(primaryHash(bench, plain.length)).toBe(sha256(plain));
     expect(storedCounter(bench)).toBe(2);
@@ -261,6 +284,9 @@ const WRONG: readonly Wrong[] = [
   { what: "encrypted as well", reason: "flags", flags: LZMA2 | 0x4 },
 ];
 
+/** What other bootloaders may take. */
+const LIMITS_OF_ITS_OWN: readonly string[] = ["a dictionary of a gigabyte"];
+
 /** The right body in chunks that are not packed, with what looks like a call of a function in it. */
 function withCall(): Uint8Array {
   const body = parseImage(plain).body.slice();
@@ -296,9 +322,11 @@ describe("a signed image that is wrong inside", () => {
 
   it.each(WRONG)(
     "$what: refused for its $reason before the old image is touched",
-    async ({ reason, ...how }) => {
+    async ({ what, reason, ...how }) => {
       const bench = withUpdate(await made(how));
       const before = primaryHash(bench);
+      const { outcome } = await foretold(bench, "overwrite-only", true);
+      expect(outcome).toBe(LIMITS_OF_ITS_OWN.includes(what) ? "swap" : "erase");
       expect(bench.powerCycle().kind, bench.log).toBe("start-image");
       expect(bench.log).toContain(`slot 1: verify-failed, reason ${reason}`);
       expect(primaryHash(bench)).toBe(before);
@@ -321,11 +349,19 @@ describe("a signed image that is wrong inside", () => {
 it("compressed images are for the secondary slot alone, and for no other board", async () => {
   const primary = fresh.copy();
   primary.flash.program(slotOffset(0, 0), packed.lzma2);
+  expect(await foretold(primary, "overwrite-only", true)).toMatchObject({
+    starts: "none",
+    story: [
+      "No image starts: the primary's image is compressed, and bootloaders unpack only what lies in the secondary. There is no fallback to the secondary.",
+    ],
+  });
   expect(primary.powerCycle().kind, primary.log).toBe("idle");
-  for (const variant of ["overwrite", "good"]) {
+  for (const variant of ["overwrite", "good", "scratch"]) {
     const other = await factoryBench(variant);
     uploadBytes(other, packed.lzma2);
     requestByTrailer(other, true);
+    const { outcome, starts } = await foretold(other, boardVariant(variant).mode, false);
+    expect([outcome, starts]).toEqual(["erase", "primary"]);
     expect(other.powerCycle().kind, other.log).toBe("start-image");
     expect(other.log).toContain("slot 1: verify-failed, reason flags");
     expect(primaryVersion(other)).toBe("1.0.0");
@@ -339,3 +375,29 @@ it("the machine code of the QEMU board gets smaller with the filter for Thumb co
   );
   expect(lengths[1]).toBeLessThan(lengths[0]!);
 });
+
+it.each(["xip", "ramload"])("on the %s board a compressed image is passed over", async (variant) => {
+  const row = boardVariant(variant);
+  const bench = await factoryBench(variant);
+  bench.flash.program(slotOffset(0, 1), await signedFixture("good-b", "wasm", row, AS_PACKED));
+  const { starts, story } = await foretold(bench, row.mode);
+  expect(starts).toBe("primary");
+  expect(story[0]).toMatch(/^The secondary is passed over: its image is compressed/);
+  bench.powerCycle();
+  expect(bench.log).toMatch(/slot 0: started/);
+});
+
+it("on a board with one slot it depends on the bootloader: ours refuses what MCUboot would start", async () => {
+  const row = boardVariant("single");
+  const bench = await factoryBench("single");
+  bench.flash.erase(slotOffset(0, 0), LAYOUT.slotSize);
+  bench.flash.program(slotOffset(0, 0), await signedFixture("good-b", "wasm", row, AS_PACKED));
+  const { starts, dependsOn } = await foretold(bench, row.mode);
+  expect(starts).toBe("primary");
+  expect(dependsOn).toContain(
+    "whether the bootloader refuses a compressed image: MCUboot itself starts it here as it is",
+  );
+  expect(bench.powerCycle().kind, bench.log).toBe("idle");
+});
+
+const AS_PACKED = { compression: { kind: "lzma2", compress: xzLzma2 } } as const;

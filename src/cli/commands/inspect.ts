@@ -58,6 +58,7 @@ interface InspectOptions
   preventDowngrade?: boolean;
   bootstrap?: boolean;
   validatePrimary?: boolean;
+  unpacks?: boolean;
 }
 
 const withSourceOptions = (command: Command) =>
@@ -95,6 +96,8 @@ export function define(command: Command): void {
     .option("--no-prevent-downgrade", "it takes them")
     .option("--bootstrap", "it replaces a primary that cannot start by the secondary (MCUBOOT_BOOTSTRAP)")
     .option("--no-bootstrap", "it does not, as most builds")
+    .option("--unpacks", "it unpacks compressed images, as only some builds in overwrite-only mode do")
+    .option("--no-unpacks", "it does not, as most builds")
     .option("--validate-primary", "it checks the primary at each boot, as most builds do")
     .option("--passphrase-file <file>", passphraseHelp)
     .option("--no-validate-primary", "it starts the primary unchecked (MCUBOOT_VALIDATE_PRIMARY_SLOT off)")
@@ -361,12 +364,13 @@ async function inspectSlots(
 }
 
 function bootPolicy(options: InspectOptions, primarySize: number): BootPolicy {
-  const { preventDowngrade, bootstrap, validatePrimary, storedCounter } = options;
+  const { preventDowngrade, bootstrap, validatePrimary, unpacks, storedCounter } = options;
   return {
     geometry: slotGeometry(options, primarySize),
     preventsDowngrade: preventDowngrade,
     bootstraps: bootstrap,
     validatesPrimary: validatePrimary,
+    unpacks,
     knowsStoredCounter: storedCounter !== undefined,
   };
 }
