@@ -237,15 +237,20 @@ export class ImageFactory {
     return { encrypt };
   }
 
+  /** What is the same of the same image however often it was signed: signatures may have random parts. */
+  get #identity(): Uint8Array {
+    return this.base.imageHash?.value ?? this.baseFile;
+  }
+
   /** A key of the maker's kind that nobody trusts. */
   foreignKey(): Promise<Key> {
-    return foreignKeyFor(this.baseFile, this.key?.type ?? "ed25519", "signs");
+    return foreignKeyFor(this.#identity, this.key?.type ?? "ed25519", "signs");
   }
 
   /** A key that something for another board would be encrypted for, of the family that goes with the maker's key. */
   foreignEncryptionKey(): Promise<Key> {
     const type = this.key?.type ?? "ed25519";
-    return foreignKeyFor(this.baseFile, canSign(type) ? ENCRYPTION_KEYS[type][0]! : "x25519", "encrypts");
+    return foreignKeyFor(this.#identity, canSign(type) ? ENCRYPTION_KEYS[type][0]! : "x25519", "encrypts");
   }
 
   #body({ body: given, behaviour, grow = 0 }: Recipe): Uint8Array {

@@ -20,6 +20,11 @@ export function lacksOtherSlot({ traits, primaryFactory }: Harness): boolean {
   return traits.runsWhereWritten && !primaryFactory.hasOtherSlot;
 }
 
+/** Bootloaders unpack where nothing has to be kept of the old image. A mode that nobody has told may be that one. */
+export function cannotUnpack({ traits: { mode } }: Harness): boolean {
+  return mode !== undefined && mode !== "overwrite-only";
+}
+
 export const NEEDS: Readonly<Record<Need, Test>> = {
   key: ({ factory }) =>
     unless(
@@ -95,13 +100,18 @@ export const NEEDS: Readonly<Record<Need, Test>> = {
     ),
   "key-list": ({ home }) =>
     unless(home.trustedKeys !== undefined, "The board does not list the keys that it trusts."),
-  unpacks: ({ home: { compression }, options }) =>
-    unless(
-      compression?.includes("lzma2") ?? options.unpacks,
-      compression === undefined
-        ? "The board does not report whether its bootloader unpacks compressed images (claim decompression of the board file)."
-        : `The bootloader unpacks ${compression.join(", ")}, not lzma2.`,
-    ),
+  unpacks: (harness) => {
+    const { compression } = harness.home;
+    if (compression !== undefined)
+      return unless(
+        compression.includes("lzma2"),
+        `The bootloader unpacks ${compression.join(", ")}, not lzma2.`,
+      );
+    if (harness.options.unpacks) return undefined;
+    return cannotUnpack(harness)
+      ? `Mode ${harness.traits.mode}: bootloaders unpack compressed images only in overwrite-only mode.`
+      : "The board does not report whether its bootloader unpacks compressed images (claim decompression of the board file).";
+  },
   "no-confirm": body("no-confirm"),
   hang: body("hang"),
   crash: body("crash"),

@@ -12,7 +12,7 @@ import type { RecorderOptions } from "./evidence.js";
 import { Harness } from "./harness/harness.js";
 import { NotJudged } from "./harness/not-judged.js";
 import { Journal } from "./journal.js";
-import { lacks, lacksOtherSlot } from "./preconditions.js";
+import { cannotUnpack, lacks, lacksOtherSlot } from "./preconditions.js";
 import { type BoardResult, type CaseResult, type ControlResult, judgeClaims } from "./result.js";
 import { coveredBy, type WayBack, waysBack } from "./safety.js";
 import { describe, leftWords, type Snapshot } from "./snapshot.js";
@@ -366,6 +366,8 @@ class Run {
   /** Lacking it, the board is of a kind that has no such thing. What is not known yet is none of that. */
   #isStructural(need: Need): boolean {
     if (need === "secondary" && lacksOtherSlot(this.#harness)) return false;
+    if (need === "unpacks")
+      return this.#harness.home.compression !== undefined || cannotUnpack(this.#harness);
     if (need === "recovery") return this.#harness.traits.mode === "firmware-loader";
     return STRUCTURAL.includes(need) && (need !== "trial" || this.#harness.traits.hasTrial === false);
   }
@@ -463,7 +465,6 @@ const STRUCTURAL: readonly Need[] = [
   "slot-addresses",
   "breakable-flash",
   "request",
-  "unpacks",
 ];
 
 /** An error in the middle of a case says that it could not be judged, and why; faults of ours and Ctrl-C go on. */
