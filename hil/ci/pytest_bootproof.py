@@ -85,8 +85,16 @@ def _boards(config):
     if not hasattr(config, "_bootproof_boards"):
         file = config.getoption("--bootproof-boards")
         named = config.getoption("--bootproof-board")
-        rows = [] if file is None else bootproof("prove", "--list", "--boards", file)[1]
+        try:
+            rows = [] if file is None else bootproof("prove", "--list", "--boards", file)[1]
+        except (BootproofError, OSError) as error:
+            raise pytest.UsageError(f"--bootproof-boards {file}: {error}") from None
         if named is not None:
+            # A name that is misspelt would skip every test, and the run would pass.
+            unknown = sorted(set(named) - {row["name"] for row in rows})
+            if unknown:
+                there = ", ".join(row["name"] for row in rows) or "none, as --bootproof-boards names no file"
+                raise pytest.UsageError(f"There is no board {', '.join(unknown)}. There are: {there}.")
             rows = [row for row in rows if row["name"] in named]
         config._bootproof_boards = [Board(file, row["name"], row["tags"], row.get("address")) for row in rows]
     return config._bootproof_boards

@@ -135,6 +135,19 @@ def test_refuses(board, tmp_path):
       const some = pytest("--bootproof-boards", "rack.yaml", "-m", "new_kind");
       expect(some.stdout, some.stderr).toMatch(/3 passed, 3 deselected/);
       expect(pytest().stdout).toMatch(/3 skipped/);
+      // Neither a trace of the plug-in, nor a run that passes without a board.
+      for (const [words, says] of [
+        [["--bootproof-boards", "nosuch.yaml"], /^ERROR: .*There is no board file nosuch\.yaml/],
+        [
+          ["--bootproof-boards", "rack.yaml", "--bootproof-board", "weka"],
+          /^ERROR: There is no board weka\. .*weak/,
+        ],
+        [["--bootproof-board", "weak"], /^ERROR: There is no board weak\. .*--bootproof-boards/],
+      ] as const) {
+        const end = pytest(...words);
+        expect(end.status, end.stdout).toBe(4);
+        expect(end.stderr).toMatch(says);
+      }
     },
   );
 });
