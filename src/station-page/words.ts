@@ -46,7 +46,8 @@ export function bigWord(tile: Tile): string {
   const tone = toneOf(tile);
   const { running, state } = tile;
   if (tone === "busy" && running) {
-    const { progress } = running;
+    const { progress, step } = running;
+    if (step === "link lost") return "LINK LOST";
     return progress ? `${Math.floor((progress.done * 100) / Math.max(1, progress.total))} %` : "RUNNING";
   }
   if (tone === "away") return "AWAY";

@@ -317,14 +317,15 @@ describe("who may ask a station", () => {
     [["--listen", "0.0.0.0"], /Anybody who reaches 0\.0\.0\.0/],
     [["--token-file", "short"], /A token has at least 16 characters/],
     [["--cert", "short"], /--cert FILE and --tls-key FILE belong together/],
-  ])("refuses %j", async (words, says) => {
+    [["-d", "wasm:nosuch"], /no emulated board "nosuch".*\n.*There are: good/, 10],
+  ])("refuses %j", async (words, says, status = 2) => {
     const folder = tempFolder();
     writeFileSync(join(folder, "short"), "secret\n");
     const run = await bootproof(["station", "-d", "wasm:good", "--port", "0", ...words], {
       cwd: folder,
       env: { XDG_STATE_HOME: folder },
     });
-    expect(run.status).toBe(2);
+    expect(run.status).toBe(status);
     expect(run.stderr).toMatch(says);
   });
 
@@ -433,7 +434,19 @@ describe("a station with a past", () => {
     });
     expect(await historyOf(station, "text=sn-1234")).toMatchObject({ total: 1 });
     expect(await historyOf(station, "from=2026-01-02&to=2026-01-02")).toMatchObject({ total: 1440 });
-    expect((await station.ask("api/history?kind=look%20out")).status).toBe(400);
+    for (const [query, says] of [
+      ["kind=look%20out", /no kind of job "look out".*flash, together/],
+      ["verdict=good", /no verdict "good".*pass, fail/],
+      ["from=x", /"from" is "x", which is no time.*2026-01-31/],
+      ["to=2026-13-45", /"to" is "2026-13-45", which is no time/],
+    ] as const) {
+      const answer = await station.ask(`api/history?${query}`);
+      expect(answer.status, query).toBe(400);
+      expect((answer.value as { error: string }).error, query).toMatch(says);
+    }
+    expect(await historyOf(station, "from=2026-01-02T00:00:00Z&to=2026-01-02")).toMatchObject({
+      total: 1440,
+    });
     const csv = await station.ask("api/history.csv?text=quoted");
     expect(csv.headers.get("content-disposition")).toContain("bootproof-history.csv");
     expect(csv.text.split("\r\n")[1]).toContain(`"'=HYPERLINK(""http://evil""), ""quoted"""`);

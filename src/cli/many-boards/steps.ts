@@ -16,7 +16,8 @@ const FLASH_STEPS: Readonly<Partial<Record<FlashEvent["step"], string>>> = {
   board: "preflight",
   marked: "marked",
   reset: "restarting",
-  away: "restarting",
+  // Not "away": that comes with a restart, which has its own word, or after a lost link.
+  "link-lost": "link lost",
   back: "observing",
   health: "health",
   confirmed: "confirmed",

@@ -7,7 +7,7 @@ import { watchDevices } from "../../devices/list.js";
 import { SelectionError } from "../../devices/select.js";
 import type { PowerConfig } from "../../power/power.js";
 import type { Station, StationBoard } from "../../station/station.js";
-import { type Address, formatAddress, parseAddress } from "../../transport/address.js";
+import { type Address, formatAddress, isPipe, parseAddress } from "../../transport/address.js";
 import { type Context, chooseDevice } from "../context.js";
 
 /** Between two looks for what is plugged in, milliseconds. */
@@ -45,10 +45,13 @@ export class Bench {
     const bench = new Bench(context, options.plugged);
     const { boards, device = [] } = options;
     if (boards !== undefined) await bench.#addFile(boards);
-    for (const name of device) bench.#add(name, await chooseDevice(name, context));
-    if (boards === undefined && device.length === 0)
-      for (const name of Object.keys(context.config.boards))
-        bench.#add(name, await chooseDevice(name, context));
+    const named = boards === undefined && device.length === 0 ? Object.keys(context.config.boards) : device;
+    for (const name of named) {
+      const address = await chooseDevice(name, context);
+      // A port may come later; an emulated board that does not exist never will.
+      if (!isPipe(address)) (await import("../../emulator/catalog.js")).boardVariant(address.variant);
+      bench.#add(name, address);
+    }
     return bench;
   }
 

@@ -230,14 +230,23 @@ function history(app: Hono<Env>, { station, files }: Served): void {
   });
 }
 
+/** ISO 8601 as records have it: they are compared as text. */
+const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z?)?$/;
+
 const VERDICTS: readonly JobVerdict[] = ["pass", "fail", "stopped", "unfinished"];
 
 function filterOf({ board, kind, verdict, from, to, text }: Record<string, string>): HistoryFilter {
   const given = (value: string | undefined) => (value === "" ? undefined : value);
+  const shown = (value: string | undefined) => JSON.stringify(value?.slice(0, LONGEST_LABEL));
   if (given(kind) !== undefined && !JOB_KINDS.includes(kind as JobKind))
-    throw new BadRequest("No such kind of job.");
+    throw new BadRequest(`There is no kind of job ${shown(kind)}. There are: ${JOB_KINDS.join(", ")}.`);
   if (given(verdict) !== undefined && !VERDICTS.includes(verdict as JobVerdict))
-    throw new BadRequest("No such verdict.");
+    throw new BadRequest(`There is no verdict ${shown(verdict)}. There are: ${VERDICTS.join(", ")}.`);
+  for (const [name, time] of Object.entries({ from, to }))
+    if (given(time) !== undefined && !(TIME.test(time!) && !Number.isNaN(Date.parse(time!))))
+      throw new BadRequest(
+        `"${name}" is ${shown(time)}, which is no time. Write a day as 2026-01-31, or a time in UTC as 2026-01-31T13:45:00Z.`,
+      );
   return {
     board: given(board),
     kind: given(kind) as JobKind | undefined,
