@@ -225,6 +225,13 @@ export class BenchWork implements StationWork {
     const result = await run(story, tell).finally(() => setup.close());
     // Another link: the one of before may have ended in a bootloader.
     const runs = await this.#runsNow(board, context);
+    // Nobody recovers a board that is alive; but here an earlier station may have been killed when all but its word was done.
+    const hash = parseImage(image).imageHash?.value;
+    const isDone = runs?.server === "application" && hash !== undefined && runs.hash === toHex(hash);
+    if (job.begunBefore > 0 && result.outcome === "alive" && !imageNumber && isDone) {
+      const says = `It runs ${runs.version}: the recovery was done when the station ended in its middle.`;
+      return endingOf({ outcome: "recovered", says }, 0, runs);
+    }
     return endingOf(result, statusOfRecover(result), runs);
   }
 
