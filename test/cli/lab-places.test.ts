@@ -10,7 +10,7 @@ import { type Lab, noLabgridReason, startHosts } from "../support/labgrid.js";
 import { image as signed, trustedKey } from "../support/workflow-board.js";
 
 /** Places of a lab: labgrid's own coordinator, two exporters, our boards behind them. */
-// labgrid's programs take a second to start each, more on a busy machine.
+// Many programs are started, which takes its time on a busy machine.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 const isInCi = ["1", "true"].includes(process.env.CI ?? "");
@@ -54,7 +54,7 @@ describe.skipIf(noLabgridReason !== undefined && !isInCi)("places of labgrid", (
     rmSync(made, { recursive: true, force: true });
   });
 
-  const env = () => ({ LG_COORDINATOR: lab.coordinator });
+  const env = () => lab.env;
   const flash = (...words: string[]) => ["flash", image, "--key", publicKey, "--soak", "0", ...words];
   /** Nothing is acquired, and nobody is in the queue. */
   const isFree = () =>
