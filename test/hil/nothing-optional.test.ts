@@ -249,6 +249,14 @@ describe("a board of which a part is told", { timeout: 120_000 }, () => {
     });
   });
 
+  it("a mode in which nothing is unpacked, so that compressed images need not be tried", async () => {
+    const { cases } = await prove(() => "pass", { cases: ["decompression/bomb"] });
+    expect(cases[0]).toMatchObject({
+      verdict: "not-supported",
+      seen: "Mode swap-move: bootloaders unpack compressed images only in overwrite-only mode.",
+    });
+  });
+
   it("what counters do is judged over the wire, and a spent one is made up for by signing anew", async () => {
     const sound = await prove(() => "pass", {
       cases: ["trial/test-burns-nothing", "trial/confirm-burns", "freshness/slots-erased"],

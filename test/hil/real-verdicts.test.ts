@@ -39,9 +39,9 @@ const NO_RECOVERY: Expected = [
   "not-judged",
   /"recovery" was not reached: Serial recovery did not come: version 0\.0\.0/,
 ];
-const UNPACKS_NOT: Expected = [
-  "not-supported",
-  /^Mode (swap-offset|ram-load): bootloaders unpack compressed images only in overwrite-only mode\.$/,
+const UNPACKS_UNTOLD: Expected = [
+  "not-judged",
+  /^The board does not report whether its bootloader unpacks compressed images/,
 ];
 /** Slot 0 is written anew at each reset, so what comes back was not brought back by the bootloader. */
 const REWRITTEN: Expected = ["not-judged", /^The old image runs, but not because of the bootloader/];
@@ -95,7 +95,7 @@ const EVERYWHERE: Readonly<Record<string, Expected>> = {
     /^Nobody has named the key that updates of this board are encrypted for/,
   ],
   "lengths/protected-tlv-past-area": LENGTH_BELIEVED,
-  ...each(UNPACKS_NOT, "decompression", "bomb bomb-that-lies wrong-hash"),
+  ...each(UNPACKS_UNTOLD, "decompression", "bomb bomb-that-lies wrong-hash"),
   "decompression/wrong-signature": NO_SIGNATURE,
   "trial/one-of-two": ["not-supported", "The board has one image only."],
   "trial/broken-slot": ["not-supported", "No part of this board's flash can be made to fail."],
@@ -246,7 +246,7 @@ const WITHOUT_UPLOAD: readonly string[] = [
   "recovery/image-number",
   "freshness/missing-counter",
 ];
-const OBSTACLES = [NO_SIGNATURE, NO_COUNTER, NO_PROGRAMMER, FORGETS, NONE_LOWER, NO_RECOVERY, UNPACKS_NOT];
+const OBSTACLES = [NO_SIGNATURE, NO_COUNTER, NO_PROGRAMMER, FORGETS, NONE_LOWER, NO_RECOVERY, UNPACKS_UNTOLD];
 
 function isCheap(server: RealServer, id: string): boolean {
   const expected = expectedOf(server)[id]!;
