@@ -125,7 +125,9 @@ export class Exchange {
     const answer = new Promise<Uint8Array | undefined>((resolve, reject) => {
       signal?.throwIfAborted();
       if (this.#ended) throw this.#ended.error;
+      let isOver = false;
       const end = () => {
+        isOver = true;
         clearTimeout(timer);
         signal?.removeEventListener("abort", onAbort);
         if (this.#pending.get(header.seq) === pending) this.#pending.delete(header.seq);
@@ -147,12 +149,15 @@ export class Exchange {
         },
         reject: (reason) => giveUp(reason),
       };
+      const giveUpSilently = () => {
+        if (isOver) return;
+        isWanted = false;
+        end();
+        resolve(undefined);
+      };
+      // After a time in which this process had no processor the answer may lie there already: what has come is read first.
       const timer = setTimeout(
-        () => {
-          isWanted = false;
-          end();
-          resolve(undefined);
-        },
+        () => setImmediate(giveUpSilently),
         timeoutMs + (options.wireMs ?? this.link.wireMs(message)),
       );
       signal?.addEventListener("abort", onAbort, { once: true });

@@ -74,8 +74,14 @@ export class FlowControl {
 
   /** A message was lost that nothing behind it has made good. */
   lost(): void {
-    if (this.window.size > this.#sizes.safe) this.promptness.doubt();
+    if (this.window.size > this.#sizes.safe) this.promptness.suspect();
     this.window.lost();
+  }
+
+  /** What counted as lost had all arrived: the server held it while it paused. */
+  onlyPaused(): void {
+    this.promptness.acquit();
+    this.window.foundAgain();
   }
 
   /** Lines are paused only where even the shortest messages get lost without. */

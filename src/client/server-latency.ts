@@ -10,9 +10,10 @@ const SHARE_OF_A_LINE = 0.5;
 export class ServerLatency {
   #bytes = 0;
   #isSlowAlone = false;
+  #isSuspect = false;
 
   get isProven(): boolean {
-    return !this.#isSlowAlone && this.#bytes >= BYTES_OF_PROOF;
+    return !this.#isSlowAlone && !this.#isSuspect && this.#bytes >= BYTES_OF_PROOF;
   }
 
   /**
@@ -25,7 +26,18 @@ export class ServerLatency {
     if (isLone) this.#isSlowAlone = !isQuick;
   }
 
-  /** Something got lost that should not have. */
+  /** Something seems to have got lost with all buffers in use. */
+  suspect(): void {
+    this.#isSuspect = true;
+  }
+
+  /** Nothing had got lost, in a pause with all buffers in use. It has to prove anew that it is quick. */
+  acquit(): void {
+    this.#isSuspect = false;
+    this.#bytes = Math.min(0, this.#bytes);
+  }
+
+  /** It is none of those whose times the line tells. */
   doubt(): void {
     this.#bytes = Number.NEGATIVE_INFINITY;
   }

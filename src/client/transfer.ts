@@ -117,6 +117,8 @@ class Transfer<Req, Res> {
   #unheard = 0;
   /** Of these, such as were sent behind another one. */
   #unheardBehind = 0;
+  /** How far requests had been sent when the device fell silent, until it is known whether one of them got lost. */
+  #sentBeforeSilence: number | undefined;
   /** Waited for in vain since the last answer. */
   #silentMs = 0;
   /** When the wire has carried all that was sent. */
@@ -257,6 +259,11 @@ class Transfer<Req, Res> {
     // It was silent to one behind the other and has got them all: nothing was lost, it paused.
     if (flight.isRepeat && this.#unheardBehind > 0 && wanted > flight.asked.next)
       for (let seeming = this.#unheard; seeming > 0; seeming--) this.#foundAgain(flight.length);
+    if (this.#sentBeforeSilence !== undefined && wanted >= this.#sentBeforeSilence) {
+      // It has got what it was not sent again.
+      if (wanted > flight.asked.next) pace.onlyPaused();
+      this.#sentBeforeSilence = undefined;
+    }
     this.#silentMs = 0;
     this.#unheard = 0;
     this.#unheardBehind = 0;
@@ -309,7 +316,7 @@ class Transfer<Req, Res> {
     const { counts } = this.#client;
     this.#client.link.giveUpPartial();
     pace.length.lost(flight.length);
-    if (error instanceof RequestTimeout) this.#unheard++;
+    if (error instanceof RequestTimeout && this.#unheard++ === 0) this.#sentBeforeSilence = this.#next;
     if (flight.isStale) {
       this.#unheardBehind++;
       return;

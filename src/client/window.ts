@@ -24,6 +24,18 @@ interface Verdict {
   readonly rate: number;
 }
 
+/** What a window has learned, but for the rates of its present size. */
+interface Learned {
+  readonly size: number;
+  readonly isNoisy: boolean;
+  readonly answers: number;
+  readonly isTrying: boolean;
+  readonly trial: Verdict | undefined;
+  readonly retryAfter: number;
+  readonly leftForLoss: number | undefined;
+  readonly cautiousFor: number;
+}
+
 /**
  * How many requests are under way: one at first, more as long as that brings more, fewer at the first loss. Rates are those
  * between losses. A line that loses messages one at a time as well, or with a window that it has carried for a while, is
@@ -43,6 +55,8 @@ export class Window {
   #cautiousFor = 0;
   #suggested = 1;
   #lossesInARow = 0;
+  /** What was known before the last loss, in case that it was none. */
+  #beforeLoss: Learned | undefined;
   /** The larger size that was left because of a loss, until this one or another has proven itself. */
   #leftForLoss: number | undefined;
   /** With this size: answers, steps between two of them without a loss, and what they brought. */
@@ -102,6 +116,7 @@ export class Window {
   }
 
   lost(): void {
+    if (this.#lossesInARow === 0) this.#beforeLoss = this.#asLearned();
     this.#lossesInARow++;
     this.#lastAt = undefined;
     if (this.size > 1 && this.#lossesInARow >= LOSSES_OF_A_BREAKDOWN) this.#breakDown();
@@ -110,6 +125,37 @@ export class Window {
       this.#leftForLoss = this.size;
       this.#settle(this.size >> 1);
     }
+  }
+
+  /** All that counted as lost had arrived: the window is again what it was before, and as much is known of it. */
+  foundAgain(): void {
+    const before = this.#beforeLoss;
+    if (before === undefined) return;
+    this.#beforeLoss = undefined;
+    const { size, isNoisy, answers, isTrying, trial, retryAfter, leftForLoss, cautiousFor } = before;
+    this.#change(Math.min(size, this.#largest));
+    this.isNoisy = isNoisy;
+    this.#answers = answers;
+    this.#isTrying = isTrying;
+    this.#before = trial;
+    this.#retryAfter = retryAfter;
+    this.#leftForLoss = leftForLoss;
+    this.#cautiousFor = cautiousFor;
+    // Nobody knows how long the pause was that lies between two answers now.
+    this.#lastAt = undefined;
+  }
+
+  #asLearned(): Learned {
+    return {
+      size: this.size,
+      isNoisy: this.isNoisy,
+      answers: this.#answers,
+      isTrying: this.#isTrying,
+      trial: this.#before,
+      retryAfter: this.#retryAfter,
+      leftForLoss: this.#leftForLoss,
+      cautiousFor: this.#cautiousFor,
+    };
   }
 
   /** With one at a time too, with what it has carried for a while, or although there are fewer than at the loss before. */
