@@ -159,8 +159,8 @@ async function fixtureKeys(names: readonly string[], like: Key): Promise<NamedKe
 async function ownForge(entry: BoardEntry, overrides: Overrides): Promise<ImageFactory> {
   const image = overrides.image ?? entry.image;
   if (image === undefined) {
-    throw new UnusableBoard("board-unusable", `The image that runs on ${entry.name} is not named.`, {
-      hint: "Give it with --image FILE, or as field image in the board file: it is what is put back at the end.",
+    throw new UnusableBoard("board-unusable", `The running image of ${entry.name} is not named.`, {
+      hint: "Give it with --image FILE, or as field image in the board file: it is put back at the end.",
     });
   }
   const signing = overrides.key ?? entry.keys.signing;

@@ -16,7 +16,7 @@ export interface SurfaceItem {
   readonly id: string;
   /** In words, after "anybody here may". */
   readonly does: string;
-  /** `open`: it was done; `refused`: the board knows it and said no; `absent`: it knows no such command; `not-tried`: see the evidence. */
+  /** `open`: it was done; `refused`: the board knows it and said no; `absent`: it has no such command; `not-tried`: see the evidence. */
   readonly verdict: "open" | "refused" | "absent" | "not-tried";
   /** What was asked, and what the board answered. */
   readonly evidence: string;
@@ -40,14 +40,14 @@ const FIRST_CHUNK = 64;
 const ERASE_WITHIN_MS = 40_000;
 
 function onlySlot({ traits }: Harness): string | undefined {
-  return traits.hasOneSlot ? "its application runs in the only slot for it and takes no updates" : undefined;
+  return traits.hasOneSlot ? "its application runs in the only slot and accepts no updates" : undefined;
 }
 
 /** In order of harm. None of them changes more than the slot that updates go to, which the run puts back. */
 const QUESTIONS: readonly Question[] = [
   {
     id: "upload",
-    does: "put an image into the slot for updates",
+    does: "upload an image to the update slot",
     unless: (harness) =>
       onlySlot(harness) ?? (harness.factory.canUpdate ? undefined : "there is no image to send"),
     async ask({ client, factory, signal }) {
@@ -59,7 +59,7 @@ const QUESTIONS: readonly Question[] = [
   },
   {
     id: "erase",
-    does: "erase the slot for updates, and with it the way back",
+    does: "erase the update slot, and with it the image to revert to",
     unless: onlySlot,
     async ask({ client, signal }) {
       await client.send(imageErase, {}, { signal, timeoutMs: ERASE_WITHIN_MS });
@@ -68,17 +68,19 @@ const QUESTIONS: readonly Question[] = [
   },
   {
     id: "confirm",
-    does: "confirm the image that runs",
+    does: "confirm the running image",
     unless: ({ home }) =>
-      home.running?.confirmed === true ? undefined : "the board does not report that what runs is confirmed",
+      home.running?.confirmed === true
+        ? undefined
+        : "the board does not report that the running image is confirmed",
     async ask({ client, signal }) {
       await client.send(imageMark, { confirm: true }, { signal });
-      return "it took a confirmation of the image that runs, which was confirmed already";
+      return "it accepted a confirmation of the running image, which was already confirmed";
     },
   },
   {
     id: "shell",
-    does: "run commands in its shell",
+    does: "run shell commands",
     async ask({ client, signal }) {
       const { ret } = await client.send(shellExec, { argv: ["help"] }, { signal });
       return `it ran "help", which returned ${ret}`;
@@ -86,20 +88,20 @@ const QUESTIONS: readonly Question[] = [
   },
   {
     id: "files",
-    does: "ask for its files",
+    does: "read its files",
     looksFor: true,
     async ask({ client, signal }) {
       const { len } = await client.send(fsStatus, { name: NOWHERE }, { signal });
-      return `it told the size of ${NOWHERE}: ${len}`;
+      return `it reported the size of ${NOWHERE}: ${len}`;
     },
   },
   {
     id: "settings",
-    does: "ask for its settings",
+    does: "read its settings",
     looksFor: true,
     async ask({ client, signal }) {
       const { val } = await client.send(settingsRead, { name: NOTHING }, { signal });
-      return `it told the setting ${NOTHING}, ${val.length} bytes`;
+      return `it returned the setting ${NOTHING}, ${val.length} bytes`;
     },
   },
   {
@@ -112,7 +114,7 @@ const QUESTIONS: readonly Question[] = [
   },
   {
     id: "images",
-    does: "see which firmware it has",
+    does: "list its firmware",
     async ask({ client, signal }) {
       const { images } = await client.send(imageList, {}, { signal });
       return `it listed ${images.length} ${images.length === 1 ? "image" : "images"}`;
@@ -141,7 +143,8 @@ const TOUCHING: readonly string[] = ["upload", "erase"];
 
 async function answerOf(harness: Harness, question: Question, mayTouchSlot: boolean): Promise<SurfaceItem> {
   const { id, does, unless, ask, looksFor } = question;
-  const why = TOUCHING.includes(id) && !mayTouchSlot ? "no way back was proven" : unless?.(harness);
+  const why =
+    TOUCHING.includes(id) && !mayTouchSlot ? "no way to restore the board was proven" : unless?.(harness);
   if (why !== undefined) return { id, does, verdict: "not-tried", evidence: why };
   try {
     return { id, does, verdict: "open", evidence: await ask(harness) };
@@ -157,9 +160,12 @@ const DENIED: readonly string[] = ["EACCESSDENIED"];
 
 function refusal(error: DeviceError, looksFor: boolean): Pick<SurfaceItem, "verdict" | "evidence"> {
   const evidence = `it answered ${error.rcName ?? error.message}`;
-  if (error.rcName === "ENOTSUP") return { verdict: "absent", evidence: "it knows no such command" };
+  if (error.rcName === "ENOTSUP") return { verdict: "absent", evidence: "it has no such command" };
   if (looksFor && !DENIED.includes(error.rcName ?? ""))
-    return { verdict: "open", evidence: `${evidence} for one that is not there, so it looked` };
+    return {
+      verdict: "open",
+      evidence: `${evidence} for one that does not exist, so it accepts such requests`,
+    };
   return { verdict: "refused", evidence };
 }
 
@@ -172,18 +178,18 @@ async function restarted(harness: Harness): Promise<SurfaceItem> {
     if (!(error instanceof DeviceError)) throw error;
     return { ...named, ...refusal(error, false) };
   }
-  const { state } = await harness.look("after a restart that was asked for");
-  return { ...named, verdict: "open", evidence: `it took the request; afterwards it is in its ${state}` };
+  const { state } = await harness.look("after a requested restart");
+  return { ...named, verdict: "open", evidence: `it accepted the request; afterwards it is in its ${state}` };
 }
 
 function recoveryItem({ base, traits }: Harness, wasTried: boolean): SurfaceItem {
   const named = {
     id: "recovery",
-    does: "restart it into its bootloader, which writes over the image that runs",
+    does: "restart it into its bootloader, which overwrites the running image",
   };
   if (traits.mode === "firmware-loader")
     return { ...named, verdict: "absent", evidence: "this bootloader has a firmware loader instead" };
-  if (!wasTried) return { ...named, verdict: "not-tried", evidence: "this run had no need of it" };
+  if (!wasTried) return { ...named, verdict: "not-tried", evidence: "not needed in this run" };
   return base.recoveryProblem === undefined
     ? { ...named, verdict: "open", evidence: "it was entered by a request and left again" }
     : { ...named, verdict: "refused", evidence: base.recoveryProblem };
@@ -201,7 +207,7 @@ async function furtherGroups(harness: Harness): Promise<SurfaceItem[]> {
   return [
     {
       id: "other-groups",
-      does: "send commands of further groups",
+      does: "send commands of other groups",
       verdict: "not-tried",
       evidence: `${from === "device" ? "the board lists" : "the board answers"} ${names.join(", ")}; what they change was not tried`,
     },

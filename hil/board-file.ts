@@ -138,7 +138,7 @@ function parseBoardFileFile(file: string, text: string): { boards: BoardEntry[];
   const boards = (contents.objects("boards") ?? []).map((fields) => readEntry(fields, folder));
   const vehicle = readVehicleEntry(contents, boards, (path) => at(folder, path)!);
   contents.finish();
-  if (boards.length === 0) throw contents.fault("it names no boards.");
+  if (boards.length === 0) throw contents.fault("it lists no boards.");
   for (const [index, { name }] of boards.entries())
     if (boards.findIndex((other) => other.name === name) !== index)
       throw contents.fault(`two boards are called "${name}".`);
@@ -263,7 +263,7 @@ function readReach(kind: (typeof KINDS)[number], fields: Fields, folder: string)
     case "machine": {
       const launch = fields.required("launch");
       if (!launch.includes("{port}"))
-        throw fields.faultOf("launch", "it must hold {port}, the TCP port of the UART.");
+        throw fields.faultOf("launch", "it must contain {port}, the TCP port of the UART.");
       const keepsFlash = fields.flag("keeps-flash");
       return {
         kind,

@@ -141,7 +141,7 @@ export function refusal({ what, make, offer, needs = ["update"], ...row }: Refus
     ...row,
     needs: ["secondary", ...needs],
     risk: "secondary slot",
-    expected: "It is refused: the image that ran before still runs, and the board shows the refusal.",
+    expected: "It is refused: the previous image still runs, and the board shows the refusal.",
     async steps(harness) {
       const file = await make(harness.factory, harness);
       const { outcome, shows } = await harness.offer(file, { what, ...offer });

@@ -9,14 +9,14 @@ export const CLAIMS = {
   },
   integrity: {
     title: "Damaged firmware does not start",
-    says: "An image that was changed, cut short or garbled on its way is detected and not started.",
+    says: "An image that was changed, truncated or corrupted in transit is detected and not started.",
   },
   "tlv-allow-list": {
     title: "Nothing can be added outside the signature",
     says: "Entries appended to the part of an image that the signature does not cover make it invalid.",
   },
   lengths: {
-    title: "Lengths that lie are found out",
+    title: "False lengths are detected",
     says: "An image whose own lengths contradict each other or reach past their area is refused, though its signature is valid.",
   },
   compatibility: {
@@ -24,24 +24,24 @@ export const CLAIMS = {
     says: "An image that is encrypted for another key, compressed, not bootable or too large is refused.",
   },
   "image-number": {
-    title: "Firmware for another slot pair is not taken",
+    title: "Firmware for another slot pair is not accepted",
     says: "An upload for an image number that the board does not have is refused.",
   },
   "load-address": {
-    title: "Firmware linked for another place does not start",
+    title: "Firmware linked for another address does not start",
     says: "An image whose header states an address that this board does not have is refused.",
   },
   "encrypted-only": {
-    title: "Firmware that anybody can read is not taken",
+    title: "Unencrypted firmware is not accepted",
     says: "An update that is not encrypted is refused.",
   },
   decompression: {
-    title: "A compressed image is unpacked only if what it becomes is right",
-    says: "A compressed image that becomes larger than it may, or has another hash or signature than it states, leaves the old image untouched.",
+    title: "A compressed image is installed only if its decompressed content is right",
+    says: "A compressed image that decompresses to more than is allowed, or to another hash or signature than it states, leaves the old image untouched.",
   },
   dependencies: {
     title: "Firmware that needs another part waits for it",
-    says: "An image that depends on a version of another image that is not there is not installed.",
+    says: "An image that depends on a missing version of another image is not installed.",
   },
   "vendor-id": {
     title: "Another product's firmware does not start",
@@ -60,7 +60,7 @@ export const CLAIMS = {
     says: "The board's SMP server refuses an upload with the upgrade flag unless its version is higher.",
   },
   "counter-after-confirm": {
-    title: "Trying an update burns no bridge",
+    title: "Trying an update does not raise the counter",
     says: "The stored security counter rises only after an image was confirmed, never for a trial boot.",
   },
   "counter-locked": {
@@ -68,23 +68,23 @@ export const CLAIMS = {
     says: "An application cannot raise the stored security counter itself.",
   },
   rollback: {
-    title: "A bad update undoes itself",
+    title: "A bad update is reverted",
     says: "An image that is not confirmed is replaced by the old one at the next reset; a confirmed one stays.",
   },
   "host-confirms": {
     title: "Nothing confirms itself",
-    says: "A new image stays on trial until it has been judged from outside.",
+    says: "A new image stays on trial until it is confirmed from outside.",
   },
   "slots-untouched": {
     title: "The firmware leaves the slots alone",
-    says: "Starting the firmware changes no slot: what lies in the other one is still there, and nobody has asked for it.",
+    says: "Starting the firmware changes no slot: the image in the other one is still there, and not marked.",
   },
   "broken-slot": {
     title: "A broken second slot does not stop the board",
-    says: "While the other slot cannot be read, the image that runs starts all the same.",
+    says: "While the other slot cannot be read, the running image still starts.",
   },
   "recovery-entry": {
-    title: "There is a way back in",
+    title: "The board can be recovered",
     says: "Serial recovery can be entered, used again after an interruption, and left.",
   },
   "recovery-checked": {
@@ -93,11 +93,11 @@ export const CLAIMS = {
   },
   "power-loss": {
     title: "Power can fail at any moment",
-    says: "After a power cut at any moment the board ends up with the image that it would have had without the cut, and the stored security counter never goes back.",
+    says: "After a power cut at any moment the board ends up with the image that it would have had without the cut, and the stored security counter never decreases.",
   },
   link: {
     title: "A bad cable does no harm",
-    says: "Lost, garbled and foreign bytes on the line, or a pulled cable, never leave a wrong image behind.",
+    says: "Lost, corrupted and foreign bytes on the line, or a pulled cable, never leave a wrong image behind.",
   },
 } as const;
 

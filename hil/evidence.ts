@@ -104,7 +104,7 @@ export class Recorder {
       way,
       ...(path === undefined ? {} : { path }),
     });
-    const anew = random.length > 0 ? `, with ${random.join(" and ")} made anew` : "";
+    const anew = random.length > 0 ? `, with ${random.join(" and ")} generated again` : "";
     this.note(`${way}: ${what} (${file.length} bytes, sha256 ${sha256.slice(0, 12)}${anew})`);
   }
 

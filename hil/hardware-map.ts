@@ -31,7 +31,7 @@ export function importHardwareMap(file: string, text: string): string {
     throw new FactsError(
       file,
       1,
-      "it names no connected board with a serial port.",
+      "it lists no connected board with a serial port.",
       leftOut
         .slice(0, 5)
         .map((line) => line.slice("# Left out: ".length))
@@ -53,7 +53,7 @@ type Row = ReadonlyMap<string, string>;
 /** Schema "failsafe" has only texts: whatever looks like a number stays what was written. */
 function readRows(file: string, text: string): Row[] {
   if (text.length > LONGEST_MAP)
-    throw new FactsError(file, 1, `it has ${text.length} characters, more than any hardware map.`);
+    throw new FactsError(file, 1, `it has ${text.length} characters, more than a hardware map may have.`);
   const lines = new LineCounter();
   const document = parseDocument(text, { schema: "failsafe", uniqueKeys: true, lineCounter: lines });
   const broken = document.errors[0];
@@ -125,7 +125,7 @@ function whyNoPort(row: Row): string | undefined {
       ? undefined
       : `its serial port "${printable(serial)}" is not a device`;
   const program = row.get("serial_pty");
-  if (program === undefined) return "it names no serial port";
+  if (program === undefined) return "it has no serial port";
   if (/^[\w./+-]+$/.test(program)) return undefined;
   return "the program that makes its serial port (serial_pty) takes arguments: put them into a script";
 }

@@ -187,7 +187,7 @@ export class ImageFactory {
     if (this.#parts.update) return this.#parts.update;
     throw new ImageFactoryError(
       "no-update",
-      "There is neither a signing key nor a second good image to make this from.",
+      "There is neither a signing key nor a second good image to make this image from.",
     );
   }
 

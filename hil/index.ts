@@ -342,7 +342,7 @@ function checkedWay(through: string | undefined): "smp" | "programmer" | undefin
   if (through === undefined || through === "smp" || through === "programmer") return through;
   throw new RequestError(
     "bad-prove-request",
-    `Images get to a board through "smp" or "programmer", not "${through}".`,
+    `Images reach a board through "smp" or "programmer", not "${through}".`,
   );
 }
 
@@ -368,7 +368,7 @@ const ENDINGS: Readonly<
 function writerFor(path: string) {
   const write = ENDINGS[/\.(\w+)$/.exec(path)?.[1]?.toLowerCase() ?? ""];
   if (write) return { path, write };
-  throw new RequestError("bad-prove-request", `"${path}": the ending of a report says its kind.`, {
+  throw new RequestError("bad-prove-request", `"${path}": the extension of a report's name says its kind.`, {
     hint: "Use .html for a page, .xml for JUnit, .json for programs and for --compare.",
   });
 }

@@ -138,12 +138,12 @@ function mustBeLeftover(entry: BoardEntry, path: string): void {
   const { pid, startedAt, base } = readJournal(path);
   if (isAlive(pid))
     throw new JournalError("board-busy", `Another run (process ${pid}) is on board ${entry.name}.`, {
-      hint: "Wait for it, or stop it with Ctrl-C: it puts the board back.",
+      hint: "Wait for it, or stop it with Ctrl-C: it restores the board.",
     });
   if (base !== undefined)
     throw new JournalError(
       "restore-first",
-      `A run over board ${entry.name}, begun ${startedAt}, ended in the middle: the board was not put back.`,
+      `A run over board ${entry.name}, begun ${startedAt}, did not finish: the board was not restored.`,
       { hint: "Run bootproof prove --restore first." },
     );
 }
@@ -169,7 +169,7 @@ function readJournal(path: string): Record {
       `The journal ${path} cannot be read: ${(cause as Error).message}.`,
       {
         cause,
-        hint: "Look at the board yourself, then delete the file.",
+        hint: "Check the board yourself, then delete the file.",
       },
     );
   }

@@ -29,7 +29,7 @@ export const NEEDS: Readonly<Record<Need, Test>> = {
   key: ({ factory }) =>
     unless(
       factory.canSign,
-      "Without a signing key only damage can be made (--key, or field keys.signing of the board file).",
+      "Without a signing key only damaged images can be made (--key, or field keys.signing of the board file).",
     ),
   signature: ({ factory }) => unless(factory.asksForSignature, "Images of this board carry no signature."),
   update: ({ factory }) =>
@@ -49,7 +49,7 @@ export const NEEDS: Readonly<Record<Need, Test>> = {
       : unless(hasTrial, `A bootloader in mode ${mode} has no trial boot.`),
   secondary: (harness) => {
     if (lacksOtherSlot(harness))
-      return "The board starts images in the slot that they are written to, and there is none linked for the second one (field other-slot of the board file).";
+      return "The board starts images in the slot that they are written to, and no image linked for the second slot is given (field other-slot of the board file).";
     if (harness.traits.hasOneSlot)
       return unless(
         harness.traits.canProgram || harness.base.recoveryProblem === undefined,
@@ -57,11 +57,11 @@ export const NEEDS: Readonly<Record<Need, Test>> = {
       );
     return unless(
       harness.home.slots.some(({ image }) => image === 0),
-      "The board shows no second slot for updates.",
+      "The board has no second slot for updates.",
     );
   },
   "server-upload": ({ traits: { hasOneSlot } }) =>
-    unless(!hasOneSlot, "The board has one slot: its application takes no updates."),
+    unless(!hasOneSlot, "The board has one slot: its application accepts no updates."),
   programmer: ({ traits: { canProgram } }) =>
     unless(canProgram, "The board's flash cannot be read and written from outside."),
   "primary-writable": ({ traits: { canProgram }, base: { recoveryProblem } }) =>
@@ -72,14 +72,14 @@ export const NEEDS: Readonly<Record<Need, Test>> = {
     unless(
       board.can.has("power") && !board.can.has("forgets"),
       board.can.has("forgets")
-        ? "This machine forgets its flash with its power, so a power cut shows nothing. (Set keeps-flash: true in the board file if it does not.)"
+        ? "This machine loses its flash contents with its power, so a power cut shows nothing. (Set keeps-flash: true in the board file if it does not.)"
         : "The board's power cannot be switched (field power of the board file).",
     ),
   cut: ({ board }) =>
     unless(board.can.has("cut"), "Power cannot be made to fail at a chosen flash operation."),
   recovery: ({ base, traits: { mode } }) =>
     mode === "firmware-loader"
-      ? "Where other bootloaders have serial recovery, this one starts its firmware loader."
+      ? "This bootloader starts its firmware loader where others have serial recovery."
       : base.recoveryProblem,
   emulated: ({ board }) =>
     unless(
@@ -121,7 +121,7 @@ export const NEEDS: Readonly<Record<Need, Test>> = {
   encryption: ({ factory }) =>
     unless(
       factory.canEncrypt,
-      "Nobody has named the key that updates of this board are encrypted for (keys.encryption of the board file).",
+      "The key that updates of this board are encrypted for is not named (keys.encryption of the board file).",
     ),
   "slot-addresses": ({ traits, addressOf }) =>
     traits.runsWhereWritten
@@ -129,11 +129,11 @@ export const NEEDS: Readonly<Record<Need, Test>> = {
           addressOf(0) !== undefined && addressOf(1) !== undefined,
           "The board's images do not say which address they are linked for (imgtool --rom-fixed).",
         )
-      : "The board starts images in one place only.",
+      : "The board starts images from one slot only.",
   "breakable-flash": ({ board }) =>
     unless(board.can.has("break"), "No part of this board's flash can be made to fail."),
   request: ({ traits: { asksForUpload } }) =>
-    unless(asksForUpload, "The board decides by version what to start: nothing is asked for."),
+    unless(asksForUpload, "The board chooses by version what to start: nothing is requested."),
 };
 
 /** Why this board does not have what a case needs; undefined when it does. */

@@ -209,15 +209,13 @@ function mustRunItsImage(harness: Harness): void {
   const { home, factory } = harness;
   const own = factory.base.imageHash && Buffer.from(factory.base.imageHash.value).toString("hex");
   if (home.state !== "application")
-    throw new NotJudged(`At the start ${describe(home)}; an application should run.`);
+    throw new NotJudged(`At the start ${describe(home)}; an application should be running.`);
   if (own === undefined)
-    throw new NotJudged("The image that was given carries no hash, so nothing can tell whether it runs.");
+    throw new NotJudged("The given image carries no hash, so it cannot be told whether it runs.");
   if (home.running?.hash === own && home.running?.confirmed !== false) return;
   if (home.running?.hash === own)
-    throw new NotJudged("The image that runs is not confirmed: confirm it first.");
-  throw new NotJudged(
-    `The image that runs (${describe(home)}) is not the one that was given (${own.slice(0, 12)}).`,
-  );
+    throw new NotJudged("The running image is not confirmed: confirm it first.");
+  throw new NotJudged(`The image that runs (${describe(home)}) is not the given one (${own.slice(0, 12)}).`);
 }
 
 /** One run over one board. */
@@ -340,8 +338,8 @@ class Run {
         verdict: "not-judged",
         seen:
           one.risk === "counter step"
-            ? "It raises the board's security counter by one for ever, and no way back was proven. --allow-destructive runs it; the board's own firmware is then signed again with a higher counter."
-            : `It puts the ${risk} at risk, and no way back was proven. --allow-destructive runs it.`,
+            ? "It permanently raises the board's security counter by one, and no way to restore the board was proven. --allow-destructive runs it; the board's own firmware is then signed again with a higher counter."
+            : `It puts the ${risk} at risk, and no way to restore the board was proven. --allow-destructive runs it.`,
       };
     return this.#isSpending(one) ? this.#spent.remembered(one.id) : undefined;
   }
@@ -360,7 +358,7 @@ class Run {
       counter === undefined
         ? "The board does not report its counter."
         : `It is ${counter} now${leftWords(home)}.`;
-    return `It raises the stored security counter by one, for ever and once for this board. ${now}`;
+    return `It raises the stored security counter by one, permanently, and only once for this board. ${now}`;
   }
 
   /** Lacking it, the board is of a kind that has no such thing. What is not known yet is none of that. */

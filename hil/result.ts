@@ -56,7 +56,7 @@ export interface BoardResult {
   readonly claims: readonly ClaimResult[];
   readonly controls: readonly ControlResult[];
   readonly cases: readonly CaseResult[];
-  /** What anybody on this wire may do. Absent in runs over chosen cases. */
+  /** What anybody on this link can do. Absent in runs over chosen cases. */
   readonly surface?: readonly SurfaceItem[];
   /** Whether the board's own image runs again. */
   readonly putBack: { readonly ok: boolean; readonly says: string };

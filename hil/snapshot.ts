@@ -224,7 +224,7 @@ export function fateOf(offer: Offer): { outcome: Fate; shows: string } {
   const newcomer = image === 0 ? newcomerOf([before, offer.lately ?? before], after) : undefined;
   // Some bad images have no hash that could be read of them, or another one to the board.
   if (newcomer !== undefined)
-    return { outcome: "started", shows: `${newcomer}, which was nowhere on the board before` };
+    return { outcome: "started", shows: `${newcomer}, which was not on the board before` };
   const told = saidByEvents(offer) ?? saidByLog(offer);
   if (told?.outcome === "started") return told;
   if (after.state === "recovery" && offer.isOnlySlot)
@@ -232,21 +232,21 @@ export function fateOf(offer: Offer): { outcome: Fate; shows: string } {
       outcome: "refused",
       shows:
         told?.shows ??
-        "the bootloader starts nothing and waits in serial recovery, as a board with one slot must",
+        "the bootloader starts nothing and waits in serial recovery, as a board with one slot should",
     };
   if (after.state === "recovery")
-    return { outcome: "stopped", shows: "the board is in serial recovery: it starts nothing any more" };
+    return { outcome: "stopped", shows: "the board is in serial recovery: it no longer starts an image" };
   if (after.state === "silent" && lines.some(({ text }) => text.trim() !== ""))
     return {
       outcome: "unclear",
-      shows: "it no longer answers, though its log shows that it started something",
+      shows: "it no longer answers, although its log shows that it started an image",
     };
   if (after.state !== "application")
     return {
       outcome: "stopped",
       shows: offer.hasLog
-        ? "the board is silent, its log too: it starts nothing any more"
-        : "the board is silent and starts nothing, as far as this can be known without a log",
+        ? "the board is silent, and so is its log: it no longer starts an image"
+        : "the board is silent and, as far as can be known without a log, starts no image",
     };
   if (told) return told;
   const held = after.slots.find((slot) => slot.image === image && slot.slot === offer.place.slot);
@@ -255,27 +255,27 @@ export function fateOf(offer: Offer): { outcome: Fate; shows: string } {
     return {
       outcome: "refused",
       shows:
-        "the image that ran before still runs, and the board lists no image in the slot that this one was written to",
+        "the previous image still runs, and the board lists no image in the slot that this one was written to",
     };
   if (isBack && after.reportsEvents)
     return {
       outcome: "passed-over",
-      shows: "what ran before still runs, and the bootloader, which reports swaps, reports none",
+      shows: "the previous image still runs, and the bootloader, which reports swaps, reports none",
     };
   if (isBack && offer.logTellsSwaps)
     return {
       outcome: "passed-over",
-      shows: "what ran before still runs, and the log, which tells of swaps, tells of none",
+      shows: "the previous image still runs, and the log, which mentions swaps, mentions none",
     };
   if (isBack && offer.picksByVersion)
     return {
       outcome: "passed-over",
-      shows: "the image that ran before still runs although this one's version is higher",
+      shows: "the previous image still runs although this one's version is higher",
     };
   return {
     outcome: "unclear",
     shows: isBack
-      ? "the image that ran before still runs, for an unknown reason"
+      ? "the previous image still runs, for an unknown reason"
       : `${describe(after)}, and what ran before was another image`,
   };
 }

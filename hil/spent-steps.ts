@@ -54,16 +54,16 @@ export class SpentSteps {
     const step = this.#steps[caseId];
     if (!step) return undefined;
     const day = step.at.slice(0, 10);
-    const again = `Such counters are finite, so none is spent again; it is when ${this.path} is deleted.`;
+    const again = `Such counters are finite, so the case does not run again until ${this.path} is deleted.`;
     const { finding } = step;
     if (finding === undefined || finding.verdict === "not-judged")
       return notJudged(
-        `A run of ${day} has spent a step of the counter for it and shown nothing: ${finding?.seen ?? "it did not end."} ${again}`,
+        `A run of ${day} has used a step of the counter for it without a result: ${finding?.seen ?? "it did not end."} ${again}`,
       );
     if (this.#unit !== undefined && step.unit === this.#unit)
       return { verdict: finding.verdict, seen: `Shown on ${day}, and not tried again: ${finding.seen}` };
     return notJudged(
-      `A step of the counter was spent for it on ${day} (${finding.verdict}: ${finding.seen}), and nothing says that this is the same board (field unit of the board file). ${again}`,
+      `A step of the counter was used for it on ${day} (${finding.verdict}: ${finding.seen}), and nothing says that this is the same board (field unit of the board file). ${again}`,
     );
   }
 
@@ -102,8 +102,8 @@ function parsed(path: string, text: string): Readonly<Record<string, SpentStep>>
   } catch (cause) {
     throw new JournalError(
       "bad-journal",
-      `The record of spent counter steps ${path} cannot be read: ${(cause as Error).message}.`,
-      { cause, hint: "Delete it: the next run with --allow-destructive then spends a step again." },
+      `The record of used counter steps ${path} cannot be read: ${(cause as Error).message}.`,
+      { cause, hint: "Delete it: the next run with --allow-destructive then uses a step again." },
     );
   }
 }

@@ -44,7 +44,7 @@ const LONGEST_TEXT = 4096;
 export function readFacts(file: string, text: string, listHint?: string): Fields {
   const lines = new LineCounter();
   if (text.length > LONGEST_FILE)
-    throw new FactsError(file, 1, `it has ${text.length} characters, more than any board file needs.`);
+    throw new FactsError(file, 1, `it has ${text.length} characters, more than a board file may have.`);
   const document = parseDocument(text, { lineCounter: lines, schema: "core", uniqueKeys: true });
   const broken = document.errors[0];
   if (broken) {

@@ -111,7 +111,7 @@ export function toHex(bytes: Uint8Array): string {
 /** Hex digits of either case, nothing else. Throws `bad-text`. */
 export function fromHex(text: string): Uint8Array {
   const bad = text.search(/[^0-9a-fA-F]/);
-  if (bad >= 0) throw new BytesError("bad-text", bad, `Not a hex digit at position ${bad}.`);
+  if (bad >= 0) throw new BytesError("bad-text", bad, `There is no hex digit at position ${bad}.`);
   if (text.length % 2 !== 0)
     throw new BytesError("bad-text", text.length, `Odd number of hex digits: ${text.length}.`);
   return Uint8Array.from({ length: text.length / 2 }, (_, index) =>
@@ -161,7 +161,7 @@ function endOfBase64(text: string): number {
   const end = bad < 0 ? text.length : bad;
   const padding = text.length - end;
   if (padding > 2 || text.slice(end) !== "=".repeat(padding))
-    throw new BytesError("bad-text", end, `Not base64 at position ${end}.`);
+    throw new BytesError("bad-text", end, `There is no base64 character at position ${end}.`);
   if (text.length % 4 !== 0)
     throw new BytesError("bad-text", text.length, "Base64 ends inside a group of four.");
   return end;
@@ -194,7 +194,7 @@ function mustHold(bytes: Uint8Array, offset: number, length: number): void {
     throw new BytesError(
       "out-of-bounds",
       offset,
-      `Wanted ${wanted}, but there are only ${bytes.length} bytes.`,
+      `Expected ${wanted}, but there are only ${bytes.length} bytes.`,
     );
   }
 }

@@ -78,7 +78,7 @@ export const compatibility: readonly Case[] = [
   refusal({
     id: "compatibility/dependency",
     claim: "dependencies",
-    says: "An image that needs a version of another image that is not there is not installed.",
+    says: "An image that needs a missing version of another image is not installed.",
     what: "an update that needs version 99 of image 1",
     needs: ["key", "two-images"],
     control: "dependency-met",

@@ -12,7 +12,7 @@ import { throughRecovery } from "./recovery.js";
 export const CONTROLS: readonly Control[] = [
   {
     id: "update",
-    says: "A good update, made and delivered as the bad ones are, starts.",
+    says: "A good update, made and delivered like the bad ones, starts.",
     needs: ["update", "secondary"],
     steps: async (harness) => runs(harness, await harness.factory.update(), { what: "a good update" }),
   },
@@ -32,7 +32,7 @@ export const CONTROLS: readonly Control[] = [
   },
   {
     id: "dependency-met",
-    says: "An update whose dependency is there starts.",
+    says: "An update whose dependency is present starts.",
     needs: ["key", "two-images", "secondary"],
     steps: async (harness) =>
       runs(
@@ -40,7 +40,7 @@ export const CONTROLS: readonly Control[] = [
         await harness.factory.make({
           options: { dependencies: [{ image: 1, version: { major: 0, minor: 0, revision: 1, build: 0 } }] },
         }),
-        { what: "an update that depends on what is there" },
+        { what: "an update whose dependency is present" },
       ),
   },
   {

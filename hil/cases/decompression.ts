@@ -6,8 +6,8 @@ export const decompression: readonly Case[] = [
   refusal({
     id: "decompression/bomb",
     claim: "decompression",
-    says: "A small image that becomes megabytes, as it states, is refused.",
-    what: "a signed image that unpacks to 4 MiB of zeros and says so",
+    says: "A small image that decompresses to megabytes, as it states, is refused.",
+    what: "a signed image that decompresses to 4 MiB of zeros and states that size",
     needs: ["key", "unpacks"],
     control: "compressed",
     quick: true,
@@ -16,8 +16,8 @@ export const decompression: readonly Case[] = [
   refusal({
     id: "decompression/bomb-that-lies",
     claim: "decompression",
-    says: "A small image that becomes megabytes, and states a usual size, is refused.",
-    what: "a signed image that unpacks to 4 MiB of zeros and states a usual size",
+    says: "A small image that decompresses to megabytes but states a usual size is refused.",
+    what: "a signed image that decompresses to 4 MiB of zeros and states a usual size",
     needs: ["key", "unpacks"],
     control: "compressed",
     make: (factory) => bomb(factory, "a usual size"),
@@ -25,8 +25,8 @@ export const decompression: readonly Case[] = [
   refusal({
     id: "decompression/wrong-hash",
     claim: "decompression",
-    says: "An image that unpacks to something else than the hash inside states is refused.",
-    what: "a signed image, compressed, with a wrong hash of what it becomes",
+    says: "An image whose decompressed content does not match the hash that it states is refused.",
+    what: "a signed, compressed image with a wrong hash of its decompressed content",
     needs: ["key", "unpacks"],
     control: "compressed",
     quick: true,
@@ -35,8 +35,8 @@ export const decompression: readonly Case[] = [
   refusal({
     id: "decompression/wrong-signature",
     claim: "decompression",
-    says: "An image whose signature inside is not of what it becomes is refused.",
-    what: "a signed image, compressed, with a wrong signature of what it becomes",
+    says: "An image whose inner signature is not over its decompressed content is refused.",
+    what: "a signed, compressed image with a wrong signature over its decompressed content",
     needs: ["key", "signature", "unpacks"],
     control: "compressed",
     quick: true,

@@ -29,7 +29,7 @@ export const freshness: readonly Case[] = [
     needs: ["secondary", "key"],
     risk: "secondary slot",
     control: "update",
-    expected: "It is refused: the image that ran before still runs, and the board shows the refusal.",
+    expected: "It is refused: the previous image still runs, and the board shows the refusal.",
     quick: true,
     steps: missingCounter,
   },
@@ -40,7 +40,7 @@ export const freshness: readonly Case[] = [
     says: "An equal security counter is accepted and writes nothing.",
     needs: ["secondary", ...needs],
     risk: "secondary slot",
-    expected: "It starts; the stored security counter stays.",
+    expected: "It starts; the stored security counter does not change.",
     steps: equalCounter,
   },
   refusal({
@@ -55,7 +55,7 @@ export const freshness: readonly Case[] = [
   refusal({
     id: "freshness/counter-edited-rehashed",
     claim: "signature",
-    says: "Patching a higher security counter in and recomputing the hash does not help.",
+    says: "Patching in a higher security counter and recomputing the hash does not help.",
     what: "a lower security counter, patched to a higher one, the hash recomputed",
     needs: [...olderNeeds, "signature"],
     make: async (factory) =>
@@ -86,7 +86,7 @@ export const freshness: readonly Case[] = [
   {
     id: "freshness/cold-boot",
     claim,
-    says: "The stored security counter outlives a loss of power.",
+    says: "The stored security counter survives a loss of power.",
     needs: ["secondary", "power", ...olderNeeds],
     risk: "secondary slot",
     control: "update",
@@ -99,7 +99,7 @@ export const freshness: readonly Case[] = [
     says: "With both slots erased, an old image written straight into the primary slot does not start.",
     needs: ["primary-writable", ...olderNeeds],
     risk: "primary slot",
-    expected: "It does not start; the stored security counter stays.",
+    expected: "It does not start; the stored security counter does not change.",
     quick: true,
     steps: slotsErased,
   },
@@ -111,7 +111,7 @@ export const freshness: readonly Case[] = [
     risk: "primary slot",
     control: "recovery-upload",
     assumes: ["recovery/damaged"],
-    expected: "The old image is not started; the stored security counter stays.",
+    expected: "The old image is not started; the stored security counter does not change.",
     steps: recoveryDowngrade,
   },
   {
@@ -120,17 +120,17 @@ export const freshness: readonly Case[] = [
     says: "Once raised, nothing moves the stored security counter back.",
     needs: ["secondary", "trial", ...needs],
     risk: "counter step",
-    expected: "Older images are refused after the counter has risen, and it stays where it is.",
+    expected: "Older images are refused after the counter has risen, and the counter does not change.",
     steps: neverBack,
   },
   {
     id: "freshness/application-raises",
     claim: "counter-locked",
-    says: "An application that tries to raise the stored security counter cannot.",
+    says: "An application cannot raise the stored security counter.",
     needs: ["secondary", "raise-counter", ...needs],
     risk: "counter",
     control: "update",
-    expected: "It runs, tries, and the stored security counter is as before.",
+    expected: "It runs and tries; the stored security counter is as before.",
     quick: true,
     steps: applicationRaises,
   },
@@ -159,7 +159,7 @@ export const freshness: readonly Case[] = [
     says: "An upload with the upgrade flag is refused unless the version is higher; a plain upload is not.",
     needs: ["server-upload", "secondary", "key", "lower-version"],
     risk: "secondary slot",
-    expected: "With the flag the lower version is refused at its first chunk, without it taken.",
+    expected: "With the flag the lower version is refused at its first chunk; without it, it is accepted.",
     steps: upgradeFlag,
   },
 ];
@@ -323,7 +323,7 @@ async function equalVersion(harness: Harness) {
   if (outcome === "started") return holds(`Accepted: ${shows}.`);
   return harness.traits.picksByVersion
     ? unjudged(
-        "It was passed over: of two equal versions a bootloader of this kind starts the one in the primary slot.",
+        "It was skipped: of two equal versions a bootloader of this kind starts the one in the primary slot.",
       )
     : fails(`Not accepted: ${shows}.`);
 }
@@ -336,9 +336,9 @@ async function upgradeFlag(harness: Harness) {
     upgrade: true,
   });
   if (flagged === undefined)
-    return fails("The server took a lower version although the upload had the upgrade flag.");
+    return fails("The server accepted a lower version although the upload had the upgrade flag.");
   const plain = await harness.delivery.send(old, { what: `version ${lowerVersion}, plain` });
   return plain === undefined
-    ? holds(`With the flag it was refused (${flagged}), without it taken.`)
+    ? holds(`With the flag it was refused (${flagged}); without it, it was accepted.`)
     : unjudged(`It was refused either way (${plain}), so the flag made no difference.`);
 }

@@ -146,7 +146,7 @@ export const integrity: readonly Case[] = [
   acceptance({
     id: "integrity/unknown-protected-tlv",
     claim: "tlv-allow-list",
-    says: "A vendor's own TLV inside the signature does no harm.",
+    says: "A vendor's own TLV inside the signature is accepted.",
     what: "an unknown TLV (0x00a0) in the protected area, signed",
     needs: ["key"],
     make: (factory) =>

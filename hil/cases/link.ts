@@ -5,7 +5,7 @@ import type { Harness } from "../harness/harness.js";
 import { describe } from "../snapshot.js";
 
 const FAULTS: readonly { fault: Fault; says: string; quick?: boolean }[] = [
-  { fault: "garbled", says: "Garbled bytes during an upload do not end up in the slot." },
+  { fault: "garbled", says: "Corrupted bytes during an upload do not end up in the slot." },
   { fault: "lost", says: "Lost lines during an upload do not leave holes in the slot.", quick: true },
   { fault: "pulled", says: "A cable pulled during an upload, several times, does no harm." },
   { fault: "two-hosts", says: "Requests of another program on the same line do not get into an upload." },
@@ -39,7 +39,7 @@ async function overFaultyLine(harness: Harness, fault: Fault): Promise<Finding> 
   const snapshot = await harness.boot();
   if (snapshot.state === "silent" && harness.board.can.has("forgets"))
     return unjudged(
-      `After ${struck} faults the upload was complete, and the board is silent: this emulator forgets its flash with its power, so what is in it cannot be found out.`,
+      `After ${struck} faults the upload was complete, and the board is silent: this emulator loses its flash contents with its power, so they cannot be checked.`,
     );
   return snapshot.running?.hash === imageHashOf(file)
     ? holds(`After ${struck} faults the upload was complete, and what runs has the hash of what was sent.`)

@@ -111,7 +111,7 @@ const STORIES: readonly Story[] = [
   },
   {
     id: "revert",
-    says: "the boot that brings the old image back",
+    says: "the boot that reverts to the old image",
     needs: ["update", "trial"],
     assumes: WAITS,
     prepare: async (harness) => {
@@ -139,7 +139,7 @@ const STORIES: readonly Story[] = [
       const file = await harness.factory.update();
       const hash = Uint8Array.from(Buffer.from(imageHashOf(file)!, "hex"));
       if (harness.traits.needsTrailer) return uploadedAndMarked(harness, file, hash);
-      await harness.delivery.program(file, { what: "a good update, not asked for", noRequest: true });
+      await harness.delivery.program(file, { what: "a good update, not requested", noRequest: true });
       return {
         ...(await ready(harness, file)),
         act: async (on, signal) => void (await on.client.send(imageMark, { hash }, { signal, retries: 0 })),
@@ -183,7 +183,7 @@ export const powerCut: readonly Case[] = [
       needs: ["programmer", "cut", ...story.needs],
       risk: "primary slot",
       expected:
-        "After each cut the old or the new image starts, and two boots later the expected one runs; the stored security counter never goes back.",
+        "After each cut the old or the new image starts, and two boots later the expected one runs; the stored security counter never decreases.",
       ...(story.assumes && { assumes: story.assumes }),
       ...(story.id === "swap" ? { quick: true } : {}),
       steps: (harness) => stepped(harness, story),
@@ -197,7 +197,7 @@ export const powerCut: readonly Case[] = [
     risk: "primary slot",
     assumes: WAITS,
     expected:
-      "After each cut the old or the new image starts, and two boots later the expected one runs; the stored security counter never goes back.",
+      "After each cut the old or the new image starts, and two boots later the expected one runs; the stored security counter never decreases.",
     steps: random,
   },
   {
@@ -213,7 +213,7 @@ export const powerCut: readonly Case[] = [
   {
     id: "power-cut/timed",
     claim,
-    says: "Power may fail at any moment of the boot that brings a new image in.",
+    says: "Power may fail at any moment of the boot that installs a new image.",
     needs: ["secondary", "update", "power", "trial"],
     risk: "primary slot",
     control: "update",
@@ -388,12 +388,14 @@ class Tally {
     const count = this.#wrong.length;
     if (count === 0) return undefined;
     const stopped = this.isClear ? ", then it was stopped" : "";
-    return fails(`${count} of ${this.#cuts} power cuts went wrong${stopped}; the first: ${this.#wrong[0]}.`);
+    return fails(
+      `${count} of ${this.#cuts} power cuts left the board wrong${stopped}; the first: ${this.#wrong[0]}.`,
+    );
   }
 }
 
 function counterWords(least: number | undefined): string {
-  return least === undefined ? "the stored security counter is not reported" : "the counter never went back";
+  return least === undefined ? "the stored security counter is not reported" : "the counter never decreased";
 }
 
 const WRITES_NOTHING: Finding = {
@@ -438,7 +440,7 @@ async function stepped(harness: Harness, story: Story): Promise<Finding> {
   return (
     tally.fault ??
     holds(
-      `${tally.cuts} cuts, flash operations ${range.first} to ${range.last} after power-on: each time the image that was due ran in the end (${tally.split}); ${counterWords(least)}.`,
+      `${tally.cuts} cuts, flash operations ${range.first} to ${range.last} after power-on: each time the expected image ran in the end (${tally.split}); ${counterWords(least)}.`,
     )
   );
 }
@@ -467,7 +469,7 @@ async function random(harness: Harness): Promise<Finding> {
   return (
     tally.fault ??
     holds(
-      `${tally.cuts} random cuts (seed ${dice.seed}), ${tally.doubles} of them followed by a second one: each time the image that was due ran in the end (${tally.split}); ${counterWords(least)}.`,
+      `${tally.cuts} random cuts (seed ${dice.seed}), ${tally.doubles} of them followed by a second one: each time the expected image ran in the end (${tally.split}); ${counterWords(least)}.`,
     )
   );
 }

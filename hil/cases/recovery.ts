@@ -22,7 +22,7 @@ export const recovery: readonly Case[] = [
   {
     id: "recovery/nothing-valid",
     claim: "recovery-entry",
-    says: "With no valid image the board comes up in serial recovery.",
+    says: "Without a valid image the board starts serial recovery.",
     needs: ["programmer", "recovery"],
     risk: "primary slot",
     expected: "The bootloader's SMP server answers.",
@@ -31,7 +31,7 @@ export const recovery: readonly Case[] = [
   {
     id: "recovery/interrupted",
     claim: "recovery-entry",
-    says: "An interrupted recovery upload can be done again.",
+    says: "An interrupted recovery upload can be repeated.",
     needs: ["recovery", "update"],
     risk: "primary slot",
     control: "recovery-upload",
@@ -140,13 +140,13 @@ async function nothingValid(harness: Harness): Promise<Finding> {
   const snapshot = await harness.boot("power");
   return snapshot.state === "recovery"
     ? holds(describe(snapshot))
-    : fails(`Recovery did not come: ${describe(snapshot)}.`);
+    : fails(`Recovery did not answer: ${describe(snapshot)}.`);
 }
 
 async function interrupted(harness: Harness): Promise<Finding> {
   const file = await harness.primaryFactory.update();
   await harness.strategy.to("recovery");
-  harness.recorder.offered("half of a good update", file, "uploaded in serial recovery");
+  harness.recorder.offered("half of a good update", file, "uploaded through serial recovery");
   for await (const event of upload(harness.session, file, { signal: harness.signal }))
     if (event.step === "sent" && event.sent > file.length / 2) break;
   const half = await harness.boot("reset", "after half an upload");

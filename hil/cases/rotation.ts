@@ -10,7 +10,7 @@ export const rotation: readonly Case[] = [
     id: "rotation/accepted-keys",
     supporting: true,
     claim,
-    says: "Every key that the board file calls accepted is.",
+    says: "Every key that the board file calls accepted is accepted.",
     needs: ["secondary", "key", "accepted-key"],
     risk: "secondary slot",
     expected: "An update signed with each of them starts.",
@@ -29,10 +29,10 @@ export const rotation: readonly Case[] = [
   {
     id: "rotation/listed-keys",
     claim,
-    says: "The keys that the board lists are the accepted ones and no others.",
+    says: "The keys that the board lists are exactly the accepted ones.",
     needs: ["key", "signature", "key-list"],
     risk: "nothing",
-    expected: "Its list holds the hashes of the accepted keys only.",
+    expected: "Its list contains only the hashes of the accepted keys.",
     steps: listedKeys,
   },
 ];
@@ -53,7 +53,7 @@ async function refusedKeys(harness: Harness) {
   for (const { name, key } of keys) {
     const file = await harness.factory.make({ key });
     const { outcome, shows } = await harness.offer(file, { what: `an update signed with ${name}` });
-    if (outcome === "started") return fails(`An update signed with ${name} was let through: ${shows}.`);
+    if (outcome === "started") return fails(`An update signed with ${name} was accepted: ${shows}.`);
     if (outcome === "unclear" || outcome === "stopped") return unjudged(`${name}: ${shows}.`);
     await harness.goHome();
   }

@@ -13,10 +13,10 @@ const claim = "rollback";
 const WAITS = "trial/waits-for-confirmation";
 
 const SAYS = {
-  hang: "An image that hangs is gone after the watchdog has bitten.",
-  crash: "An image that crashes is gone after its crash.",
-  "no-confirm": "An image that refuses its confirmation is gone after the next reset.",
-  "fail-health": "An image that fails its health check is not confirmed, and gone after the next reset.",
+  hang: "An image that hangs is reverted after the watchdog reset.",
+  crash: "An image that crashes is reverted after its crash.",
+  "no-confirm": "An image that refuses its confirmation is reverted at the next reset.",
+  "fail-health": "An image that fails its health check is not confirmed, and is reverted at the next reset.",
 } satisfies Partial<Record<Behaviour & Need, string>>;
 
 /** Trial boot and revert (rollback). Images keep the board's own security counter, so that no counter is in play. */
@@ -34,7 +34,7 @@ export const trial: readonly Case[] = [
   {
     id: "trial/never-confirmed",
     claim,
-    says: "An image that is not confirmed is gone after the next reset.",
+    says: "An image that is not confirmed is reverted at the next reset.",
     needs: ["secondary", "trial", "update"],
     risk: "secondary slot",
     assumes: [WAITS],
@@ -56,7 +56,7 @@ export const trial: readonly Case[] = [
   {
     id: "trial/confirmed-stays",
     claim,
-    says: "A confirmed image stays over several resets.",
+    says: "A confirmed image stays through several resets.",
     needs: ["secondary", "trial", "update"],
     risk: "counter",
     expected: "After the confirmation it runs after each of three resets.",
@@ -65,7 +65,7 @@ export const trial: readonly Case[] = [
   {
     id: "trial/upload-while-unconfirmed",
     claim,
-    says: "While an image is on trial, an upload cannot destroy the way back.",
+    says: "While an image is on trial, an upload cannot destroy the image to revert to.",
     needs: ["secondary", "trial", "key"],
     risk: "secondary slot",
     assumes: [WAITS],
@@ -75,7 +75,7 @@ export const trial: readonly Case[] = [
   {
     id: "trial/test-then-permanent",
     claim,
-    says: "A request for one trial boot is not silently turned into one for good.",
+    says: "A request for one trial boot is not silently made permanent.",
     needs: ["secondary", "trial", "key"],
     risk: "counter",
     assumes: [WAITS],
@@ -86,7 +86,7 @@ export const trial: readonly Case[] = [
   {
     id: "trial/one-of-two",
     claim,
-    says: "Of two images on trial the one that is confirmed stays, and the other one is gone after the next reset.",
+    says: "Of two images on trial the confirmed one stays, and the other is reverted at the next reset.",
     needs: ["secondary", "trial", "key", "two-images", "programmer"],
     risk: "primary slot",
     assumes: [WAITS],
@@ -97,18 +97,17 @@ export const trial: readonly Case[] = [
   {
     id: "trial/slots-untouched",
     claim: "slots-untouched",
-    says: "An image that lies in the other slot, not asked for, is still there after this firmware has started.",
+    says: "An unrequested image in the other slot is still there after this firmware has started.",
     needs: ["secondary", "request", "update"],
     risk: "secondary slot",
-    expected:
-      "After a restart the old image runs, and the other slot holds what was put there, not asked for.",
+    expected: "After a restart the old image runs, and the other slot still contains the unrequested image.",
     quick: true,
     steps: slotsUntouched,
   },
   {
     id: "trial/broken-slot",
     claim: "broken-slot",
-    says: "While the other slot cannot be read, the image that runs starts.",
+    says: "While the other slot cannot be read, the running image starts.",
     needs: ["secondary", "server-upload", "breakable-flash"],
     risk: "secondary slot",
     expected: "The old image runs.",
@@ -193,7 +192,7 @@ async function misbehaves(harness: Harness, behaviour: keyof typeof SAYS): Promi
       : fails(`The old image did not come back within ${harness.traits.patienceMs} ms: ${describe(now)}.`);
   }
   if (snapshot.running?.hash !== imageHashOf(file))
-    return unjudged(`It was gone before it could be asked: ${shows}.`);
+    return unjudged(`It was reverted before it could be checked: ${shows}.`);
   const trouble = behaviour === "no-confirm" ? await refusesConfirm(harness) : await isSick(harness);
   if (trouble !== undefined) return unjudged(trouble);
   return isBack(harness, "after a reset");
@@ -241,11 +240,11 @@ async function uploadWhileUnconfirmed(harness: Harness): Promise<Finding> {
   });
   const back = await isBack(harness, "after a reset");
   if (refusal === undefined && back.verdict === "does-not-hold")
-    return fails(`The server took the upload, and the way back is gone. ${back.seen}`);
+    return fails(`The server accepted the upload, and the image to revert to is lost. ${back.seen}`);
   if (back.verdict !== "holds") return back;
   return holds(
     refusal === undefined
-      ? `The server took the upload, and the old image came back all the same. ${back.seen}`
+      ? `The server accepted the upload, and the old image came back nevertheless. ${back.seen}`
       : `The upload was refused (${refusal}). ${back.seen}`,
   );
 }
@@ -253,19 +252,19 @@ async function uploadWhileUnconfirmed(harness: Harness): Promise<Finding> {
 async function testThenPermanent(harness: Harness): Promise<Finding> {
   const file = await harness.factory.update();
   const refusal = await harness.delivery.send(file, { what: "a good update, for one trial boot" });
-  if (refusal !== undefined) return unjudged(`The server did not take it: ${refusal}`);
+  if (refusal !== undefined) return unjudged(`The server did not accept it: ${refusal}`);
   const second = await harness.delivery.mark(file, true).then(
     () => "accepted",
     (error: Error) => `refused (${error.message})`,
   );
-  harness.note(`the request for good was ${second}`);
+  harness.note(`the permanent request was ${second}`);
   const snapshot = await harness.boot();
   if (snapshot.running?.hash !== imageHashOf(file))
     return unjudged(`It did not start: ${describe(snapshot)}.`);
   if (snapshot.running?.confirmed)
     return second === "accepted"
       ? holds(
-          "The second request was accepted and honoured: the image runs, confirmed, as was asked for last.",
+          "The second request was accepted and honoured: the image runs, confirmed, as the last request said.",
         )
       : fails(`The second request was ${second}, and yet the image runs confirmed.`);
   const back = await isBack(harness, "after a reset");
@@ -317,20 +316,20 @@ async function slotsUntouched(harness: Harness): Promise<Finding> {
   if (needsTrailer)
     return {
       verdict: "not-supported",
-      seen: `A bootloader in mode ${mode} itself erases what nobody has asked for.`,
+      seen: `A bootloader in mode ${mode} itself erases an image that was not requested.`,
     };
   const file = await harness.factory.update();
-  await harness.delivery.leave(file, "a good update, not asked for");
+  await harness.delivery.leave(file, "a good update, not requested");
   const snapshot = await harness.boot();
   const { slot } = harness.traits.placeFor(0);
   const held = snapshot.slots.find((one) => one.image === 0 && one.slot === slot);
   if (snapshot.running?.hash === imageHashOf(file))
-    return fails(`It runs, and nobody has asked for it: ${describe(snapshot)}.`);
+    return fails(`It runs although it was not requested: ${describe(snapshot)}.`);
   if (snapshot.running?.hash !== harness.home.running?.hash) return unjudged(`${describe(snapshot)}.`);
   if (held?.hash !== imageHashOf(file)) return whoEmptied(harness, snapshot);
   if (held?.flags.includes("pending"))
-    return fails("It waits for the next boot, and nobody here has asked for it.");
-  return holds(`After the start slot ${slot} holds it as before, not asked for.`);
+    return fails("It is pending for the next boot although it was not requested.");
+  return holds(`After the start slot ${slot} still contains it, unrequested.`);
 }
 
 function whoEmptied(harness: Harness, snapshot: Snapshot): Finding {
@@ -340,9 +339,9 @@ function whoEmptied(harness: Harness, snapshot: Snapshot): Finding {
   if (erased) return unjudged(`The bootloader itself erased it: "${wordsOf(erased)}".`);
   if (harness.traits.mode === undefined)
     return unjudged(
-      "The board lists it no longer, and does not report its mode: some bootloaders erase what nobody has asked for.",
+      "The board no longer lists it, and does not report its mode: some bootloaders erase an image that was not requested.",
     );
-  return fails("The board lists it no longer: something emptied the slot after the start.");
+  return fails("The board no longer lists it: something erased the slot after the start.");
 }
 
 async function brokenSlot(harness: Harness): Promise<Finding> {

@@ -31,7 +31,7 @@ export async function uploadNumbers(harness: Harness): Promise<UploadNumbers> {
   return {
     numbers,
     isReported: true,
-    says: `It reports ${[...numbers].sort((a, b) => a - b).join(", ")} as numbers of its own.`,
+    says: `It reports ${[...numbers].sort((a, b) => a - b).join(", ")} as its own numbers.`,
   };
 }
 

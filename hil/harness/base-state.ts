@@ -166,7 +166,7 @@ export class BaseState {
     const isListed = (snapshot: Snapshot) =>
       this.#isOwn(snapshot) && snapshot.slots.some((slot) => slot.slot === 1 && slot.hash === hash);
     await runWorkflow(upload(line.session, file, { signal }));
-    if (!isListed(await this.#context.look("with an image in the secondary slot, not asked for"))) return;
+    if (!isListed(await this.#context.look("with an unrequested image in the secondary slot"))) return;
     await this.#anew();
     if (!isListed(await this.#context.look("after power off and on"))) return;
     this.#keepsFlash();

@@ -101,7 +101,7 @@ export class Delivery {
   async sendThroughRecovery(file: Uint8Array, what: string): Promise<void> {
     const { signal, recorder, traits } = this.#context;
     await this.#context.toRecovery();
-    recorder.offered(what, file, "uploaded in serial recovery");
+    recorder.offered(what, file, "uploaded through serial recovery");
     const whole = traits.needsTrailer
       ? slotBytes(traits.layout, { image: 0, slot: 0 }, file, { begins: 0, request: "permanent" })
       : file;
@@ -118,7 +118,7 @@ export class Delivery {
     const { client } = this.#line;
     const { signal } = this.#context;
     const hash = imageHashOf(file) ?? (await this.#listedHash(image));
-    if (hash === undefined) return "it lists no image with a hash in that slot, so none can be asked for";
+    if (hash === undefined) return "it lists no image with a hash in that slot, so none can be requested";
     const request = { hash: Uint8Array.from(Buffer.from(hash, "hex")), confirm: permanent };
     try {
       await client.send(imageMark, request, { signal });
@@ -128,7 +128,7 @@ export class Delivery {
       this.#context.note("the board has no such request: it decides by version what to start");
       return undefined;
     }
-    this.#context.note(permanent ? "asked for it for good" : "asked for one trial boot");
+    this.#context.note(permanent ? "requested it permanently" : "requested one trial boot");
     return undefined;
   }
 
@@ -176,6 +176,6 @@ export class Delivery {
   async confirm(): Promise<void> {
     this.#context.touch();
     await this.#line.client.send(imageMark, { confirm: true }, { signal: this.#context.signal });
-    this.#context.note("confirmed what runs");
+    this.#context.note("confirmed the running image");
   }
 }

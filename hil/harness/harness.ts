@@ -163,6 +163,6 @@ export class Harness implements HarnessContext {
     await this.power.askRecovery();
     const snapshot = await this.look("after asking for recovery");
     if (snapshot.state !== "recovery")
-      throw new NotJudged(`Serial recovery did not come: ${describe(snapshot)}.`);
+      throw new NotJudged(`Serial recovery did not answer: ${describe(snapshot)}.`);
   }
 }

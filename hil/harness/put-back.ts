@@ -83,7 +83,7 @@ async function bringIn(
       snapshot = await context.boot("reset", "own image sent through recovery");
     }
     // Nothing can be sent while another image waits for the next boot: it gets it.
-    if (!isIdle(snapshot)) snapshot = await context.boot("reset", "what was asked for had its turn");
+    if (!isIdle(snapshot)) snapshot = await context.boot("reset", "after the requested boot");
     if (snapshot.running?.confirmed === false && snapshot.running.hash !== wanted)
       snapshot = await context.boot("reset", "reverted");
     // The old image is refused and cannot be reverted to, and no slot is free for another: serial recovery needs none.

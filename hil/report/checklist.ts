@@ -13,7 +13,7 @@ export const CHECKLIST: readonly ChecklistPoint[] = [
   {
     says: "Signing keys are kept off the build server",
     claims: [],
-    elsewhere: "no board shows this: bootproof help keys",
+    elsewhere: "no test of a board shows this: bootproof help keys",
   },
   { says: "The root of trust is provisioned on the device", claims: ["signature"] },
   {
@@ -21,18 +21,18 @@ export const CHECKLIST: readonly ChecklistPoint[] = [
     claims: ["signature", "integrity", "tlv-allow-list", "lengths", "recovery-checked"],
   },
   {
-    says: "A second slot or another way back",
+    says: "A second slot or another fallback",
     claims: ["rollback", "recovery-entry", "power-loss", "broken-slot", "link"],
   },
   {
-    says: "Going back after a bad update and keeping old firmware out are two things",
+    says: "Rollback (revert) and anti-rollback are separate",
     claims: ["rollback", "anti-rollback-counter", "anti-rollback-version", "upgrade-flag"],
   },
   {
-    says: "What keeps old firmware out is stored where an update cannot reach it",
+    says: "Anti-rollback state is stored where an update cannot reach it",
     claims: ["anti-rollback-counter", "counter-after-confirm", "counter-locked"],
   },
-  { says: "Keys can be rotated before that is needed", claims: ["signature"] },
+  { says: "Key rotation is possible before it is needed", claims: ["signature"] },
   {
     says: "Firmware is bound to product, revision and layout",
     claims: [
@@ -50,8 +50,8 @@ export const CHECKLIST: readonly ChecklistPoint[] = [
     claims: ["host-confirms", "counter-after-confirm", "slots-untouched"],
   },
   {
-    says: "Install, boot, revert and counter are logged",
+    says: "Install, boot, revert and counter changes are logged",
     claims: [],
-    elsewhere: "not by the board: bootproof help log",
+    elsewhere: "not on the board: bootproof help log",
   },
 ];

@@ -55,8 +55,9 @@ export function comparisonWords(
       : [worse > 0 ? `${worse} got worse` : "", better > 0 ? `${better} got better` : ""]
           .filter((part) => part !== "")
           .join(", ");
-  if (compared === 0) return `Compared with ${file}: it has no case of this run, so nothing was compared.`;
-  const rest = all > compared ? `; ${all - compared} further cases are not in it` : "";
+  if (compared === 0)
+    return `Compared with ${file}: it contains no case of this run, so nothing was compared.`;
+  const rest = all > compared ? `; ${all - compared} other cases are not in it` : "";
   return `Compared with ${file}: of ${compared} ${compared === 1 ? "case" : "cases"} ${what}${rest}.`;
 }
 

@@ -76,7 +76,7 @@ function imageLines({ what, size, sha256, imageHash, random = [], way, path }: O
     `${what}: ${size} bytes, ${way}`,
     `  sha256 of the file ${sha256}`,
     `  image hash ${imageHash ?? "none that can be read"}`,
-    ...random.map((part) => `  ${part} is made anew in each run`),
+    ...random.map((part) => `  ${part} is different in each run`),
     ...(path === undefined ? [] : [`  written to ${path}`]),
   ];
 }
@@ -87,7 +87,7 @@ function messageLines(
 ): string[] {
   const cut = hex.length / 2 < length ? `… (${length} bytes)` : "";
   return [
-    `${ms(at)} ${direction === "sent" ? "->" : "<-"} ${command ?? "(nobody waited for this)"}`,
+    `${ms(at)} ${direction === "sent" ? "->" : "<-"} ${command ?? "(unexpected)"}`,
     `          ${hex}${cut}`,
     ...(payload === undefined ? [] : [`          ${printable(payload)}`]),
   ];

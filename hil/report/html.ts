@@ -23,7 +23,7 @@ export function toHtml(report: ProofReport, changes?: readonly Change[], policy?
 <title>What these boards enforce</title><style>${new Markup(STYLE)}</style></head><body><main>
 <h1>What ${report.boards.length === 1 ? "this board enforces" : "these boards enforce"}</h1>
 <p class="soft">${dateWords(report.startedAt)}${report.ranBy === undefined ? "" : `, run by ${report.ranBy}`}, bootproof ${report.tool.version}, ${report.scope} run, ${seconds(report.elapsedMs)}, seed ${report.seed}</p>
-${report.interrupted && html`<p class="banner not-judged"><b>This run was interrupted.</b> What is not here was not tried.</p>`}
+${report.interrupted && html`<p class="banner not-judged"><b>This run was interrupted.</b> What is missing here was not tried.</p>`}
 ${banner(report)}
 ${policy && policyPart(report, policy)}
 ${report.leftOut && html`<p class="soft">${leftOutWords(report.leftOut)}</p>`}
@@ -55,9 +55,9 @@ function banner({ boards }: ProofReport): Markup {
       ? `${broken} ${broken === 1 ? "promise is" : "promises are"} not kept`
       : tone === "holds"
         ? "Every promise that was tried is kept"
-        : "Nothing was found broken, but not everything could be judged";
+        : "No claim was broken, but not every claim could be judged";
   return html`<div class="banner ${tone}"><b>${head}</b>
-<p>${good} kept, ${broken} not kept, ${open} could not be judged, ${count("not-supported")} not made by ${boards.length === 1 ? "this board" : "these boards"}.</p>
+<p>${good} kept, ${broken} not kept, ${open} could not be judged, ${count("not-supported")} not supported by ${boards.length === 1 ? "this board" : "these boards"}.</p>
 ${boards.map(brokenPromises)}
 ${unusable.map(({ board, unusable: why }) => html`<p><strong>${board} could not be used:</strong> ${why}</p>`)}
 ${lost.map(({ board, putBack }) => html`<p><strong>${board} was not put back:</strong> ${putBack.says}</p>`)}</div>`;
@@ -101,7 +101,7 @@ ${identityPart(board)}
 ${board.surface && surfacePart(board.surface)}
 <h3>Evidence</h3>${slotLegend()}
 ${claims.filter(({ verdict }) => verdict !== "not-supported").map((claim) => claimPart(claim, board))}
-<details><summary><span class="grow">Controls: good images, treated in the same way</span></summary><div class="in">${board.controls.map((control) => controlPart(control, board.board))}</div></details>
+<details><summary><span class="grow">Controls: good images, delivered in the same way</span></summary><div class="in">${board.controls.map((control) => controlPart(control, board.board))}</div></details>
 <details><summary><span class="grow">The board before the run</span></summary><div class="in">${boardFacts(board)}</div></details>`;
 }
 
@@ -114,7 +114,7 @@ const SURFACE_WORDS: Readonly<Record<SurfaceItem["verdict"], string>> = {
 
 /** The attack surface of the wire, with what shows it. */
 function surfacePart(surface: readonly SurfaceItem[]): Markup {
-  return html`<h3>What anybody on this wire may do</h3><p class="soft">SMP has no password: whoever can write to this line can ask. Whether the line can be reached in the field is for the product to say.</p>
+  return html`<h3>What anybody on this link can do</h3><p class="soft">SMP has no password: whoever can write to this line can send requests. Whether the line can be reached in the field depends on the product.</p>
 <table><tbody>${surface.map(({ does, verdict, evidence }) => html`<tr><td>${does}</td><td>${SURFACE_WORDS[verdict]}<br><small>${evidence}</small></td></tr>`)}</tbody></table>`;
 }
 
@@ -175,7 +175,7 @@ function boardFacts({ image, home, mode, cases }: BoardResult): Markup {
   const slots = cases.find(({ before }) => before !== undefined && before.length > 0)?.before;
   return html`${slots && drawSlots("Its slots, before each case", slots)}<dl class="facts"><dt>Own image</dt><dd>${image ? `version ${image.version}` : "not read"}</dd><dt>Image hash</dt><dd><code>${image?.imageHash ?? "-"}</code></dd>
 <dt>SHA-256 of the file</dt><dd><code>${image?.sha256 ?? "-"}</code></dd><dt>Bootloader mode</dt><dd>${mode ?? "not reported"}</dd>
-<dt>Stored security counter</dt><dd>${home?.counters[0] ?? "not reported"}</dd><dt>Tells what its bootloader did</dt><dd>${home?.reportsEvents ? "yes (trust group)" : "no"}</dd></dl>`;
+<dt>Stored security counter</dt><dd>${home?.counters[0] ?? "not reported"}</dd><dt>Reports what its bootloader did</dt><dd>${home?.reportsEvents ? "yes (trust group)" : "no"}</dd></dl>`;
 }
 
 /** Point by point, with the verdicts of each board. */
@@ -195,14 +195,14 @@ function checklistPart({ boards }: ProofReport): Markup {
   const rows = CHECKLIST.map(
     (point, index) => html`<tr><td>${index + 1}. ${point.says}</td><td>${verdicts(point)}</td></tr>`,
   );
-  return html`<h2>Point by point</h2><p>What secure updates are reviewed by, and what of it this page shows.</p><table><tbody>${rows}</tbody></table>`;
+  return html`<h2>Point by point</h2><p>The points by which secure updates are reviewed, and what this page shows about each.</p><table><tbody>${rows}</tbody></table>`;
 }
 
-/** What made this page, so that it can be made again. */
+/** How this page was made, so that it can be made again. */
 function toolPart({ tool, seed }: ProofReport): Markup {
-  return html`<h2>What made this page</h2><dl class="facts"><dt>Tool</dt><dd>${tool.name} ${tool.version}</dd>
-<dt>SHA-256 of its program files</dt><dd><code>${tool.sha256 ?? "not built: run from its sources"}</code></dd>
-<dt>Again with the same random choices</dt><dd><code>--seed ${seed}</code></dd></dl>`;
+  return html`<h2>How this page was made</h2><dl class="facts"><dt>Tool</dt><dd>${tool.name} ${tool.version}</dd>
+<dt>SHA-256 of its program files</dt><dd><code>${tool.sha256 ?? "not built: run from source"}</code></dd>
+<dt>To repeat the same random choices</dt><dd><code>--seed ${seed}</code></dd></dl>`;
 }
 
 function explanations(): Markup {
@@ -211,6 +211,6 @@ function explanations(): Markup {
       html`<tr><td class="badge-cell">${badge(verdict)}</td><td>${VERDICT_WORDS[verdict].means}</td></tr>`,
   );
   return html`<h2>How to read this page</h2>
-<p>Each promise was tried by giving the board images that it should refuse, or by treating it badly, and looking at what it did: which image runs, what its bootloader reported, what its slots hold and which security counter it stores. Each refusal has a control: a good image, delivered in the same way, that the board accepted.</p>
+<p>Each promise was tried by giving the board images that it should refuse, or by disturbing it, and observing what it did: which image runs, what its bootloader reported, what its slots hold and which security counter it stores. Each refusal has a control: a good image, delivered in the same way, that the board accepted.</p>
 <table><tbody>${rows}</tbody></table>`;
 }

@@ -5,9 +5,9 @@ export const VERDICT_WORDS: Readonly<Record<Verdict, { mark: string; says: strin
   "does-not-hold": {
     mark: "✗",
     says: "does not hold",
-    means: "The board was seen doing what it must not do.",
+    means: "The board did what it must not do.",
   },
-  holds: { mark: "✓", says: "holds", means: "It was tried, and the board did what it should." },
+  holds: { mark: "✓", says: "holds", means: "The board was tested and did what it should." },
   "not-judged": {
     mark: "?",
     says: "could not be judged",
@@ -16,7 +16,7 @@ export const VERDICT_WORDS: Readonly<Record<Verdict, { mark: string; says: strin
   "not-supported": {
     mark: "–",
     says: "not supported",
-    means: "This board does not claim it, or is of a kind that has no such thing.",
+    means: "This board does not claim it, or cannot have it.",
   },
 };
 

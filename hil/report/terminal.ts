@@ -50,7 +50,7 @@ function surfaceLines({ surface = [] }: BoardResult): string[] {
   const line = ({ does, evidence }: SurfaceItem) => `      ${does}: ${printable(evidence)}`;
   const open = of("open");
   return [
-    ...(open.length > 0 ? ["  Anybody on this wire may, without a password:", ...open.map(line)] : []),
+    ...(open.length > 0 ? ["  Anybody on this link can, without a password:", ...open.map(line)] : []),
     ...(of("refused").length > 0 ? ["  The board refuses to:", ...of("refused").map(line)] : []),
     ...(of("not-tried").length > 0 ? ["  Not tried:", ...of("not-tried").map(line)] : []),
   ];

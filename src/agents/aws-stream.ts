@@ -105,7 +105,7 @@ export async function fetchStream(
       }
       fruitless = gained === 0 ? fruitless + 1 : 0;
       if (fruitless === MOST_FRUITLESS)
-        throw new AwsError("aws-no-answer", `Stream ${name} brings nothing, asked ${fruitless} times.`, {
+        throw new AwsError("aws-no-answer", `Stream ${name} delivers nothing, after ${fruitless} times.`, {
           hint: "Does the certificate's policy allow this thing's streams topics?",
         });
     }
@@ -133,7 +133,7 @@ export async function fetchStream(
         );
       return s;
     }
-    throw new AwsError("aws-no-answer", `Stream ${name} does not describe itself.`, {
+    throw new AwsError("aws-no-answer", `Stream ${name} does not answer with its description.`, {
       hint: "Does the certificate's policy allow this thing's streams topics?",
     });
   }

@@ -107,7 +107,7 @@ export class MenderServer {
     );
     if (code === 409 || code === 404)
       throw new MenderServerError("deployment-aborted", `The server has ended deployment ${id}.`, {
-        hint: "It was aborted; the board reverts as long as it can.",
+        hint: "It was aborted; if the image is not confirmed yet, the board reverts.",
       });
   }
 
@@ -144,7 +144,7 @@ export class MenderServer {
         continue;
       }
       if (expected.includes(answer.status)) return answer;
-      throw badAnswer(`${method} ${path.split("?")[0]} is answered with ${answer.status}.`);
+      throw badAnswer(`${method} ${path.split("?")[0]} was answered with status ${answer.status}.`);
     }
   }
 
@@ -167,7 +167,7 @@ export class MenderServer {
       );
     const token = answer.text.trim();
     if (answer.status !== 200 || !/^[\w.~+/=-]{1,8192}$/.test(token))
-      throw badAnswer(`The request for a session is answered with ${answer.status}.`);
+      throw badAnswer(`The request for a session was answered with status ${answer.status}.`);
     return token;
   }
 

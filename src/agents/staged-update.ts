@@ -72,12 +72,12 @@ export async function* stageImage(
   if (refused || image === undefined || hash === undefined)
     throw new StagedUpdateError(
       "stage-refused",
-      refused?.says ?? "The image carries no hash by which the board could be asked for it.",
+      refused?.says ?? "The image carries no hash, so the board cannot be asked whether it runs.",
       { hint: refused?.hint ?? "Nothing was sent." },
     );
   if (facts.server === "recovery")
     throw new StagedUpdateError("wrong-stage", "The board is in serial recovery, which has no trial boot.", {
-      hint: "Get it to run an image first: bootproof recover.",
+      hint: "Make it run an image first: bootproof recover.",
     });
   const running = runningSlot(facts, imageNumber)?.content?.hash;
   const staged = { hash: toHex(hash), version: formatVersion(image.version), imageNumber };
@@ -138,7 +138,7 @@ export async function* startStaged(
   const before = yield* overLosses(session, options, () => readFacts(session, options));
   const stage = stageOf(before, target);
   if (stage === "absent")
-    throw new StagedUpdateError("wrong-stage", `The board has no mark for version ${staged.version}.`, {
+    throw new StagedUpdateError("wrong-stage", `The board has not marked version ${staged.version}.`, {
       hint: "Install it again: a restart may have reverted it.",
     });
   if (stage === "marked") yield* restartIntoIt(session, target, options);
@@ -178,7 +178,7 @@ async function* mustBeOnTrial(
   if (stageOf(after, target) === "confirmed")
     throw new StagedUpdateError(
       "not-on-trial",
-      `Version ${staged.version} runs and is confirmed already, before it was judged.`,
+      `Version ${staged.version} runs and is already confirmed, before it was judged.`,
       { hint: "Build the firmware so that it does not confirm itself." },
     );
 }
@@ -219,7 +219,7 @@ export async function* commitStaged(
   if (stageOf(after, target) !== "confirmed")
     throw new StagedUpdateError(
       "commit-failed",
-      `Version ${staged.version} was confirmed and does not run any more after one more restart.`,
+      `Version ${staged.version} was confirmed, but does not run after one more restart.`,
       { hint: "Look at the board: bootproof info." },
     );
   return { ...result, after };
@@ -248,7 +248,7 @@ export async function* revertStaged(
       throw new StagedUpdateError(
         "no-way-back",
         stage === "confirmed"
-          ? `Version ${staged.version} is confirmed: the board does not go back from it.`
+          ? `Version ${staged.version} is confirmed: the board does not revert it.`
           : `The board still runs version ${staged.version} after ${restarts} restarts.`,
         { hint: "Flash the version that should run; a security counter may forbid older ones." },
       );
@@ -272,9 +272,13 @@ export async function* checkReverted(
 ): AsyncGenerator<FlashEvent, void, void> {
   const facts = yield* overLosses(session, options, () => readFacts(session, options));
   if (stageOf(facts, targetOf(staged)) === "absent") return mustRunOld(facts, staged);
-  throw new StagedUpdateError("no-way-back", `The board still has version ${staged.version} to start.`, {
-    hint: "Restart it once more.",
-  });
+  throw new StagedUpdateError(
+    "no-way-back",
+    `The board still has version ${staged.version} marked for its next boot.`,
+    {
+      hint: "Restart it once more.",
+    },
+  );
 }
 
 function mustRunOld(facts: BoardFacts, { before, imageNumber }: StagedUpdate): void {

@@ -49,7 +49,7 @@ export function parseDescriptors(bytes: Uint8Array, base: number): Descriptor[] 
       throw new AvbError(
         "bad-vbmeta",
         base + at,
-        `The descriptor at offset ${base + at} has ${following} bytes, no multiple of 8.`,
+        `The descriptor at offset ${base + at} has ${following} bytes, which is not a multiple of 8.`,
       );
     const body = part(bytes, at + HEADER, following, "A descriptor");
     found.push(parseDescriptor(u64be(header, 0), body, base + at + HEADER));
@@ -75,7 +75,7 @@ function property(body: Uint8Array, base: number): Descriptor {
   const key = part(body, 16, keyLength + 1, "A property's key");
   const value = part(body, 16 + keyLength + 1, valueLength + 1, "A property's value");
   if (key.at(-1) !== 0 || value.at(-1) !== 0)
-    throw new AvbError("bad-vbmeta", base, `The property at offset ${base} is not ended by NUL.`);
+    throw new AvbError("bad-vbmeta", base, `The property at offset ${base} does not end with NUL.`);
   return {
     kind: "property",
     key: textOf(key.subarray(0, -1), base + 16, "A property's key"),

@@ -23,7 +23,7 @@ export function part(bytes: Uint8Array, offset: number, length: number, what: st
     "vbmeta-truncated",
     bytes.length,
     `${what} should have ${length} bytes from offset ${offset}, but there are only ${bytes.length} bytes.`,
-    { hint: "Was the file copied or downloaded whole?" },
+    { hint: "Was the file copied or downloaded completely?" },
   );
 }
 

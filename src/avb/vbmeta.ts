@@ -74,7 +74,7 @@ export function parseAvb(bytes: Uint8Array): AvbImage {
     throw new AvbError(
       "not-avb",
       0,
-      "This holds no Android boot metadata: neither AVB0 at its start nor AVBf near its end.",
+      "This file contains no Android boot metadata: neither AVB0 at its start nor AVBf near its end.",
     );
   if (magic(bytes, 0) === MAGIC) return { vbmeta: parseVbmeta(bytes, 0) };
   const footer = parseFooter(bytes);

@@ -75,7 +75,7 @@ async function checkSignature(
       {
         name: "signature",
         result: "not-checked",
-        message: "No key was given. The embedded one vouches for nothing.",
+        message: "No key was given. The embedded one proves nothing.",
       },
     ];
   for (const key of keys) {
@@ -94,7 +94,7 @@ async function checkSignature(
         : {
             name: "signature",
             result: "fail",
-            message: "The signature is not one of that key over these bytes.",
+            message: "The signature was not made by that key over these bytes.",
           },
     ];
   }
@@ -120,7 +120,7 @@ function unsigned(allowed: boolean, hasKey: boolean): AvbCheck {
     result: "fail",
     message: hasKey
       ? "NONE: it is not signed, and a key was given that should have signed it."
-      : "NONE: it is not signed. Anybody can have made it.",
+      : "NONE: it is not signed. Anybody could have made it.",
   };
 }
 

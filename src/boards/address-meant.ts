@@ -49,7 +49,7 @@ export function addressMeant(
       };
     if (file?.isFile() || file?.isDirectory())
       return {
-        refusal: `"${path}" is a ${file.isFile() ? "file" : "folder"} and no board.`,
+        refusal: `"${path}" is a ${file.isFile() ? "file" : "folder"}, not a board.`,
         hint: "-d takes a serial port or another address; an emulated board with this flash file is wasm:good?flash=FILE.",
       };
   }

@@ -100,7 +100,7 @@ function readIdentity(value: unknown, path: string): IdentitySource {
   if (isText && kind === "shell") return { shell: text };
   throw new BoardDescriptionError(
     "identity",
-    `"${path}" holds nothing that identifies a board.`,
+    `"${path}" contains nothing that identifies a board.`,
     'Write {"setting": "id/serial"} or {"shell": "hwinfo devid"}.',
   );
 }
@@ -137,14 +137,14 @@ export function readBoards(value: unknown): BoardsConfig {
     if (/\p{C}/u.test(name))
       throw new BoardDescriptionError(
         "",
-        `A board's name holds a character that is not for reading: ${JSON.stringify(name)}.`,
+        `A board's name contains a control character: ${JSON.stringify(name)}.`,
         "Write its name without control characters.",
       );
     if (looksLikeAddress(name))
       throw new BoardDescriptionError(
         "",
         `The board name "${name}" looks like an address: commands that mean that address would reach this board.`,
-        "Give the board a name of its own, such as bench-3.",
+        "Give the board another name, such as bench-3.",
       );
     const { device, ...rest } = readBoardDescription(entry, `boards.${name}`);
     boards[name] = device;

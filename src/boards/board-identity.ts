@@ -15,14 +15,15 @@ const NO_SERIAL = /^(.)\1*$|^.{0,3}$|^0123456789/;
  */
 export function boardIdentityOf(device: Device | undefined, among: readonly Device[] = []): BoardIdentity {
   if (device === undefined)
-    return { reason: "a board on a plain line or a network shows no identity of its own." };
+    return { reason: "a board on a plain serial line or a network reports no identity of its own." };
   const { serialNumber, serialIsShared } = identityOf(device, among);
   if (device.isProbe)
-    return { reason: "the serial number is that of the probe or adapter, not the board's." };
+    return { reason: "the serial number belongs to the probe or adapter, not to the board." };
   // Devices of unknown make may be adapters: only what shows itself as the board has a serial number of the board.
   if (device.state === "unknown")
     return {
-      reason: "the device does not show that it is the board itself; a profile with its USB ids tells.",
+      reason:
+        "it is not known whether the device is the board itself; a profile with its USB ids would tell.",
     };
   if (serialNumber === undefined || NO_SERIAL.test(serialNumber))
     return { reason: "the board has no serial number of its own." };

@@ -95,7 +95,7 @@ function configIn(path: string): (Config & { isAllowed: boolean }) | undefined {
     if (["ENOENT", "ENOTDIR"].includes((cause as NodeJS.ErrnoException).code ?? "")) return undefined;
     throw new ConfigError("bad-config", `Cannot read the config file ${path}: ${(cause as Error).message}.`, {
       cause,
-      hint: "Is it a file, and yours to read?",
+      hint: "Is it a file, and may you read it?",
     });
   }
   const config: Config = { ...parseConfig(path, text), file: path };

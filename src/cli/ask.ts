@@ -16,7 +16,10 @@ export interface ConfirmOptions {
 export async function confirm(question: string, { yes, signal }: ConfirmOptions): Promise<boolean> {
   if (yes) return true;
   if (process.stdin.isTTY !== true)
-    throw new UsageError(`${question} There is no terminal to ask on.`, "Add --yes if you mean it.");
+    throw new UsageError(
+      `${question} There is no terminal to ask for confirmation.`,
+      "Add --yes if you mean it.",
+    );
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
     const answer = await terminal.question(`${question} [y/N] `, { signal });

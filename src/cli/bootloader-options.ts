@@ -18,16 +18,16 @@ export function bootloaderOptions(command: Command): Command {
   return command
     .option(
       "--stored-counter <number>",
-      "the board's stored security counter: images below it are refused",
+      "the board's stored security counter: images with a lower one are refused",
       wholeNumber("--stored-counter"),
     )
     .option(
       "--slot-address <address>",
-      "where the slot is, of two the primary first: an image for another address is refused",
+      "address of the slot (of two, the primary first): an image for another address is refused",
       several,
     )
     .option("--hash <name>", "the only hash the bootloader knows: sha256, sha384, sha512")
-    .option("--no-allow-list", "the bootloader takes any type of unprotected TLV");
+    .option("--no-allow-list", "the bootloader accepts any type of unprotected TLV");
 }
 
 /** The same for the verdict on the image of a slot; `slot`: 0 the primary, or the only one. */

@@ -17,8 +17,8 @@ export function compressing(
   const own = keys.filter(({ isPrivate }) => isPrivate);
   if (own.length === 0)
     throw new UsageError(
-      "--compress signs the image anew, and no private key is at hand.",
-      "Give the private key that signed the image with --key FILE, or compress it when it is signed: bootproof sign --compression lzma2armthumb.",
+      "--compress needs the private key to sign the compressed image.",
+      "Give the private key that signed the image with --key FILE, or compress it while signing: bootproof sign --compression lzma2armthumb.",
     );
   return { compress: compressor(own) };
 }

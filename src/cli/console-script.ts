@@ -46,7 +46,7 @@ export function parseConsoleScript(text: string, name: string): readonly Step[] 
     .entries()) {
     const line = index + 1;
     const wrong = (why: string) =>
-      new UsageError(`${name}, line ${line}: ${why}.`, "See bootproof help links for what a script may say.");
+      new UsageError(`${name}, line ${line}: ${why}.`, "bootproof help links explains scripts.");
     const [, verb = "", rest = ""] = /^\s*(\S+)(?: (.*))?$/.exec(raw) ?? [];
     if (verb === "" || verb.startsWith("#")) continue;
     const seconds = () => {
@@ -61,9 +61,12 @@ export function parseConsoleScript(text: string, name: string): readonly Step[] 
     else if (verb === "timeout") withinMs = seconds();
     else if (verb === "wait") steps.push({ line, do: "wait", ms: seconds() });
     else if (verb === "reset") steps.push({ line, do: "reset" });
-    else throw wrong(`"${printable(verb)}" is no step: send, type, expect, timeout, wait and reset are`);
+    else
+      throw wrong(
+        `"${printable(verb)}" is not a step; steps are send, type, expect, timeout, wait and reset`,
+      );
   }
-  if (steps.length === 0) throw new UsageError(`${name} has no step.`);
+  if (steps.length === 0) throw new UsageError(`${name} contains no steps.`);
   return steps;
 }
 
@@ -149,7 +152,7 @@ function unescaped(text: string, wrong: (why: string) => Error): string {
   return text.replace(/\\(x[0-9a-fA-F]{2}|.)/g, (_, code: string) => {
     if (code.length === 3) return String.fromCharCode(Number.parseInt(code.slice(1), 16));
     const character = ESCAPES[code];
-    if (character === undefined) throw wrong(`\\${code} is no escape`);
+    if (character === undefined) throw wrong(`\\${code} is not an escape sequence`);
     return character;
   });
 }
@@ -160,12 +163,12 @@ function typed(text: string): Uint8Array {
 }
 
 function patternOf(text: string, wrong: (why: string) => Error): RegExp {
-  if (text === "") throw wrong("nothing is expected");
+  if (text === "") throw wrong("no text to expect");
   const source = /^\/(.+)\/(i?)$/.exec(text);
   if (!source) return new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   try {
     return new RegExp(source[1]!, source[2]);
   } catch {
-    throw wrong(`${printable(text)} is no pattern`);
+    throw wrong(`${printable(text)} is not a regular expression`);
   }
 }

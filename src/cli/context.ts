@@ -386,7 +386,7 @@ export async function readKnown(files: readonly string[], out: Output): Promise<
       return knownImages(file, readImageFile(file).bytes);
     } catch (error) {
       if (!(error instanceof BootproofError)) throw error;
-      out.note(`Left out of the known images: ${file}: ${error.message}`);
+      out.note(`Ignored known image: ${file}: ${error.message}`);
       return [];
     }
   });

@@ -36,7 +36,7 @@ export async function debugProbe(
   if (why !== undefined) return why;
   const probe = probeAt(device, among);
   if (probe === "several")
-    return "Several debug probes are plugged in, and it is not known which one is at this board: unplug the others, or give -d the probe's serial number.";
+    return "Several debug probes are plugged in, and it is not known which one is connected to this board: unplug the others, or give -d the probe's serial number.";
   const known = usableTools(profile);
   for (const { tool, job } of known) {
     if (!(await isInstalled(tool.program, tool.version, signal))) continue;
@@ -46,7 +46,7 @@ export async function debugProbe(
       does: `Use the debug probe: ${lines("IMAGE")
         .map(({ line }) => line)
         .join("; ")}`,
-      destroys: "What is in the primary slot. Other slots and the bootloader stay.",
+      destroys: "The contents of the primary slot. Other slots and the bootloader stay.",
       write: async (image, { signal: how }) => {
         const slot = fill(image, job.size);
         const home = mkdtempSync(join(tmpdir(), "bootproof-"));
@@ -101,6 +101,6 @@ async function runTool(
   const { status, said } = await runProgram(program, args, { signal, timeoutMs: LONGEST_MS });
   if (status === 0) return;
   throw new ProbeToolError("tool-failed", `${line} ended with ${status}. Its output: ${said.trim()}`, {
-    hint: "Is a debug probe connected, and does it reach the chip?",
+    hint: "Is a debug probe connected, and can it reach the chip?",
   });
 }

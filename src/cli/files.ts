@@ -47,7 +47,7 @@ export function readInput(path: string): Uint8Array {
       throw new FileError(
         "file-unreadable",
         path,
-        `${path} has ${size} bytes, more than any firmware image (${LARGEST_INPUT}).`,
+        `${path} has ${size} bytes, more than a firmware image may have (${LARGEST_INPUT}).`,
       );
     }
     return new Uint8Array(readFileSync(path));
@@ -57,7 +57,7 @@ export function readInput(path: string): Uint8Array {
     if (code === "ENOENT") {
       throw new FileError("file-missing", path, `There is no file ${path}.`, {
         cause,
-        hint: `Look at the spelling, and at the folder: ${process.cwd()}`,
+        hint: `Check the spelling and the folder: ${process.cwd()}`,
       });
     }
     if (code === "EISDIR")
@@ -67,7 +67,7 @@ export function readInput(path: string): Uint8Array {
       });
     throw new FileError("file-unreadable", path, `Cannot read ${path}: ${message}.`, {
       cause,
-      hint: "Is it yours to read?",
+      hint: "Do you have permission to read it?",
     });
   }
 }
@@ -126,7 +126,7 @@ export function writeOutput(path: string, content: Uint8Array | string, options:
     rmSync(neighbour, { force: true });
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code === "EEXIST") {
-      throw new FileError("file-exists", path, `${path} is already there and was left as it is.`, {
+      throw new FileError("file-exists", path, `${path} exists and was not changed.`, {
         cause,
         hint: "Choose another name, or add --force.",
       });
@@ -135,7 +135,7 @@ export function writeOutput(path: string, content: Uint8Array | string, options:
       cause,
       hint: isHeld(cause)
         ? "Is it open in another program? Close it there, or write to another name."
-        : "Is the folder there, and yours to write in?",
+        : "Does the folder exist, and may you write to it?",
     });
   }
 }

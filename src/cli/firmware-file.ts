@@ -57,9 +57,9 @@ export function readFlashContent(path: string, bytes = readContent(path)): Flash
   if (isHexName(path) || isIntelHex(bytes)) {
     const { segments, ended, linesBehind } = readIntelHex(new TextDecoder("latin1").decode(bytes));
     const notes = [
-      ...(ended ? [] : [`${path} has no end record: it may have been cut short.`]),
+      ...(ended ? [] : [`${path} has no end record: it may be truncated.`]),
       ...(linesBehind > 0
-        ? [`${path} has ${linesBehind} lines behind its end record, which do not count.`]
+        ? [`${path} has ${linesBehind} lines after its end record, which are ignored.`]
         : []),
     ];
     return { kind: "intel-hex", stretches: stretchesOf(segments), size: sizeOf(segments), notes };
@@ -106,7 +106,7 @@ export function readFirmware(path: string): Firmware {
 }
 
 function leftOut({ address, bytes }: Segment): string {
-  return `${bytes.length} bytes at 0x${address.toString(16)} are outside of the firmware and left out.`;
+  return `${bytes.length} bytes at 0x${address.toString(16)} are outside the firmware and were omitted.`;
 }
 
 /**
@@ -150,13 +150,13 @@ export function readImageFile(path: string, content?: Uint8Array): ImageFile {
     if (broken) return { ...broken, notes };
     const name = kind === "elf" ? "an ELF file" : "an Intel HEX file";
     throw new FirmwareError("no-image", `${path} is ${name} with firmware that is not signed.`, {
-      hint: `Make an image of it: bootproof sign ${path} app.signed.bin --key FILE ...`,
+      hint: `Sign it: bootproof sign ${path} app.signed.bin --key FILE ...`,
     });
   }
   if (more.length > 0) {
     const places = found.map(({ address }) => `0x${address.toString(16)}`).join(", ");
     throw new FirmwareError("several-images", `${path} holds ${found.length} images, at ${places}.`, {
-      hint: "See them with bootproof inspect. Give a file that holds only the one you mean.",
+      hint: "See them with bootproof inspect. Give a file that contains only the one you mean.",
     });
   }
   const others = size - first.held;

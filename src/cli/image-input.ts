@@ -10,12 +10,12 @@ export function readContent(path: string, expected?: string): Uint8Array {
   if (expected === undefined) return bytes;
   const found = createHash("sha256").update(bytes).digest("hex");
   if (found === expected) return bytes;
-  const what = path === STDIN ? "what is piped in" : path;
+  const what = path === STDIN ? "the piped input" : path;
   throw new FileError("file-differs", path, `The SHA-256 of ${what} is ${found}, not ${expected}.`, {
     hint:
       bytes.length === 0
-        ? "There are no bytes at all: the program in front of the pipe failed."
-        : "Nothing was sent. Was it cut short on its way, or is it another build?",
+        ? "There are no bytes: the program before the pipe failed."
+        : "Nothing was sent. Was it truncated in transit, or is it another build?",
   });
 }
 
@@ -28,7 +28,7 @@ export function sha256Option(text: string): string {
 
 export const EXPECT_SHA256 = [
   "--expect-sha256 <digest>",
-  "refuse the file, or what is piped in for -, when its SHA-256 is another",
+  "refuse the file, or the piped input for -, if its SHA-256 differs",
   sha256Option,
 ] as const;
 
@@ -37,5 +37,5 @@ export function mustBeOneFile(where: string, expected: string | undefined): void
   if (expected === undefined || where === STDIN) return;
   const isFile = statSync(where, { throwIfNoEntry: false })?.isDirectory() === false;
   if (!isFile && (/^(https?|tuf|bundle):/i.test(where) || statSync(where, { throwIfNoEntry: false })))
-    throw new UsageError("--expect-sha256 is for a file, or for what is piped in.");
+    throw new UsageError("--expect-sha256 is for a file or piped input.");
 }

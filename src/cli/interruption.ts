@@ -123,7 +123,7 @@ function describeProgress(): Interruption {
   const progress = latestProgress();
   if (progress === undefined) return { message: "interrupted" };
   const { label, done, total, unit } = progress;
-  return { message: `interrupted while ${label}: ${done} of ${total} ${unit} were done.`, hint: REPEAT };
+  return { message: `interrupted while ${label}: ${done} of ${total} ${unit} done.`, hint: REPEAT };
 }
 
 function describe(change: Change | undefined): { says: string; hint?: string } {

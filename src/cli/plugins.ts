@@ -44,7 +44,7 @@ export class PluginError extends BootproofError {
 }
 
 const FORM_HINT =
-  'its default export is { name: "lamp", does: "...", commands: [command({...})] }, or a function that returns that';
+  'its default export must be { name: "lamp", does: "...", commands: [command({...})] }, or a function that returns that';
 
 /**
  * Loads a plug-in: a JavaScript module, or TypeScript where this Node.js runs it (22.18 and later) or the package
@@ -76,7 +76,7 @@ async function exportOf(file: string): Promise<unknown> {
     if (isUnknownKind(cause) && TYPESCRIPT.test(file))
       throw new PluginError(file, `Node.js ${process.versions.node} cannot run TypeScript by itself`, {
         cause,
-        hint: "npm install typescript where the file lies, use Node.js 22.18 or later, or compile it to JavaScript",
+        hint: "run npm install typescript in the file's folder, use Node.js 22.18 or later, or compile it to JavaScript",
       });
     if (code === "ERR_MODULE_NOT_FOUND" && message.includes(resolve(file)))
       throw new PluginError(file, "there is no such plug-in file", {
@@ -85,7 +85,7 @@ async function exportOf(file: string): Promise<unknown> {
       });
     throw new PluginError(file, `cannot be loaded: ${message}`, {
       cause,
-      hint: `node ${file} shows the line that is wrong`,
+      hint: `node ${file} shows the wrong line`,
     });
   }
 }
@@ -140,8 +140,8 @@ function checked(file: string, entry: unknown, index: number): AnyCommand {
       hint: "declare it with command({ name, does, group, id, op, request, response })",
     });
   if (typeof name !== "string" || !/^[a-z][a-z0-9 -]*$/.test(name))
-    throw wrong("its name is not of small letters, digits, - and spaces");
-  if (typeof does !== "string") throw wrong("it does not say what it does");
+    throw wrong("its name may only have lower-case letters, digits, - and spaces");
+  if (typeof does !== "string") throw wrong("it has no description (does)");
   if (!isWhole(group, 0xffff)) throw wrong("its group is not a number from 0 to 65535");
   if (!isWhole(id, 0xff)) throw wrong("its id is not a number from 0 to 255");
   if (op !== "read" && op !== "write") throw wrong("its op is neither read nor write");

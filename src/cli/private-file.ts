@@ -29,7 +29,7 @@ export function openPrivate(path: string, { append = false }: { append?: boolean
   if (isSpecial(path)) return openSync(path, O_WRONLY | O_APPEND);
   const link = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
   if (link)
-    throw new FileError("file-unreadable", path, `${path} is a link, which could lead to any file.`, {
+    throw new FileError("file-unreadable", path, `${path} is a link, which could point to any file.`, {
       hint: "Name the file itself, or remove the link.",
     });
   const how = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | (append ? 0 : O_TRUNC);

@@ -88,7 +88,11 @@ const commands: readonly (readonly [name: string, summary: string, load: () => P
   ["time", "show or set a board's clock", () => import("./commands/time.js")],
   ["params", "show the size and number of a board's buffers", () => import("./commands/params.js")],
   ["groups", "list the SMP groups that a board supports", () => import("./commands/groups.js")],
-  ["echo", "have a board repeat a text, the simplest sign of life", () => import("./commands/echo.js")],
+  [
+    "echo",
+    "let a board repeat a text: the simplest check that it answers",
+    () => import("./commands/echo.js"),
+  ],
   ["storage", "erase a board's storage partition", () => import("./commands/storage.js")],
   ["raw", "send any command of any group by its numbers", () => import("./commands/raw.js")],
   [
@@ -114,7 +118,7 @@ const commands: readonly (readonly [name: string, summary: string, load: () => P
   ["attest", "check signed statements of updates and builds", () => import("./commands/attest.js")],
   ["provision", "record what a unit was provisioned with", () => import("./commands/provision.js")],
   ["audit", "five questions about a board: proven, stated or open", () => import("./commands/audit.js")],
-  ["evidence", "gather what an auditor asks for, signed", () => import("./commands/evidence.js")],
+  ["evidence", "collect what an auditor asks for, signed", () => import("./commands/evidence.js")],
   [
     "policy",
     "show and check the rules for what may be signed and flashed",

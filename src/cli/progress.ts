@@ -8,7 +8,7 @@ export function drawUpload(out: Output): (event: UploadEvent) => void {
       case "sent":
         return out.progress("sending", event.sent, event.total);
       case "resumed":
-        return out.note(`The board has the first ${event.at} bytes already; going on from there.`);
+        return out.note(`The board already has the first ${event.at} bytes; continuing from there.`);
       case "link-lost":
         return out.note(`The link was lost at byte ${event.at}: ${event.why} Waiting for the board...`);
       case "away":

@@ -76,7 +76,7 @@ function firstLine(path: string): string {
   } catch (cause) {
     throw new FileError("file-unreadable", path, `Cannot read the file of the passphrase or PIN, ${path}.`, {
       cause,
-      hint: "Is it there, and yours to read?",
+      hint: "Does it exist, and may you read it?",
     });
   }
 }

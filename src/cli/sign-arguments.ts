@@ -13,7 +13,7 @@ export function parseDependencies(text: string): Dependency[] {
   if (images.length === 0 || images.length !== versions.length)
     throw new UsageError(
       `Dependencies "${text}" are not pairs of image and version.`,
-      'Write them like "(1, 1.2.3+0)(2, 2.0.0)".',
+      'Write them as "(1, 1.2.3+0)(2, 2.0.0)".',
     );
   return images.map((image, index) => ({ image, version: parseVersion(versions[index]!) }));
 }

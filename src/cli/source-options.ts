@@ -40,20 +40,20 @@ export function sourceOptions(command: Command): Command {
       "what is installed, for a Mender artifact's dependencies (repeatable)",
       several,
     )
-    .option("--ca <file>", "certificate in PEM that vouches for the HTTPS server (repeatable)", several)
+    .option("--ca <file>", "CA certificate of the HTTPS server, PEM (repeatable)", several)
     .option(
       "--fetch-max-bytes <count>",
-      "longest file to take from an address (default 64 MiB)",
+      "largest file to download from an address (default 64 MiB)",
       wholeNumber("--fetch-max-bytes", { min: 1, max: 1 << 30 }),
     )
     .option(
       "--fetch-min-rate <count>",
-      "bytes a second below which a server is given up (default 256)",
+      "minimum rate of a server, bytes per second (default 256)",
       wholeNumber("--fetch-min-rate"),
     )
     .option(
       "--fetch-timeout <s>",
-      "how long a server may send nothing, or too little (default 10)",
+      "how long a server may be silent or too slow (default 10)",
       wholeNumber("--fetch-timeout", { min: 1, max: 86_400 }),
     )
     .option("--from <place>", "another copy of the TUF repository: an address, a folder, a USB stick")

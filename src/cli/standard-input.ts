@@ -20,7 +20,7 @@ export function readStandardInput(): Uint8Array {
 function readToEnd(): Uint8Array {
   if (process.stdin.isTTY)
     throw new UsageError(
-      "- stands for what is piped in, and nothing is.",
+      "- stands for piped input, but nothing is piped in.",
       "Name a file, or write: ... | bootproof ...",
     );
   const pieces: Buffer[] = [];
@@ -32,7 +32,7 @@ function readToEnd(): Uint8Array {
     pieces.push(piece.subarray(0, read));
     length += read;
     if (length > LARGEST_INPUT)
-      throw new UsageError(`More than ${LARGEST_INPUT} bytes are piped in: no firmware image is so long.`);
+      throw new UsageError(`More than ${LARGEST_INPUT} bytes are piped in: no firmware image is that long.`);
   }
   return new Uint8Array(Buffer.concat(pieces));
 }

@@ -7,6 +7,6 @@ export function thisProgram(): string[] {
   if (isSea()) return [process.execPath];
   const [, script] = process.argv;
   if (script === undefined)
-    throw new UsageError("It is not known where bootproof is.", "Start it by its path, or with npx.");
+    throw new UsageError("bootproof's own path is not known.", "Start it by its path, or with npx.");
   return [process.execPath, realpathSync(script)];
 }

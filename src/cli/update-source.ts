@@ -118,9 +118,9 @@ export function mustBeVerifiable(source: Source, isVerified: boolean): void {
   });
   throw new SourceError(
     "not-vouched",
-    `${source.name} came over a network, and no key is given that says whose it is.`,
+    `${source.name} came over a network, and no key was given to check its signature.`,
     {
-      hint: "Give the public key with --key FILE. The signature must not be skipped for what was fetched.",
+      hint: "Give the public key with --key FILE. The signature check cannot be skipped for a downloaded file.",
     },
   );
 }
@@ -135,8 +135,8 @@ export function onePayload(source: Source, imageNumber: number | undefined): Pay
   const [only] = payloads.length === 1 ? payloads : fitting;
   if (only && (payloads.length === 1 || fitting.length === 1)) return only;
   const numbers = [...new Set(payloads.map(({ image = 0 }) => image))].join(", ");
-  throw new SourceError("bad-source", `${name} holds the images ${numbers}; one of them is needed here.`, {
-    hint: "Say which one with --image N.",
+  throw new SourceError("bad-source", `${name} holds the images ${numbers}; only one can be used here.`, {
+    hint: "Choose one with --image N.",
   });
 }
 
@@ -169,7 +169,7 @@ function tellSource(source: Source, { out }: Context): void {
     const earlier = reused === undefined ? "" : `, ${reused} of them kept by an earlier run`;
     const again = resumed === 0 ? earlier : `${earlier}, went on ${resumed} times`;
     out.note(
-      `Fetched ${bytes} bytes from ${printable(finalUrl)} (${how}${again}). That says nothing of whose they are.`,
+      `Fetched ${bytes} bytes from ${printable(finalUrl)} (${how}${again}). This does not show who made them.`,
     );
   }
   if (kind === "file") return;
@@ -229,7 +229,7 @@ function listFolder(path: string): string[] {
       `Cannot read the folder ${path}: ${(cause as Error).message}.`,
       {
         cause,
-        hint: "Is it yours to read?",
+        hint: "Do you have permission to read it?",
       },
     );
   }

@@ -282,9 +282,8 @@ export class Client {
   #refuseTooLong(command: string, message: Uint8Array): void {
     const { largestMessage: expected } = this;
     if (this.server.bufSizeFrom !== "server" || message.length <= expected) return;
-    const says = `${command}: a message of ${message.length} bytes, where the board takes ${expected} at most.`;
-    const hint =
-      "Shorten what is sent, or build the firmware with a larger CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE.";
+    const says = `${command}: a message of ${message.length} bytes; the board accepts at most ${expected}.`;
+    const hint = "Send less, or build the firmware with a larger CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE.";
     throw new MessageError("too-long", says, { expected, got: message.length }, hint);
   }
 
@@ -309,7 +308,7 @@ function understood<Req, Res>(command: Command<Req, Res>, answer: Uint8Array): R
     return decodeResponse(command, answer) as Res;
   } catch (error) {
     if (error instanceof ShapeError || error instanceof CborError || error instanceof MessageError)
-      error.message = `${command.name}: the answer cannot be understood. ${error.message}`;
+      error.message = `${command.name}: the answer cannot be decoded. ${error.message}`;
     throw error;
   }
 }

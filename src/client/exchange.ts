@@ -104,7 +104,7 @@ export class Exchange {
       const seq = this.nextSeq();
       if (!this.#pending.has(seq)) return seq;
     }
-    throw new RangeError("256 requests are in flight; there is no sequence number left for another.");
+    throw new RangeError("256 requests are in flight; there is no free sequence number for another one.");
   }
 
   /** `told` when a second answer with this number comes; undefined: nobody. */

@@ -38,7 +38,7 @@ export function unlessPassedOver<Res>(
     const end = () => {
       isOver = true;
       clearTimeout(timer);
-      questions?.abort(new DOMException("The question was given up.", "AbortError"));
+      questions?.abort(new DOMException("The request was abandoned.", "AbortError"));
     };
     const passOver = () => {
       if (isOver) return;

@@ -29,7 +29,7 @@ export class RequestTimeout extends BootproofError {
     const found = ["text", "boot", "echo"].includes(ear.heard) ? undefined : clue;
     const sentences = found === undefined ? message : `${message} ${found.says}`;
     super("timeout", sentences, {
-      hint: found === undefined ? hint : `${found.hint} If that is not it: ${hint}`,
+      hint: found === undefined ? hint : `${found.hint} Otherwise: ${hint}`,
     });
     this.command = command;
     this.attempts = attempts;
@@ -55,15 +55,15 @@ export const SILENCES: Readonly<Record<HeardInstead, { says: string; hint: strin
   },
   noise: {
     says: "bytes that are not text",
-    hint: "Usually the baud rate is wrong: set the board's rate with ?baud=, for example ?baud=1000000.",
+    hint: "The baud rate is probably wrong: set the board's rate with ?baud=, for example ?baud=1000000.",
   },
   damaged: {
     says: "damaged frames",
     hint: "Bytes get lost on the way: try a lower baud rate, a shorter cable, or close other programs on this port.",
   },
   echo: {
-    says: "its own requests come back",
-    hint: "Something echoes: transmit and receive are bridged, or a terminal is in echo mode.",
+    says: "only its own requests, echoed",
+    hint: "Something echoes: TX and RX are connected, or a terminal is in echo mode.",
   },
   "other-answers": {
     says: "answers to other requests",

@@ -49,7 +49,7 @@ export async function decryptCbc(
   if (!tripleDes)
     throw new KeyError(
       "unsupported-encryption",
-      "The private key is encrypted with DES, which is missing here.",
+      "The private key is encrypted with DES, which is not available here.",
       {
         hint: "Convert it once: openssl pkcs8 -topk8 -v2 aes-256-cbc -in OLD -out NEW",
       },
@@ -74,5 +74,5 @@ async function importAes(key: Uint8Array) {
 
 /** CBC says only that the padding was wrong: that is a wrong passphrase. */
 export function wrongPassphrase(): KeyError {
-  return new KeyError("wrong-passphrase", "The passphrase does not open this key.");
+  return new KeyError("wrong-passphrase", "The passphrase does not decrypt this key.");
 }

@@ -50,7 +50,7 @@ export class DerReader {
     if (this.tag !== tag) throw new DerError(this.offset, `Expected ${what} at offset ${this.offset}.`);
     const { start, length } = this.#lengthAt(this.#at + 1, what);
     if (start + length > this.#bytes.length)
-      throw new DerError(this.offset, `${what} at offset ${this.offset} is cut short.`);
+      throw new DerError(this.offset, `${what} at offset ${this.offset} is truncated.`);
     this.#at = start + length;
     return this.#bytes.subarray(start, start + length);
   }

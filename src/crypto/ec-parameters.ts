@@ -32,7 +32,9 @@ export function readCurve(parameters: DerReader): EcdsaKeyType {
   const spelled = readDomain(parameters.enter(DER.SEQUENCE, "the curve"));
   const known = NAMED.find(({ type }) => spelled && isDomain(spelled, CURVES[type].domain, type));
   if (known) return known.type;
-  throw unknownCurve("This key file spells out a curve that is neither P-256 nor P-384.");
+  throw unknownCurve(
+    "This key file contains explicit parameters of a curve that is neither P-256 nor P-384.",
+  );
 }
 
 interface SpelledDomain extends Omit<CurveDomain, "x" | "y"> {

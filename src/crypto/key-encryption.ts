@@ -212,7 +212,7 @@ function readScrypt(details: DerReader, salt: Uint8Array): Derive {
 function tooMuch(asked: string, limit: string): KeyError {
   return new KeyError(
     "unsupported-encryption",
-    `Opening this key would take ${asked}; the limit is ${limit}.`,
+    `Decrypting this key would take ${asked}; the limit is ${limit}.`,
     { hint: CONVERT },
   );
 }
@@ -259,7 +259,7 @@ function mustNotBeBroken(oid: Uint8Array): void {
 function isBroken(name: string): KeyError {
   return new KeyError(
     "unsupported-encryption",
-    `The private key is encrypted with ${name}, which is broken and not read.`,
+    `The private key is encrypted with ${name}, which is insecure and not supported.`,
     { hint: CONVERT_OLD },
   );
 }

@@ -185,7 +185,7 @@ export function encodePrivate(
   const { type } = parts;
   if (format === undefined || !PRIVATE_FORMATS[type].includes(format))
     throw new KeyError("unsupported-format", `A private ${type} key has no ${format ?? "embedded"} form.`, {
-      hint: "Bootloaders hold private keys only to decrypt: RSA-2048, ECDSA P-256 or X25519.",
+      hint: "Bootloaders contain private keys only for decryption: RSA-2048, ECDSA P-256 or X25519.",
     });
   if (minimal && type === "ecdsa-p384")
     throw new KeyError(
@@ -211,7 +211,10 @@ function decodeSec1(key: DerReader, stated: EcdsaKeyType | undefined): KeyParts 
   const type = named ?? stated;
   if (!type) throw new KeyError("not-a-key", "This EC private key does not name its curve.");
   if (stated && type !== stated)
-    throw new KeyError("broken-key", `The private key's file says ${stated} outside and ${type} inside.`);
+    throw new KeyError(
+      "broken-key",
+      `The private key's file contradicts itself: it says ${stated} outside and ${type} inside.`,
+    );
   const parts = fromSecret(type, withLength(number, CURVES[type].secretLength));
   if (key.tag === DER.CONTEXT_1) {
     const encoded = key.enter(DER.CONTEXT_1, "the public key").bits("the public key");
@@ -219,10 +222,10 @@ function decodeSec1(key: DerReader, stated: EcdsaKeyType | undefined): KeyParts 
     if (!point)
       throw new KeyError(
         "broken-key",
-        "The private key's file holds a public key that is not a point of its curve.",
+        "The private key's file contains a public key that is not a point on its curve.",
       );
     if (!equal(point, parts.publicRaw))
-      throw new KeyError("broken-key", "The private key's file holds a public key that is not its own.");
+      throw new KeyError("broken-key", "The private key's file contains the public key of another key.");
   }
   return parts;
 }

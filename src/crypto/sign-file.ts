@@ -30,7 +30,7 @@ export async function signFile(signer: Signer, message: Uint8Array): Promise<Uin
   if (await verifySha256(key, message, raw)) return raw;
   throw new KeyError(
     "key-bad-signature",
-    `The signer's answer is not a signature of this ${publicKey.type} key.`,
+    `The signer's answer is not a signature by this ${publicKey.type} key.`,
     {
       hint: "Does --public-key name the signer's key? For RSA the signer must use PKCS#1 v1.5, not PSS.",
     },

@@ -78,7 +78,7 @@ export class DeviceTracker {
     const found = findAgain(this.#identity, await this.#list(signal));
     if (found) return found;
     throw new TransportError("not-found", this.#name, `${this.#name} is not plugged in.`, {
-      hint: "Is its cable loose, or does it take long to restart?",
+      hint: "Is its cable loose, or does it take a long time to restart?",
     });
   }
 

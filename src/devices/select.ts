@@ -183,7 +183,7 @@ export function smpPort(device: Device, usbInterface?: number): DevicePort {
     "ambiguous",
     name,
     `${name} has ${ports.length} serial ports, and it is not known which one speaks SMP.`,
-    `Ask them with bootproof devices --probe, or name one with #:${portsListed(device)}`,
+    `Find out with bootproof devices --probe, or name one with #:${portsListed(device)}`,
   );
 }
 

@@ -176,7 +176,7 @@ async function planBlocks(
   options: DownloadOptions,
 ): Promise<Plan> {
   if (isDfuSeFile)
-    throw new DfuError("dfu-file", "This is a DfuSe file, and the device has no addresses to put it at.");
+    throw new DfuError("dfu-file", "This is a DfuSe file, but the device does not support addresses.");
   const image = await mustBeImage(content, options);
   // Neither hash nor signature covers what follows it, and a trailer there would speak to the bootloader.
   const data = image === undefined ? content : content.subarray(0, image.size);

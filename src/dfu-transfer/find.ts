@@ -45,14 +45,16 @@ export async function chooseDfu(selector: UsbSelector, name: string): Promise<Us
   const words = listings.map(({ found }) => usbInWords(found)).join(", ");
   if (!only) {
     const isAny = Object.values(selector).every((wanted) => wanted === undefined);
-    const says = isAny ? "No device with USB DFU is plugged in." : `No device with USB DFU fits "${name}".`;
+    const says = isAny
+      ? "No device with USB DFU is plugged in."
+      : `No device with USB DFU matches "${name}".`;
     throw new TransportError("not-found", name, says, {
       hint: "Hold the boot button or pin while plugging it in; `dfu list` shows the devices.",
     });
   }
   if (others.length > 0) {
     const hint = `Name one with -d usb:VID:PID:SERIAL, or with ?port=: ${words}.`;
-    throw new TransportError("ambiguous-port", name, `"${name}" fits ${listings.length} DFU devices.`, {
+    throw new TransportError("ambiguous-port", name, `"${name}" matches ${listings.length} DFU devices.`, {
       hint,
     });
   }

@@ -77,7 +77,7 @@ function mustBeSame(sent: Uint8Array, read: Uint8Array, at: number): void {
   const says = got === undefined ? "nothing is there" : `there is 0x${got.toString(16).padStart(2, "0")}`;
   throw new DfuError(
     "dfu-verify",
-    `What was written does not read back: at ${hex(at + wrong)} ${says}, and 0x${sent[wrong]!.toString(16).padStart(2, "0")} was sent.`,
+    `The memory does not contain what was written: at ${hex(at + wrong)} ${says}, and 0x${sent[wrong]!.toString(16).padStart(2, "0")} was sent.`,
     {
       hint: "It was not started. Download it again; if that fails at the same place, its flash is worn out or protected.",
     },

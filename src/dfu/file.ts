@@ -85,7 +85,7 @@ function readSuffix(bytes: Uint8Array): DfuFileIds | undefined {
   const version = u16le(bytes, at + 6);
   if (version !== SUFFIX_VERSION.dfu && version !== SUFFIX_VERSION.dfuse) return undefined;
   if (u32le(bytes, bytes.length - 4) !== dfuCrc32(bytes.subarray(0, bytes.length - 4)))
-    throw fault("the CRC in its suffix does not match: it is damaged");
+    throw fault("the CRC in its suffix does not match: the file is damaged");
   return { release: u16le(bytes, at), productId: u16le(bytes, at + 2), vendorId: u16le(bytes, at + 4) };
 }
 

@@ -21,21 +21,22 @@ export type DfuState = (typeof STATES)[number];
 /** USB DFU 1.1, section 6.1.2, in words. */
 const STATE_WORDS: Readonly<Record<DfuState, string>> = {
   appIDLE: "its firmware runs",
-  appDETACH: "its firmware runs and waits for a reset of the bus to leave for DFU mode",
+  appDETACH: "its firmware runs and waits for a bus reset to enter DFU mode",
   dfuIDLE: "it waits for a download or an upload",
-  "dfuDNLOAD-SYNC": "it has a block and waits to be asked for its status",
-  dfuDNBUSY: "it is busy with a block",
+  "dfuDNLOAD-SYNC": "it has received a block and waits for a status request",
+  dfuDNBUSY: "it is writing a block",
   "dfuDNLOAD-IDLE": "it is in the middle of a download and waits for the next block",
-  "dfuMANIFEST-SYNC": "it has everything and waits to be asked for its status",
-  dfuMANIFEST: "it is busy with checking and installing what it has",
-  "dfuMANIFEST-WAIT-RESET": "it has installed what it has and waits for a reset of the bus",
+  "dfuMANIFEST-SYNC": "it has received everything and waits for a status request",
+  dfuMANIFEST: "it is checking and installing the firmware",
+  "dfuMANIFEST-WAIT-RESET": "it has installed the firmware and waits for a bus reset",
   "dfuUPLOAD-IDLE": "it is in the middle of an upload",
-  dfuERROR: "a fault stopped it: it waits for the fault to be cleared, as every download and upload begins",
+  dfuERROR:
+    "an error stopped it: it waits for the error to be cleared, which every download and upload does first",
 };
 
 /** USB DFU 1.1, table 6.1.2, in words; the name first, as the specification has it. */
 const STATUSES: readonly (readonly [name: string, says: string])[] = [
-  ["OK", "no fault"],
+  ["OK", "no error"],
   ["errTARGET", "the file is not for this device"],
   ["errFILE", "the file failed a vendor-specific check"],
   ["errWRITE", "the memory cannot be written"],
@@ -46,8 +47,8 @@ const STATUSES: readonly (readonly [name: string, says: string])[] = [
   ["errADDRESS", "the address is out of range, or protected"],
   ["errNOTDONE", "the download ended before the device had everything"],
   ["errFIRMWARE", "the device's firmware is damaged and cannot return to run-time operation"],
-  ["errVENDOR", "a fault that only the vendor can explain"],
-  ["errUSBR", "an unexpected reset of the bus"],
+  ["errVENDOR", "a vendor-specific error"],
+  ["errUSBR", "an unexpected bus reset"],
   ["errPOR", "an unexpected power-on reset"],
   ["errUNKNOWN", "an unknown error"],
   ["errSTALLEDPKT", "a request that the device did not expect"],
@@ -78,9 +79,9 @@ export function readStatus(bytes: Uint8Array): DfuStatus {
   if (state === undefined)
     throw new DfuError(
       "dfu-bad-answer",
-      `The device says it is in state ${u8(bytes, 4)}, which DFU does not have.`,
+      `The device reports state ${u8(bytes, 4)}, which does not exist in DFU.`,
     );
-  const [name, says] = STATUSES[code] ?? [`status ${code}`, "a status DFU does not have"];
+  const [name, says] = STATUSES[code] ?? [`status ${code}`, "a status that does not exist in DFU"];
   const pollMs = Math.min(u16le(bytes, 1) | (u8(bytes, 3) << 16), MOST_POLL_MS);
   return { code, name, says, state, pollMs };
 }

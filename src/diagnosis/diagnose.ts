@@ -305,7 +305,7 @@ function alternatives(client: Client, measured: Measured): Alternative[] {
     {
       fits: server.bufSizeFrom === "assumed",
       setting: isRecovery ? "CONFIG_BOOT_MGMT_MCUMGR_PARAMS=y" : "CONFIG_MCUMGR_GRP_OS_MCUMGR_PARAMS=y",
-      why: "The server does not say how large its buffers are, so the least of the usual ones is assumed.",
+      why: "The server does not say how large its buffers are, so the smallest usual size is assumed.",
       ...(isRecovery ? { needs: AFTER_2_4 } : {}),
       change: { bufSize: isRecovery ? 1024 : server.bufSize, window: isRecovery ? 1 : 3 },
     },
@@ -328,7 +328,7 @@ function alternatives(client: Client, measured: Measured): Alternative[] {
       setting: isRecovery
         ? "CONFIG_BOOT_SERIAL_RAW_PROTOCOL=y"
         : "CONFIG_MCUMGR_TRANSPORT_RAW_UART=y with CONFIG_UART_MCUMGR_RAW_PROTOCOL=y",
-      why: "Console framing sends a third more bytes; raw framing has none to spare, but no check of its bytes either.",
+      why: "Console framing sends a third more bytes; raw framing adds none, but it has no checksum either.",
       needs: isRecovery ? AFTER_2_4 : "Zephyr 4.4",
       change: { framing: rawFraming, window: 1 },
     },

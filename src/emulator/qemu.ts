@@ -27,7 +27,7 @@ export interface QemuOptions {
 export async function startQemu(options: QemuOptions, variant: BoardVariant): Promise<QemuBoard> {
   if (process.platform === "win32")
     throw new BoardError("qemu-not-here", "QEMU boards do not run on Windows: they need Unix sockets.", {
-      hint: `Take the wasm board, which is the same firmware (wasm:${variant.id}), or run bootproof in WSL.`,
+      hint: `Use the wasm board, which runs the same firmware (wasm:${variant.id}), or run bootproof in WSL.`,
     });
   const folder = mkdtempSync(join(tmpdir(), "bootproof-"));
   const forget = () => rmSync(folder, { recursive: true, force: true });
@@ -120,7 +120,7 @@ export class QemuBoard implements Board {
       if (this.#run?.process.hasEnded) await this.#run.over;
       if (!this.#run) return this.#launch(options.cut);
       if (options.cut)
-        throw new BoardError("is-on", "A cut is counted from power on, and the board has power.");
+        throw new BoardError("is-on", "A power cut is counted from power-on, but the board is on.");
     });
   }
 
@@ -300,10 +300,10 @@ async function listen(folder: string): Promise<Record<SocketName, Server>> {
     }).catch((cause: Error) => {
       throw new BoardError(
         "qemu-failed",
-        `The QEMU board cannot have its sockets in ${folder}: ${cause.message}.`,
+        `The QEMU board cannot create its sockets in ${folder}: ${cause.message}.`,
         {
           cause,
-          hint: "Their names may have about a hundred letters: set TMPDIR to a folder with a short name.",
+          hint: "Socket paths are limited to about a hundred characters: set TMPDIR to a folder with a short path.",
         },
       );
     });

@@ -36,7 +36,7 @@ export class Qmp {
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
       if (this.#socket.destroyed)
-        this.#fail(new BoardError("qemu-failed", `QEMU is gone: ${command} not done.`));
+        this.#fail(new BoardError("qemu-failed", `QEMU has ended: ${command} was not executed.`));
       else this.#socket.write(`${JSON.stringify({ execute: command, id })}\n`);
     });
   }

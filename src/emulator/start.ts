@@ -96,7 +96,7 @@ async function makeWasm(options: StartOptions, variant: BoardVariant): Promise<B
   const why = whyNoWasm();
   if (why !== undefined)
     throw new BoardError("wasm-unusable", `wasm:${variant.id} cannot run: ${why}.`, {
-      hint: "Start Node without that limit, or take a qemu: board.",
+      hint: "Start Node without that limit, or use a qemu: board.",
     });
   const geometry = variant.geometry ?? "even";
   const erased = variant.erased ?? 0xff;

@@ -85,7 +85,7 @@ export class WasmBoard implements Board {
     this.#mustBeOpen();
     if (this.isOn) {
       if (options.cut)
-        throw new BoardError("is-on", "A cut is counted from power on, and the board has power.");
+        throw new BoardError("is-on", "A power cut is counted from power-on, but the board is on.");
       return;
     }
     if (options.cut) this.#flash.cutAt(options.cut.operation, options.cut.kind);

@@ -89,7 +89,7 @@ export function uploadChunk(
       "transfer-buffer-too-small",
       name,
       offset,
-      `The server's buffer of ${client.server.bufSize} bytes cannot take a chunk of ${name}.`,
+      `The server's buffer of ${client.server.bufSize} bytes is too small for a chunk of ${name}.`,
       "Choose a shorter name, or raise CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE in the board's firmware.",
     );
   return { ...rest, data: file.subarray(offset, offset + room) };

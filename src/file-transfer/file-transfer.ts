@@ -195,7 +195,7 @@ export class FileTransfer {
         "transfer-bad-offset",
         this.#name,
         0,
-        `The device does not tell the size of ${this.#name}.`,
+        `The device does not report the size of ${this.#name}.`,
       );
     if (len > atMost)
       throw new FileTransferError(
@@ -213,7 +213,7 @@ export class FileTransfer {
         "transfer-bad-offset",
         this.#name,
         offset,
-        `The device sent ${answer.data.length} bytes at ${answer.off} of ${this.#name}; expected were bytes at ${offset} of ${total}.`,
+        `The device sent ${answer.data.length} bytes at ${answer.off} of ${this.#name}; expected bytes at ${offset} of ${total}.`,
         "The file may be changing: try again.",
       );
     if (answer.data.length === 0 && offset < total) throw this.#stuck(offset);
@@ -300,8 +300,8 @@ export class FileTransfer {
       "transfer-damaged",
       this.#name,
       0,
-      `${this.#name} on the device still has its ${size} bytes: it does not empty a file when no data follows.`,
-      "Zephyr's server does not; a file of one byte can be written.",
+      `${this.#name} on the device still has its ${size} bytes: the server does not empty a file when the new content is empty.`,
+      "Zephyr's server cannot do that; a file of one byte can be written.",
     );
   }
 
@@ -310,7 +310,7 @@ export class FileTransfer {
       "transfer-damaged",
       this.#name,
       0,
-      `${this.#name} on the device (${size} bytes) is not the same as the file here.`,
+      `${this.#name} on the device (${size} bytes) differs from the local file.`,
       "Try again without resuming; to read a file that the device keeps writing to, add --no-check.",
     );
   }

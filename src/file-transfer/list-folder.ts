@@ -36,7 +36,7 @@ export class ListError extends BootproofError {
 /** What Zephyr's shell returns for a command it does not have. */
 const NOT_A_COMMAND = -8;
 const LISTING_HINT =
-  "SMP itself has no listing: the firmware needs CONFIG_MCUMGR_GRP_SHELL, CONFIG_SHELL and CONFIG_FILE_SYSTEM_SHELL.";
+  "SMP itself cannot list files: the firmware needs CONFIG_MCUMGR_GRP_SHELL, CONFIG_SHELL and CONFIG_FILE_SYSTEM_SHELL.";
 
 /**
  * Lists a folder by asking the device's shell for `fs ls`, because SMP has no command for it.
@@ -56,7 +56,7 @@ export async function listFolder(
     throw new ListError(
       "list-failed",
       path,
-      `"${path}" is not a folder that a shell command can name.`,
+      `"${path}" is not a folder name that a shell command can contain.`,
       "Give an absolute path without spaces or quotes.",
     );
   const answer = await session.client

@@ -92,7 +92,8 @@ export function parseElf(bytes: Uint8Array): Segment[] {
   const segments = readTable(file, file.programs, (at) => programAt(file, at))
     .filter(({ type, fileSize }) => type === PT_LOAD && fileSize > 0)
     .flatMap((program) => loaded(file, program, sections) ?? []);
-  if (segments.length === 0) throw new ElfError("nothing-to-load", 0, "This ELF file has nothing to load.");
+  if (segments.length === 0)
+    throw new ElfError("nothing-to-load", 0, "This ELF file has no loadable segments.");
   const sorted = segments.toSorted((a, b) => a.address - b.address);
   sorted.forEach(({ address }, index) => {
     const before = sorted[index - 1];
@@ -126,13 +127,13 @@ interface ElfFile {
 function openElf(bytes: Uint8Array): ElfFile {
   if (!isElf(bytes)) throw new ElfError("not-elf", 0, "Not an ELF file.");
   if (bytes.length < 52)
-    throw new ElfError("broken-elf", bytes.length, "The ELF file is cut short inside its header.");
+    throw new ElfError("broken-elf", bytes.length, "The ELF file is truncated inside its header.");
   const [, , , , elfClass, data] = bytes;
   if ((elfClass !== 1 && elfClass !== 2) || (data !== 1 && data !== 2))
     throw new ElfError("unsupported-elf", 4, `ELF of class ${elfClass} and data ${data}: neither exists.`);
   const wide = elfClass === 2;
   if (wide && bytes.length < 64)
-    throw new ElfError("broken-elf", bytes.length, "The ELF file is cut short inside its header.");
+    throw new ElfError("broken-elf", bytes.length, "The ELF file is truncated inside its header.");
   const order = ORDER[data === 1 ? "little" : "big"];
   const u16 = (offset: number) => order.u16(bytes, offset);
   const u32 = (offset: number) => order.u32(bytes, offset);
@@ -222,7 +223,7 @@ function loaded(
       `The segment at 0x${address.toString(16)} lies outside the ELF file.`,
     );
   if (address + fileSize > 2 ** 32)
-    throw new ElfError("broken-elf", at, "A segment of this ELF file lies beyond 32 bits of address.");
+    throw new ElfError("broken-elf", at, "A segment of this ELF file is beyond the 32-bit address space.");
   const inside = sections.filter((section) => section.offset >= offset && section.end <= end);
   if (table.count > 0 && inside.length === 0) return undefined;
   const first = inside.reduce(

@@ -11,7 +11,7 @@ export interface FileKind {
   readonly hint: string;
 }
 
-const SIGN = "Sign the firmware in it with bootproof sign; the image that comes out is what a board takes.";
+const SIGN = "Sign the firmware in it with bootproof sign; the resulting image is for the board.";
 const UNPACK = "Unpack it, and name the image in it; its name often ends in .signed.bin.";
 const DOWNLOAD_AGAIN = "Download or copy the image itself, in binary mode, and try again.";
 
@@ -51,7 +51,7 @@ const KINDS: readonly Row[] = [
   {
     name: "an empty file",
     is: ({ length }) => length === 0,
-    hint: "Was it written to the end? Build it again.",
+    hint: "Was it written completely? Build it again.",
   },
   {
     name: (bytes) => `an ELF file for ${elfMachine(bytes) ?? "an unknown machine"}`,
@@ -101,7 +101,7 @@ const KINDS: readonly Row[] = [
   {
     name: "an image of MCUboot's format before 2017",
     is: (bytes) => startsWith(bytes, "3cb8f396"),
-    hint: "No bootloader of today takes it: sign the firmware again with bootproof sign.",
+    hint: "No current bootloader accepts it: sign the firmware again with bootproof sign.",
   },
   {
     name: "a Git LFS pointer, not the file itself",
@@ -136,17 +136,17 @@ const KINDS: readonly Row[] = [
   },
   // MCUboot's magic after programs that took the image for text.
   {
-    name: "an image that something took for UTF-8 text: its bytes are gone",
+    name: "an image that was read as UTF-8 text: its bytes are lost",
     is: (bytes) => startsWith(bytes, "3defbfbd"),
     hint: DOWNLOAD_AGAIN,
   },
   {
-    name: "an image that something turned into UTF-8",
+    name: "an image that was converted to UTF-8",
     is: (bytes) => startsWith(bytes, "3dc2b8c3b3") || startsWith(bytes, "efbbbf3d"),
     hint: DOWNLOAD_AGAIN,
   },
   {
-    name: "an image that something turned into UTF-16",
+    name: "an image that was converted to UTF-16",
     is: (bytes) => startsWith(bytes, "fffe3d00") || startsWith(bytes, "feff003d"),
     hint: "PowerShell's > does that. Copy the image in binary mode.",
   },
@@ -164,7 +164,7 @@ const KINDS: readonly Row[] = [
   {
     name: "nothing but zeros",
     is: (bytes) => bytes.length >= 32 && isFilledWith(bytes, 0),
-    hint: "On chips whose flash erases to 0 that is empty flash; else the wrong range was read.",
+    hint: "On chips whose flash erases to 0 this is empty flash; otherwise the wrong range was read.",
   },
 ];
 

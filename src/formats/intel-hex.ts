@@ -88,7 +88,7 @@ export function readIntelHex(text: string): IntelHexFile {
     if (type === DATA) {
       const address = base + offset;
       if (address + data.length > 2 ** 32)
-        throw new HexError("hex-bad-address", line, "bytes beyond 32 bits of address.");
+        throw new HexError("hex-bad-address", line, "bytes beyond the 32-bit address space.");
       if (data.length > 0) pieces.push({ address, bytes: data, line });
     } else if (type === END) {
       endedAt = line;
@@ -115,7 +115,7 @@ export function formatIntelHex(segments: readonly Segment[]): string {
   const lines: string[] = [];
   for (const { address, bytes } of segments)
     if (address < 0 || address + bytes.length > 2 ** 32)
-      throw new HexError("hex-bad-address", 1, "bytes beyond 32 bits of address.");
+      throw new HexError("hex-bad-address", 1, "bytes beyond the 32-bit address space.");
   const joined = join(segments.map((segment) => ({ ...segment, line: 1 })));
   const end = joined.at(-1);
   // In a file that needs the upper half of an address anywhere, it is stated from the start.

@@ -5,7 +5,7 @@ export type LzmaErrorCode =
   | "bad-lzma"
   /** The stream ends early. */
   | "lzma-truncated"
-  /** It unpacks to more than it may. */
+  /** It decompresses to more than it may. */
   | "lzma-too-large";
 
 /** A compressed body that cannot be unpacked. `offset` is where in the stream. */
@@ -95,7 +95,7 @@ class LzmaDecoder {
       this.#needsProperties = true;
     } else if (this.#needsDictionary) throw bad(at, "it does not begin with a fresh dictionary");
     if (control >= 0x80) return this.#packedChunk(at, control);
-    if (control > 2) throw bad(at, `0x${control.toString(16)} begins no chunk`);
+    if (control > 2) throw bad(at, `0x${control.toString(16)} does not begin a chunk`);
     const size = u16(this.#in, at + 1) + 1;
     if (at + 3 + size > this.#in.length) throw truncated(this.#in);
     this.#makeRoom(size, at);
@@ -145,7 +145,11 @@ class LzmaDecoder {
   #makeRoom(size: number, offset: number): void {
     const needed = this.#written + size;
     if (needed > this.#limit)
-      throw new LzmaError("lzma-too-large", offset, `The body unpacks to more than ${this.#limit} bytes.`);
+      throw new LzmaError(
+        "lzma-too-large",
+        offset,
+        `The body decompresses to more than ${this.#limit} bytes.`,
+      );
     if (needed <= this.#out.length) return;
     const larger = new Uint8Array(Math.min(this.#limit, Math.max(needed, 2 * this.#out.length)));
     larger.set(this.result);

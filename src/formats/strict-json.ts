@@ -70,6 +70,6 @@ function note(keys: Set<string> | undefined, token: string): void {
     return;
   }
   if (keys?.has(String(key)))
-    throw new JsonError("repeated-key", `The key ${token.slice(0, 80)} stands twice in one object.`);
+    throw new JsonError("repeated-key", `The key ${token.slice(0, 80)} occurs twice in one object.`);
   keys?.add(String(key));
 }

@@ -234,9 +234,9 @@ function cutShort(length: number): ArchiveError {
   return new ArchiveError(
     "archive-truncated",
     length,
-    `The tar archive is cut short after ${length} bytes.`,
+    `The tar archive is truncated after ${length} bytes.`,
     {
-      hint: "Was the file copied or downloaded whole?",
+      hint: "Was the file copied or downloaded completely?",
     },
   );
 }

@@ -174,6 +174,6 @@ function cutShort(bytes: Uint8Array): ArchiveError {
   return new ArchiveError(
     "archive-truncated",
     bytes.length,
-    `The xz file is cut short after ${bytes.length} bytes.`,
+    `The xz file is truncated after ${bytes.length} bytes.`,
   );
 }

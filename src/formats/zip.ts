@@ -115,7 +115,7 @@ function findEnd(bytes: Uint8Array): number {
     isZip(bytes) ? "archive-truncated" : "not-an-archive",
     bytes.length,
     "The zip archive has no directory at its end.",
-    { hint: "Was the file copied or downloaded whole?" },
+    { hint: "Was the file copied or downloaded completely?" },
   );
 }
 
@@ -124,7 +124,7 @@ function centralRecord(bytes: Uint8Array, at: number, end: number, limits: Archi
     throw bad(at, `The zip archive's directory has no entry at offset ${at}.`);
   const [nameLength, extra, comment] = [u16le(bytes, at + 28), u16le(bytes, at + 30), u16le(bytes, at + 32)];
   const next = at + CENTRAL_SIZE + nameLength + extra + comment;
-  if (next > end) throw bad(at, `The zip archive's directory entry at offset ${at} is cut short.`);
+  if (next > end) throw bad(at, `The zip archive's directory entry at offset ${at} is truncated.`);
   const name = checkName(nameText(take(bytes, at + CENTRAL_SIZE, nameLength), at), at, limits);
   const flags = u16le(bytes, at + 8);
   if (flags & (FLAG.encrypted | FLAG.strong | FLAG.masked)) throw unsupported(at, `holds ${name} encrypted`);
@@ -151,7 +151,7 @@ function localStart(
     throw bad(at, `There is no header of ${told.name} at offset ${at}.`);
   const nameLength = u16le(bytes, at + 26);
   const start = at + LOCAL_SIZE + nameLength + u16le(bytes, at + 28);
-  if (start > bytes.length) throw bad(at, `The header of ${told.name} at offset ${at} is cut short.`);
+  if (start > bytes.length) throw bad(at, `The header of ${told.name} at offset ${at} is truncated.`);
   const name = nameText(take(bytes, at + LOCAL_SIZE, nameLength), at);
   // With a descriptor, the numbers follow the data and stand as zero here.
   const follows = (told.flags & FLAG.descriptor) !== 0;

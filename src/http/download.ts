@@ -93,7 +93,11 @@ export async function download(
       const { failure, says, cause } = stop;
       // Who is slow on purpose would be slow again.
       if (failure === "too-slow" || tries >= resumes || (file.length === before && tries > 1))
-        throw fail(failure, `${url} could not be fetched whole: ${says} after ${file.length} bytes.`, cause);
+        throw fail(
+          failure,
+          `${url} could not be fetched completely: ${says} after ${file.length} bytes.`,
+          cause,
+        );
     }
   } catch (error) {
     // Of a server that breaks a rule nothing is kept.
@@ -276,7 +280,7 @@ class Download {
       const [first, last, total] = (range ?? []).slice(1).map(Number);
       if (first !== this.length || last === undefined || total === undefined || last !== total - 1)
         throw this.#refused(
-          `${this.#url} answers with another range than the one asked for: ${headers["content-range"] ?? "none"}.`,
+          `${this.#url} answers with another range than the requested one: ${headers["content-range"] ?? "none"}.`,
         );
       if ((this.#total ?? total) !== total || headers.etag !== this.#etag)
         throw this.#refused(`${this.#url} changed while it was being fetched.`);
@@ -298,7 +302,7 @@ class Download {
     this.#etag = etag !== undefined && !etag.startsWith("W/") ? etag : undefined;
     if (headers["content-encoding"] !== undefined && headers["content-encoding"] !== "identity")
       throw this.#refused(
-        `${this.#url} answers with the encoding ${headers["content-encoding"]}, which was not asked for.`,
+        `${this.#url} answers with the encoding ${headers["content-encoding"]}, which was not requested.`,
       );
     if (this.#isKept) this.#options.partial?.begin({ etag: this.#etag!, total: this.#total! });
     else this.#options.partial?.forget();
@@ -369,5 +373,5 @@ function isUntrusted({ code }: NodeJS.ErrnoException): boolean {
 }
 
 function tooLong(url: string, max: number): string {
-  return `${url} has more than ${max} bytes, which is all that it may have.`;
+  return `${url} has more than the ${max} bytes that are allowed.`;
 }

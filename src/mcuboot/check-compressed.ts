@@ -21,7 +21,7 @@ export async function checkCompressed(
   if ((flags & COMPRESSION_FLAGS) === 0) return [];
   const name = "compressed-body";
   if ((flags & IMAGE_F.COMPRESSED_LZMA2) === 0 || (flags & IMAGE_F.COMPRESSED_LZMA1) !== 0)
-    return [check(name, "not-checked", "The body is compressed in a way that is not read here.")];
+    return [check(name, "not-checked", "The body is compressed in a way that is not supported here.")];
   if (!range) return [check(name, "not-checked", "The body is encrypted.")];
   try {
     return [await judge(image, uncompressedRange(image, range), signedBy)];
@@ -37,12 +37,12 @@ async function judge(image: Image, inner: Uint8Array, signedBy: Key | undefined)
   const digest = hash.digest(inner);
   const stated = protectedTlv(image, TLV.DECOMP_SHA);
   if (!stated || !equal(stated.value, digest))
-    return check(name, "fail", "The body does not unpack to the image whose hash is stated.");
+    return check(name, "fail", "The body does not decompress to the image whose hash is stated.");
   const signature = protectedTlv(image, TLV.DECOMP_SIGNATURE);
-  if (!signedBy) return check(name, "pass", "The body unpacks to the image whose hash is stated.");
+  if (!signedBy) return check(name, "pass", "The body decompresses to the image whose hash is stated.");
   const algorithm = signatureAlgorithmOf(signedBy);
   const message = { range: inner, digest, pure: isPure(image) };
   if (signature && (await algorithm.verify(publicRawOf(signedBy), message, signature.value)))
-    return check(name, "pass", "The body unpacks to the image whose hash and signature are stated.");
-  return check(name, "fail", "The image that the body unpacks to is not signed by the same key.");
+    return check(name, "pass", "The body decompresses to the image whose hash and signature are stated.");
+  return check(name, "fail", "The image that the body decompresses to is not signed by the same key.");
 }

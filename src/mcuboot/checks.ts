@@ -60,9 +60,9 @@ export function checkFlags(
     return check(
       "flags",
       "not-checked",
-      `The image is ${unknown.what}: only a bootloader built for that takes it.`,
+      `The image is ${unknown.what}: only a bootloader built for that accepts it.`,
     );
-  return check("flags", "pass", "The bootloader can handle what the flags ask for.");
+  return check("flags", "pass", "The bootloader supports what the flags ask for.");
 }
 
 export function checkBootable({ header: { flags } }: Image, { toBoot }: VerifyOptions): Check {
@@ -89,7 +89,7 @@ export function checkProtectedArea(
       allowList ? "fail" : "not-checked",
       `The TLV ${tlvName(outside.type)} at ${outside.offset} is outside it: neither hash nor signature covers that.`,
     );
-  if (!protectedArea) return check(name, "pass", "The image has none, and nothing that belongs in one.");
+  if (!protectedArea) return check(name, "pass", "The image has none, and no TLV that belongs in one.");
   const names = tlvs.filter((tlv) => tlv.protected).map(({ type }) => tlvName(type));
   return check(
     name,
@@ -113,11 +113,11 @@ export function checkDecryption(
       check(name, "fail", "The image is encrypted and carries no content key: it cannot be decrypted."),
     ];
   if (range && !decryptionKey)
-    return [check(name, "pass", `Flagged as encrypted (${kind}), but the body is in clear.`)];
+    return [check(name, "pass", `Flagged as encrypted (${kind}), but the body is not encrypted.`)];
   if (!decryptionKey)
-    return [check(name, "not-checked", `Encrypted (${kind}); no key was given to open it.`)];
-  if (!range) return [check(name, "fail", `Encrypted (${kind}), and not for the given key.`)];
-  return [check(name, "pass", `The given key opens it (${kind}).`)];
+    return [check(name, "not-checked", `Encrypted (${kind}); no key was given to decrypt it.`)];
+  if (!range) return [check(name, "fail", `Encrypted (${kind}), but not for the given key.`)];
+  return [check(name, "pass", `The given key decrypts it (${kind}).`)];
 }
 
 export function checkKeyHash(image: Image, { keys }: VerifyOptions): Check {
@@ -127,7 +127,7 @@ export function checkKeyHash(image: Image, { keys }: VerifyOptions): Check {
     return check(
       name,
       "not-checked",
-      "The image names no key: only a bootloader that ignores names takes it.",
+      "The image names no key: only a bootloader that ignores key names accepts it.",
     );
   const told = named.map(({ type, value }) => `${type === TLV.KEYHASH ? "" : "in full "}${short(value)}`);
   const list = `The image names key ${told.join(", ")}`;
@@ -177,7 +177,7 @@ export function checkSize(image: Image, { slotSize, geometry, mode }: VerifyOpti
  * @returns `fail` names the first type that is refused
  */
 export function checkTlvTypes(image: Image, { allowList = true }: VerifyOptions): Check {
-  if (!allowList) return check("tlv-types", "not-checked", "The bootloader lets all TLV types pass.");
+  if (!allowList) return check("tlv-types", "not-checked", "The bootloader accepts all TLV types.");
   const pure = isPure(image);
   const refused = image.tlvs.find((tlv) => countsAsUnprotected(image, tlv) && !isAllowed(tlv, image, pure));
   if (refused)
@@ -239,7 +239,7 @@ export function checkHash(image: Image, range: Uint8Array | undefined, wanted: H
       "fail",
       `The image was changed: its ${wanted.label} is ${short(digest)}, it states ${short(wrong.value)}.`,
     );
-  return check("hash", "pass", `${wanted.label} ${short(digest)} is what the image states.`);
+  return check("hash", "pass", `${wanted.label} ${short(digest)} matches what the image states.`);
 }
 
 export function checkCounter(image: Image, { storedCounter }: VerifyOptions): Check {
@@ -293,7 +293,7 @@ export function warningsAbout(image: Image, bytes: Uint8Array, slotAddress?: num
     const published = publishedKeyName(hash);
     if (published)
       warnings.push(
-        `Signed with MCUboot's published development key ${published}: everybody can sign like this.`,
+        `Signed with MCUboot's published development key ${published}: everybody has its private key.`,
       );
   }
   const { unknown } = flagNames(image.header.flags);
@@ -303,10 +303,10 @@ export function warningsAbout(image: Image, bytes: Uint8Array, slotAddress?: num
     warnings.push("The header's last four bytes are not zero; MCUboot ignores them.");
   for (const { type, offset } of image.tlvs) {
     if (tlvKind(type) || (type & 0xff) >= CUSTOM_TLV_RANGE.min) continue;
-    warnings.push(`The TLV ${tlvName(type)} at ${offset} is of a type that MCUboot keeps for itself.`);
+    warnings.push(`The TLV ${tlvName(type)} at ${offset} is of a type that MCUboot reserves.`);
   }
   if (image.tlvs.some((tlv) => tlv.protected && isSignatureTlv(tlv.type)))
-    warnings.push("There is a signature in the protected area; it signs nothing there.");
+    warnings.push("There is a signature in the protected area, where it has no effect.");
   warnings.push(...startWarnings(image, slotAddress));
   if (bytes.length > image.size)
     warnings.push(

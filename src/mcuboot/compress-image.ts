@@ -56,8 +56,8 @@ function signatureBy(image: Image, { publicKey }: Signer): Uint8Array {
   if ((image.header.flags & COMPRESSION_FLAGS) !== 0)
     throw new SignError("bad-option", "The image is compressed already.", { hint: "Send it as it is." });
   if (image.encrypted)
-    throw new SignError("bad-option", "The image is encrypted: what is encrypted does not get smaller.", {
-      hint: "Compress and encrypt it when it is signed: bootproof sign --compression lzma2armthumb --encrypt FILE.",
+    throw new SignError("bad-option", "The image is encrypted: encrypted data cannot be compressed.", {
+      hint: "Compress and encrypt it while signing: bootproof sign --compression lzma2armthumb --encrypt FILE.",
     });
   if (isPure(image))
     throw new SignError(
@@ -76,7 +76,7 @@ function signatureBy(image: Image, { publicKey }: Signer): Uint8Array {
   if (signature) return signature.value;
   throw new SignError(
     "key-mismatch",
-    "The key at hand did not sign this image, so it cannot sign it compressed.",
+    "The given key did not sign this image, so it cannot sign its compressed form.",
     {
       hint: "Give the private key that signed it, or send it as it is.",
     },

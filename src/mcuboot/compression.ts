@@ -98,7 +98,11 @@ export function uncompressedRange(image: Image, range: Uint8Array): Uint8Array {
   };
   const size = number(TLV.DECOMP_SIZE);
   if (size === undefined)
-    throw new ImageError("tlv-length", 0, "The image is compressed, but does not say how large its body is.");
+    throw new ImageError(
+      "tlv-length",
+      0,
+      "The image is compressed, but does not state the size of its body.",
+    );
   const packed = range.subarray(
     header.headerSize,
     header.headerSize + (number(TLV.COMP_DEC_SIZE) ?? header.bodySize),
@@ -108,7 +112,7 @@ export function uncompressedRange(image: Image, range: Uint8Array): Uint8Array {
     throw new ImageError(
       "tlv-length",
       0,
-      `The body unpacks to ${body.length} bytes, the image states ${size}.`,
+      `The body decompresses to ${body.length} bytes, the image states ${size}.`,
     );
   if ((header.flags & IMAGE_F.COMPRESSED_ARM_THUMB_FLT) !== 0) filterArmThumb(body, "to-relative");
   const tlvs = image.tlvs.filter((tlv) => tlv.protected && !ABOUT_COMPRESSION.includes(tlv.type));

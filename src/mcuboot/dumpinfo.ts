@@ -181,6 +181,6 @@ function mustHold(bytes: Uint8Array, offset: number, length: number, what: strin
   throw new ImageError(
     "image-truncated",
     offset,
-    `Cut short: ${what} at ${offset} needs ${length} bytes, but there are only ${bytes.length} in all.`,
+    `Truncated: ${what} at ${offset} needs ${length} bytes, but there are only ${bytes.length} in all.`,
   );
 }

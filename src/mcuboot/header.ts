@@ -161,7 +161,7 @@ export function encodeHeader(header: ImageHeader, endian: Endian = "little"): Ui
 
 function tooShort(bytes: Uint8Array): ImageError {
   const kind = fileKindOf(bytes);
-  const what = `${bytes.length} bytes are not an image: a header alone has 32.`;
+  const what = `${bytes.length} bytes are not an image: the header alone has 32.`;
   if (!kind) return new ImageError("image-too-short", bytes.length, what);
   return new ImageError("image-too-short", bytes.length, `Not an image but ${kind.name}: ${what}`, {
     hint: kind.hint,
@@ -181,9 +181,9 @@ function badMagic(bytes: Uint8Array): ImageError {
     return new ImageError(
       "bad-magic",
       0,
-      `Not an image but unsigned firmware for Cortex-M, as it seems (${numbers}): ${seen}.`,
+      `Not an image but apparently unsigned firmware for Cortex-M (${numbers}): ${seen}.`,
       {
-        hint: "Make an image of it with bootproof sign, or take the signed file of the same build (.signed.bin).",
+        hint: "Sign it with bootproof sign, or use the signed file of the same build (.signed.bin).",
       },
     );
   }

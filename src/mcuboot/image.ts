@@ -81,7 +81,7 @@ function isTextDamage(bytes: Uint8Array): boolean {
 }
 
 function textDamage({ code, offset, message }: ImageError): ImageError {
-  const says = `Copied in text mode: each line feed has a carriage return before it, and without those the image is whole. ${message}`;
+  const says = `Copied in text mode: each line feed has a carriage return before it; without those the image is complete. ${message}`;
   return new ImageError(code, offset, says, {
     hint: "Copy or download it again in binary mode (FTP: binary; Git: *.bin -text in .gitattributes).",
   });
@@ -95,8 +95,8 @@ function takeApart(bytes: Uint8Array): Image {
     throw new ImageError(
       "image-truncated",
       bytes.length,
-      `Cut short: the header states ${bodyEnd} bytes of header and body, but there are only ${bytes.length}.`,
-      { hint: "Was the file copied or downloaded whole?" },
+      `Truncated: the header states ${bodyEnd} bytes of header and body, but there are only ${bytes.length}.`,
+      { hint: "Was the file copied or downloaded completely?" },
     );
   const { tlvs, protectedArea, unprotectedArea } = walkTlvs(bytes, header, endian);
   const image = {

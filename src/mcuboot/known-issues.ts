@@ -4,7 +4,7 @@ import type { UpgradeMode } from "./upgrade-modes.js";
 
 /**
  * What a power cut at the wrong moment, or the swap itself, can do to a pair of images in MCUboot as it is:
- * - `no-way-back`: the new image stays although nobody confirmed it; what was saved of the old one is cut short.
+ * - `no-way-back`: the new image stays although nobody confirmed it; what was saved of the old one is truncated.
  * - `no-boot`: every later boot fails.
  * - `stuck`: the swap cannot begin, and the bootloader stops at an assertion.
  */

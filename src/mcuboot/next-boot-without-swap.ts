@@ -52,7 +52,7 @@ function pickByVersion(
     const { image, trailer } = one.slot;
     if (!image) return false;
     if (isNonBootable(one)) {
-      story.push(`The ${one.role} is passed over: its image is flagged NON_BOOTABLE.`);
+      story.push(`The ${one.role} is skipped: its image is flagged NON_BOOTABLE.`);
       return false;
     }
     if (isCompressed(one)) {
@@ -114,7 +114,7 @@ function openQuestions(mode: UpgradeMode, slots: readonly Candidate[], policy: B
       ? ["the stored security counter (--stored-counter)"]
       : []),
     ...(isFixed && upgradeMode(mode).runsIn === "either"
-      ? ["where the slots are: an image that is fixed to another address is passed over"]
+      ? ["where the slots are: an image that is fixed to another address is skipped"]
       : []),
     ...(images.length > 0 && upgradeMode(mode).runsIn === "ram"
       ? ["which RAM the bootloader loads to: an image for another address is erased"]

@@ -93,7 +93,7 @@ function interrupted(mode: SwapMode, primary: Slot, secondary: Slot) {
   if (magic !== "good" || copyDone !== "unset" || secondary.trailer.magic === "good") return undefined;
   const type = swapInfo?.type ?? "none";
   if (type === "none") return undefined;
-  return { type, because: "the primary's trailer notes a swap that has begun and not ended" };
+  return { type, because: "the primary's trailer records a swap that has begun but not ended" };
 }
 
 /** What is not told and may change the prediction. */
@@ -129,7 +129,7 @@ function openQuestions(
       : []),
     ...(counted && !policy.knowsStoredCounter ? ["the stored security counter (--stored-counter)"] : []),
     ...(asks && old && policy.geometry === undefined
-      ? ["whether the running image leaves the swap its room (--sector-size)"]
+      ? ["whether the running image leaves enough room for the swap (--sector-size)"]
       : []),
   ];
 }
@@ -187,7 +187,7 @@ function afterNothing(primary: CheckedSlot, policy: BootPolicy, result: Result):
   const problem = problemOf(primary, policy);
   if (problem) return result("stuck", `No image starts: ${problem}. There is no fallback to the secondary.`);
   const unconfirmed = isConfirmed(primary.slot.trailer) ? "" : ", not confirmed, and nothing will revert it";
-  return result("keep", `${named(primary, "The image")} in the primary runs on${unconfirmed}.`);
+  return result("keep", `${named(primary, "The image")} in the primary continues to run${unconfirmed}.`);
 }
 
 interface Obstacle {
@@ -257,7 +257,7 @@ function startOf(outcome: Obstacle["outcome"], primary: CheckedSlot, policy: Boo
         : "No image starts until the primary holds one.",
     ];
   const problem = problemOf(primary, policy);
-  return [problem ? `No image starts: ${problem}.` : `${named(primary, "The old image")} runs on.`];
+  return [problem ? `No image starts: ${problem}.` : `${named(primary, "The old image")} continues to run.`];
 }
 
 const ENDINGS: Readonly<Record<"test" | "perm" | "revert", string>> = {
@@ -274,7 +274,7 @@ function swapStory(mode: SwapMode, type: SwapType, secondary: CheckedSlot): stri
   if (isUnpackable(mode, secondary))
     return [...checked, `${image} is unpacked over the primary and runs. There is no way back.`];
   if (!upgradeMode(mode).swap)
-    return [...checked, `${image} is copied over the primary and runs. There is no way back.`];
+    return [...checked, `${image} is copied over the primary and runs. It cannot be reverted.`];
   return [
     ...checked,
     `${image} is swapped into the primary and runs.`,

@@ -75,12 +75,12 @@ function mustNotHoldOldKey(image: Image): void {
       "key-mismatch",
       "The image has a boot record, which holds the hash of the key that signed it.",
       {
-        hint: "Sign the body again with the other key.",
+        hint: "Sign the original body with the other key.",
       },
     );
   if ((image.header.flags & IMAGE_F.COMPRESSED_LZMA2) !== 0)
     throw new SignError("key-mismatch", "A compressed image holds a second signature inside.", {
-      hint: "Sign the body again with the other key.",
+      hint: "Sign the original body with the other key.",
     });
 }
 
@@ -111,7 +111,7 @@ function hashFor(image: Image, key: Key, { add }: ResignOptions): HashAlgorithm 
   if (!add) return HASHES[hashes[0]!];
   throw new SignError(
     "key-mismatch",
-    `The image carries ${own.label}, which does not go with a ${keyType} key: both signatures cannot be in one image.`,
+    `The image carries ${own.label}, which a ${keyType} key does not use: both signatures cannot be in one image.`,
   );
 }
 
@@ -129,7 +129,7 @@ async function signed(
   if (await algorithm.verify(publicRawOf(publicKey), { range, digest, pure }, signature)) return signature;
   throw new SignError(
     "signer-bad-signature",
-    `The signature is not one of this ${publicKey.type} key over this image.`,
+    `The signature was not made by this ${publicKey.type} key over this image.`,
   );
 }
 
@@ -155,7 +155,7 @@ function intoFile(bytes: Uint8Array, oldSize: number, renewed: Uint8Array): Uint
   const fill = bytes[oldSize]!;
   const grown = bytes.subarray(oldSize, Math.max(oldSize, renewed.length));
   if (renewed.length > bytes.length || !isFilledWith(grown, fill))
-    throw new SignError("slot-too-small", "There is no room behind the image for a longer signature.");
+    throw new SignError("slot-too-small", "There is no room after the image for a longer signature.");
   const file = bytes.slice();
   file.fill(fill, 0, Math.max(oldSize, renewed.length));
   file.set(renewed);

@@ -224,7 +224,7 @@ function withoutHeaderSpace(input: Uint8Array, { header }: SigningPlan): Uint8Ar
   if (isAdded) return input;
   if (input.length >= size && isFilledWith(input.subarray(0, size), 0)) return input.subarray(size);
   throw new SignError("no-header-space", `The input does not begin with ${size} zero bytes for a header.`, {
-    hint: "Ask for a header to be put in front (padHeader, on the command line --pad-header), or leave room for it when linking.",
+    hint: "Add a header (padHeader, on the command line --pad-header), or leave room for it when linking.",
   });
 }
 
@@ -232,9 +232,9 @@ async function mustVerify(prepared: PreparedImage, { publicKey, signature }: Mad
   if (await signatureAlgorithmOf(publicKey).verify(publicRawOf(publicKey), prepared, signature)) return;
   throw new SignError(
     "signer-bad-signature",
-    `The signature is not one of this ${publicKey.type} key over this image.`,
+    `The signature was not made by this ${publicKey.type} key over this image.`,
     {
-      hint: "It was made over other bytes, with another key, or another option was used when they were exported.",
+      hint: "It was made over other bytes, with another key, or the bytes were exported with other options.",
     },
   );
 }

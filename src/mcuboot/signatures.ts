@@ -70,7 +70,7 @@ export async function walkSignatures(image: Image, context: SignatureContext): P
       key = findKey(tlv, context);
       if (key && keyTlv === TLV.KEYHASH && tlv.value.length < context.hash.length)
         warnings.push(
-          `The key hash at ${tlv.offset} has only ${tlv.value.length} bytes. MCUboot compares just these and takes the first key that fits.`,
+          `The key hash at ${tlv.offset} has only ${tlv.value.length} bytes. MCUboot compares only these and uses the first key that matches.`,
         );
     } else if (tlv.type === SIGNATURE_TLVS[algorithm.keyType]) {
       if (!key) {

@@ -153,11 +153,9 @@ function slotPlan(
   const maxAlign = maxAlignOf(options);
   if (!isU(slotSize, 32)) throw badOption(`Slot size ${slotSize} is not a size.`);
   if (trailer && slotSize === 0)
-    throw badOption(
-      "A trailer stands at the end of the slot: its size (--slot-size) must be given, and not as 0.",
-    );
+    throw badOption("The trailer is at the end of the slot: give the slot's size (--slot-size), not 0.");
   if (align > maxAlign)
-    throw badOption(`A write size of ${align} does not go with a maximum alignment of ${maxAlign}.`);
+    throw badOption(`A write size of ${align} cannot be used with a maximum alignment of ${maxAlign}.`);
   return {
     size: slotSize,
     trailer,
@@ -209,7 +207,7 @@ export function plannedHash(
   if (hash && !hashes.includes(hash))
     throw new SignError(
       "key-mismatch",
-      `A ${keyType} key does not go with ${HASHES[hash].label}: it signs ${hashes.map((name) => HASHES[name].label).join(" or ")}.`,
+      `A ${keyType} key cannot be used with ${HASHES[hash].label}: it signs ${hashes.map((name) => HASHES[name].label).join(" or ")}.`,
     );
   return HASHES[hash ?? hashes[0]!];
 }

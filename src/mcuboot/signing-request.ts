@@ -272,7 +272,7 @@ export function signatureFromResponse(text: string, prepared: PreparedImage, key
     throw new SigningRequestError(
       "other-request",
       `The response is for the digest ${response.digest.slice(0, 16)}..., this image has ${toHex(prepared.digest).slice(0, 16)}...`,
-      { hint: "The body or an option is not what it was when the request was made." },
+      { hint: "The body or an option has changed since the request was made." },
     );
   const { keyType, scheme } = signatureAlgorithmOf(key);
   if (response.scheme !== scheme)
@@ -330,7 +330,7 @@ function readFields<File>(text: string, type: string, fields: Readonly<Record<st
   if (file.type !== type || file.v !== 1)
     throw bad(
       `This is not a valid ${type} of version 1.`,
-      "Is it the request where a response is wanted, or the other way round?",
+      "Is it a request instead of a response, or vice versa?",
     );
   for (const [path, kind] of Object.entries(fields)) {
     const optional = path.endsWith("?");

@@ -43,7 +43,7 @@ export function bodyWarnings(body: Uint8Array, address?: number): string[] {
   if (body.length < SMALLEST_FIRMWARE) return [];
   if (endianOf(body) !== undefined)
     return [
-      "The body begins with a header of MCUboot: it is a signed image already, and is signed a second time.",
+      "The body begins with an MCUboot header: it is already a signed image, and is signed a second time.",
     ];
   if (isFilledWith(body.subarray(0, 8), 0)) return [zeroVectors(body)];
   const vectors = vectorsAt(body);
@@ -66,7 +66,7 @@ function zeroVectors(body: Uint8Array): string {
   const found = findVectors(body);
   const start = "The body begins with zeros where a Cortex-M has stack and entry";
   if (!found) return `${start}: on such a core it cannot start.`;
-  return `${start}; its vectors are ${found.offset} bytes further on: the header's room is there twice (leave out --pad-header), or the header is ${found.offset} bytes too small.`;
+  return `${start}; its vectors are ${found.offset} bytes further on: there is room for two headers (omit --pad-header), or the header is ${found.offset} bytes too small.`;
 }
 
 /**

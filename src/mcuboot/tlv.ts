@@ -83,7 +83,7 @@ export const TLV_KINDS: readonly TlvKind[] = [
   row("ECDSA_SIG", "unprotected", "yes", "signature"),
   row("RSA3072_PSS", "unprotected", "yes", "signature"),
   row("ED25519", "unprotected", "yes", "signature"),
-  row("SIG_PURE", "unprotected", "pure", "signed is the image, not its hash"),
+  row("SIG_PURE", "unprotected", "pure", "the signature is over the image, not its hash"),
   row("ENC_RSA2048", "unprotected", "yes", "content key, for an RSA key"),
   row("ENC_KW", "unprotected", "yes", "content key, wrapped with an AES key"),
   row("ENC_EC256", "unprotected", "yes", "content key, for a P-256 key"),
@@ -214,7 +214,7 @@ function readInfo(bytes: Uint8Array, offset: number, endian: Endian): Info {
     throw new ImageError(
       "image-truncated",
       bytes.length,
-      `Cut short: a TLV area should begin at ${offset}, but there are only ${bytes.length} bytes.`,
+      `Truncated: a TLV area should begin at ${offset}, but there are only ${bytes.length} bytes.`,
     );
   const { u16 } = ORDER[endian];
   return { magic: u16(bytes, offset), total: u16(bytes, offset + 2) };
@@ -237,7 +237,7 @@ function area(bytes: Uint8Array, offset: number, info: Info, magic: number): Tlv
     throw new ImageError(
       "image-truncated",
       bytes.length,
-      `Cut short: the TLV area at ${offset} ends at ${offset + info.total}, but there are only ${bytes.length} bytes.`,
+      `Truncated: the TLV area at ${offset} ends at ${offset + info.total}, but there are only ${bytes.length} bytes.`,
     );
   return { offset, length: info.total };
 }
@@ -282,7 +282,7 @@ function overrun(offset: number, end: number): ImageError {
   return new ImageError(
     "tlv-overrun",
     offset,
-    `The TLV at ${offset} runs over the end of its area at ${end}.`,
+    `The TLV at ${offset} extends beyond the end of its area at ${end}.`,
   );
 }
 

@@ -114,7 +114,7 @@ function brokenStructure(error: ImageError): Verdict {
   const checks = ALL_CHECKS.map((name) =>
     name === "structure" || (name === "protected-area" && error.code === "protected-size")
       ? check(name, "fail", error.message)
-      : check(name, "not-checked", "The image could not be taken apart."),
+      : check(name, "not-checked", "The image could not be parsed."),
   );
   return { result: "bad", checks, warnings: [], signatures: [] };
 }
@@ -191,7 +191,7 @@ async function checkWithType(
   const digest = digestToCheck(image, range, hash, pure);
   if (digest === undefined) {
     const why = pure
-      ? "The image is encrypted, and its signature is over the plain image: only the key that decrypts it helps."
+      ? "The image is encrypted, and its signature is over the plain image: checking it needs the key that decrypts it."
       : `The image is encrypted and states no ${hash.label} hash that a ${type} signature could be over.`;
     return { check: check("signature", "not-checked", why), hash, signatures: [], warnings: [] };
   }
@@ -213,7 +213,7 @@ async function checkWithType(
   if (last)
     return outcome(
       "fail",
-      `The signature at ${last.offset} is not one of ${type} key ${short(last.key!.keyHash)}.`,
+      `The signature at ${last.offset} was not made by ${type} key ${short(last.key!.keyHash)}.`,
     );
   if (walk.signatures.length === 0)
     return outcome("fail", `The image has no ${type} signature, only ${signatureTypes(image)}.`);

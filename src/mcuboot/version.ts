@@ -41,7 +41,7 @@ export function parseVersion(text: string): Version {
   const parts = GRAMMAR.exec(text);
   if (!parts)
     throw new VersionError("bad-version", `"${text}" is not a version.`, {
-      hint: 'Write it like "1.2.3" or "1.2.3+4".',
+      hint: 'Write it as "1.2.3" or "1.2.3+4".',
     });
   const version = { major: 0, minor: 0, revision: 0, build: 0 };
   FIELDS.forEach(({ name, max }, index) => {

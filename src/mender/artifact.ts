@@ -153,11 +153,15 @@ function outerTar(bytes: Uint8Array): TarEntry[] {
 
 function misplaced(name: string, expected: string | undefined): MenderError {
   if (/augment/.test(name))
-    return new MenderError("artifact-augmented", `The artifact carries ${name}, which no signature covers.`, {
-      hint: "Use the artifact as it was signed, before a server added to it.",
-    });
+    return new MenderError(
+      "artifact-augmented",
+      `The artifact contains ${name}, which no signature covers.`,
+      {
+        hint: "Use the artifact as it was signed, before a server added to it.",
+      },
+    );
   return badArtifact(
-    `The artifact has ${JSON.stringify(name)} where ${expected === undefined ? "it should end" : `${expected} should stand`}.`,
+    `The artifact has ${JSON.stringify(name)} where ${expected === undefined ? "it should end" : `${expected} should be`}.`,
   );
 }
 
@@ -207,7 +211,7 @@ class Sums {
   mustBeUsedUp(): void {
     const [name] = this.#left.keys();
     if (name !== undefined)
-      throw badArtifact(`The manifest lists ${name}, which the artifact does not hold.`);
+      throw badArtifact(`The manifest lists ${name}, which the artifact does not contain.`);
   }
 }
 
@@ -270,7 +274,7 @@ function readHeader(entries: readonly TarEntry[]) {
     );
   const metaData = rest[0]?.name === META_DATA ? rest.shift() : undefined;
   if (rest[0])
-    throw badArtifact(`The header holds ${JSON.stringify(rest[0].name)}, which has no place there.`);
+    throw badArtifact(`The header holds ${JSON.stringify(rest[0].name)}, which is not allowed there.`);
   // Some writers leave an empty file where there is nothing to say.
   const hasMetaData = metaData !== undefined && metaData.bytes.length > 0;
   return {

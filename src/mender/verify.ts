@@ -64,7 +64,10 @@ async function checkSignature(
   if (!signature)
     return keys.length > 0
       ? say("fail", "The artifact is not signed, and a key was given that should have signed it.")
-      : say("not-checked", "The artifact is not signed: its checksums show damage, not who made it.");
+      : say(
+          "not-checked",
+          "The artifact is not signed: its checksums detect damage, but do not show who made it.",
+        );
   if (keys.length === 0)
     return say(
       "not-checked",

@@ -144,8 +144,8 @@ function checkContent(content: ArtifactContent): void {
     dependsGroup = [],
   } = content;
   const { provides = {}, depends = {}, clears = [] } = content;
-  if (deviceTypes.length === 0) throw badOption("An artifact is for one device type at least.");
-  if (files.length === 0) throw badOption("An artifact carries one file at least.");
+  if (deviceTypes.length === 0) throw badOption("An artifact needs at least one device type.");
+  if (files.length === 0) throw badOption("An artifact needs at least one file.");
   const texts = [
     type,
     artifactName,

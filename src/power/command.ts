@@ -34,7 +34,7 @@ async function runLine(line: string, signal: AbortSignal | undefined): Promise<v
 function failed(line: string, status: number | string, said: string): PowerError {
   const words = said.trim() === "" ? "" : ` Its output: ${said.trim()}`;
   return new PowerError("switch-failed", `The command "${line}" ended with ${status}.${words}`, {
-    hint: "Run it yourself; it is in the config file under power.",
+    hint: "Try it by hand; the config file has it under power.",
   });
 }
 

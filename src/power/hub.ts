@@ -34,7 +34,7 @@ export function hubSwitch(usbPort: string, options: HubOptions = {}): PowerSwitc
   const also =
     others.length === 0
       ? ""
-      : ` If the hub switches all ports at once, these go with it: ${others.join(", ")}.`;
+      : ` If the hub switches all ports at once, these lose power too: ${others.join(", ")}.`;
   const act = (on: boolean) => (signal?: AbortSignal) =>
     switchPort(found, usbPort, on, { ...options, signal });
   return {
@@ -73,7 +73,7 @@ function mustSwitchAlone(
   throw new PowerError(
     "no-switch",
     `Hub ${hub} switches its ${descriptor.ports} ports together: port ${port} alone keeps its power.`,
-    { hint: `All others${all} would have to lose power too. ${instead}` },
+    { hint: `All others${all} would lose power too. ${instead}` },
   );
 }
 
@@ -92,7 +92,7 @@ async function switchPort(
     throw new PowerError(
       "switch-failed",
       denied
-        ? `You may not switch the power of USB port ${usbPort}.`
+        ? `You have no permission to switch the power of USB port ${usbPort}.`
         : `The kernel does not switch USB port ${usbPort}: ${(cause as Error).message}.`,
       { cause, ...(denied ? { hint: "Run bootproof setup-udev --hub-power --install as root once." } : {}) },
     );
@@ -127,7 +127,7 @@ async function uhubctl(
     "switch-failed",
     `uhubctl ${args.join(" ")} ended with ${status}. Its output: ${said.trim()}`,
     {
-      hint: "It also says this when the hub does not switch ports one by one.",
+      hint: "It also reports this if the hub cannot switch single ports.",
     },
   );
 }

@@ -60,7 +60,7 @@ export async function* provePower(
   if (before === undefined) {
     throw new PowerError(
       "not-back",
-      `${capital(vitals.what)} does not show before the test, so nothing can be proved.`,
+      `${capital(vitals.what)} is not visible before the test, so nothing can be proven.`,
       {
         hint: "Switch the board on first, and check with bootproof devices that it is listed.",
       },
@@ -116,7 +116,7 @@ function stillPowered(power: PowerSwitch, { what }: Vitals, withinMs: number): P
     "still-powered",
     `${power.name} was switched off, but ${what} is still there after ${withinMs / 1000} s.`,
     {
-      hint: "The hub may claim to switch and leave the power on, or the board has another supply: a battery, a second cable, a debug probe.",
+      hint: "The hub may only claim to switch its power, or the board has another supply: a battery, a second cable, a debug probe.",
     },
   );
 }

@@ -271,7 +271,7 @@ export const KNOWN_BOARDS: readonly BoardProfile[] = [
       ...["7523", "5523", "55d3", "55d4"].map((productId) => ({ vendorId: "1a86", productId })),
     ],
     lines: {
-      says: "Free wires: adapters may have DTR or RTS on NRST or BOOT0, so both stay off unless the config file says otherwise.",
+      says: "Wiring varies: adapters may have DTR or RTS on NRST or BOOT0, so both stay off unless the config file says otherwise.",
       dtr: false,
       rts: false,
     },

@@ -109,7 +109,7 @@ export const RECOVERY_METHODS: readonly RecoveryMethod[] = [
         : undefined,
     climb: cyclePower,
   },
-  writerRung("usb-dfu", "It shows no USB DFU device.", (site) => site.usbDfu),
+  writerRung("usb-dfu", "It has no USB DFU device.", (site) => site.usbDfu),
   writerRung(
     "st-rom",
     "It is not known to have ST's ROM bootloader on a serial port here.",
@@ -123,7 +123,7 @@ export const RECOVERY_METHODS: readonly RecoveryMethod[] = [
     needsConsent: false,
     closed: ({ site }) =>
       site.person === undefined
-        ? `There is no terminal to ask on. To do it yourself: ${wordsFor(site)}`
+        ? `There is no terminal to ask for confirmation. To do it yourself: ${wordsFor(site)}`
         : undefined,
     climb: askPerson,
   },
@@ -226,11 +226,11 @@ function lineRung(
       : "Open the port at 1200 baud and close it";
   return {
     name,
-    does: () => `${how}, then ask whether serial recovery answers.`,
+    does: () => `${how}, then check whether serial recovery answers.`,
     destroys: () => A_RESTART,
     needsConsent: false,
     closed: ({ site }) => {
-      if (site.lines === undefined) return "This way to the board has no control lines.";
+      if (site.lines === undefined) return "This link has no control lines.";
       const steps = site.profile?.enter;
       return steps === undefined || !fits(steps)
         ? "No profile states that this board reacts to it (field `enter`)."
@@ -268,7 +268,7 @@ async function cyclePower({ site }: Standing, { signal, withinMs }: MethodOption
 
 /** MCUboot decrypts an update on its way into the primary slot, and nothing that lies there already. */
 const ENCRYPTED =
-  "The image is encrypted, and nothing decrypts what is written past the bootloader: add --decrypt-key FILE.";
+  "The image is encrypted, and what is written without the bootloader is not decrypted: add --decrypt-key FILE.";
 
 function writerRung(
   name: "usb-dfu" | "st-rom" | "debug-probe",
@@ -307,7 +307,7 @@ export function wordsFor({ profile, name }: RecoveryTarget): string {
   const known = profile?.recoveryByHand;
   if (known !== undefined) return known;
   const board = profile?.name ?? name;
-  return `Bring ${board} into serial recovery: hold the button that its bootloader watches (mcuboot-button0 in its board files) while you press and release reset, or while you plug it in.`;
+  return `Put ${board} into serial recovery: hold the button that its bootloader watches (mcuboot-button0 in its board files) while you press and release reset, or while you plug it in.`;
 }
 
 async function askPerson({ site }: Standing, { signal, withinMs }: MethodOptions): Promise<MethodResult> {

@@ -210,7 +210,7 @@ export async function* recover(
     : {
         ...result,
         outcome: "no-way-in",
-        says: `No way into ${site.name} was found.`,
+        says: `No recovery method worked for ${site.name}.`,
         hint: "Each recovery method above shows what it needs: a power switch, a profile with the wiring, a debug tool.",
       };
 }
@@ -296,7 +296,7 @@ function firstRefusal(
 }
 
 function refusalOf(refused: PreflightCheck | undefined): Ending {
-  const { says = "The file holds no image.", hint = "Nothing was done to the board." } = refused ?? {};
+  const { says = "The file contains no image.", hint = "Nothing was done to the board." } = refused ?? {};
   return { outcome: "refused-by-preflight", says, hint, ...(refused && { refusedBy: refused.name }) };
 }
 
@@ -320,7 +320,7 @@ function leftAlone({ message }: AliveBoard, { name }: RecoveryTarget): Ending {
   return {
     outcome: "alive",
     says: `${name} needs no recovery. ${message} Nothing was written.`,
-    hint: "Update it with bootproof flash. To write over its primary slot anyway, add --yes --although-alive.",
+    hint: "Update it with bootproof flash. To overwrite its primary slot anyway, add --yes --although-alive.",
   };
 }
 
@@ -367,7 +367,7 @@ async function whyNot(
   options: RecoverOptions,
 ): Promise<string | undefined> {
   if (words.closed !== undefined) return words.closed;
-  if (options.without?.includes(method.name)) return "It was left out on request.";
+  if (options.without?.includes(method.name)) return "It was excluded on request.";
   if (!method.needsConsent) return undefined;
   const agreed = (await options.consent?.(words)) ?? false;
   return agreed

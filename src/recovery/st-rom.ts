@@ -40,7 +40,7 @@ export function stRomWriter(profile: BoardProfile | undefined, way: StRomWay): D
   return {
     does: `Speak to ST's ROM bootloader (AN3155), erase the pages of image and trailer in the primary slot (${span}), write it, read it back, start the chip. ${profile.rom.enter ? "BOOT0 and NRST are switched by the adapter." : profile.rom.byHand}`,
     destroys:
-      "The contents of the primary slot. The bootloader and everything else stay; a page that reaches out of the slot is refused.",
+      "The contents of the primary slot. The bootloader and everything else stay; a page that extends beyond the slot is refused.",
     async write(file, { signal, onProgress }) {
       const stream = await way.open(signal);
       try {
@@ -120,6 +120,6 @@ function isRefusal(held: Uint8Array, length: number): boolean {
 
 function silent(got: number, length: number): StRomError {
   return new StRomError("rom-bad-answer", `ST's ROM stopped answering: ${got} of ${length} bytes came.`, {
-    hint: "Is the chip in its ROM bootloader (BOOT0 high at reset), is this its ROM's UART, and does the line have even parity? After a pulled cable, reset it once more.",
+    hint: "Is the chip in its ROM bootloader (BOOT0 high at reset), is this the UART of its ROM, and does the line have even parity? After a pulled cable, reset it once more.",
   });
 }

@@ -25,7 +25,7 @@ const ADDRESSED = /^@/;
  */
 export function whyNoDfu(device: Device | undefined, profile: BoardProfile | undefined): string | undefined {
   if (device === undefined) return "It is not known which USB device the board is.";
-  if (!offersDfu(device)) return "It shows no USB DFU device.";
+  if (!offersDfu(device)) return "It has no USB DFU device.";
   if (!hasAddresses(device) || profile?.slots !== undefined) return undefined;
   return profile === undefined ? WHICH_BOARD : slotUnknown(profile);
 }
@@ -70,7 +70,7 @@ export function usbDfuWriter(
   const slot = hasAddresses(device) ? profile?.slots?.[0] : undefined;
   const where = slot
     ? `to the primary slot at 0x${slot.address.toString(16)}, read it back, and start the bootloader`
-    : "to where its DFU puts images";
+    : "to the place that its DFU uses for images";
   const name = `${nameOf(device)} on USB port ${usbPort}`;
   return {
     does: `Send the image by USB DFU to ${name}, ${where}.`,

@@ -86,7 +86,7 @@ function readEntry(file: string, entry: unknown, index: number): KnownImage {
     throw say('"counter" is not a whole number');
   if (key !== undefined && !isHash(key)) throw say('"key" is not a key hash in hex');
   if (size !== undefined && !(Number.isInteger(size) && (size as number) > 0))
-    throw say('"size" is no number of bytes');
+    throw say('"size" is not a number of bytes');
   return {
     file,
     hash: hash.toLowerCase(),
@@ -104,6 +104,6 @@ function isHash(value: unknown): value is string {
 function wrong(file: string, what: string, cause?: unknown): KnownImagesError {
   return new KnownImagesError("bad-known-images", `${file}: ${what}`, {
     cause,
-    hint: 'it is a list: [{"hash": "...", "version": "1.2.3", "counter": 4, "key": "...", "size": 45579}]; counter, key and size may be left out',
+    hint: 'it is a list: [{"hash": "...", "version": "1.2.3", "counter": 4, "key": "...", "size": 45579}]; counter, key and size are optional',
   });
 }

@@ -46,11 +46,11 @@ export async function readIdentity(
       )
     )
       throw error;
-    return { reason: `the board does not tell its identity (${name}): ${error.message}` };
+    return { reason: `the board does not report its identity (${name}): ${error.message}` };
   }
   const id = text.replace(/\0+$/, "").trim();
   if (NO_IDENTITY.test(id) || id.length > LONGEST || !/^[\x21-\x7e]+$/.test(id))
-    return { reason: `the identity that ${name} reports does not name one board.` };
+    return { reason: `the identity that ${name} reports is not that of a single board.` };
   return { id: `smp-${id}` };
 }
 

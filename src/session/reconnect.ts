@@ -16,7 +16,7 @@ export class AwayError extends BootproofError {
     const seconds = Math.round(waitedMs / 1000);
     super("away", `${name} has not answered for ${seconds} s.`, {
       cause,
-      hint: "It may still be swapping images, which can take minutes: do not switch its power off. Wait and run bootproof info, or repeat the command with a longer --wait (flash, recover, reset). Its log port tells more; bootproof recover is for a board that no longer boots.",
+      hint: "It may still be swapping images, which can take minutes: do not switch its power off. Wait and run bootproof info, or repeat the command with a longer --wait (flash, recover, reset). Its log port may say more; bootproof recover is for a board that no longer boots.",
     });
     this.waitedMs = waitedMs;
   }

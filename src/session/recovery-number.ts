@@ -40,7 +40,7 @@ export async function recoveryNumber(
   if (known === undefined) {
     throw new RecoveryNumberError(
       imageNumber,
-      `The bootloader has no image number ${imageNumber}: it has ${images.length}, counted from 0.`,
+      `The bootloader has no image number ${imageNumber}: it has ${images.length}, numbered from 0.`,
       "Omit --image. Nothing was sent: a number too high can make serial recovery erase the bootloader.",
     );
   }
@@ -57,7 +57,7 @@ async function askSlots(session: Session, imageNumber: number, signal?: AbortSig
     if (!(error instanceof DeviceError)) throw error;
     throw new RecoveryNumberError(
       imageNumber,
-      `Serial recovery does not tell which images it has, so image number ${imageNumber} may not exist.`,
+      `Serial recovery does not report which images it has, so image number ${imageNumber} may not exist.`,
       "Nothing was sent: a number too high can make serial recovery erase the bootloader. Build MCUboot with CONFIG_BOOT_SERIAL_IMG_GRP_SLOT_INFO, or omit --image.",
     );
   }

@@ -54,8 +54,8 @@ function noSuchImage(
     : "";
   return new RecoveryNumberError(
     imageNumber,
-    `The board has no image number ${imageNumber}: it has ${count}, counted from 0.${taken}`,
-    "Omit --image. Nothing was sent: the image would have landed in another slot.",
+    `The board has no image number ${imageNumber}: it has ${count}, numbered from 0.${taken}`,
+    "Omit --image. Nothing was sent: the image would have been written to another slot.",
   );
 }
 

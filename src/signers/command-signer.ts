@@ -83,8 +83,8 @@ async function ask(options: CommandSignerOptions, question: object): Promise<Ans
   if (typeof answer.error === "string")
     throw new SignerError(
       "signer-failed",
-      `The signer ${options.program} refuses: ${answer.error.slice(0, 500)}`,
-      { hint: "The signer decides this: see its own documentation and log." },
+      `The signer ${options.program} refused: ${answer.error.slice(0, 500)}`,
+      { hint: "This is the signer's decision: see its documentation and log." },
     );
   return answer;
 }
@@ -167,7 +167,7 @@ function badSize(program: string): SignerError {
 function notStarted(program: string, cause: Error): SignerError {
   return new SignerError("signer-missing", `The signer ${program} cannot be started: ${cause.message}`, {
     cause,
-    hint: "Name a program, not a shell command line; its arguments go into --signer-arg.",
+    hint: "Name a program, not a shell command line; give its arguments with --signer-arg.",
   });
 }
 

@@ -85,7 +85,7 @@ const PIN_REFUSALS: Readonly<Record<string, readonly [message: string, hint: str
     "Check the PIN, and that --pkcs11-token names the right token, before you try again: tokens lock after a few wrong PINs.",
   ],
   CKR_PIN_INVALID: [
-    "The security module refuses the PIN: it has characters that no PIN of this token has.",
+    "The security module refuses the PIN: it contains characters that are not allowed in a PIN of this token.",
     "Check where the PIN comes from: --pin-file reads the first line of a file, without its line end.",
   ],
   CKR_PIN_LEN_RANGE: [
@@ -138,7 +138,7 @@ function findPrivateKey(module: Cryptoki, session: Handle, options: Pkcs11Option
     );
   const [extractable, sensitive] = attributes(module, session, key, [CK.EXTRACTABLE, CK.SENSITIVE]);
   if (!allowExtractable && (extractable![0] !== 0 || sensitive![0] === 0))
-    throw new SignerError("signer-key", "This key can be copied out of the security module.", {
+    throw new SignerError("signer-key", "This key can be extracted from the security module.", {
       hint: "Make one that is sensitive and not extractable, or accept this one with --pkcs11-allow-extractable.",
     });
   return key;

@@ -63,7 +63,7 @@ export function encodeCborBehind(room: number, value: unknown): Uint8Array {
 export function cborLength(value: unknown): number {
   const length = lengthOf(value, 0);
   if (length > MAX_CBOR)
-    throw new CborError("too-big", `A payload of ${length} bytes; the most is ${MAX_CBOR}.`);
+    throw new CborError("too-big", `A payload of ${length} bytes; at most ${MAX_CBOR} are allowed.`);
   return length;
 }
 
@@ -74,7 +74,7 @@ export function cborLength(value: unknown): number {
  */
 export function decodeCbor(bytes: Uint8Array): unknown {
   if (bytes.length > MAX_CBOR)
-    throw new CborError("too-big", `A payload of ${bytes.length} bytes; the most is ${MAX_CBOR}.`, 0);
+    throw new CborError("too-big", `A payload of ${bytes.length} bytes; at most ${MAX_CBOR} are allowed.`, 0);
   return new Reader(bytes).whole();
 }
 
@@ -253,7 +253,8 @@ class Reader {
 
   whole(): unknown {
     const value = this.#item(0);
-    if (this.#position !== this.#bytes.length) throw this.#error("trailing", "Bytes follow the last item.");
+    if (this.#position !== this.#bytes.length)
+      throw this.#error("trailing", "There are bytes after the last item.");
     return value;
   }
 
@@ -274,7 +275,7 @@ class Reader {
     if (low === INDEFINITE)
       throw this.#error(
         major < MAJOR.bytes ? "malformed" : "unsupported",
-        "A string in pieces, or a reserved length.",
+        "A string in chunks, or a reserved length.",
       );
     const argument = this.#argument(low);
     if (major === MAJOR.bytes) return this.#take(argument).slice();
@@ -328,7 +329,7 @@ class Reader {
     if (size === undefined)
       throw this.#error(
         low < 25 ? "unsupported" : "malformed",
-        "A simple value that means nothing, or a stray stop.",
+        "An unassigned simple value, or a stray break.",
       );
     const at = this.#position;
     this.#take(size);

@@ -14,8 +14,8 @@ export const FIRST_USER_CODE = 256;
 
 /** Return codes of SMP itself (`rc`). Zephyr, mgmt_defines.h, `mcumgr_err_t`. */
 export const RETURN_CODES: readonly ErrorRow[] = [
-  row(0, "EOK", "It worked."),
-  row(1, "EUNKNOWN", "The device failed and does not say why.", "Look at the device's log, then try again."),
+  row(0, "EOK", "Success."),
+  row(1, "EUNKNOWN", "The device failed and gives no reason.", "Look at the device's log, then try again."),
   row(
     2,
     "ENOMEM",
@@ -71,12 +71,12 @@ export const RETURN_CODES: readonly ErrorRow[] = [
 ];
 
 const COMMON: readonly ErrorRow[] = [
-  row(0, "OK", "It worked."),
-  row(1, "UNKNOWN", "The device failed and does not say why.", "Look at the device's log, then try again."),
+  row(0, "OK", "Success."),
+  row(1, "UNKNOWN", "The device failed and gives no reason.", "Look at the device's log, then try again."),
 ];
 
-const FLASH_HINT = "Try again; if it stays, the flash or its driver has a fault.";
-const FILE_HINT = "Try again; if it stays, the file system may be full or damaged.";
+const FLASH_HINT = "Try again; if it persists, the flash or its driver is faulty.";
+const FILE_HINT = "Try again; if it persists, the file system may be full or damaged.";
 const NO_ROOM_HINT =
   "The file system may be full. If an older file of this name takes the space, fs put --replace deletes it first.";
 const ERASE_AND_REPEAT = "Erase the slot, then send the image again.";
@@ -97,7 +97,7 @@ export const GROUP_ERRORS: Readonly<Record<number, readonly ErrorRow[]>> = {
     row(
       3,
       "QUERY_YIELDS_NO_ANSWER",
-      "The device has no answer to this bootloader query.",
+      "The device does not support this bootloader query.",
       "Only `mode` is common.",
     ),
     row(4, "RTC_NOT_SET", "The device's clock was never set.", "Set the date and time first."),
@@ -134,24 +134,19 @@ export const GROUP_ERRORS: Readonly<Record<number, readonly ErrorRow[]>> = {
     row(11, "FLASH_READ_FAILED", "Reading flash failed.", FLASH_HINT),
     row(12, "FLASH_WRITE_FAILED", "Writing flash failed.", ERASE_AND_REPEAT),
     row(13, "FLASH_ERASE_FAILED", "Erasing flash failed.", FLASH_HINT),
-    row(
-      14,
-      "INVALID_SLOT",
-      "The device has no such slot.",
-      "Look at the slot information for the numbers it has.",
-    ),
+    row(14, "INVALID_SLOT", "The device has no such slot.", "See the slot information for its numbers."),
     row(15, "NO_FREE_MEMORY", "The device has no memory left.", "Wait a few seconds and try again."),
     row(
       16,
       "FLASH_CONTEXT_ALREADY_SET",
-      "An upload is already going on.",
+      "An upload is already in progress.",
       "Reset the device, then try again.",
     ),
-    row(17, "FLASH_CONTEXT_NOT_SET", "No upload is going on.", START_OVER),
+    row(17, "FLASH_CONTEXT_NOT_SET", "No upload is in progress.", START_OVER),
     row(18, "FLASH_AREA_DEVICE_NULL", "The flash of this slot is not available.", FLASH_HINT),
     row(19, "INVALID_PAGE_OFFSET", "The offset is outside the slot's flash.", START_OVER),
     row(20, "INVALID_OFFSET", "The request has no offset.", START_OVER),
-    row(21, "INVALID_LENGTH", "The first chunk does not tell the size of the image.", START_OVER),
+    row(21, "INVALID_LENGTH", "The first chunk does not state the size of the image.", START_OVER),
     row(
       22,
       "INVALID_IMAGE_HEADER",
@@ -191,7 +186,7 @@ export const GROUP_ERRORS: Readonly<Record<number, readonly ErrorRow[]>> = {
     ),
     row(29, "INVALID_IMAGE_VECTOR_TABLE", "The image does not begin with a vector table.", SIGN_AGAIN),
     row(30, "INVALID_IMAGE_TOO_LARGE", "The image is larger than the slot.", "Build a smaller image."),
-    row(31, "INVALID_IMAGE_DATA_OVERRUN", "More data came than the first chunk announced.", START_OVER),
+    row(31, "INVALID_IMAGE_DATA_OVERRUN", "More data arrived than the first chunk announced.", START_OVER),
     row(
       32,
       "IMAGE_CONFIRMATION_DENIED",
@@ -222,7 +217,7 @@ export const GROUP_ERRORS: Readonly<Record<number, readonly ErrorRow[]>> = {
       "The statistic has a size the device cannot send.",
       "Its firmware has a fault.",
     ),
-    row(5, "WALK_ABORTED", "Reading the statistics was broken off.", "Try again."),
+    row(5, "WALK_ABORTED", "Reading the statistics was aborted.", "Try again."),
   ],
   // settings_mgmt.h, SETTINGS_MGMT_ERR_*
   3: [
@@ -252,7 +247,12 @@ export const GROUP_ERRORS: Readonly<Record<number, readonly ErrorRow[]>> = {
       "This setting cannot be written.",
       "Its owner in the firmware has no write function.",
     ),
-    row(7, "DELETE_NOT_SUPPORTED", "This setting cannot be deleted.", "Its storage cannot delete."),
+    row(
+      7,
+      "DELETE_NOT_SUPPORTED",
+      "This setting cannot be deleted.",
+      "Its storage does not support deletion.",
+    ),
     row(
       8,
       "SAVE_NOT_SUPPORTED",
@@ -294,7 +294,7 @@ export const GROUP_ERRORS: Readonly<Record<number, readonly ErrorRow[]>> = {
       "The offset is beyond the end of the file.",
       "Begin at offset 0.",
     ),
-    row(13, "CHECKSUM_HASH_NOT_FOUND", "The device cannot compute this hash.", "List the hash types it has."),
+    row(13, "CHECKSUM_HASH_NOT_FOUND", "The device cannot compute this hash.", "List its hash types."),
     row(
       14,
       "MOUNT_POINT_NOT_FOUND",

@@ -114,7 +114,7 @@ export async function readBuildFolder(
       "bad-source",
       `${folder} is a folder, but not of a Zephyr build: no zephyr/.config in it.`,
       {
-        hint: "Name the folder that `west build` made, usually build, or a file in it.",
+        hint: "Name the folder that `west build` made (usually build), or a file in it.",
       },
     );
   const mcuboot = domains.find(({ name }) => name === "mcuboot");
@@ -129,13 +129,13 @@ export async function readBuildFolder(
   const signed = domains.flatMap((domain) => signedImage(domain, files));
   const main = signed.filter(({ payload }) => payload.slot !== 1);
   if (main.length === 0)
-    throw new SourceError("bad-source", `${folder} holds no signed image.`, {
+    throw new SourceError("bad-source", `${folder} contains no signed image.`, {
       hint: "Build with MCUboot and a signing key (sysbuild: SB_CONFIG_BOOTLOADER_MCUBOOT=y), or sign it with bootproof sign.",
     });
   if (main.length > 1)
     throw new SourceError(
       "bad-source",
-      `${folder} holds ${main.length} signed images (${main.map(({ payload }) => payload.name).join(", ")}) and no ${BUNDLE} that tells them apart.`,
+      `${folder} holds ${main.length} signed images (${main.map(({ payload }) => payload.name).join(", ")}) and no ${BUNDLE} that distinguishes them.`,
       { hint: "Name one of the files, or build the bundle (nRF Connect SDK: SB_CONFIG_DFU_ZIP=y)." },
     );
   return {
@@ -214,7 +214,7 @@ export function unsignedBuild(folder: string, files: Omit<SourceFiles, "readImag
     throw new SourceError(
       "bad-source",
       only === undefined
-        ? `${folder} holds no application of a Zephyr build.`
+        ? `${folder} contains no application of a Zephyr build.`
         : `${folder} holds ${found.length} applications (${found.map(({ path }) => path).join(", ")}).`,
       { hint: "Name the file that is to be signed, such as build/app/zephyr/zephyr.bin." },
     );

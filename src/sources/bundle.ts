@@ -45,7 +45,7 @@ export async function readBundle(name: string, bytes: Uint8Array): Promise<Sourc
         (stray): SourceCheck => ({
           name: "manifest",
           result: "warn",
-          message: `${stray} is in the bundle, but not in its manifest; it is not touched.`,
+          message: `${stray} is in the bundle, but not in its manifest; it is ignored.`,
         }),
       ),
     ],
@@ -114,7 +114,7 @@ function imageOf(entry: Record<string, unknown>, what: string): number | undefin
 
 function payloadOf({ file, image, slot, type }: ManifestFile, entries: readonly ZipEntry[]): Payload {
   const entry = entries.find(({ name }) => name === file);
-  if (!entry) throw bad(`${MANIFEST} lists ${file}, which the bundle does not hold.`);
+  if (!entry) throw bad(`${MANIFEST} lists ${file}, which the bundle does not contain.`);
   return {
     name: file,
     bytes: entry.bytes,

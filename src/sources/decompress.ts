@@ -90,9 +90,9 @@ function zstdFrame(bytes: Uint8Array, at: number) {
 }
 
 function tooLarge(limit: number, cause?: unknown): ArchiveError {
-  return new ArchiveError("archive-too-large", 0, `It unpacks to more than ${limit} bytes.`, { cause });
+  return new ArchiveError("archive-too-large", 0, `It decompresses to more than ${limit} bytes.`, { cause });
 }
 
 function damaged(what: string, why: string, cause?: unknown): ArchiveError {
-  return new ArchiveError("bad-archive", 0, `The ${what} data cannot be unpacked: ${why}.`, { cause });
+  return new ArchiveError("bad-archive", 0, `The ${what} data cannot be decompressed: ${why}.`, { cause });
 }

@@ -32,9 +32,9 @@ export function isUrl(where: string): boolean {
 const REFUSED: readonly DownloadFailure[] = ["too-long", "refused", "untrusted"];
 
 const HINTS: Readonly<Partial<Record<DownloadFailure, string>>> = {
-  untrusted: "Name the certificate that vouches for the server with --ca FILE.",
-  "too-long": "A longer file is allowed by --fetch-max-bytes COUNT.",
-  status: "Look at the address in a browser.",
+  untrusted: "Name the CA certificate of the server with --ca FILE.",
+  "too-long": "Allow a longer file with --fetch-max-bytes COUNT.",
+  status: "Open the address in a browser.",
   "too-slow": "Try again later; --fetch-timeout S and --fetch-min-rate COUNT allow a slower server.",
   unreachable: "Try again later, or download the file by other means and name it.",
   cut: "Try again later, or download the file by other means and name it.",

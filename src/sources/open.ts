@@ -71,13 +71,13 @@ export async function openSource(where: string, options: OpenOptions): Promise<S
   const target = parseTufAddress(where);
   if (target) {
     const { findTarget } = options;
-    if (!findTarget) throw new SourceError("bad-source", `${where}: no TUF repository can be asked here.`);
+    if (!findTarget) throw new SourceError("bad-source", `${where}: TUF repositories cannot be used here.`);
     return readTuf(where, target, findTarget, (name, bytes) => readFetched(name, bytes, options));
   }
   const carried = parseBundleAddress(where);
   if (carried) {
     const { findCarried } = options;
-    if (!findCarried) throw new SourceError("bad-source", `${where}: no bundle can be asked here.`);
+    if (!findCarried) throw new SourceError("bad-source", `${where}: bundles cannot be used here.`);
     return readCarried(where, carried, findCarried, (name, bytes) => readFetched(name, bytes, options));
   }
   const { files } = options;

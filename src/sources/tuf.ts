@@ -44,7 +44,7 @@ export function parseBundleAddress(where: string): { bundle: string; hardwareId:
   const [, bundle, hardwareId] = /^bundle:(.+)#([^#]+)$/i.exec(where) ?? [];
   if (bundle !== undefined && hardwareId !== undefined) return { bundle, hardwareId };
   throw new SourceError("bad-source", `"${where}" is not bundle:PLACE#HARDWARE-ID.`, {
-    hint: "The place is a bundle's file or folder, the hardware id what the update calls the board.",
+    hint: "The place is a bundle's file or folder, the hardware id is the update's name for the kind of board.",
   });
 }
 
@@ -138,12 +138,12 @@ function claims({ payloads }: Source, { custom = {} }: VouchedTarget): SourceChe
       ? {
           name: "tuf-custom",
           result: "fail",
-          message: `The image is not what its role says: ${list.join("; ")}.`,
+          message: `The image is not what its role states: ${list.join("; ")}.`,
         }
       : {
           name: "tuf-custom",
           result: "pass",
-          message: `The role says of the image what it says of itself: ${list.join(", ")}.`,
+          message: `The role states the same about the image as the image itself: ${list.join(", ")}.`,
         },
   ];
 }

@@ -193,7 +193,7 @@ function mustAck(answer: number | undefined, what: string): void {
 
 function noAnswer(what: string, answer: number | undefined): StRomError {
   const heard = answer === undefined ? "nothing" : `0x${answer.toString(16)}`;
-  return new StRomError("rom-bad-answer", `To ${what} came ${heard}, which ST's ROM does not say.`, {
+  return new StRomError("rom-bad-answer", `The answer to ${what} was ${heard}, which ST's ROM never sends.`, {
     hint: "Is the chip in its ROM bootloader (BOOT0 high at reset), and does the line have even parity?",
   });
 }

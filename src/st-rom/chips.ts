@@ -112,7 +112,7 @@ export function pagesFor(
   if (address < chip.flashBase || address + length > start || length < 1) {
     throw new StRomError(
       "bad-request",
-      `0x${address.toString(16)} and ${length} bytes more do not lie in the flash of ${chip.name}.`,
+      `0x${address.toString(16)} and ${length} bytes more are not in the flash of ${chip.name}.`,
     );
   }
   return { pages, from, to };

@@ -70,7 +70,7 @@ export function* program(
     if (!equal(back, block)) {
       throw new StRomError(
         "not-written",
-        `At 0x${(address + at).toString(16)} the flash does not hold what was written.`,
+        `At 0x${(address + at).toString(16)} the flash does not contain what was written.`,
         {
           hint: "The pages may be write-protected (option bytes), or worn out.",
         },
@@ -88,7 +88,7 @@ function mustStayInside({ from, to }: ProgramPlan, bounds: Bounds): void {
   const span = (a: number, b: number) => `0x${a.toString(16)} to 0x${b.toString(16)}`;
   throw new StRomError(
     "bad-request",
-    `The pages reach from ${span(from, to)}, the slot from ${span(bounds.from, bounds.to)}: erasing them would take its neighbours.`,
+    `The pages extend from ${span(from, to)}, the slot from ${span(bounds.from, bounds.to)}: erasing them would erase its neighbours.`,
     { hint: "Slots must begin and end with a page of the chip: check the profile's slots." },
   );
 }

@@ -52,7 +52,7 @@ export class BenchView extends Component<Props, Form> {
     };
     return html`<div>
       ${mayChange && this.#bar()}
-      ${view.tiles.length === 0 && html`<p class="empty">No board is on this bench. Plug one in, or name boards with --boards FILE.</p>`}
+      ${view.tiles.length === 0 && html`<p class="empty">This bench has no boards. Plug one in, or name boards with --boards FILE.</p>`}
       <div class=${`tiles ${sizeFor(view.tiles.length)}`}>${view.tiles.map((tile) => tileCard(tile, actions))}</div>
     </div>`;
   }
@@ -75,14 +75,14 @@ export class BenchView extends Component<Props, Form> {
         kind === "recover" &&
         html`<label class="check"><input type="checkbox" checked=${agreed}
         onChange=${(event: Event) => this.setState({ agreed: (event.target as HTMLInputElement).checked })} />
-        Also write over boards that are alive</label>`
+        Also overwrite boards that are alive</label>`
       }
       <label>Label
         <input type="text" maxlength="120" value=${label} placeholder="serial number, ticket"
           onInput=${(event: Event) => this.setState({ label: fieldText(event) })} />
       </label>
       <span class="choice" role="group" aria-label="Choose boards">
-        <button type="button" onClick=${() => this.#choose(all, true)}>Choose all</button>
+        <button type="button" onClick=${() => this.#choose(all, true)}>Select all</button>
         <button type="button" onClick=${() => this.#choose(all, false)}>None</button>
         ${tags.map((tag) => html`<button type="button" onClick=${() => this.#chooseTag(tag)}>${tag}</button>`)}
       </span>
@@ -152,7 +152,7 @@ export class BenchView extends Component<Props, Form> {
     await this.#try(async () => {
       const { update } = await api.upload(file);
       this.setState({ update: update.sha256 });
-      this.props.say(`${update.name}, version ${update.version ?? "-"}, is at hand.`);
+      this.props.say(`${update.name}, version ${update.version ?? "-"}, is available.`);
     });
     input.value = "";
   }

@@ -64,7 +64,7 @@ export class BoardView extends Component<Props, State> {
       ${queue.length === 0 && html`<p class="empty">Empty.</p>`}
       <ol>${queue.map(
         (job) => html`<li>${KIND_WORDS[job.kind]} ${job.update?.name ?? ""} ${job.label ?? ""}
-        ${mayChange && html`<button type="button" onClick=${() => this.#stop(job.id)} aria-label=${`Take ${KIND_WORDS[job.kind]} from the queue`}>Take out</button>`}</li>`,
+        ${mayChange && html`<button type="button" onClick=${() => this.#stop(job.id)} aria-label=${`Take ${KIND_WORDS[job.kind]} from the queue`}>Remove</button>`}</li>`,
       )}</ol>
       <h2>Console</h2>
       <pre class="console" role="log" aria-label=${`Console of ${board}`} tabindex="0">${this.state.lines.join("\n")}</pre>

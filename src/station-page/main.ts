@@ -40,7 +40,7 @@ class Page extends Component<unknown, State> {
         <strong>${view.title}</strong>
         <nav aria-label="Views"><a href="#/" aria-current=${this.#isAt("")}>Bench</a> <a href="#/history" aria-current=${this.#isAt("history")}>History</a></nav>
         <span class="live" role="status">${isLive ? "live" : "The station does not answer. Trying again."}</span>
-        ${role === "viewer" && html`<span>only looking</span>`}
+        ${role === "viewer" && html`<span>read-only</span>`}
       </header>
       ${view.journalProblem && html`<p class="banner fail" role="alert">The history cannot be written: ${view.journalProblem}. No job begins until it can.</p>`}
       ${said && html`<p class=${`said ${said.isBad ? "bad" : ""}`} role=${said.isBad ? "alert" : "status"}>${said.text} <button type="button" aria-label="Close this message" onClick=${() => this.setState({ said: undefined as never })}>×</button></p>`}

@@ -140,10 +140,10 @@ const isReadyFor = ({ id }: Group, place: Place | undefined): boolean =>
 
 /** Why a running job is aborted: a person asked, or the station itself ends. */
 class Stopped extends Error {
-  override readonly message = "It was stopped by a person.";
+  override readonly message = "It was stopped by a user.";
 }
 class Leaving extends Error {
-  override readonly message = "The station was ended meanwhile.";
+  override readonly message = "The station was stopped in the meantime.";
 }
 
 /**
@@ -180,8 +180,8 @@ export class Station {
     for (const job of underWay) {
       const again = { ...job, begunBefore: job.begunBefore + 1 };
       if (has(job) && isWhole(job)) this.#enqueue(again);
-      else if (has(job)) this.#endWithout(job, "This station has not all boards of the group any more.");
-      else this.#endWithout(job, "This station has no board of that name any more.");
+      else if (has(job)) this.#endWithout(job, "This station no longer has all boards of the group.");
+      else this.#endWithout(job, "This station no longer has a board of that name.");
     }
     for (const job of waiting)
       if (has(job) && isWhole(job)) this.#places.get(job.board)!.queue.push(job);

@@ -241,7 +241,7 @@ class JointJob {
     if (outcome === "already-running") this.#committed.add(name);
     else if (outcome !== "dry-run") return says;
     else if (before.server !== "application" || !revertsUnconfirmed(before))
-      return "This board has no trial boot, so it could not go back if another board failed.";
+      return "This board has no trial boot, so it could not be reverted if another board failed.";
     return undefined;
   }
 
@@ -258,7 +258,7 @@ class JointJob {
     const facts = yield* readFactsOnceBack(board.session, { signal, withinMs });
     const stage = stageOf(facts, this.#targetOf(name));
     if (stage === "confirmed") this.#committed.add(name);
-    else if (stage !== "on-trial") return "The board went back to its old image while others were tried.";
+    else if (stage !== "on-trial") return "The board reverted to its old image while others were tried.";
     return undefined;
   }
 

@@ -173,7 +173,7 @@ export function parseAddress(text: string): Address {
   const scheme = colon < 0 ? undefined : schemeNamed(full.slice(0, colon));
   if (!scheme) throw bad(text, "no such kind of address", `Known: ${ADDRESS_FORMS.join(", ")}.`);
   const [body = "", query] = splitOnce(full.slice(colon + 1), "?");
-  if (body === "") throw bad(text, "nothing stands after the colon", `Write it as ${scheme.form}.`);
+  if (body === "") throw bad(text, "nothing follows the colon", `Write it as ${scheme.form}.`);
   return scheme.read(body, readOptions(query, scheme, text), text);
 }
 
@@ -292,7 +292,7 @@ function readFraming(options: ReadonlyMap<string, string>, text: string): Framin
   const framing = options.get("framing");
   if (framing === undefined) return {};
   if (framing === "console" || framing === "raw") return { framing };
-  throw bad(text, `framing is "console" or "raw", not "${framing}"`, "Left out, it is found out.");
+  throw bad(text, `framing is "console" or "raw", not "${framing}"`, "If omitted, it is detected.");
 }
 
 /** The token itself never stands in an address: those are in the process list, in configs, logs and reports. */
@@ -302,8 +302,8 @@ function readToken(options: ReadonlyMap<string, string>, text: string): TokenOpt
     const shown = text.replace(/([?&]token=)[^&]*/g, "$1...");
     throw bad(
       shown,
-      "a token stands for all to see there",
-      "Write token-file=FILE with a file that holds it, or token=env and have it in BOOTPROOF_TOKEN.",
+      "everybody could see a token there",
+      "Write token-file=FILE with a file that holds it, or token=env and set BOOTPROOF_TOKEN.",
     );
   }
   return {
@@ -359,7 +359,7 @@ function readHost(
   if (host === undefined || port === undefined) {
     throw bad(
       text,
-      "host and port cannot be separated",
+      "host and port cannot be told apart",
       `Write ${scheme}:HOST:PORT, an IPv6 host in brackets: ${scheme}:[::1]:5000.`,
     );
   }

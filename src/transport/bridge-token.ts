@@ -27,8 +27,8 @@ export async function withToken(stream: ByteStream, option: TokenOption): Promis
     "wrong-token",
     stream.name,
     token === undefined
-      ? `${stream.name} is a bootproof bridge that wants a token first.`
-      : `${stream.name} is a bootproof bridge, and this is not its token.`,
+      ? `${stream.name} is a bootproof bridge that requires a token.`
+      : `${stream.name} is a bootproof bridge, and this token is wrong.`,
     {
       hint:
         token === undefined
@@ -78,7 +78,7 @@ async function tokenOf(
     const found = process.env[TOKEN_VARIABLE];
     if (found) return found;
     throw new TransportError("not-found", stream.name, `The environment has no ${TOKEN_VARIABLE}.`, {
-      hint: "token=env in the address says its text. token-file=FILE takes it from a file.",
+      hint: "token=env in the address needs it. token-file=FILE reads it from a file.",
     });
   } catch (error) {
     await stream.close();

@@ -108,7 +108,7 @@ function driverProblem(vendorId: string, interfaces: readonly UsbInterfaceInfo[]
   return {
     code: "driver",
     message: `The kernel's driver ${driver} has not taken it, so it has no serial port.`,
-    hint: `Load it: sudo modprobe ${driver}.${driver === "cdc_acm" ? " Or do without: -d usb:VID:PID speaks to it directly." : ""}`,
+    hint: `Load it: sudo modprobe ${driver}.${driver === "cdc_acm" ? " Or use -d usb:VID:PID, which needs no driver." : ""}`,
   };
 }
 

@@ -119,7 +119,7 @@ export function busyProblem(path: string, holders: readonly PortHolder[]): PortP
     return {
       code: "busy",
       message: `${path} is already open in this program.`,
-      hint: "Close it there first.",
+      hint: "Close it first.",
     };
   }
   const names = holders.map(({ program, pid }) => `${program} (process ${pid})`).join(", ");
@@ -156,7 +156,7 @@ export interface PermissionFacts {
 
 /** The way out when the user may not open `path`: join the group, log in again, or a udev rule. */
 export function permissionProblem(path: string, facts: PermissionFacts | undefined): PortProblem {
-  const message = `You may not open ${path}`;
+  const message = `You have no permission to open ${path}`;
   if (!facts)
     return {
       code: "permission",

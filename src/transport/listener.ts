@@ -28,7 +28,7 @@ const PROBLEMS: Record<string, { code: "busy" | "permission" | "not-found"; says
   EADDRNOTAVAIL: {
     code: "not-found",
     says: "this machine has no such address",
-    hint: "127.0.0.1 and ::1 are always there.",
+    hint: "127.0.0.1 and ::1 always exist.",
   },
 };
 

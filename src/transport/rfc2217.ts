@@ -206,7 +206,7 @@ class Rfc2217Stream implements ByteStream {
 
   #error(what: string): TransportError {
     return new TransportError("failed", this.name, `The server at ${this.name} ${what}.`, {
-      hint: "Switch RFC 2217 on at the server (ser2net: telnet(rfc2217)), or use tcp: and set the line over there.",
+      hint: "Switch RFC 2217 on at the server (ser2net: telnet(rfc2217)), or use tcp: and configure the line on the server.",
     });
   }
 }

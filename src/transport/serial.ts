@@ -80,7 +80,11 @@ function problemFor(code: PortProblem["code"], path: string, cause: Error): Port
     case "busy":
       return busyProblem(path, process.platform === "linux" ? portHolders(path) : []);
     case "permission":
-      return { code, message: `You may not open ${path}.`, hint: "Ask the administrator for access to it." };
+      return {
+        code,
+        message: `You have no permission to open ${path}.`,
+        hint: "Ask the administrator for access to it.",
+      };
     case "failed":
       return { code, message: `Cannot open ${path}: ${cause.message}.`, hint: "Is it a serial port?" };
   }
@@ -93,7 +97,7 @@ async function problemError(path: string, problem: PortProblem, cause?: Error): 
 
 async function portsThatExist(): Promise<string> {
   const ports = await listSerialPorts().catch(() => []);
-  if (ports.length === 0) return "No serial port is on this machine.";
+  if (ports.length === 0) return "This machine has no serial ports.";
   return `Ports here: ${ports.map((port) => `${port.path} (${describePort(port)})`).join(", ")}.`;
 }
 
@@ -111,7 +115,7 @@ async function setLines(
     await done((callback) => port.set({ dtr, rts }, callback));
   } catch (cause) {
     if (dtr && rts) return;
-    const hint = "Leave dtr= and rts= out of the address, or use another adapter.";
+    const hint = "Omit dtr= and rts= from the address, or use another adapter.";
     throw new TransportError(
       "failed",
       wanted.path,

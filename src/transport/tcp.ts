@@ -176,7 +176,7 @@ class TcpStream implements ByteStream {
     if (this.#first !== "") return undefined;
     return {
       says: "The server accepted the connection and sent nothing.",
-      hint: "Emulators and serial servers often serve one client at a time and let others wait: is another program connected to it?",
+      hint: "Emulators and serial servers often serve one client at a time and make others wait: is another program connected to it?",
     };
   }
 

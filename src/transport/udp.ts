@@ -198,7 +198,7 @@ class UdpStream implements ByteStream {
     const refused = (cause as NodeJS.ErrnoException).code === "ECONNREFUSED";
     const message = refused
       ? `Nothing listens at ${this.name}.`
-      : `The way to ${this.name} is gone: ${cause.message}.`;
+      : `The network connection to ${this.name} is lost: ${cause.message}.`;
     const hint = refused
       ? "Is the board's network up, and is this its SMP port (1337 unless set otherwise)?"
       : "Check the network and the address.";

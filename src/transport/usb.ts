@@ -143,13 +143,13 @@ export async function chooseUsb(selector: UsbSelector, name: string): Promise<Us
   if (only && others.length === 0) return only;
   if (only) {
     const hint = `Add the serial number, or ?port= with the place: ${inWords(fitting)}.`;
-    throw new TransportError("ambiguous-port", name, `"${name}" fits ${fitting.length} USB devices.`, {
+    throw new TransportError("ambiguous-port", name, `"${name}" matches ${fitting.length} USB devices.`, {
       hint,
     });
   }
   const all = await findUsb();
-  throw new TransportError("not-found", name, `No USB device fits "${name}".`, {
-    hint: all.length === 0 ? "No USB device is on this machine." : `USB devices here: ${inWords(all)}.`,
+  throw new TransportError("not-found", name, `No USB device matches "${name}".`, {
+    hint: all.length === 0 ? "This machine has no USB devices." : `USB devices here: ${inWords(all)}.`,
   });
 }
 
@@ -392,7 +392,7 @@ const PROBLEMS: Readonly<Record<number, Problem>> = {
   },
   [ERRNO.access]: {
     code: "permission",
-    message: (name) => `You may not open ${name}.`,
+    message: (name) => `You have no permission to open ${name}.`,
     hint:
       process.platform === "linux"
         ? "Run bootproof setup-udev --install as root once, then plug the board in again."

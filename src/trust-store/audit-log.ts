@@ -111,7 +111,7 @@ export class AuditLog {
     const number = this.numbers().at(-1);
     if (number === undefined)
       throw new LogError("no-log", `There is no audit log in ${this.folder}.`, {
-        hint: "The first verb that changes a board, a key or a policy starts one. Another place is named with --folder.",
+        hint: "The first verb that changes a board, a key or a policy starts one. --folder names another place.",
       });
     return number;
   }
@@ -179,7 +179,7 @@ export class AuditLog {
     const { checkpoint, note } = await this.checkpoint(log);
     const { size, root } = checkpoint;
     const hashes = hashesFromTiles(size, tileReader(this.reader(log)));
-    if (!equal(treeRoot(size, hashes), root)) throw damaged(undefined, "its tiles do not give its root");
+    if (!equal(treeRoot(size, hashes), root)) throw damaged(undefined, "its tiles do not match its root");
     const path = inclusionProof(index, size, hashes);
     const found = this.entries(log, size, index).next();
     return { index, path, checkpoint: note, extra: found.value!.entry };
@@ -238,9 +238,13 @@ export class AuditLog {
         hint: `Make room, or look at the permissions of ${this.folder}. --no-log works without it.`,
       });
     }
-    throw new LogError("log-busy", `Others hold the audit log in ${this.folder} for ${waitMs / 1000} s.`, {
-      hint: "Wait for them to end, or give this run a folder of its own with BOOTPROOF_LOG_FOLDER.",
-    });
+    throw new LogError(
+      "log-busy",
+      `Other processes hold the audit log in ${this.folder} for ${waitMs / 1000} s.`,
+      {
+        hint: "Wait for them to end, or give this run a folder of its own with BOOTPROOF_LOG_FOLDER.",
+      },
+    );
   }
 
   /** Private key in PEM; made when there is none. Only with the lock held. */
@@ -267,7 +271,7 @@ export class AuditLog {
     const { root, size } = await openCheckpoint(note, [noteVerifier(noteSigner(origin, signingKey))]);
     const tree = new WritableTree(this.#disk, folder, size);
     if (size === 0 || !equal(tree.root(), root))
-      throw damaged(undefined, "its tiles do not give the root that was signed");
+      throw damaged(undefined, "its tiles do not match the signed root");
     const last = tree.lastEntry();
     return { number, origin, size, tree, last, isClosed: parseEvent(last).type === "log.close", note };
   }

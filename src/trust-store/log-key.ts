@@ -53,7 +53,7 @@ export function noteSigner(name: string, pem: string): NoteSigner {
   };
 }
 
-const KEY_HINT = "Put the key back from a copy; a new key makes a new log in another folder.";
+const KEY_HINT = "Restore the key from a backup; a new key starts a new log in another folder.";
 
 /** A new signing key, PKCS#8 PEM. */
 export function generateLogKey(): string {
@@ -69,7 +69,7 @@ function publicKeyOf(point: Uint8Array): KeyObject {
     const key = Buffer.from(concat(SPKI_HEAD, point));
     return createPublicKey({ key, format: "der", type: "spki" });
   } catch (cause) {
-    throw new LogError("bad-verifier-key", "The bytes of this verifier key is not an Ed25519 key.", {
+    throw new LogError("bad-verifier-key", "The bytes of this verifier key are not an Ed25519 key.", {
       cause,
     });
   }

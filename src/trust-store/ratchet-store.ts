@@ -91,7 +91,7 @@ export class RatchetStore {
     if (behind >= 0 && behind <= mayBeBehind) return behind;
     const says =
       behind < 0
-        ? `an older copy was put back: the trusted counter has seen ${-behind} change(s) more`
+        ? `an older copy was put back: the trusted counter has counted ${-behind} more change(s)`
         : `its trusted counter shows ${shows}, ${behind} less than it should: another TPM, or another copy`;
     throw new RatchetError("ratchet-restored", `The ratchet in ${this.folder} is not the newest: ${says}.`, {
       hint: RESTORED_HINT,
@@ -189,7 +189,7 @@ export class RatchetStore {
 }
 
 const RESTORED_HINT =
-  "Put the newest copy back. If this is the newest, look who restored the disk; then bootproof ratchet unbind, and bind again.";
+  "Restore the newest copy. If this is the newest, find out who restored the disk; then run bootproof ratchet unbind, and bind again.";
 
 const RATCHET: StoreWords = {
   name: "The ratchet",

@@ -5,7 +5,7 @@ import { RatchetStore, type RatchetStoreOptions, type StoreWords } from "./ratch
 const WORDS: StoreWords = {
   name: "The list of images that were offered to boards",
   notDone: "Nothing was sent.",
-  repair: "Remove its folder: images are then named by their files again.",
+  repair: "Remove its folder: then name images by their files again.",
 };
 
 /** More are forgotten, the oldest first. */

@@ -21,7 +21,7 @@ export type LedgerErrorCode =
   | "ledger-busy"
   | "ledger-unwritable";
 
-/** The ledger of a signer refuses, or cannot be read, written or believed. */
+/** The ledger of a signer refuses, or cannot be read, written or trusted. */
 export class LedgerError extends BootproofError {
   declare readonly code: LedgerErrorCode;
 }
@@ -30,7 +30,7 @@ const WORDS: StoreWords = {
   name: "The signer's ledger",
   notDone: "Nothing was signed.",
   repair:
-    "Restore its folder from a backup. Without one, move the folder elsewhere and sign with a counter that is surely higher: the ledger then begins anew.",
+    "Restore its folder from a backup. Without one, move the folder elsewhere and sign with a counter that is certainly higher: the ledger then starts again.",
 };
 
 const CODES: Readonly<Partial<Record<RatchetError["code"], LedgerErrorCode>>> = {
@@ -132,7 +132,7 @@ function mustNotBeBelow(
     "below-ledger",
     `The request ${asked}; this signer signed ${floor.counter} (version ${floor.version}) for ${product} on ${floor.at.slice(0, 10)}.`,
     {
-      hint: "Is it another product? Name it with --product. Else --although-lower REASON signs it, and is logged.",
+      hint: "Is it another product? Name it with --product. Otherwise --although-lower REASON signs it; the reason is logged.",
     },
   );
 }

@@ -84,7 +84,7 @@ function run(program: string, words: readonly string[]): Buffer {
     throw new TpmError(
       "tpm-missing",
       isAbsent
-        ? "tpm2-tools are not installed, so no TPM can be asked."
+        ? "tpm2-tools are not installed, so no TPM can be used."
         : `${program} does not end: ${error.message}.`,
       { cause: error, hint: "On Debian: apt-get install tpm2-tools; the user needs to be in the group tss." },
     );
@@ -98,7 +98,7 @@ function run(program: string, words: readonly string[]): Buffer {
   // Handle out of use; never incremented.
   if (/0x0*18b|0x0*14a/i.test(said))
     throw new TpmError("tpm-counter-gone", "The TPM does not have the counter.", {
-      hint: "A TPM that was cleared, or another TPM, looks like this.",
+      hint: "Was the TPM cleared, or is it another TPM?",
     });
   const last = said.trim().split("\n").at(-1)?.slice(0, 200) ?? "";
   throw new TpmError("tpm-refused", `The TPM refuses ${program}: ${last}`, {

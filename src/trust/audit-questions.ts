@@ -91,7 +91,7 @@ function whatIsStated(question: Question, known: KnownOfBoard): string[] {
           : "the policy does NOT name all of them"),
     ],
     integrity: [],
-    compatibility: [policyNamesHardware && "the policy says what hardware an image must be made for"],
+    compatibility: [policyNamesHardware && "the policy states for which hardware an image must be made"],
     freshness: [
       storedCounter !== undefined && `the board reports stored security counter ${storedCounter}`,
       rememberedCounter !== undefined &&
@@ -99,7 +99,7 @@ function whatIsStated(question: Question, known: KnownOfBoard): string[] {
     ],
     recovery: [
       reverts !== undefined &&
-        `the board reports an upgrade mode that ${reverts ? "reverts" : "cannot revert"} an image nobody confirms`,
+        `the board reports an upgrade mode that ${reverts ? "reverts" : "cannot revert"} an image that is not confirmed`,
     ],
   };
   return says[question].filter((one): one is string => typeof one === "string");

@@ -26,9 +26,9 @@ export function formatCheckpoint({ origin, size, root }: Checkpoint): string {
 export function parseCheckpoint(text: string): Checkpoint {
   const wrong = (why: string) => new LogError("bad-checkpoint", `This is not a checkpoint: ${why}.`);
   const [origin = "", size = "", root = "", ...rest] = text.split("\n");
-  if (origin === "" || rest.at(-1) !== "") throw wrong("it has not three lines: origin, size, root");
+  if (origin === "" || rest.at(-1) !== "") throw wrong("it does not have three lines: origin, size, root");
   if (!/^(0|[1-9]\d{0,15})$/.test(size) || !isTreeSize(Number(size)))
-    throw wrong("its second line is not a size of a log");
+    throw wrong("its second line is not the size of a log");
   let bytes: Uint8Array;
   try {
     bytes = fromBase64(root);

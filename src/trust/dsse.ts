@@ -62,7 +62,7 @@ export async function signEnvelope(
     // A program or a module may sign with another key than it shows.
     if (!(await algorithm.verify(publicRawOf(signer.publicKey), { range, digest, pure: true }, sig)))
       throw new EnvelopeError("not-signed", "The signer's signature does not verify with its public key.", {
-        hint: "Is the signer's key the one whose public half it shows? Nothing was written.",
+        hint: "Does the signer use the key whose public half it reports? Nothing was written.",
       });
     signatures.push({ keyid: toHex(signer.publicKey.keyHash), sig: toBase64(sig) });
   }
@@ -80,7 +80,7 @@ export function parseEnvelope(text: string): Envelope {
   const wrong = (why: string, cause?: unknown) =>
     new EnvelopeError("bad-envelope", `This is not a DSSE envelope: ${why}.`, {
       cause,
-      hint: "bootproof attest --help tells what writes one.",
+      hint: "bootproof help attest says which commands write one.",
     });
   if (text.length > LARGEST_ENVELOPE) throw wrong(`it has more than ${LARGEST_ENVELOPE} characters`);
   let value: unknown;
@@ -163,7 +163,7 @@ export async function openEnvelope(
   if (envelope.payloadType !== payloadType)
     throw new EnvelopeError(
       "wrong-content",
-      `The envelope holds ${envelope.payloadType.slice(0, 80)}; expected ${payloadType}.`,
+      `The envelope contains ${envelope.payloadType.slice(0, 80)}; expected ${payloadType}.`,
     );
   return { payload: envelope.payload, signedBy };
 }

@@ -220,7 +220,7 @@ function fieldProblem(value: unknown): string | undefined {
   const unknown = Object.keys(value).find((name) => !Object.hasOwn(FIELDS, name));
   if (unknown !== undefined) return `it has an unknown field "${unknown.slice(0, 40)}"`;
   const bad = ORDER.find((name) => !FIELDS[name](value[name]));
-  return bad === undefined ? undefined : `its field "${bad}" is not what it should be`;
+  return bad === undefined ? undefined : `its field "${bad}" has a wrong value`;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -26,7 +26,7 @@ export type LogErrorCode =
   /** The log's folder cannot be read or written: permissions, a full disk. */
   | "log-unwritable";
 
-/** The audit log cannot be read, written or believed. */
+/** The audit log cannot be read, written or trusted. */
 export class LogError extends BootproofError {
   declare readonly code: LogErrorCode;
   /** Index of the first entry that is wrong, where it is known. */

@@ -75,7 +75,7 @@ export function inclusionProof(index: number, size: number, hashes: TreeHashes):
  */
 export function consistencyProof(before: number, size: number, hashes: TreeHashes): Uint8Array[] {
   if (!(before > 0 && before <= size))
-    throw new LogError("bad-proof", `A log of ${size} entries cannot be held against one of ${before}.`);
+    throw new LogError("bad-proof", `A log of ${size} entries cannot be compared with one of ${before}.`);
   const proof = (low: number, high: number, isRootKnown: boolean): Uint8Array[] => {
     if (high === before) return isRootKnown ? [] : [rangeHash(low, high, hashes)];
     const middle = low + splitOf(high - low);

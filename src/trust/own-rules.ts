@@ -53,7 +53,7 @@ export function judgeOwnRule(
     if (!holds(FIELDS[field], wants, value, facts))
       return {
         result: "broken",
-        message: `${summary} ${field} is ${value}; the policy wants ${wants.join(" ")}.`,
+        message: `${summary} ${field} is ${value}; the policy requires ${wants.join(" ")}.`,
       };
   }
   return { result: "pass", message: summary };
@@ -149,7 +149,7 @@ function readOwnRule(value: unknown): OwnRule {
   const isAction = (one: unknown): one is PolicyAction => POLICY_ACTIONS.some((known) => known === one);
   if (!Array.isArray(actions) || actions.length === 0 || !actions.every(isAction))
     throw wrong(`has no list of actions (${POLICY_ACTIONS.join(", ")})`);
-  if (typeof wants !== "object" || wants === null || Array.isArray(wants)) throw wrong("wants nothing");
+  if (typeof wants !== "object" || wants === null || Array.isArray(wants)) throw wrong("has no conditions");
   const conditions = Object.entries(wants).map(([field, wish]): Condition => {
     if (!Object.hasOwn(FIELDS, field))
       throw bad(
@@ -161,10 +161,10 @@ function readOwnRule(value: unknown): OwnRule {
       .map(String)
       .filter((one) => one !== "");
     if (texts.length === 0 || !texts.every((text) => isWish(kind, text)))
-      throw wrong(`does not say what it wants of ${field}`);
+      throw wrong(`has no condition for ${field}`);
     return { field: field as Field, wants: texts };
   });
-  if (conditions.length === 0) throw wrong("wants nothing");
+  if (conditions.length === 0) throw wrong("has no conditions");
   return { name, summary, severity, actions, conditions };
 }
 

@@ -53,8 +53,8 @@ export async function openPermission(
   });
   const request = readRequest(payload);
   if (request.expires < now)
-    throw new RatchetError("bad-permission", `The permission held until ${request.expires}.`, {
-      hint: "Have a new one signed.",
+    throw new RatchetError("bad-permission", `The permission was valid until ${request.expires}.`, {
+      hint: "Get a new one signed.",
     });
   const { board, image, reason, nonce } = request;
   const keyHash = toHex(signedBy[0]!.keyHash);

@@ -119,13 +119,13 @@ const IMAGES: readonly PolicyAction[] = ["flash", "recover", "sign"];
 export const RULES: readonly Rule[] = [
   {
     name: "signature",
-    summary: "A given key's signature on the image was verified.",
+    summary: "The image is signed by one of the given keys.",
     severity: ["refuse", "refuse", "refuse"],
     actions: UPDATES,
     judge: ({ image }) =>
       image?.signedBy
         ? pass(`Signed by ${image.signedBy.type} key ${short(image.signedBy.hash)}.`)
-        : broken("No key that was given signed the image."),
+        : broken("None of the given keys signed the image."),
   },
   {
     name: "signing-key",
@@ -134,10 +134,10 @@ export const RULES: readonly Rule[] = [
     actions: IMAGES,
     judge: ({ image }, { keys }) => {
       if (keys === undefined) return pass("The policy names no keys.");
-      if (!image?.signedBy) return unknown("Who signed the image is not known.");
+      if (!image?.signedBy) return unknown("It is not known who signed the image.");
       const { hash } = image.signedBy;
       return keys.some((key) => hash.startsWith(key))
-        ? pass(`Key ${short(hash)} is one that the policy names.`)
+        ? pass(`The policy names key ${short(hash)}.`)
         : broken(`Key ${short(hash)} is not one of the ${keys.length} that the policy names.`);
     },
   },
@@ -147,7 +147,7 @@ export const RULES: readonly Rule[] = [
     severity: ["warn", "refuse", "refuse"],
     actions: IMAGES,
     judge: ({ image }) => {
-      if (!image?.signedBy) return unknown("Who signed the image is not known.");
+      if (!image?.signedBy) return unknown("It is not known who signed the image.");
       const { published, hash } = image.signedBy;
       return published === undefined
         ? pass(`Key ${short(hash)} is not a published development key.`)
@@ -160,7 +160,7 @@ export const RULES: readonly Rule[] = [
     severity: ["off", "refuse", "refuse"],
     actions: IMAGES,
     judge: ({ image }, { algorithms = ["rsa-3072", "ecdsa-p256", "ecdsa-p384", "ed25519"] }) => {
-      if (!image?.signedBy) return unknown("Who signed the image is not known.");
+      if (!image?.signedBy) return unknown("It is not known who signed the image.");
       const { type } = image.signedBy;
       return algorithms.includes(type)
         ? pass(`${type} is allowed.`)
@@ -174,7 +174,7 @@ export const RULES: readonly Rule[] = [
     actions: IMAGES,
     judge: ({ image }) =>
       image?.counter === undefined
-        ? broken("The image carries no security counter: any older image may replace it.")
+        ? broken("The image carries no security counter: any older image can replace it.")
         : pass(`Security counter ${image.counter}.`),
   },
   {
@@ -211,7 +211,7 @@ export const RULES: readonly Rule[] = [
     severity: ["refuse", "refuse", "refuse"],
     actions: UPDATES,
     judge: ({ ratchet }) => {
-      if (ratchet === undefined) return unknown("What this host remembers of the board was not asked.");
+      if (ratchet === undefined) return unknown("What this host remembers about the board was not checked.");
       // A board without identity breaks a rule of its own.
       if (ratchet.result === "unknown") return pass(`${ratchet.message} See the rule board-identity.`);
       return ratchet.result === "fail" ? broken(ratchet.message) : pass(ratchet.message);
@@ -225,7 +225,7 @@ export const RULES: readonly Rule[] = [
     judge: ({ confirmation }) =>
       confirmation?.settles
         ? pass("The stored counter is read back after one more restart.")
-        : broken("Until one more restart older images are still accepted: add --settle."),
+        : broken("Older images are accepted until one more restart: add --settle."),
   },
   {
     name: "trusted-memory",
@@ -233,13 +233,13 @@ export const RULES: readonly Rule[] = [
     severity: ["warn", "refuse", "refuse"],
     actions: UPDATES,
     judge: ({ trustedMemory }, { trustedMemory: wanted }) => {
-      if (wanted === undefined) return pass("The policy asks for no trusted memory.");
+      if (wanted === undefined) return pass("The policy requires no trusted memory.");
       if (trustedMemory === undefined)
         return broken("This host's memory is bound to no TPM that answers (bootproof ratchet bind).");
       return wanted === "any" || trustedMemory === "chip"
         ? pass(`This host's memory is bound to a TPM (${trustedMemory}).`)
         : broken(
-            "The TPM behind this host's memory is software that keeps its state in a file; the policy wants a chip.",
+            "The TPM behind this host's memory is software that keeps its state in a file; the policy requires a chip.",
           );
     },
   },
@@ -286,17 +286,19 @@ export const RULES: readonly Rule[] = [
       const missed = wanted.find(([name, value]) => has[name] !== value);
       return missed === undefined
         ? pass("The image carries what the policy states of the hardware.")
-        : broken(`The image's ${missed[0]} is ${has[missed[0]] ?? "absent"}; the policy wants ${missed[1]}.`);
+        : broken(
+            `The image's ${missed[0]} is ${has[missed[0]] ?? "absent"}; the policy requires ${missed[1]}.`,
+          );
     },
   },
   {
     name: "board-identity",
-    summary: "The board shows an identity of its own, so that what was confirmed on it is remembered.",
+    summary: "The board has an identity of its own, so that the ratchet can remember it.",
     severity: ["warn", "refuse", "refuse"],
     actions: ["flash", "prove"],
     judge: ({ board }) =>
       board?.identity === undefined
-        ? broken(`Unprotected by this host's memory: ${board?.noIdentityBecause ?? "no board was asked."}`)
+        ? broken(`Unprotected by this host's memory: ${board?.noIdentityBecause ?? "there was no board."}`)
         : pass(`The board is ${board.identity}.`),
   },
   {
@@ -306,7 +308,8 @@ export const RULES: readonly Rule[] = [
     actions: ["flash", "prove"],
     judge: ({ board }, { keys }) => {
       if (keys === undefined) return pass("The policy names no keys.");
-      if (board?.trustedKeys === undefined) return pass("The board reports no keys; prove finds out.");
+      if (board?.trustedKeys === undefined)
+        return pass("The board reports no keys; bootproof prove finds out.");
       const strange = board.trustedKeys.find((hash) => !keys.some((key) => hash.startsWith(key)));
       return strange === undefined
         ? pass("The board accepts no key that the policy does not name.")
@@ -345,7 +348,7 @@ export const RULES: readonly Rule[] = [
       const given = confirmation?.healthChecks ?? 0;
       return given >= healthChecks
         ? pass(`${given} health check(s) before the confirmation.`)
-        : broken(`${given} health check(s) were given; the policy wants ${healthChecks} (--health).`);
+        : broken(`${given} health check(s) were given; the policy requires ${healthChecks} (--health).`);
     },
   },
   {
@@ -357,17 +360,19 @@ export const RULES: readonly Rule[] = [
       const given = confirmation?.soakMs ?? 0;
       return given >= soakMs
         ? pass(`The image runs ${given} ms before it is confirmed.`)
-        : broken(`The image runs ${given} ms before it is confirmed; the policy wants ${soakMs} (--soak).`);
+        : broken(
+            `The image runs ${given} ms before it is confirmed; the policy requires ${soakMs} (--soak).`,
+          );
     },
   },
   {
     name: "host-confirms",
     summary:
-      "The host confirms, after the health checks: the application does not confirm itself before them.",
+      "The host confirms the image, after the health checks; the application does not confirm itself before them.",
     severity: ["warn", "warn", "refuse"],
     actions: ["flash"],
     judge: ({ confirmation }) => {
-      if (confirmation?.by === undefined) return pass("Who confirms is seen when the image runs.");
+      if (confirmation?.by === undefined) return pass("This can be judged only when the image runs.");
       return confirmation.by === "host"
         ? pass("The host confirmed the image.")
         : broken(
@@ -377,7 +382,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     name: "provenance",
-    summary: "A signed statement of one of settings.provenanceKeys states how this image was built.",
+    summary: "A statement signed by one of settings.provenanceKeys says how this image was built.",
     severity: ["off", "off", "refuse"],
     actions: UPDATES,
     judge: ({ provenance }, { provenanceKeys }) => {
@@ -401,7 +406,7 @@ export const RULES: readonly Rule[] = [
       if (sbom === undefined)
         return requireSbom || sbomDigests !== undefined
           ? broken("No software bill of materials was given (--sbom).")
-          : pass("The policy asks for no software bill of materials.");
+          : pass("The policy requires no software bill of materials.");
       return sbom.isNamedByProvenance || sbomDigests?.includes(sbom.digest)
         ? pass(`The software bill of materials ${short(sbom.digest)} is named by digest.`)
         : broken(
@@ -423,16 +428,16 @@ export const RULES: readonly Rule[] = [
         return broken(
           `The statement of prove is signed by key ${short(signedBy)}, which the policy does not name.`,
         );
-      if (result !== "PASSED") return broken(`What was proven ended as ${result || "-"}, not as PASSED.`);
+      if (result !== "PASSED") return broken(`The run of prove ended as ${result || "-"}, not as PASSED.`);
       if (ageDays === undefined) return broken("The statement of prove does not say when it was made.");
       if (ageDays > proofMaxAgeDays || ageDays < -1)
         return broken(
-          `The statement of prove is ${Math.round(ageDays)} days old; the policy wants at most ${proofMaxAgeDays}.`,
+          `The statement of prove is ${Math.round(ageDays)} days old; the policy requires at most ${proofMaxAgeDays}.`,
         );
       if (bootloaderBuild !== undefined && subjects.includes(bootloaderBuild))
         return pass(`Proven for this bootloader build ${Math.round(ageDays)} days ago.`);
       if (board?.identity === undefined)
-        return broken("The board shows no identity to find in the statement of prove.");
+        return broken("The board has no identity to look for in the statement of prove.");
       return boardIds.includes(board.identity)
         ? pass(`Proven on this board ${Math.round(ageDays)} days ago.`)
         : broken(
@@ -449,24 +454,26 @@ export const RULES: readonly Rule[] = [
     judge: ({ madeFor }, { deviceTypes }) => {
       if (deviceTypes === undefined) return pass("The policy names no device types.");
       if (madeFor === undefined || madeFor.length === 0)
-        return unknown("It is not known what the update is made for: a plain file does not say.");
+        return unknown(
+          "It is not known for which device type the update is made: a plain file does not say.",
+        );
       const found = madeFor.find((one) => deviceTypes.includes(one));
       return found === undefined
         ? broken(
-            `The update is made for ${madeFor.join(", ")}; the policy wants ${deviceTypes.join(" or ")}.`,
+            `The update is made for ${madeFor.join(", ")}; the policy requires ${deviceTypes.join(" or ")}.`,
           )
         : pass(`The update is made for ${found}.`);
     },
   },
   {
     name: "no-skips",
-    summary: "No check of the preflight is let fail (--skip, --no-preflight).",
+    summary: "No failed check of the preflight is skipped (--skip, --no-preflight).",
     severity: ["off", "refuse", "refuse"],
     actions: UPDATES,
     judge: ({ skippedChecks = [] }) =>
       skippedChecks.length === 0
-        ? pass("Every check of the preflight counts.")
-        : broken(`The command line lets checks fail: ${skippedChecks.join(", ")}.`),
+        ? pass("No check of the preflight is skipped.")
+        : broken(`The command line skips checks: ${skippedChecks.join(", ")}.`),
   },
 ];
 

@@ -133,7 +133,7 @@ function mustBeAllowed({ overrides, level }: Policy, { rules, reason }: Override
         : "The owner of the policy can list the rule under overrides.",
     );
   if (reason === undefined || reason.trim() === "")
-    wrong("An override needs a reason.", "Add --reason TEXT; it is kept in the audit log.");
+    wrong("An override needs a reason.", "Add --reason TEXT; it is recorded in the audit log.");
 }
 
 /**
@@ -248,7 +248,7 @@ export function readPolicy(value: unknown): Policy {
     if (!Object.hasOwn(SETTINGS, name))
       throw bad(`unknown setting "${name}"`, `Settings: ${Object.keys(SETTINGS).join(", ")}.`);
     if (!SETTINGS[name as keyof PolicySettings].test(setting))
-      throw bad(`the setting "${name}" is not what it should be`, `See bootproof policy schema.`);
+      throw bad(`the setting "${name}" has a wrong value`, `See bootproof policy schema.`);
   }
   if (!isObject(rules)) throw bad("its rules are not a map of rule and severity");
   for (const [name, severity] of Object.entries(rules)) {
@@ -257,7 +257,7 @@ export function readPolicy(value: unknown): Policy {
       throw bad(`the rule "${name}" has no severity`, `Severities: ${SEVERITIES.join(", ")}.`);
     if (name === "signature" && severity !== "refuse")
       throw bad(
-        'the rule "signature" cannot be turned down: images without a good signature are always refused',
+        'the severity of the rule "signature" cannot be lowered: images without a good signature are always refused',
       );
   }
   if (!Array.isArray(overrides)) throw bad("its overrides are not a list of rules");

@@ -20,7 +20,7 @@ export type RatchetErrorCode =
   /** A permission is not signed by a key that may give it, is used up, or is for something else. */
   | "bad-permission";
 
-/** The ratchet cannot be read, written or believed. */
+/** The ratchet cannot be read, written or trusted. */
 export class RatchetError extends BootproofError {
   declare readonly code: RatchetErrorCode;
 }
@@ -206,7 +206,7 @@ function judgeCounter(
   return {
     result: "fail",
     message: `${capital(since)}; the image ${has}.`,
-    hint: "Build a new image with a counter that is not lower. bootproof help ratchet tells of exceptions.",
+    hint: "Build a new image with a counter that is not lower. bootproof help ratchet explains exceptions.",
   };
 }
 
@@ -226,7 +226,7 @@ function judgeRelease(image: ImageRatchet, offered: RatchetImage): RatchetVerdic
     {
       result: "fail",
       message: `${since}; the image is release ${offered.release}.`,
-      hint: "To go back on purpose, sign the old image's metadata again with a higher release counter. bootproof help ratchet tells of exceptions.",
+      hint: "To go back on purpose, sign the old image's metadata again with a higher release counter. bootproof help ratchet explains exceptions.",
     },
   ];
 }
@@ -246,7 +246,7 @@ function judgeMetadata({ metadata = {} }: ImageRatchet, offered: RatchetImage): 
     {
       result: "fail",
       message: `Version ${known[older]} of ${older} has vouched for an image on this board; this update comes with version ${versions[older]}.`,
-      hint: "The metadata is old: a rollback. Bring it up to date, or get the current bundle.",
+      hint: "The metadata is old: this may be a rollback attack. Bring it up to date, or get the current bundle.",
     },
   ];
 }
@@ -266,7 +266,7 @@ function judgeVersion(
     return { result: "pass", message: "No newer version was confirmed on this board by this host." };
   return {
     result: "warn",
-    message: `This host confirmed version ${highest.version} on this board on ${dateOf(highest)}; the image is ${offered.version}, and neither has a security counter to refuse it by.`,
+    message: `This host confirmed version ${highest.version} on this board on ${dateOf(highest)}; the image is ${offered.version}; without security counters the older one is not refused.`,
   };
 }
 
@@ -281,7 +281,7 @@ function highest(kind: "counter" | "release", image: ImageRatchet): RatchetMark 
 function describe(mark: RatchetMark, { intents }: ImageRatchet, which: string): string {
   const what = `${which} (version ${mark.version}) on this board on ${dateOf(mark)}`;
   return intents.includes(mark)
-    ? `this host was about to confirm ${what} and did not see the end of it`
+    ? `this host was about to confirm ${what}, but was interrupted`
     : `this host confirmed ${what}`;
 }
 
@@ -420,8 +420,8 @@ export function withPermission(
   const board = state.boards[boardId] ?? { images: {} };
   const permissions = board.permissions ?? [];
   if (permissions.some(({ nonce }) => nonce === permission.nonce))
-    throw new RatchetError("bad-permission", "This permission was given to this host before.", {
-      hint: "Each permission holds once. Have a new one signed.",
+    throw new RatchetError("bad-permission", "This permission was already given to this host.", {
+      hint: "Each permission is valid once. Get a new one signed.",
     });
   return changeBoard(state, boardId, { ...board, permissions: [...permissions, permission] });
 }
@@ -558,7 +558,7 @@ function readMark(value: unknown, id: string): RatchetMark {
   const { hash, version, counter, release, metadata, at, ...rest } = objectIn(value, id);
   mustBeEmpty(rest, id);
   if (!isHex(hash) || typeof version !== "string" || !VERSION.test(version) || !isTime(at))
-    throw wrong(`a mark of ${id} is not what it should be`);
+    throw wrong(`a mark of ${id} has a wrong value`);
   return {
     hash,
     version,
@@ -600,7 +600,7 @@ function readPermissions(value: unknown, id: string): RatchetPermission[] {
     mustBeEmpty(rest, id);
     const isGood = isHex(hash) && typeof reason === "string" && isHex(keyHash) && isHex(nonce) && isTime(at);
     if (!isGood || (usedAt !== undefined && !isTime(usedAt)))
-      throw wrong(`a permission of ${id} is not what it should be`);
+      throw wrong(`a permission of ${id} has a wrong value`);
     return { hash, reason, keyHash, nonce, at, ...(usedAt === undefined ? {} : { usedAt }) };
   });
 }

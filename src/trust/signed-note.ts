@@ -77,12 +77,12 @@ export function parseVerifierKey(text: string): { name: string; publicKey: Uint8
       hint: "A verifier key is one line, NAME+8 HEX DIGITS+BASE64; bootproof log key prints it.",
     });
   const parts = /^([^+\s]{1,512})\+([0-9a-f]{8})\+(\S{1,128})$/.exec(text.trim());
-  if (!parts) throw wrong("it has not the form NAME+ID+KEY");
+  if (!parts) throw wrong("it does not have the form NAME+ID+KEY");
   const [, name, id, encoded] = parts as unknown as [string, string, string, string];
   const bytes = base64(encoded);
   if (bytes?.[0] !== NOTE_ED25519 || bytes.length !== 33) throw wrong("the key in it is not Ed25519");
   const publicKey = bytes.subarray(1);
-  if (toHex(noteKeyId(name, publicKey)) !== id) throw wrong("name and key do not give the id in it");
+  if (toHex(noteKeyId(name, publicKey)) !== id) throw wrong("the id in it does not match name and key");
   return { name, publicKey };
 }
 
@@ -98,7 +98,10 @@ export function isKeyName(name: string): boolean {
  */
 export async function signNote(text: string, signer: NoteSigner): Promise<string> {
   if (!text.endsWith("\n") || hasControls(text))
-    throw new LogError("not-a-note", "The text of a note ends in a line feed and has no control characters.");
+    throw new LogError(
+      "not-a-note",
+      "The text of a note must end with a line feed and contain no control characters.",
+    );
   const signature = await signer.sign(new TextEncoder().encode(text));
   const line = toBase64(concat(noteKeyId(signer.name, signer.publicKey), signature));
   return `${text}\n${SIGNATURE_MARK}${signer.name} ${line}\n`;
@@ -126,7 +129,7 @@ export function parseNote(note: string): Note {
     const parts = /^\u2014 (\S+) (\S+)$/.exec(line);
     const bytes = parts && base64(parts[2]!);
     if (!parts || !bytes || bytes.length < 5 || !isKeyName(parts[1]!))
-      throw wrong("a signature line has not the form: dash, key name, base64");
+      throw wrong("a signature line does not have the form: dash, key name, base64");
     return { name: parts[1]!, keyId: toHex(bytes.subarray(0, 4)), signature: bytes.subarray(4) };
   });
   return { text, signatures };

@@ -51,7 +51,7 @@ const MOST_SUBJECTS = 1000;
  */
 export function parseStatement(payload: Uint8Array): Statement {
   const wrong = (why: string, cause?: unknown) =>
-    new EnvelopeError("wrong-content", `The envelope holds no in-toto statement: ${why}.`, { cause });
+    new EnvelopeError("wrong-content", `The envelope contains no in-toto statement: ${why}.`, { cause });
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));

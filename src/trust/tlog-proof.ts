@@ -59,7 +59,7 @@ export function parseProof(text: string): TlogProof {
   if (lines.length > LONGEST_PATH) throw wrong(`its path has more than ${LONGEST_PATH} hashes`);
   try {
     const path = lines.map(fromBase64);
-    if (path.some((hash) => hash.length !== HASH_LENGTH)) throw wrong("a hash in it has not 32 bytes");
+    if (path.some((hash) => hash.length !== HASH_LENGTH)) throw wrong("a hash in it does not have 32 bytes");
     return {
       index: Number(index),
       path,
@@ -88,7 +88,7 @@ export async function verifyProof(
 ): Promise<{ checkpoint: Checkpoint; entry: Uint8Array }> {
   const checkpoint = await openCheckpoint(proof.checkpoint, verifiers);
   if (entry === undefined)
-    throw new LogError("bad-proof", "The proof carries no entry, and none was given to hold against it.");
+    throw new LogError("bad-proof", "The proof contains no entry, and none was given to compare with it.");
   const root = rootFromInclusion(proof.index, checkpoint.size, leafHash(entry), proof.path);
   if (root === undefined || !equal(root, checkpoint.root))
     throw new LogError("bad-proof", `Entry ${proof.index} is not the one that the proof was made for.`, {

@@ -120,7 +120,7 @@ async function openEarlier(
   const isOfIt =
     leaves.length === then.size * HASH_LENGTH && equal(treeRoot(then.size, hashesOver(leaves)), then.root);
   if (!isOfIt)
-    throw new LogError("bad-checkpoint", `The leaf hashes beside ${state.name} do not give its root.`, {
+    throw new LogError("bad-checkpoint", `The leaf hashes next to ${state.name} do not match its root.`, {
       hint: "Remove that file: the checkpoint alone still finds a rewritten log, without naming the entry.",
     });
   return { ...state, then };
@@ -149,7 +149,11 @@ function walkEntries(reader: LogReader, size: number): Walk {
     }
     if (missing === undefined) continue;
     const index = walk.leaves.length;
-    walk.problems.push({ kind: "missing", index, message: `Entry ${index} of ${size} is gone: ${missing}` });
+    walk.problems.push({
+      kind: "missing",
+      index,
+      message: `Entry ${index} of ${size} is missing: ${missing}`,
+    });
     break;
   }
   return walk;
@@ -161,7 +165,7 @@ function readBundle(
   width: number,
 ): { entries: Uint8Array[]; missing?: string } {
   const bundle = reader.entries(tile, width);
-  if (bundle === undefined) return { entries: [], missing: "its file is not there." };
+  if (bundle === undefined) return { entries: [], missing: "its file is missing." };
   try {
     return { entries: parseEntries(bundle, width) };
   } catch (error) {
@@ -177,8 +181,8 @@ function judgeEntry(
 ): void {
   const found = (kind: LogProblemKind, message: string) => walk.problems.push({ kind, index, message });
   if (stored === undefined || stored.length < HASH_LENGTH)
-    found("tiles-damaged", `The hash of entry ${index} is gone from its tile.`);
-  else if (!equal(stored, leaf)) found("edited", `Entry ${index} is not the one whose hash its tile holds.`);
+    found("tiles-damaged", `The hash of entry ${index} is missing from its tile.`);
+  else if (!equal(stored, leaf)) found("edited", `Entry ${index} does not have the hash in its tile.`);
   let event: LogEvent;
   try {
     event = parseEvent(entry);
@@ -193,7 +197,7 @@ function judgeEntry(
   } else {
     const before = walk.leaves.at(-1);
     if (event.prev !== (before && toHex(before)))
-      found("out-of-order", `Entry ${index} does not follow the entry that stands before it.`);
+      found("out-of-order", `Entry ${index} does not continue the entry before it.`);
   }
   if (walk.last && event.time < walk.last.time) walk.clockSetBack.push(index);
   walk.first ??= event;
@@ -210,7 +214,7 @@ function rootProblems(
   const hashes = hashesOver(leaves);
   if (!equal(treeRoot(size, hashes), root)) {
     if (before.length > 0) return [];
-    const message = "The entries and their tiles do not give the root that was signed: they were rebuilt.";
+    const message = "The entries and their tiles do not match the signed root: they were rebuilt.";
     return [{ kind: "root-not-signed", message }];
   }
   for (const { level, index, width } of tilesOf(size)) {
@@ -236,20 +240,20 @@ function compareWithEarlier(
   const common = Math.min(then.size, have);
   const differs = thenLeaves && firstDifference(thenLeaves, leaves, common);
   if (differs !== undefined) {
-    const message = `Entry ${differs} is another one than when ${name} was written (${then.size} entries).`;
+    const message = `Entry ${differs} differs from the one when ${name} was written (${then.size} entries).`;
     return { kind: "rewritten", index: differs, message };
   }
   if (then.size > now.size) {
-    const message = `The log had ${then.size} entries when ${name} was written and has ${now.size}: entry ${now.size} is the first that is gone.`;
+    const message = `The log had ${then.size} entries when ${name} was written and has ${now.size}: entry ${now.size} is the first that is missing.`;
     return { kind: "truncated", index: now.size, message };
   }
   if (have < then.size) {
-    const message = `The entries that are left cannot be compared with ${name}: entry ${have} is gone.`;
+    const message = `The remaining entries cannot be compared with ${name}: entry ${have} is missing.`;
     return { kind: "rewritten", index: have, message };
   }
   if (equal(treeRoot(then.size, hashesOver(leaves)), then.root)) return undefined;
   if (proof && !isEntryOf(proof, leaves, then)) {
-    const message = `Entry ${proof.index} is another one than when ${name} was written.`;
+    const message = `Entry ${proof.index} differs from the one when ${name} was written.`;
     return { kind: "rewritten", index: proof.index, message };
   }
   const message = `The first ${then.size} entries are not those of ${name}: the log was rewritten before entry ${then.size}.`;

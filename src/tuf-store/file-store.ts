@@ -147,7 +147,7 @@ export class FileStore implements MetadataStore {
     } catch (cause) {
       throw new TufStoreError("store-unusable", `Cannot ${verb} ${path}: ${(cause as Error).message}.`, {
         cause,
-        hint: "It holds the metadata that is trusted. Is it a folder, yours to write, on a disk with room?",
+        hint: "It contains the trusted metadata. Is it a folder that you may write to, on a disk with free space?",
       });
     }
   }

@@ -10,7 +10,7 @@ export function pathBelow(path: string): string[] {
   if (parts.some((part) => part === "" || part === "." || part === ".." || /[\\:\0]/.test(part)))
     throw new RepositoryFetchError(
       "bad-path",
-      `The target path "${path}" does not lead to a file below a folder.`,
+      `The target path "${path}" does not lead to a file in a folder.`,
     );
   return parts;
 }

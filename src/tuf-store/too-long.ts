@@ -5,10 +5,10 @@ export function tooLong(subject: string, maxLength: number): TufError {
   return new TufError(
     "endless-data",
     subject,
-    `${subject} has more than the ${maxLength} bytes that it may have.`,
+    `${subject} has more than the ${maxLength} bytes that are allowed.`,
     {
       step: "1.5.2",
-      hint: "The server or the file is not the repository's. Try another copy of it.",
+      hint: "This may not be the repository's own server or file. Try another copy.",
     },
   );
 }

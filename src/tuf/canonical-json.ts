@@ -44,7 +44,7 @@ export function canonicalJson(value: Json): Uint8Array {
 }
 
 function append(parts: string[], value: Json, depth: number): void {
-  if (depth > MAX_DEPTH) throw noForm(`it nests deeper than ${MAX_DEPTH} levels`);
+  if (depth > MAX_DEPTH) throw noForm(`it is nested deeper than ${MAX_DEPTH} levels`);
   if (typeof value === "string") parts.push(quoted(value));
   else if (typeof value === "number") parts.push(wholeNumber(value));
   else if (typeof value === "boolean" || value === null) parts.push(String(value));
@@ -73,7 +73,7 @@ function appendObject(parts: string[], object: JsonObject, depth: number): void 
 }
 
 function quoted(text: string): string {
-  if (/\p{Surrogate}/u.test(text)) throw noForm("a text holds half of a surrogate pair");
+  if (/\p{Surrogate}/u.test(text)) throw noForm("a text contains half of a surrogate pair");
   return `"${text.replace(/["\\]/g, "\\$&")}"`;
 }
 

@@ -113,7 +113,7 @@ export class TufClient {
 
   /** What is trusted after {@link refresh}. */
   get trusted(): TrustedMetadata {
-    if (!this.#trusted) throw new Error("Refresh comes first.");
+    if (!this.#trusted) throw new Error("Refresh first.");
     return this.#trusted;
   }
 

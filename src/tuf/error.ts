@@ -48,9 +48,9 @@ const HINTS: Readonly<Partial<Record<TufErrorCode, string>>> = {
   "bad-metadata": "Ask the operator of the repository; nothing that was trusted before has changed.",
   "arbitrary-software":
     "Do not install anything from this repository until its owner explains the signatures.",
-  rollback: "A mirror may be old. Try another copy of the repository; if it stays so, tell its owner.",
+  rollback: "A mirror may be outdated. Try another copy of the repository; if it persists, tell its owner.",
   freeze: "Fetch newer metadata. If there is none, the owner must sign again: bootproof tuf resign.",
   "mix-and-match":
-    "The repository may be half updated. Try again in a minute; if it stays so, tell its owner.",
+    "The repository may be in the middle of an update. Try again in a minute; if it persists, tell its owner.",
   "no-trusted-root": "Name the root file that you got from the owner: bootproof tuf trust REPOSITORY ROOT.",
 };

@@ -41,7 +41,7 @@ function mustNotReplace(before: Metadata<"root">, after: Metadata<"root">): void
     "root",
     `Root ${before.signed.version} is trusted for this repository already; root ${after.signed.version} was not taken.`,
     {
-      hint: "An update goes on to newer roots by itself. To begin with another root, add --replace.",
+      hint: "A refresh moves on to newer roots by itself. To start with another root, add --replace.",
     },
   );
 }

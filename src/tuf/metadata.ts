@@ -237,7 +237,7 @@ function readDelegations(at: Place): Delegations {
   const roles = list!.list().map(readDelegation);
   const names = roles.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) throw at.wrong(`the role "${twice}" is there twice`);
+  if (twice !== undefined) throw at.wrong(`the role "${twice}" occurs twice`);
   return { keys, roles };
 }
 
@@ -268,7 +268,7 @@ function readSuccinct(at: Place): SuccinctRoles {
 function readRoleKeys(at: Place): RoleKeys {
   const raw = at.object();
   const keyids = at.field(raw, "keyids").texts();
-  if (new Set(keyids).size !== keyids.length) throw at.wrong("a key id is there twice");
+  if (new Set(keyids).size !== keyids.length) throw at.wrong("a key id occurs twice");
   return { keyids, threshold: at.field(raw, "threshold").whole(1) };
 }
 

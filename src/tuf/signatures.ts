@@ -60,7 +60,7 @@ export async function mustBeSigned(
   throw new TufError(
     "arbitrary-software",
     name,
-    `The ${name} metadata is signed by ${length} of the ${role.threshold} keys that ${by} demands.`,
+    `The ${name} metadata is signed by ${length} of the ${role.threshold} keys that ${by} requires.`,
     { step },
   );
 }

@@ -29,25 +29,25 @@ export function judgeCompression({
   if ((flags & COMPRESSION_FLAGS) === 0) return undefined;
   const fail = (says: string) => ({ result: "fail" as const, says, hint: AS_IT_IS });
   if (facts.server === "recovery")
-    return fail("Serial recovery writes the slot that images run from, and no compressed image runs.");
+    return fail("Serial recovery writes the slot that images run from, and a compressed image cannot run.");
   if (imageNumber > 0 || facts.images.length > 1)
-    return fail("The board has several images; bootloaders unpack compressed ones only where there is one.");
+    return fail("The board has several images; bootloaders decompress images only on boards with one image.");
   const modes = modesOf(facts);
   if (modes.length > 0 && !modes.some(({ name }) => name === "overwrite-only"))
     return fail(
-      `Mode ${facts.bootloader?.modeName}: bootloaders unpack compressed images only in overwrite-only mode.`,
+      `Mode ${facts.bootloader?.modeName}: bootloaders decompress images only in overwrite-only mode.`,
     );
   const told = facts.bootloader?.compression;
   if (told === undefined)
     return {
       result: "unknown",
-      says: "The image is compressed; the board does not report whether its bootloader unpacks such images.",
+      says: "The image is compressed; the board does not report whether its bootloader decompresses such images.",
     };
   const needed = [LZMA2, ...((flags & IMAGE_F.COMPRESSED_ARM_THUMB_FLT) === 0 ? [] : [THUMB])];
   const missing = needed.filter((kind) => !told.includes(kind));
   if (missing.length > 0)
     return fail(
-      `The image is compressed with ${missing.join(" and ")}; the bootloader unpacks ${told.join(", ")}.`,
+      `The image is compressed with ${missing.join(" and ")}; the bootloader decompresses ${told.join(", ")}.`,
     );
-  return { result: "pass", says: `The bootloader unpacks ${needed.join(" with ")}.` };
+  return { result: "pass", says: `The bootloader decompresses ${needed.join(" with ")}.` };
 }

@@ -51,8 +51,8 @@ export function takenElsewhere(
   const running = runningSlot(after)?.content;
   return {
     runs: false,
-    says: `Version${version} is in no slot any more, and the application${running ? ` ${running.version}` : ""} runs as before: the image went elsewhere (another core, a co-processor, the bootloader). What runs there is not reported.`,
-    hint: "A refused image vanishes in the same way: look at the bootloader's log, or ask the application for the version that runs there (bootproof flash --health-shell).",
+    says: `Version${version} is in no slot any more, and the application${running ? ` ${running.version}` : ""} runs as before: the image was installed elsewhere (another core, a co-processor, the bootloader). What runs there is not reported.`,
+    hint: "A refused image disappears in the same way: look at the bootloader's log, or ask the application for the version that runs there (bootproof flash --health-shell).",
   };
 }
 

@@ -37,8 +37,8 @@ export async function* giveUp(
   const reverted = after.server !== "recovery" && !runs(after, candidate);
   const version = runningSlot(after, candidate.imageNumber)?.content?.version;
   const says = reverted
-    ? `${why} The board was reset and went back to version ${version}.`
-    : `${why} The board was reset but did not go back to the old image.`;
+    ? `${why} The board was reset and reverted to version ${version}.`
+    : `${why} The board was reset but did not revert to the old image.`;
   return { outcome: "unhealthy", reverted, says, after };
 }
 
@@ -59,7 +59,7 @@ export async function* keep(
       : `Version ${version} runs.`;
     if (!trial) return { outcome: "running", says, after };
     const hint =
-      "Have the host confirm: an application that confirms itself at its start makes the trial boot worthless.";
+      "Let the host confirm: an application that confirms itself at its start makes the trial boot useless.";
     return { outcome: "confirmed", says, hint, after, selfConfirmed: true };
   }
   if (options.confirm === false) {
@@ -79,13 +79,13 @@ export async function* keep(
   const outcome = "not-confirmed";
   if (refusal !== undefined) {
     await memory.notConfirmed();
-    const says = `Version ${version} runs but does not let itself be confirmed: ${refusal.message}`;
+    const says = `Version ${version} runs but refuses its confirmation: ${refusal.message}`;
     return {
       outcome,
       says,
       hint:
         imageNumber === 0
-          ? "The next reset reverts it: flash an image that lets itself be confirmed."
+          ? "The next reset reverts it: flash an image that can be confirmed."
           : `The next reset reverts it. ${furtherImageHint(imageNumber)}`,
       after,
     };

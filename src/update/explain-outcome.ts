@@ -25,19 +25,20 @@ const REASONS: Readonly<Record<string, string>> = {
   tlv: "its TLV area is damaged",
   hash: "its hash does not match its content",
   "no-signature": "it carries no signature",
-  "unknown-key": "it is signed with a key the board does not trust",
+  "unknown-key": "it is signed with a key that the board does not trust",
   signature: "its signature is wrong",
   "counter-low": "its security counter is below the stored one (anti-rollback)",
   "counter-missing": "it carries no security counter",
-  "tlv-not-allowed": "it carries a TLV that is not allowed unprotected",
-  flags: "it asks for something the bootloader cannot do (encryption, compression)",
+  "tlv-not-allowed": "it carries an unprotected TLV of a type that is not allowed",
+  flags: "it needs something that the bootloader does not support (encryption, compression)",
   "not-bootable": "it is marked as not bootable",
   version: "its version is lower (downgrade prevention)",
   entry: "its entry point lies outside it",
   "decryption-key": "it is not encrypted for the board's key",
-  "load-address": "it is to be loaded where this board has no room for it",
-  "not-confirmed": "it was started before and not confirmed since",
-  decompression: "its compressed body is damaged, or packed in a way that the bootloader does not unpack",
+  "load-address": "its load address does not fit this board",
+  "not-confirmed": "it was started before and never confirmed",
+  decompression:
+    "its compressed body is damaged, or compressed in a way that the bootloader does not support",
 };
 
 /** Which of those reasons say that the image is not authentic, and which that it is too old. Any other is `other`. */
@@ -73,7 +74,7 @@ function state(after: BoardFacts, imageNumber: number): string {
   const running = runningSlot(after, imageNumber)?.content;
   return running
     ? `The board runs version ${running.version}, not the image that was sent.`
-    : "The board does not say which image it runs.";
+    : "The board does not report which image it runs.";
 }
 
 function explainEvents(
@@ -97,7 +98,7 @@ function explainEvents(
   }
   if (mine.some((event) => event.type === "dependency")) {
     return {
-      says: "The bootloader holds the update back: it depends on another image that is not there.",
+      says: "The bootloader holds the update back: it depends on another image that is missing.",
       cause: "other",
     };
   }
@@ -136,7 +137,7 @@ function suggest(
     const ignored = image && passedOver({ image, facts: after, imageNumber });
     return {
       cause: ignored ? "rollback" : "not-told",
-      says: `${now} The new one lies in the other slot. ${ignored?.says ?? "This bootloader starts the higher version that it can validate and load."}`,
+      says: `${now} The new one is in the other slot. ${ignored?.says ?? "This bootloader starts the higher version that it can validate and load."}`,
       hint:
         ignored?.hint ??
         "Look at the bootloader's log: it erases what fails, and skips what is linked or loaded elsewhere.",
@@ -157,8 +158,8 @@ function suggest(
 function refused(now: string): Explained {
   return {
     cause: "not-told",
-    says: `${now} The new one is in no slot any more: the bootloader has most likely refused and erased it.`,
-    hint: "The likeliest reasons: a key it does not trust, a security counter or version that is too low. MCUboot's log names counters and versions; of a wrong key or signature it says only that the image is not valid.",
+    says: `${now} The new one is no longer in any slot: the bootloader has most likely refused and erased it.`,
+    hint: "The likeliest reasons: a key it does not trust, a security counter or version that is too low. MCUboot's log names counters and versions; for a wrong key or signature it says only that the image is not valid.",
   };
 }
 
@@ -166,7 +167,7 @@ function refused(now: string): Explained {
 function rewritten(now: string): Explained {
   return {
     cause: "other",
-    says: `${now} Recovery wrote the new one over the primary slot, and at this start it is in no slot any more: something else was put there since.`,
+    says: `${now} Recovery wrote the new one over the primary slot, and at this start it is no longer in any slot: something has replaced it.`,
     hint: "An update that waited in the secondary slot was swapped in, or something writes the slot at each start: a debugger, or an emulator whose command line loads an image (QEMU's -device loader).",
   };
 }

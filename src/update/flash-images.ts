@@ -156,7 +156,7 @@ export async function* flashImages(
         ...result(after),
         outcome: "on-trial",
         says: "All images run on trial: the next reset reverts them unless they are confirmed.",
-        hint: "Give the same command without --no-confirm.",
+        hint: "Repeat the command without --no-confirm.",
       };
     const ending = yield* confirmAll(session, ordered, result, options);
     return yield* settleAll(session, ordered, ending, options);
@@ -246,7 +246,7 @@ function inOrder(parts: readonly Part[]): Part[] {
 
 function planLine({ imageNumber, name, bytes, parsed, ...target }: Part, facts: BoardFacts): string {
   const stage = stageOf(facts, { ...target, imageNumber });
-  const running = runningSlot(facts, imageNumber)?.content?.version ?? "nothing that the board tells";
+  const running = runningSlot(facts, imageNumber)?.content?.version ?? "nothing that the board reports";
   const what: Readonly<Record<Stage, string>> = {
     absent: `send ${bytes.length} bytes`,
     marked: "it is there and marked",
@@ -318,7 +318,7 @@ async function* sendAll(
 function judgement(parts: readonly Part[], missing: readonly Part[], facts: BoardFacts): string {
   const list = (some: readonly Part[]) => some.map(({ imageNumber }) => imageNumber).join(", ");
   const untold = parts.filter((part) => !isTold(facts, part));
-  const silent = untold.length > 0 ? ` The board tells nothing of image ${list(untold)}.` : "";
+  const silent = untold.length > 0 ? ` The board reports nothing about image ${list(untold)}.` : "";
   if (missing.length === 0) return `The board runs the images that were sent.${silent}`;
   const running = missing.map(
     ({ imageNumber, parsed }) =>
@@ -348,7 +348,7 @@ async function* giveUp(
   const end = reverted
     ? "None of the update's images runs now."
     : "Some of the update's images still run: see the list of images.";
-  const hint = "Look at the board's log; then give the same command again.";
+  const hint = "Look at the board's log; then repeat the command.";
   return { ...so, says: `${so.says} ${end}`, hint, images: endings(parts, after), after, reverted };
 }
 
@@ -387,7 +387,7 @@ async function* confirmAll(
       says:
         judged.length === parts.length
           ? `All ${parts.length} images run and are confirmed.`
-          : `${judged.length} of ${parts.length} images run and are confirmed; of the others the board tells nothing.`,
+          : `${judged.length} of ${parts.length} images run and are confirmed; the board reports nothing about the others.`,
     };
   const open = judged.filter((part) => !confirmed.includes(part)).map(({ imageNumber }) => imageNumber);
   const why = refusedBecause === undefined ? "" : `: ${refusedBecause}`;
@@ -396,13 +396,13 @@ async function* confirmAll(
       ...result(after),
       outcome: "not-confirmed",
       says: `No image could be confirmed${why}.`,
-      hint: `The next reset reverts them. Give the same command again.${further}`,
+      hint: `The next reset reverts them. Repeat the command.${further}`,
     };
   return {
     ...result(after),
     outcome: "partly-confirmed",
     says: `Image ${confirmed.map(({ imageNumber }) => imageNumber).join(", ")} is confirmed, image ${open.join(", ")} is not${why}.`,
-    hint: `What is confirmed cannot be reverted. Repeat the same command to continue with the rest.${further}`,
+    hint: `A confirmed image cannot be reverted. Repeat the same command to continue with the rest.${further}`,
   };
 }
 
@@ -427,7 +427,7 @@ async function* settleAll(
     return {
       ...told,
       says: `${says} The board has not stored the security counter of image ${list(open)} yet: it does so at its next boot.`,
-      hint: ending.hint ?? "Add --settle to have flash restart the board and read the counters back.",
+      hint: ending.hint ?? "Add --settle, and flash restarts the board and reads the counters back.",
     };
 
   yield* restart(session, options);
@@ -452,8 +452,8 @@ async function* settleAll(
       ...so,
       counters: now,
       outcome: "not-settled",
-      says: `${says} The board has not stored the security counter of image ${list(behind)} after one more restart: older images are not kept out.`,
-      hint: "Look whether its bootloader was built with downgrade prevention by security counter.",
+      says: `${says} The board has not stored the security counter of image ${list(behind)} after one more restart: older images are not refused.`,
+      hint: "Check whether its bootloader was built with downgrade prevention by security counter.",
     };
   for (const { image, stored } of now) {
     yield { step: "image", image, name: parts.find((part) => part.imageNumber === image)!.name };

@@ -66,7 +66,7 @@ function filesFor(payloads: readonly Payload[], facts: BoardFacts, wanted: numbe
   throw new SourceError(
     "bad-source",
     wanted === undefined || images.has(wanted)
-      ? "The update holds no variant for the slot of this board that is free."
+      ? "The update contains no variant for the free slot of this board."
       : `The update holds no image ${wanted}; it holds ${[...images].join(", ")}.`,
   );
 }

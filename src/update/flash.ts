@@ -223,7 +223,7 @@ function refusal(
   refused: readonly PreflightCheck[],
 ): FlashResult {
   const [first] = refused;
-  const says = first?.says ?? "The image carries no hash by which the board could be asked for it.";
+  const says = first?.says ?? "The image carries no hash, so the board cannot be asked whether it runs.";
   return {
     ...result,
     outcome: "refused-by-preflight",

@@ -24,14 +24,18 @@ export async function matchBoard(
   const list = boards.join(", ");
   const platform = await hardwarePlatform(session, signal);
   if (platform === undefined || platform === "")
-    return { name, result: "unknown", says: `The update is for ${list}; the board does not say what it is.` };
+    return {
+      name,
+      result: "unknown",
+      says: `The update is for ${list}; the board does not report its type.`,
+    };
   if (boards.some((board) => normalised(board) === normalised(platform)))
-    return { name, result: "pass", says: `The update is for ${platform}, as the board calls itself.` };
+    return { name, result: "pass", says: `The update is for ${platform}, which is what the board reports.` };
   return {
     name,
     result: "fail",
-    says: `The update is for ${list}; the board calls itself ${platform}.`,
-    hint: "Look whether this is the right board. If both names mean it: --skip board.",
+    says: `The update is for ${list}; the board reports ${platform}.`,
+    hint: "Check whether this is the right board. If both names mean the same board: --skip board.",
   };
 }
 
@@ -42,7 +46,7 @@ export function matchBuild(
 ): PreflightCheck[] {
   const name = "board";
   const hint =
-    "Build for the bootloader that is on the board, or look whether this is the right board: --skip board.";
+    "Build for the bootloader that is on the board, or check whether this is the right board; --skip board continues.";
   const checks: PreflightCheck[] = [];
   const reported = upgradeModesOfNumber(facts.bootloader?.mode ?? -1).map((row) => row.name as string);
   if (mode !== undefined && reported.length > 0)
@@ -60,11 +64,11 @@ export function matchBuild(
   if (signatureType !== undefined && types.length > 0)
     checks.push(
       types.some((type) => sameType(type, signatureType))
-        ? { name, result: "pass", says: `The build is signed with ${signatureType}, which the board knows.` }
+        ? { name, result: "pass", says: `The build is signed with ${signatureType}, which the board uses.` }
         : {
             name,
             result: "fail",
-            says: `The build is signed with ${signatureType}; the board knows keys of type ${types.join(", ")}.`,
+            says: `The build is signed with ${signatureType}; the board uses keys of type ${types.join(", ")}.`,
             hint,
           },
     );

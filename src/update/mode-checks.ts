@@ -142,7 +142,7 @@ export function judgeDependencies({
       says: `The image needs image ${unknown.image} of version ${formatVersion(unknown.version)} or later; the board does not report its version.`,
     };
   const met = states.map(({ image: number, found }) => `image ${number} ${formatVersion(found!)}`);
-  return { result: "pass", says: `What the image needs is there: ${met.join(", ")}.` };
+  return { result: "pass", says: `The dependencies of the image are met: ${met.join(", ")}.` };
 }
 
 /** The version of an image number after the next boot: what is pending counts, as for the bootloader. */
@@ -164,15 +164,15 @@ export function judgeTaker(facts: BoardFacts, imageNumber: number): Judged | und
   if (modes.length > 0 && modes.every(({ secondary }) => secondary === "none"))
     return {
       result: "fail",
-      says: `Mode ${mode}: the application runs in the only slot, so it cannot take an image.`,
+      says: `Mode ${mode}: the application runs in the only slot, so it cannot receive an image.`,
       hint: "Write the image through the bootloader: bootproof recover.",
     };
   if (!hasLoader(facts)) return undefined;
   if (isLoader(facts, imageNumber))
-    return { result: "pass", says: "The firmware loader answers; it writes over the application in slot 0." };
+    return { result: "pass", says: "The firmware loader answers; it overwrites the application in slot 0." };
   return {
     result: "fail",
-    says: `Mode ${mode}: the application runs, and only the loader in slot 1 takes images; an upload now would write over it.`,
+    says: `Mode ${mode}: the application runs, and only the loader in slot 1 takes images; an upload now would overwrite it.`,
     hint: "Start the loader (its pin, or bootproof reset with its boot mode), then flash again.",
   };
 }
@@ -186,7 +186,7 @@ export function judgeModes({ facts }: { facts: BoardFacts }): Judged | undefined
   if (applicationMode === undefined || facts.server === "recovery") return undefined;
   const [bootloader] = modesOf(facts);
   const [application] = upgradeModesOfNumber(applicationMode);
-  const says = `The bootloader works in mode ${modeName}, the application was built for mode ${applicationModeName}.`;
+  const says = `The bootloader's mode is ${modeName}, the application was built for mode ${applicationModeName}.`;
   if (!bootloader || !application) return { result: "unknown", says };
   const sector = (mode: typeof bootloader) => mode.swap?.updateSector ?? 0;
   if (bootloader.picks === application.picks && sector(bootloader) === sector(application))

@@ -66,12 +66,12 @@ export function payloadFor(
   if (slotSize === undefined) {
     const says =
       "The image needs a trailer at the end of its slot, and the board does not report the slot's size.";
-    const hint = "Give a file that imgtool padded to the slot (--pad or --confirm): its length is taken.";
+    const hint = "Give a file that imgtool padded to the slot (--pad or --confirm): its length is used.";
     return { ...plain, check: { result: "fail", says, hint } };
   }
   const room = slotSize - madeTrailerSize({ maxAlign });
   if (image.size > room) {
-    const says = `The image has ${image.size} bytes; beside a trailer the slot of ${slotSize} has room for ${room}.`;
+    const says = `The image has ${image.size} bytes; with a trailer the slot of ${slotSize} has room for ${room}.`;
     return { ...plain, check: { result: "fail", says, hint: "Make the firmware smaller." } };
   }
   const erasedValue = wish.erasedValue ?? (tail.kind === "none" ? 0xff : erasedValueOf(file, image));
@@ -134,6 +134,6 @@ function judgeTail(
   return {
     result: "fail",
     says: `${says}, and the command leaves it on trial.`,
-    hint: "Send the file without a trailer (*.signed.bin), or leave the trailer out with --skip trailer.",
+    hint: "Send the file without a trailer (*.signed.bin), or omit the trailer with --skip trailer.",
   };
 }

@@ -194,7 +194,7 @@ function fileJudgement(
       says,
       hint: isSigned
         ? "Give the signer's public key with --key FILE, or sign the firmware with your own key."
-        : "Sign it with bootproof sign --key FILE; for a board that asks for no signature: --skip signature.",
+        : "Sign it with bootproof sign --key FILE; for a board that requires no signature: --skip signature.",
     };
   if (result === "fail")
     return {
@@ -221,7 +221,7 @@ function trustedKey({ image, facts }: PreflightInput): Judgement {
   if (match)
     return {
       result: "pass",
-      says: `The board trusts key ${toHex(match).slice(0, 12)}, which the image names; the signature is a check of its own.`,
+      says: `The board trusts key ${toHex(match).slice(0, 12)}, which the image names; the signature is checked separately.`,
     };
   if (trusted.length === 0)
     return { result: "warn", says: "The board trusts no key: it does not check signatures." };
@@ -243,7 +243,7 @@ function fitsSlot({ image, facts, imageNumber }: PreflightInput): Judgement {
     if (count > 0 && !facts.images.some((entry) => entry.image === imageNumber)) {
       return {
         result: "fail",
-        says: `The board has no image number ${imageNumber}: it has ${count}, counted from 0.`,
+        says: `The board has no image number ${imageNumber}: it has ${count}, numbered from 0.`,
         hint: "Omit --image for boards with one image.",
       };
     }
@@ -292,7 +292,7 @@ function securityCounter({ image, facts, imageNumber }: PreflightInput): Judgeme
     return {
       result: "fail",
       says: `${odd[0]} A board that keeps security counters refuses it.`,
-      hint: "Sign it again; or send it to a board that keeps none with --skip security-counter.",
+      hint: "Sign it again; or, for a board that keeps none, add --skip security-counter.",
     };
   const entry = facts.images.find((candidate) => candidate.image === imageNumber);
   const mine = image.securityCounter;
@@ -320,7 +320,7 @@ function securityCounter({ image, facts, imageNumber }: PreflightInput): Judgeme
     return {
       result: "fail",
       says: `Security counter ${mine} is below the ${stored} that the board has stored: anti-rollback will refuse it.`,
-      hint: "An older build never runs again on this board; build a new one with a higher counter.",
+      hint: "An older build can never run on this board again; build a new one with a higher counter.",
     };
   }
   const running = runningSlot(facts, imageNumber)?.content?.securityCounter;
@@ -407,11 +407,11 @@ function slotFree({ image, sent = image, facts, imageNumber }: PreflightInput): 
   if (facts.noImageGroup)
     return {
       result: "fail",
-      says: "The board has no image group: it takes no images.",
+      says: "The board has no image group: it accepts no images.",
       hint: "Build its firmware with CONFIG_MCUMGR_GRP_IMG, behind MCUboot; or enter serial recovery.",
     };
   if (facts.server === "recovery")
-    return { result: "pass", says: "Serial recovery writes over the primary slot." };
+    return { result: "pass", says: "Serial recovery overwrites the primary slot." };
   const taker = judgeTaker(facts, imageNumber);
   if (taker) return taker;
   const isThis = (content: SlotContent, { imageHash } = sent) =>
@@ -436,7 +436,7 @@ function slotFree({ image, sent = image, facts, imageNumber }: PreflightInput): 
     return {
       result: "fail",
       says: `Slot ${pending.slot} holds ${pending.content.version}, which is already marked for the next boot.`,
-      hint: "Reset the board to let that update happen first.",
+      hint: "Reset the board, so that this update is installed first.",
     };
   }
   return { result: "pass", says: "The slot for the upload is free." };
@@ -456,13 +456,13 @@ function wayBack({ facts, throughRecovery }: PreflightInput): Judgement {
   if (mode === undefined)
     return {
       result: "unknown",
-      says: "The board does not report its upgrade mode: whether it can revert shows after the reset.",
+      says: "The board does not report its upgrade mode: whether it can revert is known only after the reset.",
     };
   const modes = upgradeModesOfNumber(mode);
   if (modes.length === 0)
     return {
       result: "unknown",
-      says: `The board reports upgrade mode ${mode}, which is not known: whether it can revert shows after the reset.`,
+      says: `The board reports upgrade mode ${mode}, which is not known: whether it can revert is known only after the reset.`,
     };
   if (modes.every(({ reverts }) => reverts))
     return { result: "pass", says: `Mode ${modeName}: an image that is not confirmed is reverted.` };
@@ -478,7 +478,7 @@ function wayBack({ facts, throughRecovery }: PreflightInput): Judgement {
     };
   return {
     result: "warn",
-    says: `Mode ${modeName}: there is no trial boot and no way back to the old image.`,
+    says: `Mode ${modeName}: there is no trial boot, and the board cannot revert to the old image.`,
   };
 }
 
@@ -512,8 +512,7 @@ function powerCut({ image, facts, imageNumber }: PreflightInput): Judgement {
     return spot === undefined ? [] : [{ spot, sectorSize }];
   });
   const sizes = `from ${oldSize} to ${image.size} bytes`;
-  if (!met[0])
-    return { result: "pass", says: `Mode ${modeName}: no weak spot is known for a swap ${sizes}.` };
+  if (!met[0]) return { result: "pass", says: `Mode ${modeName}: no known issue for a swap ${sizes}.` };
   return {
     result: "warn",
     says: `Mode ${modeName}, ${sizes} in sectors of ${met[0].sectorSize}: ${WEAK_SPOTS[met[0].spot]} (MCUboot 2.4).`,

@@ -49,8 +49,8 @@ export async function* settle(
   }
   const counter = { image: wanted, stored: now, settled: now >= wanted };
   if (!counter.settled) {
-    const says = `${ending.says} The board still has security counter ${now} stored after one more restart, not ${wanted}: older images are not kept out.`;
-    const hint = "Look whether its bootloader was built with downgrade prevention by security counter.";
+    const says = `${ending.says} The board still has security counter ${now} stored after one more restart, not ${wanted}: older images are not refused.`;
+    const hint = "Check whether its bootloader was built with downgrade prevention by security counter.";
     return { outcome: "not-settled", says, hint, after, counter };
   }
   yield { step: "settled", stored: now };
@@ -60,7 +60,7 @@ export async function* settle(
 
 function unsettled(ending: Ending, wanted: number, stored: number): Ending {
   const says = `${ending.says} ${pendingCounter(stored, wanted)}`;
-  const hint = "Add --settle to have flash restart the board and read the counter back.";
+  const hint = "Add --settle, and flash restarts the board and reads the counter back.";
   return {
     ...ending,
     says,

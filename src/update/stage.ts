@@ -60,11 +60,11 @@ export function plan(
     hash === undefined ? "" : ` (${toHex(hash).slice(0, 12)})`;
   const change = `${facts.name}: ${running ? `${running.version}${short(running.hash)}` : "no image"} -> ${next}${short(image.imageHash?.value)}`;
   if (facts.server === "recovery") {
-    return [change, `Write ${bytes} bytes straight over the primary slot, reset, check whether it runs.`];
+    return [change, `Overwrite the primary slot with ${bytes} bytes, reset, check whether it runs.`];
   }
   const end = confirm ? "confirm it if it is healthy" : "leave it on trial";
   const begin: Readonly<Record<Exclude<Stage, "confirmed">, string>> = {
-    absent: `Send ${bytes} bytes${plainBytes === undefined ? "" : ` (compressed; ${plainBytes} as they are)`} to the free slot, ${markWords(facts)}reset, check whether it runs`,
+    absent: `Send ${bytes} bytes${plainBytes === undefined ? "" : ` (compressed; ${plainBytes} uncompressed)`} to the free slot, ${markWords(facts)}reset, check whether it runs`,
     marked: "The board holds this image, marked for the next boot: reset, check whether it runs",
     "on-trial": "The board already runs this image on trial: check whether it keeps running",
   };
@@ -86,5 +86,5 @@ function markWords(facts: BoardFacts): string {
 export function dryRunSays(checks: readonly Pick<PreflightCheck, "name" | "result">[]): string {
   const failed = [...new Set(checks.filter(({ result }) => result === "fail").map(({ name }) => name))];
   if (failed.length === 0) return "The preflight passed; nothing was sent.";
-  return `Nothing was sent. The preflight failed in ${failed.join(", ")}, and would be ignored there.`;
+  return `Nothing was sent. The preflight failed in ${failed.join(", ")}, and would be ignored.`;
 }

@@ -42,12 +42,12 @@ function besideRunning(image: Image, facts: BoardFacts, imageNumber: number): st
   const says: string[] = [];
   if (isLinkedElsewhere(image, facts, imageNumber))
     says.push(
-      `Its entry ${addressText(vectors.entry)} is not in the slot of the running image, whose entry is ${addressText(running.entry)}: it is linked for another slot, core or chip, or is not an application.`,
+      `Its entry point ${addressText(vectors.entry)} is not in the slot of the running image, whose entry is ${addressText(running.entry)}: it is linked for another slot, core or chip, or is not an application.`,
     );
   // The top byte tells memories apart: tightly coupled, internal, another core's.
   if (vectors.stack >>> 24 !== running.stack >>> 24)
     says.push(
-      `Its stack ${addressText(vectors.stack)} is in other memory than the running image's ${addressText(running.stack)}: it is built for another core or chip.`,
+      `Its stack ${addressText(vectors.stack)} is in another memory than the running image's ${addressText(running.stack)}: it is built for another core or chip.`,
     );
   return says;
 }

@@ -21,7 +21,7 @@ export type UploadErrorCode =
   | "upload-stuck"
   /** The device asks for bytes that the file does not have. */
   | "upload-bad-offset"
-  /** The device says that the slot does not hold what was sent. */
+  /** The device reports that the slot does not contain what was sent. */
   | "upload-damaged"
   /** The device answers other commands, and not the upload. */
   | "unanswered"
@@ -297,7 +297,7 @@ function bufferTooSmall(client: Client, offset: number): UploadError {
   return new UploadError(
     "upload-buffer-too-small",
     offset,
-    `The server's buffer of ${client.server.bufSize} bytes cannot take an upload.`,
+    `The server's buffer of ${client.server.bufSize} bytes is too small for an upload.`,
     "Raise CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE in the board's firmware.",
   );
 }
@@ -323,7 +323,7 @@ function badOffset(file: Uint8Array, wanted: number): UploadError {
     "upload-bad-offset",
     wanted,
     `The device asks for offset ${wanted} of a file of ${file.length} bytes.`,
-    "It may hold the rest of an upload of another file: erase the slot with bootproof image erase, then try again.",
+    "It may contain the rest of an upload of another file: erase the slot with bootproof image erase, then try again.",
   );
 }
 
@@ -331,7 +331,7 @@ function stuck(offset: number, repeats: number, wanted: number): UploadError {
   return new UploadError(
     "upload-stuck",
     offset,
-    `The device asked ${repeats} times for offset ${wanted} and takes no data.`,
+    `The device asked ${repeats} times for offset ${wanted} and accepts no data.`,
     "Its flash may refuse to be written: erase the slot with bootproof image erase, and look at the device's log.",
   );
 }
@@ -349,7 +349,7 @@ function damaged(offset: number): UploadError {
   return new UploadError(
     "upload-damaged",
     offset,
-    "The device says that the slot does not hold what was sent.",
+    "The device reports that the slot does not contain what was sent.",
     "Erase the slot with bootproof image erase and send it again; if it happens again, suspect the flash.",
   );
 }

@@ -112,7 +112,7 @@ function tarFiles(place: string): BundleFiles {
   } catch (cause) {
     if (!(cause instanceof ArchiveError)) throw cause;
     if (cause.code === "archive-truncated")
-      throw new UptaneError("partial-bundle", "bundle", `A partial bundle: ${place} is cut short.`, {
+      throw new UptaneError("partial-bundle", "bundle", `A partial bundle: ${place} is truncated.`, {
         cause,
       });
     throw new UptaneError("not-a-bundle", "bundle", `${place} is not a bundle: ${cause.message}`, { cause });

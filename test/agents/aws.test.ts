@@ -365,7 +365,7 @@ describe.skipIf(!canRun)("the AWS agent", () => {
     words.push("--url-ca", at("ca.pem"));
     expect((await round()).result).toMatchObject({
       outcome: "pending",
-      says: expect.stringMatching(/could not be fetched whole/),
+      says: expect.stringMatching(/could not be fetched completely/),
     });
     isDown = false;
     expect((await round()).result).toMatchObject({ outcome: "succeeded" });

@@ -121,8 +121,8 @@ const CASES: Record<string, Case> = {
       return ["flash", join(folder, "cut.bin"), ...GOOD];
     },
     status: 22,
-    says: /cut\.bin: Cut short: the header states/,
-    tries: /copied or downloaded whole/,
+    says: /cut\.bin: Truncated: the header states/,
+    tries: /copied or downloaded completely/,
   },
   "an image to look at that is cut": {
     words: async (folder) => {
@@ -132,7 +132,7 @@ const CASES: Record<string, Case> = {
       return ["image", "test", join(folder, "cut.bin"), ...GOOD];
     },
     status: 22,
-    says: /cut\.bin: Cut short/,
+    says: /cut\.bin: Truncated/,
   },
   "a key file that is none": {
     words: async () => ["flash", (await signedUpdate()).image, ...GOOD, "--key", "package.json"],
@@ -179,7 +179,7 @@ const CASES: Record<string, Case> = {
       return signWords("good-b", join(folder, "x.bin"));
     },
     status: 20,
-    says: /already there and was left as it is/,
+    says: /exists and was not changed/,
     tries: /--force/,
   },
   "a key that exists, which is never replaced by accident": {
@@ -188,7 +188,7 @@ const CASES: Record<string, Case> = {
       return ["keys", "generate", join(folder, "x.pem")];
     },
     status: 20,
-    says: /already there/,
+    says: /exists and was not changed/,
   },
   "an output folder that is not there": {
     words: (folder) => signWords("good-b", join(folder, "not-there", "x.bin")),

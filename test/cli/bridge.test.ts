@@ -126,9 +126,9 @@ test("beyond this machine only with a token, which has to be said", async () => 
       "in\n",
     );
     const wrong = await echo(`${address}?token-file=${wrongFile}`, "out");
-    expect([wrong.status, wrong.err]).toEqual([13, expect.stringContaining("this is not its token")]);
+    expect([wrong.status, wrong.err]).toEqual([13, expect.stringContaining("this token is wrong")]);
     const none = await echo(address, "out");
-    expect([none.status, none.err]).toEqual([13, expect.stringContaining("wants a token first")]);
+    expect([none.status, none.err]).toEqual([13, expect.stringContaining("requires a token")]);
   }
   await run.said(/sent a wrong token/);
   const config = { boards: { far: `${tcp}?token-file=${tokenFile}` } };

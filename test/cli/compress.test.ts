@@ -43,10 +43,10 @@ it("signs anew only with the private key that signed the image", async () => {
     );
   expect(await flash(publicKey)).toMatchObject({
     status: 2,
-    stderr: expect.stringContaining("no private key is at hand"),
+    stderr: expect.stringContaining("needs the private key"),
   });
   expect(await flash(publicKey, keyFile("ed25519-2"))).toMatchObject({
-    stderr: expect.stringContaining("The key at hand did not sign this image"),
+    stderr: expect.stringContaining("The given key did not sign this image"),
   });
   expect((await flash(publicKey, keyFile("ed25519-2"), keyFile("ed25519-1"))).status).toBe(0);
 });

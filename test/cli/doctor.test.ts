@@ -135,10 +135,8 @@ describe("a link that works", () => {
     expect(result.err).toMatch(
       /^open +127\.0\.0\.1:\d+ can be opened\.\nanswer +The application answers in console/,
     );
-    expect(result.err).toMatch(
-      /SMP version 2, buffers \d+ bytes x \d+\.\nround trip +A short question takes/,
-    );
-    expect(result.err).toMatch(/\nlosses +No question had to be repeated\.\nrate +An upload can reach/);
+    expect(result.err).toMatch(/SMP version 2, buffers \d+ bytes x \d+\.\nround trip +A short request takes/);
+    expect(result.err).toMatch(/\nlosses +No request had to be repeated\.\nrate +An upload can reach/);
     expect(result.out).toMatch(/^(What would help most: CONFIG_|No change would help much\.)/);
     expect(result.err).not.toMatch(/erase/);
   });

@@ -55,7 +55,7 @@ test("a bench: each board once, its state, its ports below it, on 80 columns", a
     " /dev/ttyACM4 #2 can be opened",
     "1-4.2 CDC ACM serial backend SN3 2fe3:0004 unknown",
     " cannot be opened: The kernel's driver cdc_acm has not taken it, so it has no serial port.",
-    " try: Load it: sudo modprobe cdc_acm. Or do without: -d usb:VID:PID speaks to it directly.",
+    " try: Load it: sudo modprobe cdc_acm. Or use -d usb:VID:PID, which needs no driver.",
   ]);
   // Columns are padded to the widest machine path of the test's own tree, so only the heads have a fixed width.
   const heads = lines.filter((line) => !line.startsWith(" "));

@@ -68,7 +68,7 @@ describe("the image in a file", () => {
       expect.stringMatching(/no end record/),
     ]);
     expect(readFirmware(file("more.hex", `${text}hello\n`)).notes).toEqual([
-      expect.stringMatching(/1 lines behind its end record/),
+      expect.stringMatching(/1 lines after its end record/),
     ]);
   });
 });
@@ -77,7 +77,7 @@ describe("firmware to be signed", () => {
   it("leaves settings in another memory out and says so; code there is not lost in silence", () => {
     const { bytes, address, notes } = readBody(file("app.hex", formatIntelHex([merged[0]!, uicr])));
     expect([address, bytes.length]).toEqual([0, 300]);
-    expect(notes).toEqual(["4 bytes at 0x10001014 are outside of the firmware and left out."]);
+    expect(notes).toEqual(["4 bytes at 0x10001014 are outside the firmware and were omitted."]);
     const far = formatIntelHex([
       { address: 0, bytes: new Uint8Array(8192).fill(1) },
       { address: 0x7000_0000, bytes: new Uint8Array(8192).fill(2) },
@@ -120,7 +120,7 @@ describe("firmware to be signed", () => {
     said.length = 0;
     const again = ["sign", "-H", "0x20", "--pad-header", "-S", "0x4000", "-v", "1.0.0", "--align", "8"];
     expect(await runImgtool([...again, inputPath("net.bin"), join(folder, "twice.bin")], io)).toBe(0);
-    expect(said.join("\n")).toMatch(/is a signed image already, and is signed a second time/);
+    expect(said.join("\n")).toMatch(/is already a signed image, and is signed a second time/);
   });
 });
 
@@ -141,7 +141,7 @@ describe("inspect", () => {
     const path = file("app.hex", formatIntelHex([merged[1]!, uicr]));
     const { value, stderr } = await json(["inspect", path]);
     expect(value).toMatchObject({ address: 0xc000, imageSize: image.length });
-    expect(stderr).toMatch(/Beside the image: 4 bytes at 0x10001014/);
+    expect(stderr).toMatch(/Besides the image: 4 bytes at 0x10001014/);
   });
 
   it("shows where firmware starts, and a slot of a chip that erases to 0", async () => {

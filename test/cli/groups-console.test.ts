@@ -42,10 +42,10 @@ describe("a script", () => {
 
   test.each([
     ["expcet x", /line 1: "expcet" is no step/],
-    ["send \\q", /line 1: \\q is no escape/],
-    ["expect /(/", /line 1: \/\(\/ is no pattern/],
+    ["send \\q", /line 1: \\q is not an escape sequence/],
+    ["expect /(/", /line 1: \/\(\/ is not a regular expression/],
     ["timeout soon", /line 1: "soon" is not a number of seconds/],
-    ["# nothing", /has no step/],
+    ["# nothing", /contains no steps/],
   ])("that says %s is refused before the board is opened", async (text, why) => {
     const { status, err } = await script(text);
     expect(err).toMatch(why);

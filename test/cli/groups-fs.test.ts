@@ -72,8 +72,8 @@ test("a file is put, measured, hashed and fetched", async () => {
 test("a second time nothing travels", async () => {
   await on("fs", "put", "data.bin", "/lfs/again");
   const { out, err } = await on("fs", "put", "data.bin", "/lfs/again");
-  expect(out).toContain("nothing had to travel");
-  expect(err).toContain("The first 5000 bytes are there already");
+  expect(out).toContain("nothing was sent");
+  expect(err).toContain("The first 5000 bytes are already there");
 });
 
 test("a fetch that was cut goes on behind its part, and a wrong part does no harm", async () => {
@@ -114,7 +114,7 @@ test("what cannot be done is said in words", async () => {
   expect((await on("fs", "put", "data.bin", "relative")).err).toContain("not a valid file name");
   const listed = await on("fs", "ls", "/lfs");
   expect(listed.status).not.toBe(0);
-  expect(listed.err).toContain("SMP itself has no listing");
+  expect(listed.err).toContain("SMP itself cannot list files");
   expect((await on("fs", "close", "--json")).json()).toEqual({ closed: true });
 });
 
@@ -123,7 +123,7 @@ test("a name that Git Bash made into a path of its own is told as that, before t
   const env = { BOOTPROOF_DEVICE: "tcp:127.0.0.1:9" };
   const put = ["fs", "put", "data.bin", made];
   const told = await runCli(put, { cwd: folder.path, env: { ...env, MSYSTEM: "MINGW64" } });
-  expect(told.err).toContain(`${made} is what Git Bash made of a name on the board.`);
+  expect(told.err).toContain(`${made} is what Git Bash made of a path on the board.`);
   expect(told.status).toBe(2);
   expect((await runCli(put, { cwd: folder.path, env })).err).not.toContain("Git Bash");
 });

@@ -342,7 +342,7 @@ describe("air gap", () => {
     const wrong = await bootproof(["sign", ...HEAD, "-s", "6", ...words, body, at("j.bin")]);
     expect([wrong.status, wrong.stderr]).toEqual([
       6,
-      expect.stringContaining("not one of this ecdsa-p256 key"),
+      expect.stringContaining("not made by this ecdsa-p256 key"),
     ]);
   });
 });
@@ -405,13 +405,13 @@ describe("a signer that is a program", () => {
 
   const BAD: [keyof typeof SIGNER_PROGRAMS, number, RegExp][] = [
     ["failing", 24, /ended with status 3/],
-    ["refusing", 24, /refuses: policy: no signing on Fridays/],
+    ["refusing", 24, /refused: policy: no signing on Fridays/],
     ["talkative", 24, /not one JSON object on one line/],
     ["endless", 24, /more than 65536 bytes/],
     ["of another version", 24, /"v" is not 1/],
     ["not base64", 24, /not base64/],
     ["with a strange encoding", 24, /neither raw, der nor p1363/],
-    ["wrong", 6, /not one of this ed25519 key/],
+    ["wrong", 6, /not made by this ed25519 key/],
     ["not an object", 24, /not one JSON object/],
     ["empty", 24, /not one JSON object/],
   ];
@@ -597,7 +597,7 @@ describe("the folder of a Zephyr build", () => {
     expect(refused.status).toBe(0);
     put("empty/readme", "");
     const empty = await bootproof(["sign", at("empty"), at("none2.bin"), ...words]);
-    expect(empty.stderr).toContain("holds no application of a Zephyr build");
+    expect(empty.stderr).toContain("contains no application of a Zephyr build");
     expect(empty.status).not.toBe(0);
   });
 });

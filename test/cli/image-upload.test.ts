@@ -32,7 +32,7 @@ test("image upload sends no trailer unawares", async () => {
 
   // This board takes no file of the slot's size: the refusal shows that all of it was offered.
   const whole = await bootproof(["image", "upload", confirmed, "--whole-file", ...on]);
-  expect(whole.stderr).toContain(`The whole file is sent, with the ${behind} bytes`);
+  expect(whole.stderr).toContain(`The whole file is sent, including the ${behind} bytes`);
   expect(whole.stderr).toContain("larger than the slot");
   const wrong = await bootproof(["image", "upload", confirmed, "--trailer", "pad", ...on]);
   expect(wrong).toMatchObject({ status: 2, stderr: expect.stringContaining("test, confirmed, none") });

@@ -91,7 +91,7 @@ describe.skipIf(noLabgridReason !== undefined && !isInCi)("places of labgrid", (
     while (!/\//.test(lab.holder("nrf-1"))) await delay(200);
     const small = await bootproof(flash("--place", "nrf-1"), { env: env() });
     expect(small.status, small.stderr).toBe(0);
-    expect(large.stderr).toMatch(/Place nrf-1 is given back while others wait for it/);
+    expect(large.stderr).toMatch(/Place nrf-1 is released, because others wait for it/);
     expect(large.stderr).not.toContain("Acquired from labgrid");
     large.child.kill("SIGINT");
     expect((await large.ended).status).toBe(130);

@@ -69,7 +69,7 @@ describe.skipIf(reason !== undefined)(
 
     it("proves an emulated board", () => {
       const { status, stdout, stderr } = inEmpty("prove", "--quick", "-d", "wasm:good");
-      expect(stdout, stderr).toContain("A bad update undoes itself");
+      expect(stdout, stderr).toContain("A bad update is reverted");
       expect(status, stderr).toBe(0);
     });
 

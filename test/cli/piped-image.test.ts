@@ -103,9 +103,9 @@ describe("an image from stdin", () => {
     },
   );
 
-  it("of no bytes says that the program in front of the pipe failed", async () => {
+  it("of no bytes says that the program before the pipe failed", async () => {
     const { status, stderr } = await piped([], "verify", "-", "--expect-sha256", digestOf(new Uint8Array(1)));
-    expect(stderr).toContain("the program in front of the pipe failed");
+    expect(stderr).toContain("the program before the pipe failed");
     expect(status).toBe(6);
   });
 });

@@ -176,7 +176,7 @@ it("an application that confirms itself early is flagged, and refused where the 
     value: {
       outcome: "confirmed",
       selfConfirmed: true,
-      hint: expect.stringContaining("Have the host confirm"),
+      hint: expect.stringContaining("Let the host confirm"),
     },
   });
   const policy = at("policy.yaml");
@@ -218,7 +218,7 @@ it("a board on a network is known by what it tells of itself, where the config f
   expect((await write({ setting: "no/such" })).status).toBe(0);
   expect(await flash(newer)).toMatchObject({
     status: 0,
-    stderr: /does not tell its identity \(the setting no\/such\)/,
+    stderr: /does not report its identity \(the setting no\/such\)/,
   });
   expect(await write({ tarot: "x" })).toMatchObject({
     status: 2,

@@ -84,7 +84,7 @@ describe("the ratchet of flash", () => {
     expect((await run("ratchet", "allow", changed, "--key", glassKey)).status).toBe(47);
     expect((await run("ratchet", "allow", permission, "--key", glassKey)).status).toBe(0);
     const twice = await run("ratchet", "allow", permission, "--key", glassKey);
-    expect(twice).toMatchObject({ status: 47, stderr: /given to this host before/ });
+    expect(twice).toMatchObject({ status: 47, stderr: /already given to this host/ });
     expect(await flash(older)).toMatchObject({ status: 0, stderr: /Permitted once: bisecting/ });
     expect((await flash(await sign("2.2.0", 5))).status).toBe(46);
   });

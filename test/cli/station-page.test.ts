@@ -55,7 +55,7 @@ describe("the page of a station", () => {
 
       // A release comes in. The keyboard alone will do.
       await page.getByLabel("Add an update").setInputFiles(files.update);
-      await page.getByText(/update\.bin, version 2\.0\.0, is at hand/).waitFor();
+      await page.getByText(/update\.bin, version 2\.0\.0, is available/).waitFor();
       await page.getByLabel("Label").focus();
       await page.keyboard.type(`SN-17 ${NASTY}`);
       await page.keyboard.press("Tab");
@@ -203,7 +203,7 @@ describe("the page of a station", () => {
       await page.getByRole("alert").getByText("That is not the token of this station.").waitFor();
       await page.getByLabel("Token").fill("viewer-0123456789");
       await page.keyboard.press("Enter");
-      await page.getByText("only looking").waitFor();
+      await page.getByText("read-only").waitFor();
       await page.getByRole("article", { name: "wasm:good" }).getByText("1.0.0").waitFor();
       expect(await page.getByRole("button").count()).toBe(0);
       expect(await page.getByRole("checkbox").count()).toBe(0);

@@ -126,7 +126,7 @@ describe("a station", () => {
     await first.kill();
 
     const second = await bench.station();
-    await second.run.says(/left: flash was under way when the station ended/);
+    await second.run.says(/left: flash was in progress when the station stopped/);
     const tiles = await tilesOnce(second, isQuiet);
     const { records } = await historyOf(second);
     const of = (board: string, kind: string) =>

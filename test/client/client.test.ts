@@ -167,7 +167,7 @@ describe("a silence is told with what was heard instead", () => {
       hint: /log or shell port/,
     },
     { heard: "text", script: (_, pipe) => pipe.say("uart:~$ "), hint: /log or shell port/ },
-    { heard: "noise", script: (_, pipe) => pipe.say(garbage), hint: /baud rate is wrong/ },
+    { heard: "noise", script: (_, pipe) => pipe.say(garbage), hint: /baud rate is probably wrong/ },
     {
       heard: "damaged",
       script: (request, pipe) => pipe.say(damaged(pipe.answerBytes(request, { r: "hello" }))),

@@ -93,7 +93,7 @@ describe(`every written form that ${written.made_by} reads`, () => {
   it.each(named.filter(refused))("$name: refused with a way to convert it", async (row) => {
     await expect(read(row)).rejects.toMatchObject({
       code: "unsupported-encryption",
-      message: expect.stringMatching(/encrypted with RC2.*, which is broken and not read/),
+      message: expect.stringMatching(/encrypted with RC2.*, which is insecure and not supported/),
       hint: expect.stringMatching(/openssl pkcs8 .*-provider legacy/),
     });
   });

@@ -78,7 +78,7 @@ test("what does not read back as it was sent is not started, and the byte is nam
   const { error } = await send(new EmulatedDevice(ST_ROM, [rom]), new Uint8Array(3000));
   expect(error).toMatchObject({
     code: "dfu-verify",
-    message: "What was written does not read back: at 0x080004d2 there is 0x01, and 0x00 was sent.",
+    message: "The memory does not contain what was written: at 0x080004d2 there is 0x01, and 0x00 was sent.",
   });
   expect(rom.startedAt).toBeUndefined();
 });

@@ -10,7 +10,7 @@ describe("what a DFU device says", () => {
     ["00 640000 04 00", "OK: no fault (state dfuDNBUSY)", 100],
     ["03 000000 0a 00", "errWRITE: the memory cannot be written (state dfuERROR)", 0],
     ["0f 010100 0a 00", "errSTALLEDPKT: a request that the device did not expect (state dfuERROR)", 257],
-    ["77 000000 05 00", "status 119: a status DFU does not have (state dfuDNLOAD-IDLE)", 0],
+    ["77 000000 05 00", "status 119: a status that does not exist in DFU (state dfuDNLOAD-IDLE)", 0],
     // A poll time of four and a half hours is not believed.
     ["00 ffffff 04 00", "OK: no fault (state dfuDNBUSY)", 60_000],
   ])("status %s", (hex, words, pollMs) => {

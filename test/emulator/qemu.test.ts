@@ -105,7 +105,7 @@ describe("a QEMU board that cannot be", () => {
     try {
       const error = await refused();
       expect(error).toMatchObject({ code: "qemu-failed" });
-      expect(error.message).toContain("cannot have its sockets in");
+      expect(error.message).toContain("cannot create its sockets in");
       expect(readdirSync(long)).toEqual([]);
     } finally {
       rmSync(parent, { recursive: true });

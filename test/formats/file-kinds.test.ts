@@ -53,9 +53,9 @@ describe("a file is named by its content", () => {
     ["a script", text("#!/bin/sh\necho hello\n")],
     ["a PEM file (a key or a certificate)", inputFile("pub.pem")],
     ["a JSON file", text('{"version": 1}')],
-    ["an image that something took for UTF-8 text: its bytes are gone", asUtf8],
-    ["an image that something turned into UTF-8", fromLatin1],
-    ["an image that something turned into UTF-16", asUtf16],
+    ["an image that was read as UTF-8 text: its bytes are lost", asUtf8],
+    ["an image that was converted to UTF-8", fromLatin1],
+    ["an image that was converted to UTF-16", asUtf16],
     ["an image whose bytes lost their top bit", image.map((byte) => byte & 0x7f)],
     ["erased flash", new Uint8Array(64).fill(0xff)],
     ["nothing but zeros", new Uint8Array(64)],
@@ -113,11 +113,11 @@ describe("vectors of Cortex-M", () => {
     const bare = plain.subarray(offset);
     expect(bodyWarnings(bare)).toEqual([]);
     expect(bodyWarnings(concat(new Uint8Array(0x200), bare))[0]).toMatch(
-      /begins with zeros .* vectors are 512 bytes further on: the header's room is there twice/,
+      /begins with zeros .* vectors are 512 bytes further on: there is room for two headers/,
     );
     expect(bodyWarnings(new Uint8Array(4096))[0]).toMatch(/begins with zeros/);
     expect(bodyWarnings(bare, entry - 1)).toEqual([]);
     expect(bodyWarnings(bare, 0x0800_0000)[0]).toMatch(/outside of the body.*linked for another address/);
-    expect(bodyWarnings(image)[0]).toMatch(/signed image already/);
+    expect(bodyWarnings(image)[0]).toMatch(/already a signed image/);
   });
 });

@@ -83,7 +83,7 @@ describe("a board that can only be spoken to", () => {
       // Recovery was entered and left at the start, so what it may destroy it can bring back.
       "recovery/damaged": "holds",
     });
-    expect(result.cases[0]?.seen).toMatch(/no way back was proven/);
+    expect(result.cases[0]?.seen).toMatch(/no way to restore the board was proven/);
     expect(board.readFlash(0, image.length)).toEqual(home);
   });
 
@@ -147,7 +147,7 @@ describe("a board that can only be spoken to", () => {
   it("that runs something else than it was said to is left alone", async () => {
     image = await signedFixture("good-a", "wasm", boardVariant("good"), { version: "9.9.9", counter: 4 });
     const result = await prove(["authenticity/unsigned"]);
-    expect(result.unusable).toMatch(/not the one that was given/);
+    expect(result.unusable).toMatch(/not the given one/);
     expect(board.readFlash(0, home.length)).toEqual(home);
   });
 });

@@ -51,7 +51,7 @@ const reportOf = (result: BoardResult): ProofReport => ({
   boards: [result],
 });
 
-describe("what anybody on this wire may do", { timeout: 120_000 }, () => {
+describe("what anybody on this link can do", { timeout: 120_000 }, () => {
   it("lists everything of a board that refuses nothing, and leaves it as it was", async () => {
     const result = await survey(() => "pass");
     expect(verdicts(result)).toEqual({
@@ -71,16 +71,16 @@ describe("what anybody on this wire may do", { timeout: 120_000 }, () => {
     expect(evidence).toMatchObject({
       upload: "it took the first 64 bytes of an image",
       shell: 'it ran "help", which returned 0',
-      files: "it answered FILE_NOT_FOUND for one that is not there, so it looked",
+      files: "it answered FILE_NOT_FOUND for one that does not exist, so it accepts such requests",
       "other-groups":
         "the board lists 10 (enum mgmt), 63 (zephyr basic mgmt), 200 (trust mgmt); what they change was not tried",
     });
     expect(result.putBack).toMatchObject({ ok: true });
     expect(toText(reportOf(result))).toMatch(
-      /Anybody on this wire may, without a password:\n {6}put an image into the slot for updates: it took/,
+      /Anybody on this link can, without a password:\n {6}upload an image to the update slot: it took/,
     );
     expect(toHtml(reportOf(result))).toMatch(
-      /What anybody on this wire may do<\/h3>.*<td>run commands in its shell<\/td><td>yes<br>/s,
+      /What anybody on this link can do<\/h3>.*<td>run shell commands<\/td><td>yes<br>/s,
     );
   });
 
@@ -94,7 +94,7 @@ describe("what anybody on this wire may do", { timeout: 120_000 }, () => {
       settings: "open",
     });
     expect(result.surface?.find(({ id }) => id === "shell")?.evidence).toBe("it answered EACCESSDENIED");
-    expect(toText(reportOf(result))).toMatch(/The board refuses to:\n {6}put an image/);
+    expect(toText(reportOf(result))).toMatch(/The board refuses to:\n {6}upload an image/);
   });
 
   it("calls nothing open that the board does not know", async () => {

@@ -77,7 +77,7 @@ boards:
     ["boards:\n  - name: a\n    kind: labgrid\n    place: a;b", 4, /characters that no place of labgrid has/],
     ["boards: [", 1, /not YAML: Flow sequence in block collection must be [a-z ]+ \]\.$/],
     ["- a\n- b", 1, /fields with names/],
-    ["boards: []", 1, /names no boards/],
+    ["boards: []", 1, /lists no boards/],
     ["boards: &b\n  - name: a\n    kind: wasm\nmore: *b", 4, /there is no field "more"/],
   ])("with a mistake is refused, naming the line: %j", (text, line, message) => {
     expect(() => parse(text)).toThrow(

@@ -41,7 +41,7 @@ describe("bootproof prove", () => {
   it.each([
     [["--case", "nothing"], 2, /There is no case "nothing"/],
     [["--claim", "safety"], 2, /There is no claim "safety"/],
-    [["--report", "out.pdf"], 2, /the ending of a report says its kind/],
+    [["--report", "out.pdf"], 2, /the extension of a report's name says its kind/],
     [["--boards", "none.yaml"], 20, /There is no board file none.yaml/],
     [[], 2, /No board is named/],
   ])("with %j ends with status %i and a sentence", (words, status, says) => {
@@ -92,7 +92,7 @@ describe("bootproof prove", () => {
     await gone;
 
     const refused = prove("-d", device, "--case", "authenticity/unsigned");
-    expect(refused.stdout).toMatch(/ended in the middle: the board was not put back.*--restore/);
+    expect(refused.stdout).toMatch(/did not finish: the board was not restored.*--restore/);
     expect(refused.status).not.toBe(0);
 
     const restored = prove("--restore");

@@ -52,7 +52,7 @@ describe("an emulated machine of a user's", { timeout: 120_000 }, () => {
       ["authenticity/unsigned", "holds"],
       ["power-cut/upload", "not-judged"],
     ]);
-    expect(result.cases[1]?.seen).toMatch(/forgets its flash/);
+    expect(result.cases[1]?.seen).toMatch(/loses its flash contents/);
     expect(result.putBack.ok, result.putBack.says).toBe(true);
   });
 });

@@ -44,10 +44,10 @@ function prove(
 }
 
 const UNPACKING_UNTOLD =
-  "The board does not report whether its bootloader unpacks compressed images (claim decompression of the board file).";
+  "The board does not report whether its bootloader decompresses images (claim decompression of the board file).";
 const NO_PROGRAMMER = "The board's flash cannot be read and written from outside.";
 const NO_SWITCH = "The board's power cannot be switched (field power of the board file).";
-const STEP = /^It raises the board's security counter by one for ever/;
+const STEP = /^It permanently raises the board's security counter by one/;
 const noBody = (behaviour: string) =>
   `No image is given that behaves as "${behaviour}" (field images.${behaviour} of the board file).`;
 
@@ -95,7 +95,7 @@ const EXPECTED: Readonly<Record<Verdict, Readonly<Record<string, string | RegExp
     "compatibility/encrypted-for-another": /^Refused by the board's SMP server/,
     "compatibility/compressed-wrong-hash": /^Refused by the board's SMP server/,
     "compatibility/image-number": "None of the image numbers 1, 2, 7, 63 was accepted.",
-    "trial/slots-untouched": /holds it as before, not asked for/,
+    "trial/slots-untouched": /still contains it, unrequested/,
     "trial/never-confirmed": /^The old image came back and is confirmed/,
     "trial/confirmed-stays": "It ran, confirmed, after each of three resets.",
     "trial/upload-while-unconfirmed": /^The upload was refused/,
@@ -163,7 +163,7 @@ const EXPECTED: Readonly<Record<Verdict, Readonly<Record<string, string | RegExp
   },
   "not-supported": {
     "compatibility/other-slot": /./,
-    "compatibility/plain": /^Nobody has named the key/,
+    "compatibility/plain": /^The key that updates of this board are encrypted for is not named/,
     "trial/one-of-two": "The board has one image only.",
     "trial/broken-slot": "No part of this board's flash can be made to fail.",
     "compatibility/dependency": "The board has one image only.",
@@ -408,7 +408,7 @@ describe("steps of a stored counter that nobody can give back", { timeout: 120_0
 
     const first = await run("7");
     expect(first.spent).toEqual([
-      "It raises the stored security counter by one, for ever and once for this board. It is 4 now (60 steps left).",
+      "It raises the stored security counter by one, permanently, and only once for this board. It is 4 now (60 steps left).",
     ]);
     expect(first.found).toMatchObject({ verdict: "holds" });
     expect(first.result.home).toMatchObject({ counters: { 0: 4 }, stepsLeft: { 0: 60 } });
@@ -430,7 +430,9 @@ describe("steps of a stored counter that nobody can give back", { timeout: 120_0
       expect(other.spent).toEqual([]);
       expect(other.found).toMatchObject({
         verdict: "not-judged",
-        seen: expect.stringMatching(/nothing says that this is the same board .* none is spent again/),
+        seen: expect.stringMatching(
+          /nothing says that this is the same board .* the case does not run again/,
+        ),
       });
     }
   });
@@ -447,7 +449,7 @@ describe("steps of a stored counter that nobody can give back", { timeout: 120_0
 
     writeFileSync(path, "{");
     const { result } = await run("7");
-    expect(result.unusable).toMatch(/^The record of spent counter steps .* cannot be read: .* Delete it/);
+    expect(result.unusable).toMatch(/^The record of used counter steps .* cannot be read: .* Delete it/);
     expect(result.putBack).toMatchObject({ ok: true });
   });
 });

@@ -25,7 +25,7 @@ type Expected = readonly [Verdict, string | RegExp];
 const NO_SIGNATURE: Expected = ["not-supported", "Images of this board carry no signature."];
 const NO_COUNTER: Expected = ["not-supported", "The board's own image carries no security counter."];
 const NO_PROGRAMMER: Expected = ["not-judged", "The board's flash cannot be read and written from outside."];
-const FORGETS: Expected = ["not-judged", /^This machine forgets its flash with its power/];
+const FORGETS: Expected = ["not-judged", /^This machine loses its flash contents with its power/];
 const NONE_LOWER: Expected = ["not-judged", "The board's own version is 0.0.0: none is lower."];
 const NO_MODE: Expected = [
   "not-judged",
@@ -37,7 +37,7 @@ const noBody = (name: string): Expected => [
 ];
 const NO_RECOVERY: Expected = [
   "not-judged",
-  /"recovery" was not reached: Serial recovery did not come: version 0\.0\.0/,
+  /"recovery" was not reached: Serial recovery did not answer: version 0\.0\.0/,
 ];
 const UNPACKS_UNTOLD: Expected = [
   "not-judged",
@@ -50,7 +50,7 @@ const RECOVERY_REWRITTEN: Expected = [
   /this emulator writes its files into the primary slot at each reset\.$/,
 ];
 
-/** It runs, and so it was let through: there is nothing in these builds that would look at it. */
+/** It runs, and so it was accepted: there is nothing in these builds that would look at it. */
 const RUNS: Expected = ["does-not-hold", "The board accepted it: version 1.0.0 with its hash runs."];
 const COMPLETE: Expected = [
   "holds",
@@ -59,13 +59,13 @@ const COMPLETE: Expected = [
 /** The application checks no image number in a build with one pair: an upload for any of them lands in that pair. */
 const ANY_NUMBER: Expected = [
   "does-not-hold",
-  "Taken: 1, 2, 7, 63 of 1, 2, 7, 63. It reports 0 as numbers of its own.",
+  "Taken: 1, 2, 7, 63 of 1, 2, 7, 63. It reports 0 as its own numbers.",
 ];
 
 /** MCUboot walks over the TLVs without a look at the end of their area; the hash is good, and nothing else is asked for. */
 const LENGTH_BELIEVED: Expected = [
   "does-not-hold",
-  /^The board accepted it: version 1\.0\.0 \([0-9a-f]{12}\) runs, which was nowhere on the board before\.$/,
+  /^The board accepted it: version 1\.0\.0 \([0-9a-f]{12}\) runs, which was not on the board before\.$/,
 ];
 
 /** What is true of all of them, whatever their mode. */
@@ -89,10 +89,10 @@ const EVERYWHERE: Readonly<Record<string, Expected>> = {
   "compatibility/image-number": ANY_NUMBER,
   "compatibility/dependency": ["not-supported", "The board has one image only."],
   ...each(RUNS, "compatibility", "vendor-id class-id"),
-  "compatibility/other-slot": ["not-supported", "The board starts images in one place only."],
+  "compatibility/other-slot": ["not-supported", "The board starts images from one slot only."],
   "compatibility/plain": [
     "not-supported",
-    /^Nobody has named the key that updates of this board are encrypted for/,
+    /^The key that updates of this board are encrypted for is not named/,
   ],
   "lengths/protected-tlv-past-area": LENGTH_BELIEVED,
   ...each(UNPACKS_UNTOLD, "decompression", "bomb bomb-that-lies wrong-hash"),
@@ -148,10 +148,10 @@ const SWAPS: Readonly<Record<string, Expected>> = {
   ...each(SAYS_NO, "compatibility", "encrypted-for-another compressed-wrong-hash"),
   ...each(SAYS_NO, "lengths", "protected-size-short sizes-overflow"),
   "lengths/tlv-past-area": LENGTH_BELIEVED,
-  "trial/slots-untouched": ["holds", "After the start slot 1 holds it as before, not asked for."],
+  "trial/slots-untouched": ["holds", "After the start slot 1 still contains it, unrequested."],
   "compatibility/not-bootable": [
     "holds",
-    /^Refused: what ran before still runs, and the log, which tells of swaps, tells of none\.$/,
+    /^Refused: the previous image still runs, and the log, which mentions swaps, mentions none\.$/,
   ],
   // Only direct-XIP and RAM load look at where an image was linked for.
   "compatibility/load-address": RUNS,
@@ -168,11 +168,11 @@ const SWAPS: Readonly<Record<string, Expected>> = {
 
 const GONE: Expected = [
   "holds",
-  /^Refused: the image that ran before still runs, and the board lists no image in the slot that this one was written to\.$/,
+  /^Refused: the previous image still runs, and the board lists no image in the slot that this one was written to\.$/,
 ];
 const PASSED_OVER: Expected = [
   "holds",
-  /^Refused: the image that ran before still runs although this one's version is higher\.$/,
+  /^Refused: the previous image still runs although this one's version is higher\.$/,
 ];
 
 /** Zephyr 4.4 and later for the MPS2 with an M3: the higher version runs in RAM; serial recovery; nobody hears its log. */
@@ -199,7 +199,7 @@ const LOADS: Readonly<Record<string, Expected>> = {
   "lengths/sizes-overflow": PASSED_OVER,
   "trial/slots-untouched": [
     "not-supported",
-    "The board decides by version what to start: nothing is asked for.",
+    "The board chooses by version what to start: nothing is requested.",
   ],
   // It would be loaded to where no RAM is.
   "compatibility/load-address": GONE,
@@ -219,7 +219,7 @@ const LOADS: Readonly<Record<string, Expected>> = {
   ],
   "freshness/equal-version": [
     "not-judged",
-    /^It was passed over: of two equal versions a bootloader of this kind starts the one in the primary slot\.$/,
+    /^It was skipped: of two equal versions a bootloader of this kind starts the one in the primary slot\.$/,
   ],
 };
 
@@ -253,7 +253,7 @@ function isCheap(server: RealServer, id: string): boolean {
   return (
     WITHOUT_UPLOAD.includes(id) ||
     OBSTACLES.includes(expected) ||
-    /names no|is given that|one image only|one place only|Nobody has named|can be made to fail/.test(
+    /names no|is given that|one image only|one slot only|is not named|can be made to fail/.test(
       String(expected[1]),
     )
   );

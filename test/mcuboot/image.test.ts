@@ -71,7 +71,7 @@ describe("parsing", () => {
     ["nothing", new Uint8Array(0), "image-too-short", 0],
     ["31 bytes", HASH_ONLY.subarray(0, 31), "image-too-short", 31],
     ["erased flash", new Uint8Array(200).fill(0xff), "bad-magic", 0],
-    ["a header alone", HASH_ONLY.subarray(0, 32), "image-truncated", 32],
+    ["the header alone", HASH_ONLY.subarray(0, 32), "image-truncated", 32],
     ["cut in the body", HASH_ONLY.subarray(0, 95), "image-truncated", 95],
     ["cut before the TLVs", HASH_ONLY.subarray(0, 98), "image-truncated", 98],
     ["cut in the TLVs", HASH_ONLY.subarray(0, 135), "image-truncated", 135],

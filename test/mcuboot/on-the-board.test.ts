@@ -168,7 +168,7 @@ describe("a change of keys", () => {
     });
   });
 
-  it("no room behind the image", async () => {
+  it("no room after the image", async () => {
     const { bytes } = await signImage(payload("p64"), { ...OPTIONS, key: old });
     const followed = Uint8Array.from([...bytes, 1, 2, 3, ...new Uint8Array(2000)]);
     const attempt = resignImage(followed, keySigner(next), { add: true });

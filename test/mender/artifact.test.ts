@@ -183,13 +183,13 @@ describe("an artifact is read", () => {
       "a key twice",
       () => forge({ typeInfo: '{"type":"a","type":"zephyr-image"}' }),
       "bad-artifact",
-      /"type" stands twice/,
+      /"type" occurs twice/,
     ],
     [
       "the same key spelled otherwise",
       () => forge({ typeInfo: '{"type":"a","typ\\u0065":"zephyr-image"}' }),
       "bad-artifact",
-      /stands twice/,
+      /occurs twice/,
     ],
     ["deep JSON", () => forge({ typeInfo: "[".repeat(5000) }), "bad-artifact", /nested deeper/],
     [
@@ -209,7 +209,7 @@ describe("an artifact is read", () => {
       "something else in the header",
       () => forge({ headerExtra: [{ name: "headers/0001/type-info", bytes: text("{}") }] }),
       "bad-artifact",
-      /no place there/,
+      /not allowed there/,
     ],
     [
       "a file in no manifest",

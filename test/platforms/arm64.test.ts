@@ -57,7 +57,7 @@ describe.skipIf(!canRun)("the packaged program on an emulated arm64", () => {
 
   it("proves an emulated board", () => {
     const { status, stdout, stderr } = run("prove", "--quick", "-d", "wasm:good");
-    expect(stdout, stderr).toContain("A bad update undoes itself");
+    expect(stdout, stderr).toContain("A bad update is reverted");
     expect(status, stderr).toBe(0);
   }, 900_000);
 

@@ -193,7 +193,7 @@ describe("by the port of a hub", () => {
     for (const port of ["1-1.4", "1-1.2", "1-1.2.1", "1-2"])
       tree.plug(port, { vendorId: "2fe3", productId: "0004" });
     const words = hubSwitch("1-1.4", { roots: tree.roots }).describe("off");
-    expect(words).toMatch(/these go with it: 1-1\.2\.$/);
+    expect(words).toMatch(/these lose power too: 1-1\.2\.$/);
   });
 
   test("without the kernel's switch uhubctl is asked, for this hub alone", async () => {
@@ -320,7 +320,7 @@ describe("the proof", () => {
   test("a board that was not there proves nothing, and is not switched", async () => {
     const { power, vitals, state } = bench();
     state.powered = false;
-    await expect(run(provePower(power, vitals, quick))).rejects.toThrow(/nothing can be proved/);
+    await expect(run(provePower(power, vitals, quick))).rejects.toThrow(/nothing can be proven/);
     expect(state.boots).toBe(1);
   });
 

@@ -65,7 +65,7 @@ describe("a board that boots is brought into recovery by its application", () =>
       expect(taken).toEqual(["smp-reset"]);
       expect(await runs(site)).toBe("2.0.0");
       expect(events.find(({ step }) => step === "plan")).toMatchObject({
-        says: [expect.anything(), expect.stringContaining("straight over the primary slot")],
+        says: [expect.anything(), expect.stringContaining("Overwrite the primary slot")],
       });
     }));
 });
@@ -398,7 +398,7 @@ describe("a silent board", () => {
       for (const { why } of result.tried) expect(why.length).toBeGreaterThan(10);
       // Where there is no terminal, whoever reads the log is told what could be done by hand.
       expect(result.tried.at(-1)?.why).toMatch(
-        /To do it yourself: Bring silent into serial recovery: hold the button/,
+        /To do it yourself: Put silent into serial recovery: hold the button/,
       );
     }));
 
@@ -411,7 +411,7 @@ describe("a silent board", () => {
 
   const writer = (log: string[]): DirectWriter => ({
     does: "Write pages 4 to 60 of the flash through ST's ROM bootloader.",
-    destroys: "What is in the primary slot.",
+    destroys: "The contents of the primary slot.",
     write: async (file) => {
       log.push(`wrote ${file.length}`);
       return "Written.";
@@ -436,7 +436,7 @@ describe("a silent board", () => {
           return true;
         },
       });
-      expect(asked).toEqual(["st-rom: What is in the primary slot."]);
+      expect(asked).toEqual(["st-rom: The contents of the primary slot."]);
       expect(log).toEqual([`wrote ${file.length}`]);
       expect(agreed.result).toMatchObject({ outcome: "written", method: "st-rom" });
     }));
@@ -490,7 +490,7 @@ async function onTheBench(variant = "good"): Promise<RecoveryTarget> {
   const { site, board } = await patient(harm.erasePrimary, { off: true, variant });
   const probe: DirectWriter = {
     does: "Use the debug probe.",
-    destroys: "What is in the primary slot.",
+    destroys: "The contents of the primary slot.",
     write: async (file) => {
       await board.powerOff();
       harm.erasePrimary(board);
@@ -577,7 +577,7 @@ describe("an image that the board does not start", () => {
       const foreign = await image("good-b", { variant: "p256" });
       const { result } = await climb(site, foreign, { keys, skip: ["trusted-key"] });
       expect(result.outcome).toBe("not-running");
-      expect(result.says).toContain("signed with a key the board does not trust");
+      expect(result.says).toContain("signed with a key that the board does not trust");
       expect(await runs(site)).toBe("recovery");
     }));
 });

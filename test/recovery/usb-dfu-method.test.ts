@@ -45,7 +45,7 @@ test("a DFU without addresses decides by itself, whatever the board is", async (
     { vendorId: "2fe3", productId: "ffff", interfaces: [{ number: 0, triple: "fe 01 02" }] },
     KNOWN_BOARDS.find(({ id }) => id === "nrf52840dk"),
   );
-  expect(writer?.does).toContain("to where its DFU puts images");
+  expect(writer?.does).toContain("to the place that its DFU uses for images");
 });
 
 test("a device without DFU, or none, has no such recovery method", async () => {
@@ -63,7 +63,7 @@ test("why there is no such recovery method is told by what is missing", async ()
   tree.plug("1-3", zephyrBoard("SN1"));
   const [rom, board] = await listDevices({ roots: tree.roots });
   expect(whyNoDfu(undefined, nucleo)).toMatch(/not known which USB device/);
-  expect(whyNoDfu(board, nucleo)).toBe("It shows no USB DFU device.");
+  expect(whyNoDfu(board, nucleo)).toBe("It has no USB DFU device.");
   expect(whyNoDfu(rom, undefined)).toMatch(/--profile/);
   expect(
     whyNoDfu(

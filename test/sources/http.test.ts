@@ -169,13 +169,13 @@ describe("a file is not fetched", () => {
       "that is cut each time",
       (request, response) => answer(request, response, { cut: 10 }),
       "not-fetched",
-      /could not be fetched whole/,
+      /could not be fetched completely/,
     ],
     [
       "of a chunked body that is cut",
       (_request, response) => response.write("x", () => response.destroy()),
       "not-fetched",
-      /could not be fetched whole/,
+      /could not be fetched completely/,
     ],
     [
       "that redirects for ever",

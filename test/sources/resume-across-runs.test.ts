@@ -82,7 +82,7 @@ describe("a download that ended in the middle", () => {
     const state = stateHome();
     const server = await serve();
     server.behave({ cutAfter: 10_000 });
-    await expect(run(server.url)).rejects.toThrow(/could not be fetched whole/);
+    await expect(run(server.url)).rejects.toThrow(/could not be fetched completely/);
     server.behave({});
     return { ...server, state };
   }
@@ -144,7 +144,7 @@ describe("a download that ended in the middle", () => {
     const state = stateHome();
     const { url, behave } = await serve();
     behave({ etag: 'W/"v1"', cutAfter: 10_000 });
-    await expect(run(url)).rejects.toThrow(/could not be fetched whole/);
+    await expect(run(url)).rejects.toThrow(/could not be fetched completely/);
     expect(() => state.files()).toThrow(/ENOENT/);
   });
 });

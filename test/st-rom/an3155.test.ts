@@ -79,7 +79,7 @@ describe("what would do harm cannot be said", () => {
     expect(() => chipFor(0x999)).toThrow(/not known here/);
   });
   test("pages outside the flash", () => {
-    expect(() => pagesFor(chipFor(0x413), 0x0810_0000, 4)).toThrow(/do not lie in the flash/);
+    expect(() => pagesFor(chipFor(0x413), 0x0810_0000, 4)).toThrow(/are not in the flash/);
   });
 });
 
@@ -143,7 +143,7 @@ describe("refused, or found out", () => {
 
   test("a slot that shares a sector with its neighbour, before anything is erased", async () => {
     const { rom, result } = write(F4, profile(0x0801_0000, 0x8000));
-    await expect(result).rejects.toThrow(/would take its neighbours/);
+    await expect(result).rejects.toThrow(/would erase its neighbours/);
     expect(rom.erased).toEqual([]);
   });
   test("a chip with readout protection", async () => {

@@ -21,7 +21,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     why: "no trailer without a slot's size",
     of: (line) => line.includes("-S 0 --pad"),
     exit: 2,
-    says: /its size \(--slot-size\) must be given/,
+    says: /give the slot's size \(--slot-size\)/,
   },
   {
     why: "an address below 0 or beyond 32 bits cannot be written in Intel HEX",
@@ -58,7 +58,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     why: "a trailer is not to be signed",
     of: has("--vector-to-sign", "--pad"),
     exit: 2,
-    says: /trailer behind the data/,
+    says: /trailer after the data/,
   },
   {
     why: "a pure signature is not over the digest",

@@ -72,7 +72,7 @@ const { counter: _counter, ...uncounted } = GOOD.image;
 
 /** For each rule: what breaks it, and what it then says. */
 const BROKEN: Readonly<Record<RuleName, [PolicyFacts, RegExp]>> = {
-  signature: [{ ...GOOD, image: unsigned }, /No key that was given signed/],
+  signature: [{ ...GOOD, image: unsigned }, /None of the given keys signed/],
   "signing-key": [image({ signedBy: { type: "ed25519", hash: "ab".repeat(32) } }), /not one of the 1/],
   "published-key": [
     image({ signedBy: { type: "ed25519", hash: KEY, published: "root-ed25519.pem" } }),
@@ -84,15 +84,18 @@ const BROKEN: Readonly<Record<RuleName, [PolicyFacts, RegExp]>> = {
   "counter-stored": [board({ storedCounter: 8 }), /7 is below the 8 that the board/],
   "counter-settled": [
     { ...GOOD, confirmation: { ...GOOD.confirmation, settles: false } },
-    /older images are still accepted/,
+    /Older images are accepted/,
   ],
   ratchet: [{ ...GOOD, ratchet: { result: "fail", message: "This host confirmed counter 9" } }, /counter 9/],
   "version-floor": [image({ version: "1.3.9" }), /1\.3\.9 is below the 1\.4\.0/],
   "version-not-older": [board({ runningVersion: "2.0.0" }), /older than the running 2\.0\.0/],
   hardware: [image({ vendorId: "bb".repeat(16) }), /vendor id is bbbb/],
   "board-identity": [
-    { ...GOOD, board: { ...GOOD.board, identity: undefined as never, noIdentityBecause: "a plain line." } },
-    /Unprotected.*a plain line/,
+    {
+      ...GOOD,
+      board: { ...GOOD.board, identity: undefined as never, noIdentityBecause: "a plain serial line." },
+    },
+    /Unprotected.*a plain serial line/,
   ],
   "board-keys": [board({ trustedKeys: [KEY, "ee".repeat(32)] }), /accepts key eeee/],
   "pre-confirmed": [image({ isPreConfirmed: true }), /skip the trial boot/],
@@ -109,9 +112,9 @@ const BROKEN: Readonly<Record<RuleName, [PolicyFacts, RegExp]>> = {
     /Neither the provenance nor/,
   ],
   proved: [{ ...GOOD, proof: { ...GOOD.proof, boardIds: ["usb-2"] } }, /about another board/],
-  "trusted-memory": [{ ...GOOD, trustedMemory: "software" }, /the policy wants a chip/],
-  "device-type": [{ ...GOOD, madeFor: ["lamp"] }, /made for lamp; the policy wants rack-3/],
-  "no-skips": [{ ...GOOD, skippedChecks: ["signature"] }, /lets checks fail: signature/],
+  "trusted-memory": [{ ...GOOD, trustedMemory: "software" }, /the policy requires a chip/],
+  "device-type": [{ ...GOOD, madeFor: ["lamp"] }, /made for lamp; the policy requires rack-3/],
+  "no-skips": [{ ...GOOD, skippedChecks: ["signature"] }, /skips checks: signature/],
 };
 
 describe("a policy", () => {
@@ -188,9 +191,9 @@ describe("a policy", () => {
     ["a severity that is none", { rules: { revert: "ignore" } }, /"revert" has no severity/],
     ["no version", { version: undefined }, /version: 1/],
     ["a level that is none", { level: "prod" }, /its level is not known/],
-    ["a counter that is text", { settings: { counterFloor: "5" } }, /"counterFloor" is not what/],
-    ["a key hash that is too short", { settings: { keys: ["99"] } }, /"keys" is not what/],
-    ["the signature turned down", { rules: { signature: "warn" } }, /cannot be turned down/],
+    ["a counter that is text", { settings: { counterFloor: "5" } }, /"counterFloor" has a wrong value/],
+    ["a key hash that is too short", { settings: { keys: ["99"] } }, /"keys" has a wrong value/],
+    ["the signature turned down", { rules: { signature: "warn" } }, /cannot be lowered/],
     ["the signature overridden", { overrides: ["signature"] }, /cannot be overridden/],
   ])("is refused with %s", (_, change, why) => {
     const value = { version: 1, level: "pilot", ...change };
@@ -201,7 +204,7 @@ describe("a policy", () => {
 
   it.each([
     [{ result: "WARNED" }, /ended as WARNED/],
-    [{ ageDays: 91 }, /91 days old; the policy wants at most 90/],
+    [{ ageDays: 91 }, /91 days old; the policy requires at most 90/],
     [{ ageDays: undefined as never }, /does not say when/],
     [{ signedBy: "aa".repeat(32) }, /which the policy does not name/],
   ])("does not take a statement of prove with %j", (change, why) => {
@@ -267,8 +270,8 @@ describe("a policy", () => {
 
   it.each([
     [{ "image.flavour": "x" }, {}, /unknown "image\.flavour"/],
-    [{ "image.version": ">=one" }, {}, /does not say what it wants of image\.version/],
-    [{}, {}, /wants nothing/],
+    [{ "image.version": ">=one" }, {}, /has no condition for image\.version/],
+    [{}, {}, /has no conditions/],
     [{ "image.counter": 1 }, { severity: "off" }, /neither refuse nor warn/],
     [{ "image.counter": 1 }, { name: "A b" }, /has no name/],
     [{ "image.counter": 1 }, { actions: ["fly"] }, /list of actions/],

@@ -51,9 +51,9 @@ describe("the ratchet", () => {
     const state = confirmed(7);
     expect(judge(state, image(1), { id: "usb-other", from: "usb-serial-number" }).result).toBe("pass");
     expect(judge(state, image(1), BOARD, 1).result).toBe("pass");
-    expect(judge(state, image(1), { reason: "it is a plain line." })).toMatchObject({
+    expect(judge(state, image(1), { reason: "it is a plain serial line." })).toMatchObject({
       result: "unknown",
-      message: "Unprotected by this host's memory: it is a plain line.",
+      message: "Unprotected by this host's memory: it is a plain serial line.",
     });
   });
 
@@ -61,7 +61,7 @@ describe("the ratchet", () => {
     const state = withIntent(confirmed(3), BOARD.id!, 0, { ...image(7, "2.0.0"), at });
     expect(judge(state, image(5))).toMatchObject({
       result: "fail",
-      message: /was about to confirm counter 7 .* and did not see the end of it; the image has counter 5/,
+      message: /was about to confirm counter 7 .*, but was interrupted; the image has counter 5/,
     });
     expect(judge(state, image(7, "2.0.0")).result).toBe("pass");
   });
@@ -307,8 +307,12 @@ describe("a board's identity", () => {
 
   it.each<[string, Device | undefined, RegExp]>([
     ["a probe", device({ isProbe: true }), /probe or adapter/],
-    ["an adapter of unknown make", device({ state: "unknown" }), /does not show that it is the board/],
-    ["a plain line", undefined, /plain line/],
+    [
+      "an adapter of unknown make",
+      device({ state: "unknown" }),
+      /it is not known whether the device is the board/,
+    ],
+    ["a plain serial line", undefined, /plain line/],
     ["none", device({ serialNumber: undefined as never }), /no serial number/],
     ["zeros", device({ serialNumber: "00000000" }), /no serial number/],
   ])("is not that of %s", (_, found, reason) => {

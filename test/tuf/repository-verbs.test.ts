@@ -150,7 +150,7 @@ describe("the ceremony", () => {
     const request = at("requests/root-1.request.json");
     const stranger = await refused("sign", request, at("no.json"), "-k", keys.new, "--yes");
     expect(stranger.status).toBe(2);
-    expect(stranger.stderr).toMatch(/does not ask for the key/);
+    expect(stranger.stderr).toMatch(/is not for the key/);
     writeFileSync(request, readFileSync(request, "utf8").replace('"version": 1', '"version": 2'));
     expect((await refused("sign", request, at("no.json"), "-k", keys.root2, "--yes")).status).toBe(22);
     // The change of the threshold is signed by the two keys that count so far.
@@ -207,7 +207,7 @@ describe("the user", () => {
     writeFileSync(latest, "2099-01-01T00:00:00.000Z\n");
     const { status, stderr } = await refused("refresh", url);
     expect(status).toBe(53);
-    expect(stderr).toMatch(/WARNING: This computer's clock is behind: the metadata knows .*2099/);
+    expect(stderr).toMatch(/WARNING: This computer's clock is behind: by the metadata it is .*2099/);
     expect(stderr).toMatch(/expired at .*; it is 2099-01-01/);
     writeFileSync(latest, before);
     const [refreshed] = (await tufJson("refresh", url)) as unknown as { time: object }[];
@@ -223,7 +223,7 @@ describe("the user", () => {
     const logged = { env: { BOOTPROOF_LOG_FOLDER: folder } };
     const expired = await bootproof(["tuf", "refresh", url], logged);
     expect(expired.status).toBe(53);
-    expect(expired.stderr).toMatch(/the audit log knows that it is at least 2098/);
+    expect(expired.stderr).toMatch(/the audit log it is at least 2098/);
     const log = readdirSync(folder, { recursive: true, encoding: "utf8" }).find((name) =>
       /checkpoint$/.test(name),
     );
@@ -244,7 +244,7 @@ it("the user keeps to the time of the ratchet's last confirmation", async () => 
     env: { BOOTPROOF_RATCHET_FOLDER: folder },
   });
   expect(status).toBe(53);
-  expect(stderr).toMatch(/the ratchet knows that it is at least 2097/);
+  expect(stderr).toMatch(/the ratchet it is at least 2097/);
 });
 
 describe("the owner", () => {

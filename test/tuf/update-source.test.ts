@@ -56,7 +56,7 @@ it("an update is flashed and verified as the target that it is today, or not at 
   expect(dry.stderr).toMatch(/pass +tuf .*targets of .* lists a\/update\.bin/);
   const wrong = await run("flash", `tuf:${repo}#a/wrong.bin`, "-d", "wasm:good", "--key", at("public.pem"));
   expect(wrong.status).toBe(6);
-  expect(wrong.stderr).toMatch(/not what its role says: version is 2\.0\.0, not 9\.9\.9/);
+  expect(wrong.stderr).toMatch(/not what its role states: version is 2\.0\.0, not 9\.9\.9/);
   expect((await run("flash", `tuf:${repo}#a/none.bin`, "-d", "wasm:good")).status).toBe(55);
 
   // A file at hand is compared with the target of the day.

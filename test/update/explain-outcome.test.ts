@@ -86,7 +86,7 @@ describe("what is told when the old image runs", () => {
     expect(explain(board({}, content({ hash: SENT })))).toMatch(
       /back in the other slot: it was started and reverted/,
     );
-    expect(explain(board({}))).toMatch(/in no slot any more: the bootloader has most likely refused/);
+    expect(explain(board({}))).toMatch(/no longer in any slot: the bootloader has most likely refused/);
   });
 
   it("what recovery wrote over the primary slot was refused and erased by nobody", () => {
@@ -94,7 +94,7 @@ describe("what is told when the old image runs", () => {
       hash: SENT,
       imageNumber: 0,
     });
-    expect(says).toMatch(/something else was put there since/);
+    expect(says).toMatch(/something has replaced it/);
     expect(says).not.toMatch(/refused/);
     expect(hint).toContain("-device loader");
   });
@@ -104,7 +104,7 @@ describe("what is told when the old image runs", () => {
   });
 
   it("a board that lists nothing is not guessed about", () => {
-    expect(explain(board({ images: [] }))).toMatch(/does not say which image it runs/);
+    expect(explain(board({ images: [] }))).toMatch(/does not report which image it runs/);
   });
 
   it.each<[string, BoardFacts]>([

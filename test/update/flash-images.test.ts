@@ -112,7 +112,7 @@ describe("an update of two images", () => {
     const { result } = await flashBoth(session, await update());
     expect(result).toMatchObject({ outcome: "not-confirmed" });
     expect(result.hint).toMatch(
-      /^The next reset reverts them\. Give the same command again\. Image 1 is not the application that answers: build that with CONFIG_MCUMGR_GRP_IMG_ALLOW_CONFIRM_NON_ACTIVE_IMAGE_ANY=y/,
+      /^The next reset reverts them\. Repeat the command\. Image 1 is not the application that answers: build that with CONFIG_MCUMGR_GRP_IMG_ALLOW_CONFIRM_NON_ACTIVE_IMAGE_ANY=y/,
     );
     const keys = [await trustedKey(variant)];
     const alone = await run(flashUpdate(session, await update(), { keys, imageNumber: 1 }));

@@ -288,7 +288,7 @@ describe("images that behave badly", () => {
 describe("the board refuses what the preflight was told to let through", () => {
   it.each<[string, Parameters<typeof image>[1], RegExp]>([
     ["an older counter", { version: "5.0.0", counter: 0 }, /security counter is below .* \(anti-rollback\)/],
-    ["a foreign key", { key: "foreign-ed25519" }, /signed with a key the board does not trust/],
+    ["a foreign key", { key: "foreign-ed25519" }, /signed with a key that the board does not trust/],
   ])("%s", (_what, signing, reason) =>
     inVirtualTime(async () => {
       const { session } = await bench();

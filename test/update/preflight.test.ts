@@ -110,13 +110,13 @@ const CASES: readonly Case[] = [
     file: async () =>
       signed({ compression: { kind: "lzma2", compress: async () => changed(PACKED, 8, 0x01) } }),
     board: { variant: "compressed" },
-    says: /does not unpack|damaged/,
+    says: /does not decompress|damaged/,
   },
   {
     refuses: "compression",
     why: "a compressed image for a bootloader that swaps",
     file: async () => signed({ compression: { kind: "lzma2", compress: async () => PACKED } }),
-    says: /^Mode swap using move: bootloaders unpack compressed images only in overwrite-only mode\.$/,
+    says: /^Mode swap using move: bootloaders decompress images only in overwrite-only mode\.$/,
     tries: /without --compress/,
   },
   {
@@ -242,7 +242,7 @@ const CASES: readonly Case[] = [
     why: "an update that was made for another board",
     file: () => image("good-b"),
     options: { binding: { boards: ["nrf52840dk/nrf52840"] } },
-    says: /^The update is for nrf52840dk\/nrf52840; the board calls itself \S+\.$/,
+    says: /^The update is for nrf52840dk\/nrf52840; the board reports \S+\.$/,
   },
   {
     refuses: "upgrade-mode",
@@ -254,7 +254,7 @@ const CASES: readonly Case[] = [
           ? { fields: { mode: 9 } }
           : "pass",
     },
-    says: /in mode swap using move, the application was built for mode swap using offset\. Its uploads begin one sector/,
+    says: /mode is swap using move, the application was built for mode swap using offset\. Its uploads begin one sector/,
   },
   {
     refuses: "slot-free",
@@ -351,7 +351,7 @@ it("says of a key that the image names and the board trusts no more than that, t
     const told = Object.fromEntries(result.preflight.map((one) => [one.name, one]));
     expect(told["trusted-key"]).toMatchObject({
       result: "pass",
-      says: "The board trusts key 99638d140e14, which the image names; the signature is a check of its own.",
+      says: "The board trusts key 99638d140e14, which the image names; the signature is checked separately.",
     });
     expect(told.signature).toMatchObject({ result: "fail" });
     expect(result).toMatchObject({ outcome: "refused-by-preflight", says: told.signature!.says });

@@ -168,7 +168,7 @@ describe.skipIf(why !== "")(`USB DFU and DfuSe${why && `: ${why}`}`, () => {
     await plug(port, device);
     expect((await download({}, new Uint8Array(3000))).slice(-2)).toEqual([
       "dfu-verify",
-      "What was written does not read back: at 0x080004d2 there is 0x01, and 0x00 was sent.",
+      "The memory does not contain what was written: at 0x080004d2 there is 0x01, and 0x00 was sent.",
     ]);
     expect(dfu.startedAt).toBeUndefined();
   });

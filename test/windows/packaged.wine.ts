@@ -62,7 +62,7 @@ describeWindows("the packaged program", (windows) => {
 
   it("proves an emulated board", async () => {
     const { status, stdout, stderr } = await run("prove", "--quick", "-d", "wasm:good");
-    expect(stdout, stderr).toContain("A bad update undoes itself");
+    expect(stdout, stderr).toContain("A bad update is reverted");
     expect(status, stderr).toBe(0);
   });
 });

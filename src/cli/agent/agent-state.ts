@@ -42,10 +42,15 @@ export class AgentStateFolder<State> {
       return this.#parse(JSON.parse(new TextDecoder().decode(readInput(this.#file))));
     } catch (cause) {
       if (cause instanceof FileError) throw cause;
-      throw new FileError("file-unreadable", this.#file, `${this.#file} is not what the agent wrote there.`, {
-        cause,
-        hint: "Move the file elsewhere; the board is then asked again what it runs.",
-      });
+      throw new FileError(
+        "file-unreadable",
+        this.#file,
+        `${this.#file} does not have the content that the agent wrote.`,
+        {
+          cause,
+          hint: "Move the file elsewhere; the agent then reads again what the board runs.",
+        },
+      );
     }
   }
 

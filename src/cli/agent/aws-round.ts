@@ -109,10 +109,10 @@ export class AwsRound {
       rejection = error;
     }
     if (job === undefined && rejection === undefined)
-      return this.#ended("left", `Job ${next.jobId} is not for this agent; it is not touched.`, next.jobId);
+      return this.#ended("left", `Job ${next.jobId} is not for this agent; it is left alone.`, next.jobId);
     this.#execution = next.status === "QUEUED" ? await this.#thing.start(this.#minutesFor(job)) : next;
     if (this.#execution?.jobId !== next.jobId)
-      return this.#ended("pending", "Another job came first.", next.jobId);
+      return this.#ended("pending", "Another job is first in the queue.", next.jobId);
     this.#take(this.#execution);
     try {
       if (this.#job.outcome === undefined)
@@ -308,7 +308,10 @@ export class AwsRound {
   async #mustStand(): Promise<void> {
     const now = await this.#thing.next();
     if (now?.jobId === this.#job.id) return;
-    throw new AwsError("job-ended", `Job ${this.#job.id} was cancelled before the board was touched.`);
+    throw new AwsError(
+      "job-ended",
+      `Job ${this.#job.id} was cancelled before anything was sent to the board.`,
+    );
   }
 
   /** What has ended a job of which nothing is left on the board. */

@@ -44,32 +44,28 @@ export function defineAwsAgent(command: Command): void {
       wholeNumber("--port", { min: 1, max: 65_535 }),
       8883,
     )
-    .option("--alpn", "name MQTT in the TLS handshake, as port 443 needs (there it is always named)")
+    .option("--alpn", "name MQTT in the TLS handshake (ALPN); port 443 always does")
     .requiredOption("--cert <file>", "certificate of the thing, or of this host for all its things (PEM)")
     .requiredOption("--cert-key <file>", "its private key (PEM)")
     .option("--thing <name>", "the thing's name (default: the board's name in the board file)")
-    .option(
-      "--ca <file>",
-      "certificate that vouches for the broker (repeatable; default: the system's)",
-      several,
-    )
-    .option("--url-ca <file>", "certificate that vouches for servers of HTTPS links (repeatable)", several)
+    .option("--ca <file>", "CA certificate of the broker (repeatable; default: the system's)", several)
+    .option("--url-ca <file>", "CA certificate of servers of HTTPS links (repeatable)", several)
     .option(
       "--code-signer <file>",
       "a certificate that may have signed files; jobs call it by its file name (repeatable)",
       several,
     )
-    .option("--id-by-name", "use a board's name as its identity when it shows none of its own")
+    .option("--id-by-name", "use a board's name as its identity if it reports none of its own")
     .option("--image <number>", "which image number (pair of slots)", wholeNumber("--image", { max: 255 }))
     .option(
       "--block-size <bytes>",
-      "of a stream's blocks",
+      "size of a stream's blocks",
       wholeNumber("--block-size", { min: 256, max: 32_768 }),
       4096,
     )
     .option(
       "--step-timeout <minutes>",
-      "the service gives a job up when nothing is told for so long (default: by the file's size)",
+      "the service gives up a job after this time without a report (default: by the file's size)",
       wholeNumber("--step-timeout", { min: 1, max: 10_080 }),
     )
     .option(

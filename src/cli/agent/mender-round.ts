@@ -228,7 +228,7 @@ class Round {
       recordFlashResult(audit, ending.result, about.counter);
       this.#settle({
         status: "success",
-        lines: [ending.result.says, "It runs after one more restart too."],
+        lines: [ending.result.says, "It still runs after one more restart."],
         provides,
       });
       return undefined;

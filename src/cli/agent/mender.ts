@@ -33,11 +33,11 @@ export function defineMenderAgent(command: Command): void {
     .requiredOption("--server <url>", "address of the Mender server")
     .option("--tenant-token <file>", "a file that holds the tenant's token, for servers with several tenants")
     .addOption(
-      new Option("--device-key-type <type>", "of the key that a board gets at its first start")
+      new Option("--device-key-type <type>", "type of the key that is made for a board at its first start")
         .choices(DEVICE_KEY_TYPES)
         .default("ed25519"),
     )
-    .option("--id-by-name", "use a board's name as its identity when it shows none of its own")
+    .option("--id-by-name", "use a board's name as its identity if it reports none of its own")
     .option("--image <number>", "which image number (pair of slots)", wholeNumber("--image", { max: 255 }))
     .option(
       "--poll <s>",
@@ -45,7 +45,7 @@ export function defineMenderAgent(command: Command): void {
       wholeNumber("--poll", { min: 1, max: 604_800 }),
       1800,
     )
-    .option("--once", "ask once, do what is due, and exit")
+    .option("--once", "poll once, do what is due, and exit")
     .addHelpText("after", "\nSee bootproof help mender.")
     .action((options: Options) => inContext(options, (context) => menderAgent(options, context)));
 }

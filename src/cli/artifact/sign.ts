@@ -25,7 +25,7 @@ export function defineSign(verb: AddVerb): void {
   signerOptions(verb("sign <artifact>", "sign an artifact, with RSA (PKCS#1 v1.5) or ECDSA P-256"))
     .option("-o, --output <file>", "write to this file instead of replacing the artifact")
     .option("--export-manifest <file>", "only write what is to be signed, for a key on another machine")
-    .option("--signature <file>", "insert this signature: base64 or raw, checked with --public-key")
+    .option("--signature <file>", "add this signature: base64 or raw, checked with --public-key")
     .option("--force", "replace an existing signature or output file")
     .action((file: string, options: SignOptions) =>
       inContext(options, (context) => sign(file, options, context)),
@@ -83,7 +83,7 @@ async function signatureFrom(file: string, manifest: Uint8Array, { publicKey }: 
   if (!(await verifySha256(key, manifest, given)))
     throw new MenderError(
       "bad-artifact-option",
-      `${file} is not a signature of that key over this artifact's manifest.`,
+      `${file} is not a signature by that key over this artifact's manifest.`,
       {
         hint: "It must be RSA PKCS#1 v1.5 or ECDSA P-256 over SHA-256 of the exported manifest.",
       },

@@ -35,9 +35,13 @@ export function defineWrite(verb: AddVerb): void {
     .option("-T, --type <type>", "the payload's type", "zephyr-image")
     .option("--group <group>", "the artifact's group")
     .option("--provides <key=value>", "what the payload provides (repeatable)", several)
-    .option("--depends <key=value>", "what must be provided already; repeat a key for alternatives", several)
-    .option("--clears <pattern>", "provided keys to forget, * for any text (repeatable)", several)
-    .option("--depends-name <name>", "an artifact that may be installed before (repeatable)", several)
+    .option("--depends <key=value>", "what must already be provided; repeat a key for alternatives", several)
+    .option("--clears <pattern>", "provided keys to clear, * for any text (repeatable)", several)
+    .option(
+      "--depends-name <name>",
+      "an artifact that must be installed before; one of several (repeatable)",
+      several,
+    )
     .option("--depends-group <group>", "a group the device may be in (repeatable)", several)
     .option(
       "--software-filesystem <name>",

@@ -28,11 +28,11 @@ export function attestOptions(command: Command, what: string): Command {
     )
     .option("--attest-key <file>", "the private key that signs it")
     .option("--attest-passphrase-file <file>", "a file whose first line is that key's passphrase")
-    .option("--attest-signer-command <program>", "have a program sign it: one JSON line in, one out")
+    .option("--attest-signer-command <program>", "let a program sign it: one JSON line in, one out")
     .option("--attest-signer-arg <word>", "an argument for that program (repeatable)", several)
     .option("--attest-key-ref <name>", "that program's name for the key")
-    .option("--attest-public-key <file>", "the public key that the program's signature must verify with")
-    .option("--attest-pkcs11-module <library>", "have a security module sign it, by its PKCS#11 library")
+    .option("--attest-public-key <file>", "the public key that must verify the program's signature")
+    .option("--attest-pkcs11-module <library>", "let a security module sign it, through its PKCS#11 library")
     .option("--attest-pkcs11-token <label>", "which token")
     .option("--attest-pkcs11-key <label>", "which key, by its label")
     .option("--attest-pkcs11-id <hex>", "which key, by its id")
@@ -70,7 +70,7 @@ export async function attestSigner(
   );
   if ((options.attest === undefined) === hasSigner)
     throw new UsageError(
-      "--attest FILE and a signer belong together.",
+      "--attest FILE needs a signer, and a signer needs --attest FILE.",
       "Signers: --attest-key FILE, --attest-signer-command PROGRAM, --attest-pkcs11-module LIBRARY.",
     );
   if (options.attest === undefined) return undefined;

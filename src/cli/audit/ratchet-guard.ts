@@ -163,7 +163,7 @@ export class StepGuard {
 
   /** Throws for what it refuses. An image whose counter nobody knows is not let pass where there is one to compare with. */
   #askMemory(found: FoundImage): RatchetVerdict {
-    const { identity, isSkipped, note, wayPast = "--skip ratchet lets it pass once." } = this.#options;
+    const { identity, isSkipped, note, wayPast = "--skip ratchet ignores it once." } = this.#options;
     const { image, imageNumber, knowsCounter } = found;
     const verdict = askMemory(identity, imageNumber, image);
     const { result, hint = "" } = verdict;

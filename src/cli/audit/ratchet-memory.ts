@@ -29,7 +29,7 @@ export function openRatchet(): RatchetStore {
       if (hasWarned) return;
       hasWarned = true;
       process.stderr.write(
-        `bootproof: WARNING: the ratchet's trusted counter could not be asked: ${message}\n`,
+        `bootproof: WARNING: the ratchet's trusted counter could not be read: ${message}\n`,
       );
     },
   });

@@ -16,7 +16,7 @@ export interface StepOptions extends BoardOptions, PolicyOptions {
   key?: string[];
 }
 
-const SKIP_HELP = "ratchet: let it pass although this host remembers that the board may not run it any more";
+const SKIP_HELP = "ratchet: continue although this host remembers that the board may no longer run the image";
 
 /** Adds `--skip ratchet` and what the policy wants to know. */
 export function skipAndPolicyOptions(command: Command): Command {

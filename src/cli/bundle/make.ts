@@ -179,7 +179,7 @@ async function signedOrWaiting(
       const name = join(request, `${what.role}-${what.version}.request.json`);
       const asked = requestToSign(signed, what, currentTime().toISOString());
       writeOutput(name, `${JSON.stringify(asked, null, 2)}\n`);
-      out.note(`${name}: take it to where the key is, and sign it with bootproof tuf sign`);
+      out.note(`${name}: take it to the machine with the key, and sign it there with bootproof tuf sign`);
     }
   }
   const list = missing.map(
@@ -194,7 +194,7 @@ async function signedOrWaiting(
 function mustBeFree(output: string, force: boolean): void {
   if (!existsSync(output) || force) return;
   if (statSync(output).isDirectory() && readdirSync(output).length === 0) return;
-  throw new FileError("file-exists", output, `${output} is already there and was left as it is.`, {
+  throw new FileError("file-exists", output, `${output} exists and was not changed.`, {
     hint: "Choose another name, or add --force.",
   });
 }
@@ -207,8 +207,8 @@ async function openImages(place: string, context: Context): Promise<Images> {
   const fetch = repositoryFetch({ from: place });
   const first = await fetch.metadata("1.root.json", TUF_LIMITS.root);
   if (!first)
-    throw new TufError("not-in-repository", "root", `${place} holds no metadata/1.root.json.`, {
-      hint: "A bundle carries all roots, from the first on.",
+    throw new TufError("not-in-repository", "root", `${place} contains no metadata/1.root.json.`, {
+      hint: "A bundle contains all roots, beginning with the first.",
     });
   const store = memoryStore();
   await trustRoot(first, store, { verify: verifyNatively, parse: parseUptaneMetadata });
@@ -272,7 +272,7 @@ async function collectImageMetadata(
 async function mustFetch(fetch: RepositoryFetch, name: string, limit: number): Promise<Uint8Array> {
   const bytes = await fetch.metadata(name, limit);
   if (bytes) return bytes;
-  throw new TufError("not-in-repository", name, `The Image repository does not hold ${name}.`);
+  throw new TufError("not-in-repository", name, `The Image repository does not contain ${name}.`);
 }
 
 async function imageOf(target: TargetFile, { client }: Images): Promise<Uint8Array> {

@@ -91,14 +91,14 @@ async function verifyAll(
     for (const [index, what] of ["Director", "Image repository"].entries())
       if (!same[index])
         context.out.note(
-          `The vehicle ${printable(vin)} knows no ${what} of this bundle: what it has seen does not count against it.`,
+          `The vehicle ${printable(vin)} does not know the ${what} of this bundle: its stored metadata is not compared.`,
         );
   }
   await mustTrust(director, options.directorRoot, "--director-root", `the Director of ${place}`);
   await mustTrust(images, options.imagesRoot, "--images-root", `the Image repository of ${place}`);
   if (time.clockBehindMs !== undefined)
     context.out.warn(
-      `This computer's clock is behind: the ${time.source} knows that it is at least ${time.now.toISOString()}. That time counts.`,
+      `This computer's clock is behind: by the ${time.source} it is at least ${time.now.toISOString()}. That time is used.`,
     );
   const directions = await director.alone(WAIT_MS, () =>
     images.alone(WAIT_MS, async () => {
@@ -116,7 +116,7 @@ async function verifyAll(
     }),
   );
   for (const what of directions.newerHere)
-    context.out.note(`This computer knows newer metadata than the bundle, which counts: ${printable(what)}`);
+    context.out.note(`This computer has newer metadata than the bundle, and uses it: ${printable(what)}`);
   return { directions, time, director: id };
 }
 
@@ -135,7 +135,7 @@ async function knownVehicle(file: string) {
 function openFiles(place: string): BundleFiles {
   if (!existsSync(place))
     throw new FileError("file-missing", place, `There is no bundle ${place}.`, {
-      hint: `Look at the spelling, and at the folder: ${process.cwd()}`,
+      hint: `Check the spelling and the folder: ${process.cwd()}`,
     });
   try {
     return openBundle(place);
@@ -143,7 +143,7 @@ function openFiles(place: string): BundleFiles {
     if (!(cause instanceof Error && "syscall" in cause)) throw cause;
     throw new FileError("file-unreadable", place, `Cannot read ${place}: ${cause.message}.`, {
       cause,
-      hint: "Is it yours to read, and is the stick still there?",
+      hint: "May you read it, and is the stick still plugged in?",
     });
   }
 }
@@ -157,7 +157,7 @@ async function mustTrust(
   if ((await store.read("root")) !== undefined) return;
   if (root === undefined)
     throw new TufError("no-trusted-root", "root", `No root is trusted for ${whose} yet.`, {
-      hint: `Name the root file that you got from the owner, by another way than the bundle: ${option} FILE.`,
+      hint: `Name the root file that you got from the owner, separately from the bundle: ${option} FILE.`,
     });
   await readAs(root, (bytes) =>
     trustRoot(bytes, store, { verify: verifyNatively, parse: parseUptaneMetadata }),

@@ -13,7 +13,7 @@ interface AllowOptions extends CommonOptions {
 
 export function define(command: Command): void {
   commonOptions(command)
-    .option("--revoke", "forget it again")
+    .option("--revoke", "withdraw the permission")
     .addHelpText(
       "after",
       `
@@ -34,7 +34,7 @@ function allow(options: AllowOptions): void {
   if (isForeign(path))
     throw new UsageError(
       `${path} belongs to another user, who could change it at any time.`,
-      "Copy what you need of it into a file of your own.",
+      "Copy what you need into a file of your own.",
     );
   const { revoke = false } = options;
   try {
@@ -43,12 +43,12 @@ function allow(options: AllowOptions): void {
     throw new FileError(
       "file-unreadable",
       path,
-      `What was allowed cannot be kept: ${(cause as Error).message}.`,
+      `The permission cannot be stored: ${(cause as Error).message}.`,
       { cause },
     );
   }
   const what = sensitiveParts(config);
-  const parts = what.length === 0 ? "it holds nothing that needs it" : what.join(", ");
+  const parts = what.length === 0 ? "it contains nothing that needs permission" : what.join(", ");
   out.result(
     { file: path, allowed: !revoke, what },
     `${revoke ? "No longer allowed" : "Allowed"}: ${printable(path)} (${printable(parts)})`,

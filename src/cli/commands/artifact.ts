@@ -11,7 +11,7 @@ import { type CommonOptions, commonOptions, inContext } from "../verb-context.js
 export function define(command: Command): void {
   const verb: AddVerb = (signature, description) =>
     commonOptions(command.command(signature).description(description));
-  verb("read <artifact>", "show what an artifact holds, without checking its signature").action(
+  verb("read <artifact>", "show what an artifact contains, without checking its signature").action(
     (file: string, options: CommonOptions) => inContext(options, ({ out }) => read(file, out)),
   );
   defineVerify(verb);

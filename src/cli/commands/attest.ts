@@ -20,7 +20,7 @@ export function define(command: Command): void {
       .description("check a signed in-toto statement (DSSE), and what it is about"),
   )
     .requiredOption("--key <file>", "a public key that may have signed it (repeatable)", several)
-    .option("--subject <file>", "the artifact that it must be about, by SHA-256")
+    .option("--subject <file>", "the file that it must be about, by SHA-256")
     .option("--type <uri>", "the predicate type that it must have")
     .action((file: string, options: VerifyOptions) =>
       inContext(options, async ({ out }) => {

@@ -45,7 +45,7 @@ export function define(command: Command): void {
     )
     .addHelpText(
       "after",
-      "\nNothing is sent to the board but questions. Exit status 26: something is broken. 27: something is open.",
+      "\nThe board is only read. Exit status 26: something is broken. 27: something is open.",
     )
     .action((options: AuditOptions) =>
       inContext(options, (context) =>
@@ -78,7 +78,7 @@ async function fromStatements(
     const { payload } = await openEnvelope(envelope, { keys, payloadType: IN_TOTO });
     const found = readProofStatement(payload);
     if (found === undefined || identity.id === undefined || !found.boardIds.includes(identity.id)) {
-      out.note(`${printable(file)} is not about this board: left out.`);
+      out.note(`${printable(file)} is not about this board: ignored.`);
       continue;
     }
     claims.push(
@@ -97,7 +97,7 @@ async function fromLog(identity: BoardIdentity, { out, signal }: Context): Promi
     try {
       const { problems, checkpoint } = await log.verify(number);
       if (problems.length > 0) {
-        out.note(`Audit log ${number} does not verify (bootproof log verify): left out.`);
+        out.note(`Audit log ${number} does not verify (bootproof log verify): ignored.`);
         continue;
       }
       for (const event of log.events(number, checkpoint.size)) {

@@ -35,7 +35,7 @@ export function define(command: Command): void {
     .option("--pty", "a serial device instead of a TCP port (QEMU only)")
     .addHelpText(
       "after",
-      "\nThe board runs until Ctrl-C. Its log goes to stderr. Other programs reach it at the address that is printed.",
+      "\nThe board runs until Ctrl-C. Its log goes to stderr. Other programs can reach it at the printed address.",
     )
     .action((name: string, options: BoardCommandOptions) =>
       inContext(options, (context) => (options.list ? listVariants(context) : serve(name, options, context))),

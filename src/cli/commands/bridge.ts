@@ -31,11 +31,11 @@ const SHORTEST_TOKEN = 16;
 
 export function define(command: Command): void {
   guardOptions(boardOptions(command))
-    .option("--listen <host>", "where others may connect, over UDP and TCP", "127.0.0.1")
+    .option("--listen <host>", "the address for other clients, over UDP and TCP", "127.0.0.1")
     .option("--port <number>", "0 chooses a free one", wholeNumber("--port", { max: 65535 }), SMP_PORT)
     .option(
       "--token-file <file>",
-      "a file with the token that clients send first; needed beyond this machine",
+      "a file with the token that clients send first; needed for access from other machines",
     )
     .addOption(new Option("--token <text>").hideHelp())
     .option(

@@ -24,7 +24,7 @@ export function define(command: Command): void {
     )
     .requiredOption("--target <hardware-id=path>", "which image goes to which hardware (repeatable)", several)
     .option("--boards <file>", "every board of this board file that has an ecu must get an image")
-    .option("--artifact <path>", "include this target of the Image repository as well (repeatable)", several)
+    .option("--artifact <path>", "also include this target of the Image repository (repeatable)", several)
     .requiredOption("--name <name>", "name of the update; each new bundle of a name replaces the one before")
     .option(
       "--days <number>",
@@ -33,7 +33,7 @@ export function define(command: Command): void {
       30,
     )
     .option("--request <folder>", "write a request there for each file that still needs signatures")
-    .option("--attach <file>", "take the signatures of this response (repeatable)", several)
+    .option("--attach <file>", "add the signatures in this response (repeatable)", several)
     .option("--force", "replace existing files")
     .action((output: string, options: BundleMakeOptions) =>
       inContext(options, async (context) =>
@@ -42,8 +42,8 @@ export function define(command: Command): void {
     );
 
   trustOptions(commonOptions(verb("verify <bundle>", "check a whole bundle without a network")))
-    .option("--boards <file>", "what the vehicle of this board file has seen counts as well")
-    .option("--extract <folder>", "write the files that were verified there")
+    .option("--boards <file>", "also use what the vehicle of this board file has seen")
+    .option("--extract <folder>", "write the verified files to this folder")
     .action((bundle: string, options: BundleVerifyOptions) =>
       inContext(options, async (context) =>
         (await import("../bundle/verify.js")).verify(bundle, options, context),

@@ -35,14 +35,14 @@ interface ConsoleOptions extends BoardOptions {
 export function define(command: Command): void {
   boardOptions(command)
     .option("--log-file <file>", "write what the board prints to this file, each line with its time")
-    .option("--until <text>", "stop when a line with this text arrives")
+    .option("--until <text>", "stop when a line contains this text")
     .option("--for <seconds>", "stop after this time", readSeconds)
-    .option("--script <file>", "send and expect what this file says, then stop (bootproof help links)")
+    .option("--script <file>", "run this script of sends and expects, then stop (bootproof help links)")
     .addHelpText("after", `\n${HELP}\nWithout a terminal, what arrives on stdin is typed to the board.`)
     .action((options: ConsoleOptions) => inContext(options, (context) => converse(options, context)));
 }
 
-const HELP = `What you type goes to the board. Ctrl-] leaves; Ctrl-T and a key asks over SMP on the same wire:
+const HELP = `What you type goes to the board. Ctrl-] quits; Ctrl-T and a key sends an SMP request on the same line:
   e  does it answer?   i  its images   r  restart it   t  Ctrl-T itself   h  this help`;
 
 /** Why a console ended on its own. */
@@ -68,7 +68,7 @@ async function converse(options: ConsoleOptions, context: Context): Promise<void
     },
     onOpen: (name) => {
       screen.remark(
-        `${name} is open${process.stdin.isTTY ? "; press Ctrl-] to leave, Ctrl-T h for help" : ""}`,
+        `${name} is open${process.stdin.isTTY ? "; press Ctrl-] to quit, Ctrl-T h for help" : ""}`,
       );
       // Once this call is over, the terminal has its link.
       queueMicrotask(begin);
@@ -103,12 +103,15 @@ async function converse(options: ConsoleOptions, context: Context): Promise<void
   }
   if (ended === undefined) signal.throwIfAborted();
   if (script && ended === "time")
-    throw new NotDoneError(`The script was not over within ${options.for} s.`, "Give it longer with --for.");
+    throw new NotDoneError(
+      `The script did not finish within ${options.for} s.`,
+      "Allow more time with --for.",
+    );
   if (failure !== undefined) throw failure;
   if (options.until !== undefined && ended === "time")
     throw new NotDoneError(
       `The board did not print "${options.until}" within ${options.for} s.`,
-      "See what it printed instead: bootproof console without --until shows everything.",
+      "bootproof console without --until shows what it printed instead.",
     );
   if (ended === "asked") out.note("");
 }

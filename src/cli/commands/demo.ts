@@ -33,9 +33,9 @@ export function define(command: Command): void {
       inContext(options, async (context) => {
         if (story === "updates") return demo(options.machine, context);
         if (story !== "chain")
-          throw new UsageError(`There is no story "${story}".`, "There are updates and chain.");
+          throw new UsageError(`There is no demo "${story}".`, "The demos are updates and chain.");
         if (options.machine !== "wasm")
-          throw new UsageError("The chain is shown on the wasm board.", "Omit --machine.");
+          throw new UsageError("The demo chain runs on the wasm board only.", "Omit --machine.");
         const { demoChain } = await import("../demo/chain.js");
         await demoChain(context);
       }),
@@ -86,7 +86,7 @@ const SCENES: readonly Scene[] = [
   },
   {
     name: "an update that is not confirmed",
-    expected: "it runs on trial and the next reset reverts it; its counter is not burnt (rollback)",
+    expected: "it runs on trial and the next reset reverts it; its counter is not stored (rollback)",
     outcome: "on-trial",
     image: { body: "good-a", version: "3.0.0", counter: 3 },
     options: { confirm: false },

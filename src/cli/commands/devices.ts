@@ -19,9 +19,9 @@ interface DevicesOptions extends CommonOptions {
 export function define(command: Command): void {
   commonOptions(command)
     .option("--watch", "keep running and report what is plugged in and unplugged, until Ctrl-C")
-    .option("--probe", "open each port and ask who answers; this may reset boards wired to DTR or RTS")
+    .option("--probe", "open each port and check what answers; this may reset boards wired to DTR or RTS")
     .option("--all", "show every USB device, even if it does not look like a board")
-    .option("--profiles", "show the boards that are known by name, with the source of each fact")
+    .option("--profiles", "show the known boards (profiles), with the source of each fact")
     .addHelpText(
       "after",
       "\nWithout --probe no port is opened, so no board is disturbed. Emulated boards: bootproof board --list",

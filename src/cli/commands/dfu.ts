@@ -57,7 +57,7 @@ export function define(command: Command): void {
   ).action((options: CommonOptions) => inContext(options, list));
 
   namedDevice(commonOptions(command.command("status")))
-    .description("show what a device is doing, and the fault that stopped it")
+    .description("show the state of a device, and its error")
     .action((options: DfuOptions) => inContext(options, (context) => showStatus(options, context)));
 
   skipAndPolicyOptions(deviceOptions(command.command("download <file>")))
@@ -92,7 +92,7 @@ export function define(command: Command): void {
 function namedDevice(command: Command): Command {
   return command.option(
     "-d, --device <address>",
-    "which one: usb:VID:PID or usb:VID:PID:SERIAL, with ?port=1-1.4 if needed",
+    "the device: usb:VID:PID or usb:VID:PID:SERIAL, with ?port=1-1.4 if needed",
   );
 }
 
@@ -156,7 +156,7 @@ async function inDfuMode(
   if (device.offer.mode === "dfu") return device;
   try {
     await beforeLeaving();
-    out.note("Its firmware runs. Asking it to leave for DFU mode...");
+    out.note("Its firmware runs. Asking it to enter DFU mode...");
     const back = await leaveForDfu(device, { signal });
     out.note(`In DFU mode it is ${printable(usbInWords(back.found))}.`);
     return back;
@@ -190,7 +190,7 @@ async function showStatus(options: DfuOptions, { out, signal }: Context): Promis
   const device = await DfuDevice.open(found, { signal });
   try {
     if (device.offer.mode === "runtime")
-      return out.result({ mode: "runtime" }, "Its firmware runs, and can be asked to leave for DFU mode.");
+      return out.result({ mode: "runtime" }, "Its firmware runs, and can be asked to enter DFU mode.");
     const status = await device.status();
     const fault = status.code === 0 ? [] : [`${status.name}: ${status.says}`];
     out.result({ mode: "dfu", ...status }, [stateInWords(status.state), ...fault].join("\n"));

@@ -44,10 +44,10 @@ interface Finding {
 
 export function define(command: Command): void {
   boardOptions(command)
-    .option("--erase", "also erase the free slot, to see how long that takes")
+    .option("--erase", "also erase the free slot, to measure how long that takes")
     .option(
       "--report <file>",
-      "write everything that was found to one file that can be sent to others; it holds no secrets",
+      "write all findings to a file that you can send to others; it contains no secrets",
     )
     .addHelpText("after", "\nWithout --erase nothing on the board is changed.")
     .action((options: DoctorOptions) => inContext(options, (context) => examine(options, context)));
@@ -238,7 +238,7 @@ function findingsOf(diagnosis: Diagnosis): Finding[] {
     {
       about: "round trip",
       verdict: "good",
-      says: `A short question takes ${ms(roundTripMs)}${
+      says: `A short request takes ${ms(roundTripMs)}${
         longestRoundTripMs === undefined
           ? ""
           : `, the longest message (${diagnosis.largestMessage} bytes) and back ${ms(longestRoundTripMs)}`
@@ -248,10 +248,10 @@ function findingsOf(diagnosis: Diagnosis): Finding[] {
       about: "losses",
       verdict: losesBursts ? "bad" : repeated > 0 ? "warn" : "good",
       says: losesBursts
-        ? "Messages of many lines get lost unless each line is followed by a pause."
+        ? "Messages of several lines get lost unless each line is followed by a pause."
         : repeated > 0
-          ? `${repeated} of the questions had to be repeated.`
-          : "No question had to be repeated.",
+          ? `${repeated} of the requests had to be repeated.`
+          : "No request had to be repeated.",
     },
     {
       about: "rate",

@@ -31,7 +31,7 @@ export function define(command: Command): void {
         if (r !== said)
           throw new NotDoneError(
             `The board returned a different text: "${printable(r.slice(0, 80))}".`,
-            "Bytes may get lost on the way: try a lower baud rate.",
+            "Bytes may get lost in transit: try a lower baud rate.",
           );
         out.result({ text: r, ms }, printable(r));
       }),

@@ -9,10 +9,10 @@ export function define(command: Command): void {
   const make = command
     .command("make <folder>")
     .description(
-      "gather what an auditor asks for into one signed folder that is checked without this program",
+      "collect what an auditor asks for in one signed folder, which can be checked without this program",
     );
   signerOptions(boardOptions(make))
-    .option("--about <text>", "the unit or the release, for people")
+    .option("--about <text>", "name of the unit or release, for the reader")
     .option("--image <file>", "the image that was released or flashed")
     .option(
       "--statement <file>",
@@ -26,7 +26,7 @@ export function define(command: Command): void {
     )
     .option("--report <file>", "a report of prove (repeatable)", several)
     .option("--sbom <file>", "the software bill of materials: CycloneDX or SPDX, as JSON")
-    .option("--policy-file <file>", "the policy that held")
+    .option("--policy-file <file>", "the policy that was in force")
     .option("--log-proof <file>", "a proof from the audit log (repeatable)", several)
     .option("--log-key <text>", "that log's verifier key (default: this user's log)")
     .action((folder: string, options: EvidenceOptions) =>

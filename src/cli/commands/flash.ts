@@ -124,7 +124,7 @@ export const NOT_RUNNING: Readonly<Record<NonNullable<FlashResult["cause"]>, Exi
 const withImageOptions = (command: Command) =>
   trailerOptions(
     decryptionKeyOptions(sourceOptions(command)),
-    "test, confirmed, or none (default: what the board's mode needs)",
+    "kind of trailer: test, confirmed or none (default: as the board's mode needs)",
   );
 
 export function define(command: Command): void {
@@ -143,7 +143,7 @@ export function flashOptions(command: Command): Command {
     .option("--image <number>", "which image number (pair of slots)", wholeNumber("--image", { max: 255 }))
     .option(
       "--compress",
-      "send it compressed, for a bootloader that unpacks it; --key must name the private key that signed it",
+      "send it compressed, for a bootloader that decompresses it; --key must name the private key that signed it",
     )
     .option("--together", "confirm on all boards only if all of them passed; otherwise revert all of them")
     .option(
@@ -153,11 +153,11 @@ export function flashOptions(command: Command): Command {
     )
     .option(
       "--each",
-      "one board after the other: wait for the next to be plugged in, do it, wait until it is unplugged",
+      "one board after the other: wait until one is plugged in, update it, wait until it is unplugged",
     )
     .option(
       "--count <number>",
-      "with --each: end after so many boards",
+      "with --each: stop after this many boards",
       wholeNumber("--count", { min: 1, max: 1e6 }),
     )
     .option("--no-confirm", "leave the image on trial: the next reset reverts it")
@@ -183,8 +183,8 @@ export function runFlash(file: string, options: FlashCommandOptions): Promise<vo
     const decryptionKey = await readDecryptionKey(options);
     if (options.attest !== undefined && options.together)
       throw new UsageError(
-        "--attest does not go with --together: no board's outcome is known before that of all.",
-        "bootproof log keeps what came of each.",
+        "--attest cannot be used with --together: no board's outcome is known before that of all.",
+        "The audit log records the result of each board.",
       );
     if (options.attest !== undefined && (options.each || meansSeveral(options)))
       mustNameEachBoard(options.attest);
@@ -199,7 +199,7 @@ export function runFlash(file: string, options: FlashCommandOptions): Promise<vo
     };
     if (options.compress && source.payloads.length > 1)
       throw new UsageError(
-        "--compress is for updates of one image: bootloaders unpack compressed images only where there is one.",
+        "--compress is for updates of one image: bootloaders decompress images only on boards with one image.",
       );
     mustBeVerifiable(source, keys.length > 0 && !isSignatureSkipped(how.skip));
     const known = [
@@ -216,8 +216,8 @@ export function runFlash(file: string, options: FlashCommandOptions): Promise<vo
       const variants = variantsOf(source, number);
       if (options.together && variants.length > 1)
         throw new UsageError(
-          "--together gives all boards one and the same image; this update has a build for each slot.",
-          "Leave --together out: each board then gets the build for its free slot.",
+          "--together gives all boards the same image; this update has a build for each slot.",
+          "Omit --together: each board then gets the build for its free slot.",
         );
       const update = flashStory(
         { image, imageNumber, variants, release, madeFor },
@@ -442,7 +442,7 @@ export function drawFlash(out: Output): (event: ImagesEvent) => void {
         return out.note(`Sent ${event.bytes} bytes in ${(event.elapsedMs / 1000).toFixed(1)} s.`);
       case "sent-again":
         return out.note(
-          `The slot held this file already, but it cannot be marked (${printable(event.why)}): erasing it and sending again.`,
+          `The slot contained this file already, but it cannot be marked (${printable(event.why)}): erasing it and sending again.`,
         );
       case "marked":
         return out.note(

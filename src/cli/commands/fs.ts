@@ -40,7 +40,7 @@ const MOST_SIZES = 64;
 export function define(command: Command): void {
   command.addHelpText(
     "after",
-    "\nNames on the board are absolute: /lfs1/config.json. SMP can neither list, rename nor delete files; ls asks the board's shell.",
+    "\nPaths on the board are absolute: /lfs1/config.json. SMP can neither list, rename nor delete files; ls asks the board's shell.",
   );
 
   // Git Bash takes what begins with a slash for a path of its own, and says in MSYSTEM that it is there.
@@ -49,8 +49,8 @@ export function define(command: Command): void {
     for (const [index, value] of processedArgs.entries())
       if (registeredArguments[index]?.name() !== "file" && /^[A-Za-z]:[/\\]/.test(`${value}`))
         throw new UsageError(
-          `${value} is what Git Bash made of a name on the board.`,
-          "Write the name with two slashes in front, or set MSYS_NO_PATHCONV=1.",
+          `${value} is what Git Bash made of a path on the board.`,
+          "Write the path with two slashes in front, or set MSYS_NO_PATHCONV=1.",
         );
   });
 
@@ -76,7 +76,7 @@ export function define(command: Command): void {
       }),
   );
 
-  boardOptions(command.command("hash <name>").description("have the board compute a hash of a file"))
+  boardOptions(command.command("hash <name>").description("let the board compute a hash of a file"))
     .option("--type <type>", "sha256 or crc32; default: the board's first. bootproof fs types lists them")
     .option("--offset <bytes>", "where to begin", wholeNumber("--offset"))
     .option("--length <bytes>", "how many bytes", wholeNumber("--length", { min: 1 }))
@@ -97,7 +97,7 @@ export function define(command: Command): void {
       }),
     );
 
-  boardOptions(command.command("types").description("list the hashes the board can compute")).action(
+  boardOptions(command.command("types").description("list the hashes that the board can compute")).action(
     (options: BoardOptions) =>
       withBoard(options, async ({ client }, { out, signal }) => {
         const { types } = await client.send(fsHashTypes, {}, { signal });
@@ -107,13 +107,13 @@ export function define(command: Command): void {
   );
 
   boardOptions(command.command("ls [folder]").description("list a folder, by asking the board's shell"))
-    .option("-l, --long", "with the sizes")
+    .option("-l, --long", "show sizes too")
     .action((folder: string | undefined, options: BoardOptions & { long?: boolean }) =>
       withBoard(options, (session, context) => ls(session, folder ?? "/", options, context)),
     );
 
   boardOptions(
-    command.command("close").description("have the board close the file of the last transfer"),
+    command.command("close").description("let the board close the file of the last transfer"),
   ).action((options: BoardOptions) =>
     withBoard(options, async ({ client }, { out, signal }) => {
       await client.send(fsClose, {}, { signal });
@@ -124,7 +124,7 @@ export function define(command: Command): void {
 
 function transfer(command: Command): Command {
   return boardOptions(command)
-    .option("--no-resume", "start over, even if a part has arrived already")
+    .option("--no-resume", "start over, even if a part is already there")
     .option("--no-check", "do not compare the two files at the end");
 }
 
@@ -237,7 +237,7 @@ async function ls(
   { out, signal }: Context,
 ): Promise<void> {
   const folder = await listFolder(session, path, { signal });
-  if (folder.cut) out.note("The board's shell cut the list: there may be more.");
+  if (folder.cut) out.note("The board's shell truncated the list: there may be more.");
   if (!options.long) {
     out.result(folder, folder.entries.map(drawEntry).join("\n"));
     return;
@@ -275,7 +275,9 @@ function draw(out: Output, label: string): (event: DownloadEvent) => void {
       case "moved":
         return out.progress(label, event.done, event.total);
       case "resumed":
-        return out.note(`The first ${event.at} bytes are there already and the same; going on behind them.`);
+        return out.note(
+          `The first ${event.at} bytes are already there and identical; continuing after them.`,
+        );
       case "restarted":
         return out.note(`The board cannot continue at byte ${event.at}; starting over.`);
       case "made-room":
@@ -294,7 +296,7 @@ function draw(out: Output, label: string): (event: DownloadEvent) => void {
 }
 
 function drawMoved({ bytes, movedBytes, elapsedMs }: FileResult): string {
-  if (movedBytes === 0 && bytes > 0) return ", the same as before: nothing had to travel";
+  if (movedBytes === 0 && bytes > 0) return ", identical already: nothing was sent";
   return `, ${Math.round((movedBytes * 1000) / Math.max(elapsedMs, 1))} bytes/s`;
 }
 

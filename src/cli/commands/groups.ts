@@ -13,8 +13,8 @@ export function define(command: Command): void {
         handlers === undefined ? "" : `${handlers}`,
       ]);
       if (found.from === "tried")
-        out.note("The board cannot list its groups; the common ones were tried, others may be there.");
-      out.result(found, table(["GROUP", "NAME", "COMMAND IDS BELOW"], rows));
+        out.note("The board cannot list its groups; the common ones were tried, there may be others.");
+      out.result(found, table(["GROUP", "NAME", "COMMANDS"], rows));
     }),
   );
 }

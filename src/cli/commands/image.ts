@@ -54,14 +54,14 @@ export function define(command: Command): void {
       boardOptions(
         command
           .command("upload <file>")
-          .description("send an image without further checks; what follows it in the file is not sent"),
+          .description("send an image without further checks; data after it in the file is not sent"),
       ),
     ),
     "test, confirmed, or none",
   )
     .option("--image <number>", "which image number (pair of slots)", wholeNumber("--image", { max: 255 }))
-    .option("--upgrade", "have the board refuse anything but a higher version")
-    .option("--whole-file", "send what follows the image too, a trailer included")
+    .option("--upgrade", "let the board refuse any version that is not higher")
+    .option("--whole-file", "also send what follows the image in the file, such as a trailer")
     .option(...EXPECT_SHA256)
     .action(async (file: string, options: UploadCommandOptions) => {
       const read = (bytes: Uint8Array) => ({ file, bytes, image: parseImage(bytes) });
@@ -139,7 +139,7 @@ async function send(
   const { result, says, hint } = payload.check;
   if (!wholeFile && result === "fail") throw new UsageError(says, hint);
   if (wholeFile && tail.kind !== "none")
-    out.note(`The whole file is sent, with the ${tail.bytes} bytes that follow the image.`);
+    out.note(`The whole file is sent, including the ${tail.bytes} bytes that follow the image.`);
   if (!wholeFile && tail.kind !== "none") out.note(says);
   const content = wholeFile ? bytes : payload.bytes;
   const hash = image.imageHash && toHex(image.imageHash.value);
@@ -223,6 +223,6 @@ async function imageNamed(text: string): Promise<{ hash: Uint8Array; file?: Uint
     image: parseImage(content),
   }));
   if (image.imageHash === undefined)
-    throw new UsageError(`The image in ${text} carries no hash to name it by.`);
+    throw new UsageError(`The image in ${text} carries no hash by which it could be named.`);
   return { hash: image.imageHash.value, file: bytes };
 }

@@ -75,11 +75,11 @@ export function define(command: Command): void {
       ),
     ),
   )
-    .option("--slot", "the file is a whole slot (found out when a trailer ends it)")
+    .option("--slot", "the file is a whole slot (detected if it ends with a trailer)")
     .option("--secondary <file>", "the other slot, to predict what the bootloader does next")
     .option(
       "--slots <offset:size>",
-      "the file is a flash dump: where a slot is, the primary first (twice)",
+      "the file is a flash dump: place of a slot, the primary first (twice)",
       several,
     )
     .option(
@@ -140,7 +140,7 @@ async function inspectAddresses(
   for (const other of stretches)
     if (one && other !== one)
       context.out.note(
-        `Beside the image: ${other.bytes.length} bytes at 0x${other.address.toString(16)}, which are not part of it.`,
+        `Besides the image: ${other.bytes.length} bytes at 0x${other.address.toString(16)}, which are not part of it.`,
       );
   // Without any image the parser says what is there instead.
   return inspectOne(file, one ?? readFirmware(file), options, context);
@@ -161,7 +161,7 @@ async function inspectOne(
   const behind = bytes.length - image.size;
   const note =
     behind > 0
-      ? `${behind} bytes follow the image, which neither hash nor signature covers`
+      ? `${behind} bytes follow the image; neither hash nor signature covers them`
       : "nothing follows the image";
   const regions = imageRegions(image, bytes.length);
   const at = address === undefined ? "" : ` at 0x${address.toString(16)}`;
@@ -356,7 +356,7 @@ async function inspectSlots(
     primary && secondary ? nextBoot(mode, primary, secondary, bootPolicy(how, parts[0]!.length)) : undefined;
   const untold = asked ? [] : ["the upgrade mode (--mode)"];
   const next = predicted && { ...predicted, dependsOn: [...untold, ...predicted.dependsOn] };
-  if (next && !asked) out.note("No mode was named with --mode: swap-move is taken.");
+  if (next && !asked) out.note("No mode was named with --mode: swap-move is assumed.");
   const largest = Math.max(...parts.map(({ length }) => length));
   const pages = slots.map((one, index) => drawPage(one, index, slots.length, largest));
   if (next) pages.push(drawNextBoot(mode, next));
@@ -392,7 +392,7 @@ function withSectors(
     out.note("Without --sector-size an update in the second sector of the secondary may be overlooked.");
     return options;
   }
-  out.note(`An image begins at ${sectorSize}: that is taken for the sector size (--sector-size).`);
+  out.note(`An image begins at ${sectorSize}: that is assumed to be the sector size (--sector-size).`);
   return { ...options, sectorSize };
 }
 
@@ -447,9 +447,9 @@ function drawPage({ slot, verdict }: CheckedSlot, index: number, count: number, 
   const requests =
     count === 1
       ? [
-          tone("dim", "were it the primary"),
+          tone("dim", "if it were the primary"),
           drawRequests(slot, "active"),
-          tone("dim", "were it the secondary"),
+          tone("dim", "if it were the secondary"),
           drawRequests(slot, "inactive"),
         ]
       : [drawRequests(slot, index === 0 ? "active" : "inactive")];

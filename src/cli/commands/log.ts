@@ -40,7 +40,7 @@ export function define(command: Command): void {
       )
       .option(
         "--number <log>",
-        "which of the logs that follow each other (default: the newest)",
+        "number of the log (default: the newest)",
         wholeNumber("--number", { min: 1 }),
       );
 
@@ -55,7 +55,7 @@ export function define(command: Command): void {
 
   filters(verb("tail", "show the last events, and with --follow new ones as they come"))
     .option("-n, --last <count>", "how many (default 10)", wholeNumber("--last", { min: 1 }), 10)
-    .option("-f, --follow", "go on until Ctrl-C")
+    .option("-f, --follow", "continue until Ctrl-C")
     .action((options: FilterOptions & { last: number; follow?: boolean }) =>
       inContext(options, ({ out, signal }) =>
         tail(openAuditLog(signal, options.folder), options, out, signal),
@@ -65,7 +65,7 @@ export function define(command: Command): void {
   verb("verify", "read every entry, recompute every hash, compare with the checkpoints kept earlier")
     .option(
       "--against <file>",
-      "a checkpoint or a .tlog-proof from earlier (repeatable); leaf hashes beside it (FILE.hashes) name the entry",
+      "a checkpoint or a .tlog-proof from earlier (repeatable); with its leaf hashes (FILE.hashes) the changed entry is named",
       several,
     )
     .option("--key <text>", "the log's verifier key, as log key prints it (default: the folder's own key)")
@@ -93,14 +93,14 @@ export function define(command: Command): void {
       ),
     );
 
-  filters(verb("export", "write events for a record elsewhere, or the checkpoint that witnesses the log"))
+  filters(verb("export", "export events, or a checkpoint as a witness of the log"))
     .option("--format <format>", `${EXPORTS.join(", ")}`, exportFormat, "jsonl" as const)
-    .requiredOption("-o, --output <file>", "the file; a checkpoint comes with FILE.hashes beside it")
+    .requiredOption("-o, --output <file>", "the file; a checkpoint is written with FILE.hashes next to it")
     .action((options: FilterOptions & { format: ExportFormat; output: string }) =>
       inContext(options, ({ out, signal }) => exportLog(openAuditLog(signal, options.folder), options, out)),
     );
 
-  verb("key", "print the verifier key of a log, with which others check its proofs").action(
+  verb("key", "print the verifier key of a log, which others need to check its proofs").action(
     (options: LogOptions) =>
       inContext(options, async ({ out, signal }) => {
         const log = openAuditLog(signal, options.folder);
@@ -110,7 +110,7 @@ export function define(command: Command): void {
       }),
   );
 
-  verb("close", "close the newest log; the next event begins another").action((options: LogOptions) =>
+  verb("close", "close the newest log; the next event starts a new one").action((options: LogOptions) =>
     inContext(options, async ({ out, signal }) => {
       const log = openAuditLog(signal, options.folder);
       const number = await log.close("log-close", `bootproof ${version()}`);
@@ -122,7 +122,7 @@ export function define(command: Command): void {
 function filters(command: Command): Command {
   return command
     .option("--board <id>", "only events of this board")
-    .option("--image <text>", "only events of this image: its version, or how its hash begins")
+    .option("--image <text>", "only events of this image: its version, or the first digits of its hash")
     .option("--job <id>", "only events of this run")
     .option("--type <type>", `only events of this kind: ${EVENT_TYPES.join(", ")}`, eventType);
 }
@@ -130,7 +130,7 @@ function filters(command: Command): Command {
 function eventType(text: string): EventType {
   const type = EVENT_TYPES.find((known) => known === text);
   if (type === undefined)
-    throw new UsageError(`There are no events "${text}".`, `Kinds: ${EVENT_TYPES.join(", ")}.`);
+    throw new UsageError(`There is no event type "${text}".`, `Kinds: ${EVENT_TYPES.join(", ")}.`);
   return type;
 }
 
@@ -160,7 +160,7 @@ async function readEvents(log: AuditLog, options: FilterOptions): Promise<LogEve
 const HEADER = ["INDEX", "TIME", "JOB", "EVENT", "RESULT", "BOARD", "IMAGE", "DETAIL"];
 
 function show(events: readonly LogEvent[], out: Output): void {
-  out.result(events, events.length === 0 ? "No such events." : table(HEADER, events.map(row)));
+  out.result(events, events.length === 0 ? "No events match." : table(HEADER, events.map(row)));
 }
 
 function row(event: LogEvent): string[] {
@@ -295,7 +295,7 @@ async function exportLog(
     const { note, checkpoint } = await log.checkpoint(number);
     const leaves = await log.leaves(number);
     if (leaves.length / 32 !== checkpoint.size)
-      throw new LogError("log-busy", "The log grew while its checkpoint was exported.", {
+      throw new LogError("log-busy", "The log grew while its checkpoint was being exported.", {
         hint: "Try again.",
       });
     writeOutput(`${file}.hashes`, leaves);

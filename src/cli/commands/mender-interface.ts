@@ -61,17 +61,20 @@ const ANSWERS: Readonly<Record<string, string>> = {
 
 export function define(command: Command): void {
   trialOptions(keyOption(policyOptions(boardOptions(sourceOptions(command)))))
-    .argument("[state]", "what Mender asks for: Download, ArtifactInstall, Provides, ...")
+    .argument(
+      "[state]",
+      "the state or information that Mender asks for: Download, ArtifactInstall, Provides, ...",
+    )
     .argument("[files-dir]", "the folder that Mender made for this update")
     .argument("[component-type]", "given by the Orchestrator, not to update modules")
     .option("--image <number>", "which image number (pair of slots)", wholeNumber("--image", { max: 255 }))
     .option("--name <name>", "the interface's or payload type's name in Provides", "zephyr-image")
-    .option("--id <text>", "the board's identity, where the board has none of its own to tell")
+    .option("--id <text>", "the board's identity, if the board reports none of its own")
     .option("--launcher <file>", "write a program for Mender's folder that calls this one with these options")
     .addHelpText(
       "after",
       `
-Mender calls this program; people call it once, with --launcher. See bootproof help mender.`,
+Mender calls this program; you call it only once, with --launcher. See bootproof help mender.`,
     )
     .action(
       (

@@ -42,7 +42,9 @@ interface CheckOptions extends BoardOptions {
 }
 
 export function define(command: Command): void {
-  commonOptions(command.command("show [file]").description("every rule, what it asks, and how strict it is"))
+  commonOptions(
+    command.command("show [file]").description("show every rule, what it requires, and its severity"),
+  )
     .option("--level <level>", `a built-in level instead of a file: ${POLICY_LEVELS.join(", ")}`, levelNamed)
     .action((file: string | undefined, options: CommonOptions & { level?: PolicyLevel }) =>
       inContext(options, async ({ out, config }) => {
@@ -69,7 +71,7 @@ export function define(command: Command): void {
         }));
         out.result(
           { level: policy.level, settings: policy.settings, rules: shown, own: policy.own ?? [] },
-          [`level ${policy.level}`, table(["RULE", "BROKEN", "OVERRIDE", "HOLDS WHERE"], rows)].join("\n"),
+          [`level ${policy.level}`, table(["RULE", "BROKEN", "OVERRIDE", "SCOPE"], rows)].join("\n"),
         );
       }),
     );
@@ -78,9 +80,7 @@ export function define(command: Command): void {
     boardOptions(
       command
         .command("check [file]")
-        .description(
-          "show how a policy judges an image, and with -d a board; the board is only asked questions",
-        ),
+        .description("show how a policy judges an image, and with -d a board; the board is only read"),
     ),
   )
     .option("--image <file>", "the image")

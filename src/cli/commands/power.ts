@@ -34,7 +34,12 @@ export function define(command: Command): void {
     .option("--on-command <line>", "a command that gives the board power")
     .option("--off-command <line>", "a command that switches the power off")
     .option("--hub <port>", "the USB port that powers the board, for example 1-1.4")
-    .option("--off-for <ms>", "how long a cycle lasts", wholeNumber("--off-for", { max: 600_000 }), 2000)
+    .option(
+      "--off-for <ms>",
+      "how long the power stays off in a cycle",
+      wholeNumber("--off-for", { max: 600_000 }),
+      2000,
+    )
     .addHelpText(
       "after",
       '\ntest proves that the board really loses power: hubs claim to switch and leave it on.\nIn the config file: "boards": {"bench": {"device": "...", "power": "hub"}}, or {"command": {...}}, or {"http": {...}}.',
@@ -64,7 +69,7 @@ export function define(command: Command): void {
 function readAction(text: string): Action {
   const action = ACTIONS.find((known) => known === text);
   if (action === undefined)
-    throw new UsageError(`"${text}" is nothing that can be done with power.`, `Write ${ACTIONS.join(", ")}.`);
+    throw new UsageError(`"${text}" is not an action for power.`, `Write ${ACTIONS.join(", ")}.`);
   return action;
 }
 
@@ -114,7 +119,7 @@ async function test(
   const doubt =
     proof.restarted || power.kind !== "hub"
       ? ""
-      : " It could not be seen whether the board lost its power or was only hidden from USB: a light on it tells, or a count of starts (restart it once, then test again).";
+      : " It is not known whether the board lost its power or was only hidden from USB: look at its LED, or restart it once (so that it counts its starts) and test again.";
   out.result(
     { action: "test", switch: power.name, proved: true, seenBy: vitals.what, ...proof },
     `${power.name} switches: the board disappeared ${(proof.goneAfterMs / 1000).toFixed(1)} s after its power went, came back ${(proof.backAfterMs / 1000).toFixed(1)} s after it returned${anew}.${doubt}`,

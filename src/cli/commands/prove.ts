@@ -61,9 +61,9 @@ export function define(command: Command): void {
   placeOptions(attestOptions(commonOptions(command), "what was proven"))
     .option(
       "--bootloader <file>",
-      "the bootloader build that is on the boards: report and statement name it by digest",
+      "the bootloader build that is on the boards; report and statement name it by digest",
     )
-    .option("--by <name>", "who runs it, for the report (default: the user of this machine)")
+    .option("--by <name>", "the operator, for the report (default: the user of this machine)")
     .option(
       "-d, --device <address>",
       "a board: an address; wasm:VARIANT and qemu:VARIANT are emulated ones (several: bootproof help many-boards)",
@@ -94,7 +94,7 @@ export function define(command: Command): void {
     .option("--seed <number>", "repeat the random choices of an earlier run", wholeNumber("--seed"))
     .option(
       "--cuts <number>",
-      "power cuts per story, spread evenly over its flash operations; a large number cuts at every one",
+      "power cuts per scenario, spread evenly over its flash operations; a large number cuts at every one",
       wholeNumber("--cuts", { min: 1, max: 1e6 }),
     )
     .option(
@@ -107,9 +107,9 @@ export function define(command: Command): void {
     .option("--compare <file>", "an earlier .json report: show what changed since")
     .option(
       "--explain <case>",
-      "run this case alone and follow it: the bytes, what the board did, the same by hand with other tools",
+      "run only this case and show every step: the bytes, what the board did, how to repeat it with other tools",
     )
-    .option("--save-images <folder>", "write the images that the boards are given into this folder")
+    .option("--save-images <folder>", "write the images that are sent to the boards to this folder")
     .option("--list", "show all cases; with --boards FILE: the boards of the file")
     .option("--restore", "restore the boards of runs that were killed")
     .option("--import-hardware-map <file>", "print a board file made from twister's hardware map")
@@ -250,7 +250,7 @@ async function brokenRule(
   const { trustedKeys, modeNumber } = board.home;
   const about = {
     ...(identity?.id === undefined
-      ? { noIdentityBecause: identity?.reason ?? "no single board was proven." }
+      ? { noIdentityBecause: identity?.reason ?? "this ran several boards." }
       : { identity: identity.id }),
     ...(trustedKeys && { trustedKeys }),
     ...(modeNumber === undefined ? {} : { canRevert: upgradeModeOfNumber(modeNumber)?.reverts ?? true }),
@@ -315,7 +315,7 @@ function list(suite: Suite, { out }: Context): void {
 async function restore(suite: Suite, { out, signal }: Context): Promise<void> {
   const results = await suite.restoreAll(signal);
   const lines = results.map(({ board, ok, says }) => `${board}: ${ok ? "" : "NOT PUT BACK: "}${says}`);
-  out.result(results, lines.length > 0 ? lines.join("\n") : "No interrupted run has left a board behind.");
+  out.result(results, lines.length > 0 ? lines.join("\n") : "No interrupted run has to be restored.");
   if (results.some(({ ok }) => !ok))
     throw new ProofError("not-put-back", "A board does not run its own image again.", {
       hint: "Look at its log, or use serial recovery.",

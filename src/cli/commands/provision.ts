@@ -37,12 +37,10 @@ interface RecordOptions extends BoardOptions, Omit<SigningOptions, "publicKey"> 
 export function define(command: Command): void {
   const record = command
     .command("record")
-    .description(
-      "what a unit was provisioned with: read from it, proven on it, or stated; signed and logged",
-    );
+    .description("record what a unit was provisioned with: read from it, proven on it, or stated");
   signerOptions(boardOptions(record))
     .requiredOption("-o, --output <file>", "the record, a signed in-toto statement (DSSE)")
-    .option("--bootloader <file>", "the bootloader build that was put on it; named by digest")
+    .option("--bootloader <file>", "the bootloader build that was programmed; recorded by digest")
     .option("--proof <file>", "a signed statement of prove about this unit: accepted keys are then proven")
     .option("--proof-key <file>", "a public key that may have signed it (repeatable)", several)
     .option(
@@ -51,7 +49,7 @@ export function define(command: Command): void {
     )
     .option(
       "--state <question=answer>",
-      `what only people know (repeatable): ${QUESTIONS_FOR_PEOPLE.map(({ name }) => name).join(", ")}; else asked once and remembered`,
+      `facts that only people know (repeatable): ${QUESTIONS_FOR_PEOPLE.map(({ name }) => name).join(", ")}; otherwise asked once and remembered`,
       several,
     )
     .action((options: RecordOptions) =>

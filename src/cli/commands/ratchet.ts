@@ -44,7 +44,7 @@ export function define(command: Command): void {
   const verb = (signature: string, description: string) =>
     commonOptions(command.command(signature).description(description));
 
-  verb("show [board]", "what is remembered: of all boards, or of one identity").action(
+  verb("show [board]", "show what is remembered: about all boards, or one identity").action(
     (board: string | undefined, options: CommonOptions) =>
       inContext(options, async ({ out }) => {
         const { boards } = openRatchet().read();
@@ -53,12 +53,12 @@ export function define(command: Command): void {
         const none =
           board === undefined
             ? "Nothing was confirmed on a board with an identity of its own."
-            : `This host remembers nothing of ${printable(board)}.`;
+            : `This host remembers nothing about ${printable(board)}.`;
         out.result(Object.fromEntries(shown), rows.length === 0 ? none : table(HEADER, rows));
       }),
   );
 
-  verb("export", "write what is remembered, to join it into another host's memory")
+  verb("export", "write the ratchet to a file, for another host to import")
     .requiredOption("-o, --output <file>", "the file")
     .action((options: CommonOptions & { output: string }) =>
       inContext(options, async ({ out }) => {
@@ -69,7 +69,7 @@ export function define(command: Command): void {
       }),
     );
 
-  verb("import <file>", "join what another host remembers: nothing is ever lowered by that").action(
+  verb("import <file>", "merge another host's ratchet; this never lowers anything").action(
     (file: string, options: CommonOptions) =>
       inContext(options, async ({ out }) => {
         const theirs = await readAs(file, (content) => parseRatchet(new TextDecoder().decode(content)));
@@ -81,13 +81,13 @@ export function define(command: Command): void {
       }),
   );
 
-  verb("bind", "bind the memory to a counter in this machine's TPM, so that an old copy of it is found out")
+  verb("bind", "bind the ratchet to a counter in this machine's TPM, so that an old copy is detected")
     .option("--index <number>", "the TPM's NV index to use (default 0x1500b07)", tpmIndex, 0x0150_0b07)
     .action((options: CommonOptions & { index: number }) =>
       inContext(options, async ({ out }) => {
         const store = openRatchet();
         if (store.read().trustedMemory !== undefined)
-          throw new UsageError("This memory is bound already.", "bootproof ratchet status shows to what.");
+          throw new UsageError("The ratchet is already bound.", "bootproof ratchet status shows to what.");
         const counter = new TpmCounter(options.index);
         counter.define();
         const shows = counter.read();
@@ -99,41 +99,47 @@ export function define(command: Command): void {
       }),
     );
 
-  verb("unbind", "let go of the TPM's counter; the memory itself stays").action((options: CommonOptions) =>
+  verb("unbind", "release the TPM's counter; the ratchet itself stays").action((options: CommonOptions) =>
     inContext(options, async ({ out }) => {
       // Also where the counter is gone or was found out of step: this is the way out, and it is in the log.
       const store = new RatchetStore({ folder: ratchetFolder() });
       const { trustedMemory } = await store.change((state) => withTrustedMemory(state, undefined));
       recorder()?.record({ type: "ratchet.change", result: "ok", detail: { bound: "none" } });
-      out.result({ bound: trustedMemory !== undefined }, "Bound to nothing from here on.");
+      out.result({ bound: trustedMemory !== undefined }, "The ratchet is no longer bound to a TPM.");
     }),
   );
 
-  verb("status", "whether the memory is whole, and what it is bound to").action((options: CommonOptions) =>
-    inContext(options, async ({ out }) => {
-      const { boards, generation, trustedMemory } = openRatchet().read();
-      const kind = trustedMemory && trustedMemoryKind();
-      const index = trustedMemory && `0x${trustedMemory.index.toString(16)}`;
-      const bound =
-        index === undefined
-          ? "bound to no trusted counter"
-          : `bound to the counter ${index} of a TPM (${kind ?? "which does not answer"})`;
-      const told = {
-        boards: Object.keys(boards).length,
-        generation,
-        ...(index && { index, ...(kind && { kind }) }),
-      };
-      out.result(told, `${told.boards} board(s), change ${generation}, ${bound}.`);
-    }),
+  verb("status", "show whether the ratchet is intact, and what it is bound to").action(
+    (options: CommonOptions) =>
+      inContext(options, async ({ out }) => {
+        const { boards, generation, trustedMemory } = openRatchet().read();
+        const kind = trustedMemory && trustedMemoryKind();
+        const index = trustedMemory && `0x${trustedMemory.index.toString(16)}`;
+        const bound =
+          index === undefined
+            ? "bound to no trusted counter"
+            : `bound to the counter ${index} of a TPM (${kind ?? "which does not answer"})`;
+        const told = {
+          boards: Object.keys(boards).length,
+          generation,
+          ...(index && { index, ...(kind && { kind }) }),
+        };
+        out.result(told, `${told.boards} board(s), change ${generation}, ${bound}.`);
+      }),
   );
 
   verb("permit", "sign a permission: one image, on one board, once")
     .requiredOption("-k, --key <file>", "the private key of a person who may permit it")
     .requiredOption("--board <id>", "the board's identity, as ratchet show prints it")
-    .requiredOption("--image <file>", "the image that shall run although it is older")
+    .requiredOption("--image <file>", "the image that may run although it is older")
     .requiredOption("--reason <text>", "why; it is kept with the permission")
     .requiredOption("-o, --output <file>", "the permission")
-    .option("--days <count>", "how long it holds (default 7)", wholeNumber("--days", { min: 1, max: 365 }), 7)
+    .option(
+      "--days <count>",
+      "how long it is valid (default 7)",
+      wholeNumber("--days", { min: 1, max: 365 }),
+      7,
+    )
     .option("--passphrase-file <file>", passphraseHelp)
     .action((options: PermitOptions) =>
       inContext(options, async ({ out }) => {
@@ -151,7 +157,7 @@ export function define(command: Command): void {
       }),
     );
 
-  verb("allow <permission>", "take a signed permission: the next flash of its image is let through")
+  verb("allow <permission>", "accept a signed permission: its image may be flashed once")
     .requiredOption("--key <file>", "a public key that may permit it (repeatable)", several)
     .option(
       "--policy <file>",

@@ -25,9 +25,9 @@ const id = wholeNumber("command", { max: 0xff });
 export function define(command: Command): void {
   guardOptions(boardOptions(command))
     .usage("[options] <group> <id> <op> [json]\n       bootproof raw [options] <name> [json]")
-    .argument("[what...]", "group, id and op (read or write), or the name of a command that --list shows")
+    .argument("[what...]", "group, id and op (read or write), or the name of a command (--list)")
     .option("--list", "show the commands that have a name")
-    .option("--hex <bytes>", "the request's payload as it is, which need not be CBOR")
+    .option("--hex <bytes>", "the request's payload in hex; it need not be CBOR")
     .addHelpText(
       "after",
       `
@@ -69,7 +69,7 @@ function readMark(request: Uint8Array, guard: StepGuard): Record<string, unknown
   const fields = fieldsIn(request);
   if (fields !== undefined || !guard.isNeeded) return fields ?? {};
   throw new UsageError(
-    "This payload cannot be read, so it cannot be judged whether the board may run what it marks.",
+    "This payload cannot be decoded, so it cannot be checked whether the board may run the image that it marks.",
     "Give the request as JSON.",
   );
 }
@@ -91,7 +91,10 @@ function readWords(what: readonly string[]) {
     );
   if (what.length < length) throw new UsageError("A command is its group, its id, and read or write.");
   if (what.length > length + 1)
-    throw new UsageError(`"${what[length + 1]}" is too much.`, "The request is one word: quote it.");
+    throw new UsageError(
+      `"${what[length + 1]}" is one argument too many.`,
+      "The request is one word: quote it.",
+    );
   const [groupId = "", commandId = "", op = ""] = what;
   const command = named
     ? commandFor(named.group, named.id, named.op)

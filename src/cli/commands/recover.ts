@@ -77,7 +77,7 @@ const RUNGS = RECOVERY_METHODS.map(({ name }) => name);
 const withImageOptions = (command: Command) =>
   trailerOptions(
     decryptionKeyOptions(sourceOptions(command)),
-    "test, confirmed, or none (default: what the board's mode needs)",
+    "kind of trailer: test, confirmed or none (default: as the board's mode needs)",
   );
 
 export function define(command: Command): void {
@@ -92,10 +92,10 @@ export function define(command: Command): void {
     .option("--known <image>", "an image file that may be on the board (repeatable)", several)
     .option(
       "--image <number>",
-      "which image, as the bootloader numbers them",
+      "which image number, as in the bootloader",
       wholeNumber("--image", { max: 255 }),
     )
-    .option("--profile <name>", "which board it is; bootproof devices --profiles lists them")
+    .option("--profile <name>", "the board's profile; bootproof devices --profiles lists them")
     .option(
       "--skip <check>",
       `ignore this check of the preflight if it fails (repeatable): ${PREFLIGHT_CHECKS.join(", ")}`,
@@ -104,7 +104,7 @@ export function define(command: Command): void {
     .option("--no-preflight", "ignore every failed check; nothing else checks the image before the next boot")
     .option(
       "--without <recovery method>",
-      `leave a recovery method out (repeatable): ${RUNGS.join(", ")}`,
+      `do not use this recovery method (repeatable): ${RUNGS.join(", ")}`,
       several,
     )
     .option(
@@ -114,7 +114,7 @@ export function define(command: Command): void {
     .option("-y, --yes", "consent to recovery methods that bypass MCUboot to write flash")
     .option(
       "--although-alive",
-      "with --yes: write over a board whose application answers or whose primary slot holds a valid image",
+      "with --yes: overwrite a board although its application answers or its primary slot contains a valid image",
     )
     .option("--dry-run", "check the image and list the recovery methods; the board is left alone")
     .option(
@@ -243,7 +243,7 @@ async function consent(
 ): Promise<boolean> {
   if (yes) return true;
   if (!mayAsk || !canAsk()) return false;
-  return askPerson(`This writes flash past MCUboot. ${does}\nWhat is lost: ${destroys}`, signal);
+  return askPerson(`This writes flash and bypasses MCUboot. ${does}\nWhat is lost: ${destroys}`, signal);
 }
 
 /** Enter is too easily pressed where a working board is at stake: the word has to be typed. */
@@ -255,7 +255,7 @@ async function althoughAlive(
 ): Promise<boolean> {
   if (yes && agreed) return true;
   if (!mayAsk || !canAsk()) return false;
-  const question = `This board is alive. ${printable(message)} An update with bootproof flash keeps a way back; recovery writes over what works.`;
+  const question = `This board is alive. ${printable(message)} An update with bootproof flash can be reverted; recovery overwrites what works.`;
   return askForYes(question, signal);
 }
 
@@ -290,13 +290,13 @@ function drawRecover(out: Output): (event: RecoverEvent) => void {
         out.note(methodLine(event.method.name, printable(event.method.does)));
         return out.note(methodLine("", `What is lost: ${printable(event.method.destroys)}`));
       case "failed":
-        return out.note(methodLine("", `${tone("warn", "It did not help:")} ${printable(event.why)}`));
+        return out.note(methodLine("", `${tone("warn", "It failed:")} ${printable(event.why)}`));
       case "in-recovery":
         return out.note("The bootloader's serial recovery answers.");
       case "written":
         return out.note(printable(event.says));
       case "again":
-        return out.note(`Once more from the beginning: ${printable(event.why)}`);
+        return out.note(`Starting again from the beginning: ${printable(event.why)}`);
       case "writing":
         return out.progress("writing", event.done, event.total);
       default:

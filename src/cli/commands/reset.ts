@@ -58,7 +58,7 @@ async function reset(session: Session, options: ResetOptions, { out, signal }: C
   const state = STATES[mode];
   const says = restarted
     ? `The board has restarted; ${state} answers.`
-    : `The board was asked to restart, and ${state} answers. Nothing that it reports shows whether it restarted.`;
+    : `The board was asked to restart, and ${state} answers. It reports nothing that shows whether it restarted.`;
   out.result({ restarted, server: mode }, says);
 }
 

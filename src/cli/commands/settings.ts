@@ -33,7 +33,7 @@ export function define(command: Command): void {
   command.addHelpText(
     "after",
     `
-The board stores bytes and does not say what they mean: --as tells. Types: ${SETTING_TYPES.join(" ")}.
+The board stores bytes without a type; give it with --as. Types: ${SETTING_TYPES.join(" ")}.
 A changed setting is lost at the next restart unless it is saved.`,
   );
 
@@ -85,7 +85,7 @@ A changed setting is lost at the next restart unless it is saved.`,
     (options: BoardOptions) =>
       withBoard(options, async ({ client }, { out, signal }) => {
         await client.send(settingsLoad, {}, { signal, timeoutMs: options.timeout ?? STORAGE_TIMEOUT_MS });
-        out.result({ loaded: true }, "The settings are as they were saved.");
+        out.result({ loaded: true }, "The saved settings are loaded.");
       }),
   );
 

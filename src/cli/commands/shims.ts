@@ -49,7 +49,7 @@ function makeTarget(dir: string): void {
       `Cannot make the folder ${dir}: ${(cause as Error).message}.`,
       {
         cause,
-        hint: "Name a folder that is yours to write in.",
+        hint: "Name a folder that you may write to.",
       },
     );
   }

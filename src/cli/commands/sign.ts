@@ -61,9 +61,9 @@ export function define(command: Command): void {
     .option("--unsigned", "make an image with a hash only")
     .option("--request <file>", "write a signing request for the key holder instead of an image")
     .option("--with-payload", "include everything that is signed, so that the key holder can check it")
-    .option("--attach <file>", "take the signature from the response to such a request");
+    .option("--attach <file>", "add the signature from the response to such a request");
   policyOptions(command);
-  command.option("-H, --header-size <bytes>", "room for the header in front of the body", "0x200");
+  command.option("-H, --header-size <bytes>", "size of the header in front of the body", "0x200");
   for (const option of IMAGE_OPTIONS) if (!OWN.includes(option.name)) addOption(command, option);
   command
     .option("--custom-tlv <tag=value>", "add a protected TLV: text, or 0x and hex (repeatable)", several)
@@ -276,7 +276,7 @@ async function writeRequest(
   writeOutput(file, `${JSON.stringify(request, null, 2)}\n`, { overwrite: options.force ?? false });
   out.result(
     { file, request: { ...request, toSign: { ...request.toSign, payload: undefined } } },
-    `${drawRequest(request)}\n\n${file}: have it signed (bootproof keys sign-request), then say --attach RESPONSE instead of --request`,
+    `${drawRequest(request)}\n\n${file}: have it signed (bootproof keys sign-request), then repeat the command with --attach RESPONSE instead of --request`,
   );
 }
 

@@ -15,18 +15,14 @@ export function define(command: Command): void {
       several,
     )
     .option("--boards <file>", "the boards of a board file (bootproof help many-boards)")
-    .option("--no-plugged", "leave out what is plugged in and not named")
-    .option("--no-look", "do not open boards to see what they run before there is a job for them")
+    .option("--no-plugged", "do not show boards that are plugged in but not named")
+    .option("--no-look", "do not open boards before there is a job for them")
     .option(
       "--key <file>",
       "a public key that must have signed images (repeatable; default: the config file's)",
       several,
     )
-    .option(
-      "--update <file>",
-      "an update to have at hand (repeatable; others are uploaded in the page)",
-      several,
-    )
+    .option("--update <file>", "an update to offer (repeatable; others can be uploaded in the page)", several)
     .option(
       "--soak <ms>",
       "how long an image must run before it is confirmed",
@@ -48,13 +44,13 @@ export function define(command: Command): void {
       "an address of this machine; beyond 127.0.0.1 with TLS and a token only",
       "127.0.0.1",
     )
-    .option("--host-name <name>", "a further name by which browsers reach it (repeatable)", several)
+    .option("--host-name <name>", "another host name by which browsers may reach it (repeatable)", several)
     .option("--token-file <file>", "a file with the token that signs in (or BOOTPROOF_TOKEN)")
-    .option("--viewer-token-file <file>", "a file with a token that may only look")
-    .option("--read-only", "everybody may only look")
+    .option("--viewer-token-file <file>", "a file with the token of viewers, who can change nothing")
+    .option("--read-only", "nobody can change anything")
     .option("--cert <file>", "certificate in PEM (default with --listen: one of its own)")
     .option("--tls-key <file>", "its private key")
-    .option("--title <text>", "what the page calls this bench")
+    .option("--title <text>", "title of the page")
     .action((options: StationOptions) =>
       inContext(options, async (context) => {
         // It brings the server and all verbs' work: loaded when it is wanted.

@@ -26,8 +26,8 @@ export function define(command: Command): void {
   boardOptions(command)
     .argument("[group...]", "statistics groups; default: list them")
     .option("-a, --all", "every group")
-    .option("-w, --watch [seconds]", "read them again and again, and show what changes", readSeconds)
-    .option("-n, --count <times>", "end after so many readings", wholeNumber("--count", { min: 1 }))
+    .option("-w, --watch [seconds]", "read them repeatedly, and show changes", readSeconds)
+    .option("-n, --count <times>", "stop after this many readings", wholeNumber("--count", { min: 1 }))
     .option("--csv", "comma separated: time,group,field,value")
     .action((groups: string[], options: StatsOptions) =>
       withBoard(options, async ({ client }, context) => {
@@ -60,7 +60,7 @@ async function read(client: Client, names: readonly string[], { out, signal }: C
   for (const name of names) {
     const answer = await client.send(statRead, { name }, { signal }).catch((error: unknown) => {
       if (!(error instanceof DeviceError) || names.length === 1) throw error;
-      if (!leftOut.has(name)) out.note(`${printable(name)} is left out: ${printable(error.message)}`);
+      if (!leftOut.has(name)) out.note(`${printable(name)} is omitted: ${printable(error.message)}`);
       leftOut.add(name);
     });
     const fields = answer?.fields ?? {};

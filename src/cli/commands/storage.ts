@@ -14,12 +14,12 @@ export function define(command: Command): void {
   boardOptions(
     command
       .command("erase")
-      .description("erase the storage partition: all settings, and what else lives there"),
+      .description("erase the storage partition: all settings, and whatever else is stored there"),
   )
     .option("-y, --yes", "do not ask")
     .action((options: EraseOptions) =>
       withBoard(options, async ({ client }, { out, signal }) => {
-        const sure = await confirm(`All settings of ${client.name} will be gone. Erase them?`, {
+        const sure = await confirm(`All settings of ${client.name} will be lost. Erase them?`, {
           yes: options.yes,
           signal,
         });
@@ -27,7 +27,7 @@ export function define(command: Command): void {
         await client.send(storageErase, {}, { signal, timeoutMs: options.timeout ?? ERASE_TIMEOUT_MS });
         out.result(
           { erased: true },
-          "The storage partition is erased. Restart the board to have it start afresh.",
+          "The storage partition is erased. Restart the board, so that it starts with defaults.",
         );
       }),
     );

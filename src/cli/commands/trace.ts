@@ -51,7 +51,7 @@ Every command that speaks to a board keeps a trace with --trace FILE: one JSON o
     )
     .addHelpText(
       "after",
-      "\nRequests of the trace are answered as they were then, silence included; others as unknown commands. Ctrl-C ends it.",
+      "\nRequests in the trace get their recorded answers, silence included; others are unknown commands. Ctrl-C ends it.",
     )
     .action((file: string, options: ServeOptions) =>
       inContext(options, async ({ out, signal }) => {

@@ -32,7 +32,7 @@ export function define(command: Command): void {
     .option("--target-base-url <url>", "where the repository's targets are");
   command
     .command("init <root>")
-    .description("begin to trust a root")
+    .description("trust a first root")
     .action((root: string) =>
       judged(() => trustRoot(readInput(root), storeOf(command.opts()), { verify: verifyNatively })),
     );

@@ -25,7 +25,7 @@ export function define(command: Command): void {
       .option("--vehicle <id>", "id of the vehicle")
       .option("--director-root <file>", "root to trust on first use")
       .option("--images-root <file>", "the same for the Image repository")
-      .option("--partial", "look at the Director's root and targets alone, as small ECUs do"),
+      .option("--partial", "check only the Director's root and targets, as small ECUs do"),
   ).action((options: UptaneVerifyOptions) =>
     inContext(options, async (context) => (await import("../uptane/verify.js")).verify(options, context)),
   );
@@ -55,7 +55,7 @@ export function define(command: Command): void {
   )
     .option("--timeout <ms>", "how long to wait for each answer", wholeNumber("--timeout", { min: 1 }))
     .option("--manifest <file>", "write the vehicle version manifest afterwards")
-    .option("--abandon", "forget an installation that was begun and cannot be finished, and begin anew")
+    .option("--abandon", "abandon an installation that cannot be finished, and start over")
     .action((file: string, options: VehicleInstallOptions) =>
       inContext(options, async (context) =>
         (await import("../uptane/install.js")).install(file, options, context),
@@ -84,7 +84,7 @@ export function define(command: Command): void {
       .command("manifest <file>")
       .description("check a version manifest as a Director does, and show what runs where")
       .requiredOption("--vehicle <file>", "the vehicle's enrolled keys, as uptane enroll wrote them")
-      .option("--remember", "keep the counters of the reports there, so that no report is believed twice"),
+      .option("--remember", "store the counters of the reports there, so that no report is accepted twice"),
   ).action((file: string, options: ManifestOptions) =>
     inContext(options, async (context) =>
       (await import("../uptane/manifest.js")).manifest(file, options, context),

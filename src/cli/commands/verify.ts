@@ -46,7 +46,7 @@ const MARKS = {
 const SAYS = {
   good: "good: a trusted key signed this image and nothing is wrong with it",
   "digest-not-checked":
-    "signed: a trusted key signed the digest that this encrypted image states; whether its content has that digest is open (--decrypt-key)",
+    "signed: a trusted key signed the digest that this encrypted image states; whether its content has that digest is not known (--decrypt-key)",
   "signature-not-checked":
     "signature not checked: nothing is wrong with the image, but no key was given to check its signature",
   bad: "bad: a bootloader with these keys will not start this image",
@@ -62,7 +62,7 @@ export function define(command: Command): void {
     ),
   )
     .option("--passphrase-file <file>", passphraseHelp)
-    .option("--bootable", "the image is to be booted: NON_BOOTABLE is a failure")
+    .option("--bootable", "the image must be bootable: NON_BOOTABLE is a failure")
     .option("--strict", "an unchecked signature is a failure")
     .option("--tuf <repository>", "the file must be this repository's target of its name, or REPOSITORY#PATH")
     .option(
@@ -71,7 +71,7 @@ export function define(command: Command): void {
       rollbackIndexOption,
     )
     .option("--partition <name=file>", "Android: a partition's content to compare (repeatable)", several)
-    .option("--allow-unsigned", "Android: take algorithm NONE")
+    .option("--allow-unsigned", "Android: accept algorithm NONE")
     .action((file: string, options: VerifyCommandOptions) =>
       inContext(options, async (context) => {
         const { out } = context;

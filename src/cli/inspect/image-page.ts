@@ -71,7 +71,7 @@ export function drawImage(image: Image, verdict?: Verdict): string {
       "counter",
       oddOf(image, TLV.SEC_CNT) ??
         (image.securityCounter === undefined
-          ? tone("warn", "no security counter: nothing stops an older build")
+          ? tone("warn", "no security counter: nothing keeps out older builds")
           : `security counter ${image.securityCounter}`),
     ],
     ...image.dependencies.map((one): [string, string] => [

@@ -43,36 +43,33 @@ interface ApproveOptions extends CommonOptions, SigningOptions {
 export function defineApproval(verb: AddVerb): void {
   verb(
     "sign-request <request> <response>",
-    "sign a request that was prepared elsewhere; shows what it is and asks",
+    "sign a request that was prepared elsewhere; shows its content and asks for confirmation",
   )
     .option("-k, --key <pem>", "the private key")
     .option("--passphrase-file <file>", passphraseHelp)
-    .option("--signer-command <program>", "have a program sign: one JSON line in, one out")
+    .option("--signer-command <program>", "let a program sign: one JSON line in, one out")
     .option("--signer-arg <word>", "an argument for that program (repeatable)", several)
     .option("--key-ref <name>", "that program's name for the key")
-    .option("--pkcs11-module <library>", "have a security module sign, by its PKCS#11 library")
+    .option("--pkcs11-module <library>", "let a security module sign, through its PKCS#11 library")
     .option("--pkcs11-token <label>", "which token")
     .option("--pkcs11-key <label>", "which key, by its label")
     .option("--pkcs11-id <hex>", "which key, by its id")
-    .option("--pkcs11-allow-extractable", "take a key that can be copied out of the module")
+    .option("--pkcs11-allow-extractable", "accept a key that can be extracted from the module")
     .option("--pin-file <file>", "a file whose first line is the PIN (else BOOTPROOF_PIN, else asked for)")
     .option("--min-counter <number>", "refuse a security counter below this", wholeNumber("--min-counter"))
-    .option(
-      "--product <name>",
-      "whose counters the ledger compares (default: those of all images of this key)",
-    )
+    .option("--product <name>", "the product whose counters are compared (default: all images of this key)")
     .option(
       "--although-lower <reason>",
       "sign although the counter is lower than before; the reason is logged",
     )
     .option("--signer <name>", "who signs, for the record (default: user and machine)")
-    .option("-y, --yes", "do not ask: it was looked at elsewhere")
+    .option("-y, --yes", "do not ask: it was checked elsewhere")
     .option("--force", "replace the response file if it exists")
     .action((request: string, response: string, options: ApproveOptions) =>
       inContext(options, (context) => approve(request, response, options, context)),
     );
 
-  verb("ledger", "what this signer has signed: the highest counter and version of each product").action(
+  verb("ledger", "show what this signer has signed: the highest counter and version of each product").action(
     (options: CommonOptions) =>
       inContext(options, async ({ out }) => {
         const products = openLedger().products();
@@ -145,14 +142,14 @@ async function approve(
   writeOutput(responseFile, `${JSON.stringify(response, null, 2)}\n`, { overwrite: options.force ?? false });
   out.result(
     { file: responseFile, ...response },
-    `${responseFile}: signed with ${publicKey.type} key ${toHex(publicKey.keyHash).slice(0, 16)}; take it back and say --attach`,
+    `${responseFile}: signed with ${publicKey.type} key ${toHex(publicKey.keyHash).slice(0, 16)}; take it back, and use it with --attach`,
   );
 }
 
 function mustNotBeOld(counter: number | undefined, least: number | undefined): void {
   if (least === undefined || (counter !== undefined && counter >= least)) return;
   throw new UsageError(
-    `The request states ${counter === undefined ? "no security counter" : `security counter ${counter}`}; at least ${least} is asked for.`,
+    `The request states ${counter === undefined ? "no security counter" : `security counter ${counter}`}; at least ${least} is required.`,
   );
 }
 
@@ -179,7 +176,7 @@ async function mustAgree(digest: string): Promise<void> {
   if (answer?.replaceAll(" ", "").toLowerCase() === start) return;
   throw new UsageError(
     "Not signed: it was not approved.",
-    "At a terminal type the digits asked for; elsewhere say --yes.",
+    "Type the requested digits at a terminal; elsewhere add --yes.",
   );
 }
 

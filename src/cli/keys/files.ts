@@ -29,7 +29,7 @@ interface KeyFileOptions extends CommonOptions {
 export function defineKeyFiles(verb: AddVerb): void {
   verb(
     "generate <pem>",
-    "make a new private key; only you can read the file (on Windows, whoever can read its folder)",
+    "make a new private key; only you can read the file (on Windows, everybody who can read its folder)",
   )
     .option("-t, --type <type>", TYPES.join(", "), "ed25519")
     .option("-e, --encrypt", "encrypt it with a passphrase")
@@ -41,7 +41,7 @@ export function defineKeyFiles(verb: AddVerb): void {
 
   verb("public <key> <file>", "write the public half of a key, for verify and flash or to compile in")
     .option("--form <form>", "pem, raw, c, rust, hash or c-hash", "pem")
-    .option("--sha <bits>", "with the hash: 256, 384 or 512, as the images' own", "256")
+    .option("--sha <bits>", "the hash that images with this key carry: 256, 384 or 512", "256")
     .option("--name-suffix <text>", "append this to the names in C and Rust", "")
     .option("--passphrase-file <file>", passphraseHelp)
     .option("--force", "replace the file if it exists")
@@ -58,7 +58,7 @@ export function defineKeyFiles(verb: AddVerb): void {
     );
 
   verb("private <key> <file>", "write a private key for a bootloader that decrypts, as C to compile in")
-    .option("--format <format>", "openssl or pkcs8; default: what goes with the key")
+    .option("--format <format>", "openssl or pkcs8; default: as the key's type needs")
     .option("--minimal", "only what decryption needs")
     .option("--passphrase-file <file>", passphraseHelp)
     .option("--force", "replace the file if it exists")
@@ -92,7 +92,10 @@ export function defineKeyFiles(verb: AddVerb): void {
     );
 
   verb("hash <key>", "print the hash of a key as images carry it")
-    .option("--sha <bits>", "256, 384 or 512: the images' own hash; default: what goes with the key")
+    .option(
+      "--sha <bits>",
+      "the hash that images with this key carry: 256, 384 or 512; default: as the key's type needs",
+    )
     .option("--passphrase-file <file>", passphraseHelp)
     .action((file: string, options: KeyFileOptions) =>
       inContext(options, async ({ out }) => {
@@ -115,7 +118,7 @@ async function generate(file: string, options: KeyFileOptions, out: Output): Pro
   writeOutput(file, pem, { overwrite: options.force ?? false, mode: 0o600 });
   if (process.platform === "win32")
     out.note(
-      "Windows lets everyone read this file who may read its folder: keep it in one that is yours alone.",
+      "On Windows everybody who may read the folder can read this file: keep it in a folder that is yours alone.",
     );
   out.result(
     { file, ...facts(key) },

@@ -74,7 +74,7 @@ async function rootUses(file: string, content: Uint8Array): Promise<KeyUse[]> {
 const SPKI_HEAD = "302a300506032b6570032100";
 
 async function ed25519Hash(point: string): Promise<string> {
-  if (!/^[0-9a-f]{64}$/.test(point)) throw new KeyError("unsupported-key", "This is not a point of Ed25519.");
+  if (!/^[0-9a-f]{64}$/.test(point)) throw new KeyError("unsupported-key", "This is not a point on Ed25519.");
   return hashOf(await parseKey(fromHex(SPKI_HEAD + point)));
 }
 

@@ -41,7 +41,7 @@ export function defineLint(verb: AddVerb): void {
   verb("lint [folder]", "keys where they must not be, and keys used for two purposes; for CI")
     .option(
       "--use <purpose=file>",
-      `what a key is for (repeatable): ${PURPOSES.join(", ")}; images, TUF roots, log keys and the policy say it too`,
+      `what a key is for (repeatable): ${PURPOSES.join(", ")}; images, TUF roots, log keys and the policy are read too`,
       several,
     )
     .option(
@@ -85,7 +85,7 @@ async function lint(folder: string, options: LintOptions, context: Context): Pro
     printable(at),
     printable(message),
   ]);
-  const counted = `${files} files, ${keys} keys, ${uses.length} uses of keys looked at`;
+  const counted = `${files} files, ${keys} keys and ${uses.length} uses of keys checked`;
   out.result(
     { folder, files, keys, findings },
     rows.length === 0
@@ -98,7 +98,7 @@ async function lint(folder: string, options: LintOptions, context: Context): Pro
 function mustBeFolder(folder: string): void {
   if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
   throw new FileError("file-missing", folder, `${folder} is not a folder.`, {
-    hint: "Name the folder to look through.",
+    hint: "Name the folder to search.",
   });
 }
 

@@ -36,20 +36,20 @@ export function defineRotation(verb: AddVerb): void {
 
   verb(
     "rotation <image...>",
-    "show which images start on boards that trust the old key, both, or the new one",
+    "show which images start on boards that trust the old key, both keys, or the new one",
   )
     .requiredOption("--old <file>", "the key that boards trust now")
-    .requiredOption("--new <file>", "the key that follows it")
+    .requiredOption("--new <file>", "the key that replaces it")
     .option("--passphrase-file <file>", passphraseHelp)
     .action((files: string[], options: RotateOptions) =>
       inContext(options, ({ out }) => rotation(files, options, out)),
     );
 
-  verb("resign <image> <output>", "put another signature on an image; its content stays as it is")
+  verb("resign <image> <output>", "sign an image again, or with another key; its content does not change")
     .requiredOption("-k, --key <pem>", "the private key")
     .option("--add", "keep the existing signatures, so that boards with either key start it")
     .option("--decrypt-key <pem>", "private key of an encrypted image")
-    .option("--public-key-format <format>", "hash or full: what the image carries of the key", "hash")
+    .option("--public-key-format <format>", "hash or full: how the image names the key", "hash")
     .option("--passphrase-file <file>", passphraseHelp)
     .option("--force", "replace the output file if it exists")
     .action((file: string, target: string, options: RotateOptions) =>

@@ -186,7 +186,9 @@ export class PlaceQueue {
         for (const want of held) {
           const place = this.#places.find(({ name }) => name === want.place);
           if (!place || !others.some(({ filter }) => suits(place, filter))) continue;
-          this.#note(`Place ${place.name} is given back while others wait for it and this run cannot begin.`);
+          this.#note(
+            `Place ${place.name} is released, because others wait for it and this run cannot begin yet.`,
+          );
           want.work = this.#queueAgain(want);
         }
       }

@@ -49,8 +49,8 @@ function wantedOf({ place, tag = [], places = 1 }: BoardsOptions): string[][] {
     for (const one of tag) {
       if (/^[a-z][a-z0-9_]+=[\w.:-]+$/.test(one)) continue;
       throw new UsageError(
-        `"${one}" is no tag of labgrid.`,
-        "They look like board=nrf52840dk. Tags of a board file need --boards FILE.",
+        `"${one}" is not a labgrid tag.`,
+        "A tag looks like board=nrf52840dk. Tags of a board file need --boards FILE.",
       );
     }
     return Array.from({ length: places }, () => [...tag]);
@@ -87,7 +87,9 @@ function startKeeper(request: KeeperRequest, { out, signal }: Context) {
     });
     child.once("error", reject);
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    void gone.then(() => reject(new LabError("lab-failed", "The keeper of places ended early.")));
+    void gone.then(() =>
+      reject(new LabError("lab-failed", "The process that keeps the places ended early.")),
+    );
   });
   return { taken, end };
 }

@@ -56,12 +56,12 @@ export function placeOptions(command: Command): Command {
   return command
     .option(
       "--place <name>",
-      "a place of labgrid, reserved, acquired and given back at the end (repeatable)",
+      "a place of labgrid, acquired for the run and released at the end (repeatable)",
       several,
     )
     .option(
       "--places <number>",
-      "how many places of labgrid with these --tag KEY=VALUE (default 1)",
+      "how many places of labgrid with the given --tag KEY=VALUE (default 1)",
       wholeNumber("--places", { min: 1, max: 1000 }),
     );
 }
@@ -110,7 +110,8 @@ export function mustNameOneWay(options: BoardsOptions): void {
     boards && "--boards",
     meansPlaces(options) ? lab : undefined,
   ].filter((way) => way !== undefined);
-  if (ways.length > 1) throw new UsageError(`${ways.join(" and ")} both say which boards are meant.`);
+  if (ways.length > 1)
+    throw new UsageError(`${ways.join(" and ")} cannot be combined: each says which boards are meant.`);
   if (place && (tag || places !== undefined))
     throw new UsageError("--place names its places; --tag and --places let labgrid choose them.");
   if (places !== undefined && tag === undefined)
@@ -164,10 +165,10 @@ async function ofBoardFile(
     ({ name, tags: its }) =>
       (board === undefined || board.includes(name)) && (tag ?? []).every((wanted) => its.includes(wanted)),
   );
-  if (meant.length === 0) throw new UsageError(`No board of ${file} has all that was asked for.`);
+  if (meant.length === 0) throw new UsageError(`No board of ${file} matches all of these.`);
   return Promise.all(
     meant.map(async ({ name, address, why, power, ecu }) => {
-      if (address === undefined) throw new UsageError(`${name}: ${why}.`, "Choose others with --board.");
+      if (address === undefined) throw new UsageError(`${name}: ${why}.`, "Choose boards with --board.");
       return { ...(await ofName(name, address, context)), ...(power && { power }), ...(ecu && { ecu }) };
     }),
   );
@@ -189,7 +190,7 @@ export async function vehicleIn(file: string) {
 export async function vehicleOf(file: string) {
   const vehicle = await vehicleIn(file);
   if (vehicle) return vehicle;
-  throw new UsageError(`${file} names no vehicle.`, "bootproof help uptane shows a board file with one.");
+  throw new UsageError(`${file} describes no vehicle.`, "bootproof help uptane shows a board file with one.");
 }
 
 async function pluggedIn({ config, signal }: Context): Promise<ChosenBoard[]> {

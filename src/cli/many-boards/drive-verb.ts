@@ -66,10 +66,10 @@ export function mustSuitSeveral({ trace, logProof }: ManyBoardsOptions): void {
   if (logProof !== undefined)
     throw new UsageError(
       "--log-proof proves the update of one board.",
-      "Leave it out; bootproof log prove makes a proof of any event.",
+      "Omit it; bootproof log prove makes a proof of any event.",
     );
   if (trace !== undefined)
-    throw new UsageError("A trace holds the messages of one board.", "Leave --trace out, or name one board.");
+    throw new UsageError("A trace holds the messages of one board.", "Omit --trace, or name one board.");
 }
 
 /** What of the options is about each board alone. */

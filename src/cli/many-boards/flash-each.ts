@@ -172,8 +172,8 @@ async function slotOf(options: FlashEachOptions, context: Context): Promise<Slot
   const { device = [], all, boards } = options;
   if (all || boards !== undefined || meansPlaces(options) || device.length > 1)
     throw new UsageError(
-      "--each takes boards that come one after the other.",
-      "Name the one place with -d, or leave -d out: then whatever is plugged in next is meant.",
+      "--each handles boards that are plugged in one after the other.",
+      "Name one port or address with -d, or omit -d: then the next board that is plugged in is updated.",
     );
   const [named] = device;
   return named === undefined

@@ -72,5 +72,5 @@ export function flashStory(
 async function variantOn(session: Session, variants: readonly Payload[], image: number): Promise<Uint8Array> {
   const variant = variantFor(variants, image, await readFacts(session));
   if (variant) return variant.bytes;
-  throw new SourceError("bad-source", "The update holds no variant for the slot of this board that is free.");
+  throw new SourceError("bad-source", "The update contains no variant for the free slot of this board.");
 }

@@ -33,7 +33,7 @@ const TOGETHER_OUTCOMES: Readonly<
   isolated: {
     status: 65,
     says: "All boards run the new image, confirmed, but those that may stay behind and did not pass.",
-    hint: "Look at the boards that stayed behind, then repeat the command.",
+    hint: "Check the boards that stayed behind, then repeat the command.",
   },
   refused: { status: 61, says: "Not every board can take the image; nothing was sent to any." },
   reverted: { status: 62, says: "Not every board passed: all run their old images again." },
@@ -142,7 +142,7 @@ function hashFor({ confirm, dryRun }: FlashTogetherOptions, image: Image): Uint8
   if (confirm === false || dryRun)
     throw new UsageError(
       "--together decides by itself what is confirmed.",
-      "Leave --no-confirm and --dry-run out, or leave --together out.",
+      "Omit --no-confirm and --dry-run, or omit --together.",
     );
   if (image.imageHash === undefined)
     throw new UsageError("--together needs an image with a hash, to ask boards for it.", "Sign the image.");

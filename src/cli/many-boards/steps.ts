@@ -40,7 +40,7 @@ function notesOf(event: FlashEvent): string[] {
     case "restarted":
       return ["The board restarted by itself."];
     case "sent-again":
-      return [`The slot held this file already, but it cannot be marked: ${event.why}`];
+      return [`The slot contained this file already, but it cannot be marked: ${event.why}`];
     case "health":
       return event.ok ? [] : [`FAIL health: ${event.name}: ${event.says}`];
     case "link-lost":
@@ -60,9 +60,9 @@ export function stepOfRecover(event: RecoverEvent): BoardStep {
     case "method":
       return { step: "entering", notes: [`${event.method.name}: ${event.method.does}`] };
     case "failed":
-      return { notes: [`${event.method} did not help: ${event.why}`] };
+      return { notes: [`${event.method} failed: ${event.why}`] };
     case "again":
-      return { notes: [`Once more from the beginning: ${event.why}`] };
+      return { notes: [`Starting again from the beginning: ${event.why}`] };
     case "in-recovery":
       return { step: "recovery" };
     case "writing":

@@ -62,7 +62,7 @@ export async function connect(
     return new Session(pipe, io, { mtu: UDP_MTU, seconds, tries, watch });
   }
   throw new McumgrFailure(`the connection type ${type} is not supported by bootproof`, {
-    hint: "use serial or udp; Bluetooth and CoAP links are left out",
+    hint: "use serial or udp; Bluetooth and CoAP are not supported",
   });
 }
 

@@ -51,8 +51,8 @@ export function openOutput(file: string): number {
 }
 
 const noElf = () =>
-  new McumgrFailure("a core file cannot be turned into ELF by bootproof", {
-    hint: "keep the core file as the device sends it",
+  new McumgrFailure("bootproof cannot convert a core file to ELF", {
+    hint: "keep the core file as the device sent it",
   });
 
 async function convert({ args }: Run): Promise<void> {
@@ -78,7 +78,7 @@ export const coreCommands: readonly McumgrCommand[] = [
     about: "Download core from a device",
     operands: "<core-file>",
     flags: [
-      { name: "elfify", letter: "e", kind: "bool", says: "turn it into ELF (left out here)" },
+      { name: "elfify", letter: "e", kind: "bool", says: "convert it to ELF (not supported here)" },
       { name: "offset", kind: "uint32", says: "where in the core to begin" },
       { name: "bytes", letter: "n", kind: "uint32", says: "how many bytes of it" },
     ],

@@ -23,7 +23,7 @@ async function download({ args: [name, file], io, session }: Run): Promise<void>
       io.out(`${answer.off}\n`);
       if (answer.data.length === 0) break;
       if (Number(answer.off) !== off)
-        throw new McumgrFailure(`the device sends byte ${answer.off} of ${name} where ${off} was asked for`);
+        throw new McumgrFailure(`the device sent byte ${answer.off} of ${name} where ${off} was requested`);
       writeSync(target, answer.data);
       off += answer.data.length;
     }

@@ -196,7 +196,12 @@ export const image: McumgrCommand = {
         { name: "noerase", letter: "e", kind: "bool", says: "send no erase request first (default true)" },
         { name: "image", letter: "n", kind: "int", says: "number of the image, not of the slot" },
         { name: "upgrade", letter: "u", kind: "bool", says: "only a newer version is taken" },
-        { name: "maxwinsize", letter: "w", kind: "int", says: "taken and not used: one request at a time" },
+        {
+          name: "maxwinsize",
+          letter: "w",
+          kind: "int",
+          says: "accepted but not used: one request at a time",
+        },
       ],
       run: upload,
     },

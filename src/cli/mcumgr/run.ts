@@ -18,12 +18,12 @@ export const MCUMGR_VERSION = "mcumgr 0.0.0-dev";
 
 const GLOBAL_FLAGS: readonly Flag[] = [
   { name: "conn", letter: "c", kind: "text", says: "connection profile to use" },
-  { name: "connextra", kind: "text", says: "added behind the connection string" },
+  { name: "connextra", kind: "text", says: "appended to the connection string" },
   { name: "connstring", kind: "text", says: "connection string, instead of the profile's" },
   { name: "conntype", kind: "text", says: "connection type, instead of the profile's" },
-  { name: "hci", letter: "i", kind: "int", says: "Bluetooth controller (taken and not used)" },
-  { name: "loglevel", letter: "l", kind: "text", says: "taken and not used (default info)" },
-  { name: "name", kind: "text", says: "name of a Bluetooth device (taken and not used)" },
+  { name: "hci", letter: "i", kind: "int", says: "Bluetooth controller (accepted but not used)" },
+  { name: "loglevel", letter: "l", kind: "text", says: "accepted but not used (default info)" },
+  { name: "name", kind: "text", says: "name of a Bluetooth device (accepted but not used)" },
   { name: "timeout", letter: "t", kind: "float", says: "seconds to wait for an answer (default 10)" },
   { name: "tries", letter: "r", kind: "int", says: "how often a request is sent (default 1)" },
 ];

@@ -98,7 +98,7 @@ export class UpdateModuleFiles {
       return read(JSON.parse(new TextDecoder().decode(readInput(this.#state))));
     } catch (cause) {
       if (cause instanceof FileError) throw cause;
-      throw this.#error(`${this.#state} is not what an earlier step left there.`);
+      throw this.#error(`${this.#state} was not written by an earlier step.`);
     }
   }
 

@@ -58,7 +58,7 @@ export function boardFacts(
   const running = facts && runningSlot(facts, imageNumber)?.content?.version;
   return {
     ...(identity?.id === undefined
-      ? { noIdentityBecause: identity?.reason ?? "no board was asked." }
+      ? { noIdentityBecause: identity?.reason ?? "there was no board." }
       : { identity: identity.id }),
     ...(stored === undefined ? {} : { storedCounter: stored }),
     ...(running !== undefined && isVersion(running) ? { runningVersion: asVersion(running) } : {}),

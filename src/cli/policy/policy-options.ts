@@ -27,9 +27,9 @@ export interface PolicyOptions {
 /** Adds what a verb needs that asks the policy. */
 export function policyOptions(command: Command): Command {
   return command
-    .option("--policy <file>", "the policy to judge by (default: BOOTPROOF_POLICY, else the config file's)")
+    .option("--policy <file>", "the policy (default: BOOTPROOF_POLICY, else the config file's)")
     .option("--override <rule>", "override a rule of the policy, where the policy allows it", several)
-    .option("--reason <text>", "why it is overridden; kept in the audit log")
+    .option("--reason <text>", "the reason for the override; kept in the audit log")
     .option("--provenance <file>", "a signed SLSA statement of how the image was built (DSSE)")
     .option("--provenance-key <file>", "a public key that may have signed it (repeatable)", several)
     .option(

@@ -33,7 +33,7 @@ export function callAws(words: readonly string[], signal: AbortSignal): Promise<
         reject(
           new AwsError("aws-command-missing", `The aws command line cannot be started: ${cause.message}.`, {
             cause,
-            hint: "Install AWS's command line and log in with it, or leave out --run and run the printed calls elsewhere.",
+            hint: "Install AWS's command line and log in with it, or omit --run and run the printed calls elsewhere.",
           }),
         );
     });

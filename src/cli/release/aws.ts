@@ -74,8 +74,8 @@ export function defineAwsRelease(command: Command): void {
     .option("--url <https>", "no stream: this address has the file")
     .option("--presign <region>", "no stream: AWS IoT makes links into the bucket, which is in this region")
     .option("--plain", "a job of bootproof's own shape, bound by SHA-256, instead of Amazon's afr_ota")
-    .option("--kms-key <id>", "have this key of AWS KMS sign the file")
-    .option("--signing-profile <name>", "have this profile of AWS Signer sign the file")
+    .option("--kms-key <id>", "sign the file with this key of AWS KMS")
+    .option("--signing-profile <name>", "sign the file with this profile of AWS Signer")
     .option(
       "--signature <file>",
       "this signature of the file: base64 or raw, SHA-256 with ECDSA or RSA PKCS#1",

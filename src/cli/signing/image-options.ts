@@ -83,7 +83,7 @@ function hash(given: GivenOptions): Pick<SignOptions, "hash"> {
   const sha = given.text("sha");
   if (sha === undefined || sha === "auto") return {};
   if (given.flag("pure"))
-    throw new UsageError("A pure signature goes with its own hash: leave out either --pure or --sha.");
+    throw new UsageError("A pure signature determines the hash: omit either --pure or --sha.");
   return { hash: `sha${sha}` as HashName };
 }
 

@@ -10,14 +10,14 @@ export function signerOptions(command: Command): Command {
     .option("-k, --key <pem>", "sign with this private key")
     .option("--passphrase-file <file>", passphraseHelp)
     .option("--public-key <pem>", "the public key of a signer elsewhere; its signature is checked with it")
-    .option("--signer-command <program>", "have a program sign: one JSON line in, one out")
+    .option("--signer-command <program>", "let a program sign: one JSON line in, one out")
     .option("--signer-arg <word>", "an argument for that program (repeatable)", several)
     .option("--key-ref <name>", "that program's name for the key")
     .option("--signer-timeout <seconds>", "how long it may take (default 60)", seconds)
-    .option("--pkcs11-module <library>", "have a security module sign, by its PKCS#11 library")
+    .option("--pkcs11-module <library>", "let a security module sign, through its PKCS#11 library")
     .option("--pkcs11-token <label>", "which token")
     .option("--pkcs11-key <label>", "which key, by its label")
     .option("--pkcs11-id <hex>", "which key, by its id")
-    .option("--pkcs11-allow-extractable", "take a key that can be copied out of the module")
+    .option("--pkcs11-allow-extractable", "accept a key that can be extracted from the module")
     .option("--pin-file <file>", "a file whose first line is the PIN (else BOOTPROOF_PIN, else asked for)");
 }

@@ -87,7 +87,7 @@ function mustMakeSense(given: GivenOptions, { isSigned, isKeyKnown }: PlanningHe
   const vector = given.text("vector-to-sign");
   const pads = ["pad", "test", "confirm"].find((flag) => given.flag(flag));
   if (vector !== undefined && pads)
-    throw new UsageError(`--${pads} would put the trailer behind the data to be signed: leave it out here.`);
+    throw new UsageError(`--${pads} would put the trailer after the data to be signed: omit it here.`);
   if (vector === "digest" && given.flag("pure"))
     throw new UsageError("A pure signature is over the payload, not over its digest.");
   if (vector !== undefined && given.text("boot-record") !== undefined && !isKeyKnown)

@@ -39,7 +39,7 @@ export async function runStation(options: StationOptions, context: Context): Pro
   const held = await lock.hold({ waitMs: LOCK_WAIT_MS, owner: thisProcess(), signal: context.signal }, work);
   if (held) return;
   throw new StationError("station-running", `Another station serves this bench${whoRuns(folder)}.`, {
-    hint: "Use its page, or end it first.",
+    hint: "Use its page, or stop it first.",
   });
 }
 
@@ -120,8 +120,8 @@ function tellStart(
   );
   out.note(`${records.length} jobs are in its history. Ctrl-C ends it.`);
   for (const { board, kind } of underWay)
-    out.note(`${board}: ${kind} was under way when the station ended; it is taken up again.`);
-  if (waiting.length > 0) out.note(`${waiting.length} jobs were queued and are queued again.`);
+    out.note(`${board}: ${kind} was in progress when the station stopped; it is resumed.`);
+  if (waiting.length > 0) out.note(`${waiting.length} jobs were queued, and are queued again.`);
 }
 
 interface Tokens {
@@ -144,7 +144,7 @@ function readTokens({ tokenFile, viewerTokenFile }: StationOptions): Tokens {
         "For example: openssl rand -hex 16",
       );
   if (tokens.operator !== undefined && tokens.operator === tokens.viewer)
-    throw new UsageError("The two tokens are the same.", "Whoever may only look needs another one.");
+    throw new UsageError("The two tokens are the same.", "Viewers need another token.");
   return tokens;
 }
 
@@ -157,7 +157,7 @@ function mustBeSafe(options: StationOptions, { operator, viewer }: Tokens): void
   if (operator === undefined && !(readOnly && viewer !== undefined))
     throw new UsageError(
       `Anybody who reaches ${host} could change the firmware of these boards.`,
-      "Give --token-file with a text that signs in, or --listen 127.0.0.1.",
+      "Give --token-file with a token, or --listen 127.0.0.1.",
     );
 }
 

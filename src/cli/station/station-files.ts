@@ -120,7 +120,7 @@ function entryIn(line: string, index: number, path: string): JournalEntry {
     // Told below, as what is JSON and no entry.
   }
   throw new StationError("bad-journal-entry", `Line ${index + 1} of ${path} is not an entry of a station.`, {
-    hint: "It was edited or damaged. Move the file away to begin a new history, or take the line out.",
+    hint: "It was edited or damaged. Move the file away to start a new history, or remove the line.",
   });
 }
 

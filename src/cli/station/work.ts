@@ -118,7 +118,7 @@ export class BenchWork implements StationWork {
   #do(at: JobPlace): Promise<JobEnding> {
     switch (at.job.kind) {
       case "together":
-        throw new TypeError("A group is not done board by board.");
+        throw new TypeError("A group is not processed board by board.");
       case "flash":
         return this.#flash(at);
       case "recover":
@@ -264,9 +264,7 @@ export class BenchWork implements StationWork {
     const runs = await this.#runsNow(board, context);
     const isBack = left.every(({ ok }) => ok);
     const says =
-      left.length === 0
-        ? "Nothing on the board had been changed yet."
-        : left.map((one) => one.says).join(" ");
+      left.length === 0 ? "Nothing had been changed on the board." : left.map((one) => one.says).join(" ");
     return {
       verdict: isBack ? "unfinished" : "fail",
       outcome: isBack ? "put-back" : "not-put-back",
@@ -289,7 +287,7 @@ export class BenchWork implements StationWork {
       const runs = await factsOf(open, context.signal);
       const words = { outcome: "looked", exitStatus: 0, retries: 0 } as const;
       if (runs) return { ...words, verdict: "pass", says: "It answers.", runs };
-      return { ...words, verdict: "fail", exitStatus: 16, says: "It does not tell what it runs." };
+      return { ...words, verdict: "fail", exitStatus: 16, says: "It does not report what it runs." };
     } finally {
       await open.close();
     }
@@ -323,13 +321,12 @@ export class BenchWork implements StationWork {
       }
     }
     signal.throwIfAborted();
-    return { verdict: "fail", outcome: "lost", exitStatus: 15, says: "The port went away.", retries: 0 };
+    return { verdict: "fail", outcome: "lost", exitStatus: 15, says: "The port disappeared.", retries: 0 };
   }
 
   async #imageOf({ update }: Job, context: Context) {
     const found = update && this.#updates.find(update.sha256);
-    if (!found)
-      throw new UsageError("The update file of this job is not at hand any more.", "Give it again.");
+    if (!found) throw new UsageError("The update file of this job is no longer available.", "Give it again.");
     const source = await openUpdate(found.path, {}, context);
     mustBeVouched(source);
     const { bytes: image, image: imageNumber } = onePayload(source, undefined);

@@ -9,10 +9,7 @@ const FROM = "read another copy: an address, a folder, a USB stick; what is trus
 
 /** Verbs of a user of repositories. */
 export function defineClientVerbs(verb: AddVerb): void {
-  verb(
-    "trust <repository> <root>",
-    "begin to trust a repository by the root file that you got from its owner",
-  )
+  verb("trust <repository> <root>", "trust a repository, by the root file that you got from its owner")
     .option("--replace", "trust this root although another one is trusted already")
     .action((repository: string, root: string, options: CommonOptions & { replace?: boolean }) =>
       inContext(options, async (context) => (await actions()).trust(repository, root, options, context)),

@@ -359,7 +359,7 @@ function waiting(
       );
       const name = join(request, `${encodeURIComponent(role)}-${version}.request.json`);
       writeOutput(name, `${JSON.stringify(file, null, 2)}\n`);
-      out.note(`${name}: take it to where the key is, and sign it with bootproof tuf sign`);
+      out.note(`${name}: take it to the machine with the key, and sign it there with bootproof tuf sign`);
     }
   }
   const list = missing.map(
@@ -390,7 +390,7 @@ export async function sign(
     if (!options.yes && (await askLine(`To sign this, type ${version}: `)) !== String(version))
       throw new UsageError(
         "Not signed: it was not approved.",
-        "At a terminal type the version; elsewhere say --yes.",
+        "Type the version at a terminal; elsewhere add --yes.",
       );
     const response = await answerTufRequest(request, signers, {
       signedAt: currentTime().toISOString(),
@@ -402,7 +402,7 @@ export async function sign(
     });
     out.result(
       { file: responseFile, ...response },
-      `${responseFile}: ${printable(role)} ${version} is signed; take it back and say bootproof tuf publish --attach`,
+      `${responseFile}: ${printable(role)} ${version} is signed; take it back, and use it with bootproof tuf publish --attach`,
     );
   });
 }

@@ -64,7 +64,7 @@ export async function refreshedByName(
   const { clockBehindMs, source, now } = opened.time;
   if (clockBehindMs !== undefined)
     context.out.warn(
-      `This computer's clock is behind: the ${source} knows that it is at least ${now.toISOString()}. That time counts.`,
+      `This computer's clock is behind: by the ${source} it is at least ${now.toISOString()}. That time is used.`,
     );
   warnOfFolder(placeOf(text, context.config, options.from).from, context.out);
   await refreshRepository(opened);

@@ -58,7 +58,7 @@ export function defineRepositoryVerbs(verb: AddVerb): void {
       inContext(options, async (context) => (await actions()).add(folder, files, options, context)),
     );
 
-  verb("delegate <folder> <role>", "have targets delegate paths to another role, or all of them to hash bins")
+  verb("delegate <folder> <role>", "delegate paths of targets to another role, or all of them to hash bins")
     .option("--key <file>", "a key of the role, public or private (repeatable)", several)
     .option("--threshold <number>", "how many of the keys must sign", count("--threshold"), 1)
     .option("--path <pattern>", "paths that it may list: * and ? within a part (repeatable)", several)
@@ -76,7 +76,7 @@ export function defineRepositoryVerbs(verb: AddVerb): void {
   signingOptions(
     verb("publish <folder>", "sign what is staged; with all signatures it becomes what clients see")
       .option("--request <folder>", "write a request there for each role that still needs signatures")
-      .option("--attach <file>", "take the signatures of this response (repeatable)", several),
+      .option("--attach <file>", "add the signatures in this response (repeatable)", several),
   ).action((folder: string, options: PublishOptions) =>
     inContext(options, async (context) => (await actions()).publish(folder, options, context)),
   );
@@ -84,7 +84,7 @@ export function defineRepositoryVerbs(verb: AddVerb): void {
   signingOptions(verb("sign <request> <response>", "where the key is: look at a request, sign it or not"))
     .option("--key-id <id>", "the repository's id of the key, when it is not the key's own")
     .option("--signer <name>", "who signs, for the record (default: user and machine)")
-    .option("-y, --yes", "do not ask: it was looked at elsewhere")
+    .option("-y, --yes", "do not ask: it was checked elsewhere")
     .option("--force", "replace the response file if it exists")
     .action((request: string, response: string, options: SignOptions) =>
       inContext(options, async (context) => (await actions()).sign(request, response, options, context)),
@@ -102,7 +102,7 @@ export function defineRepositoryVerbs(verb: AddVerb): void {
   signingOptions(
     verb("resign <folder> [role...]", "sign roles again with a new version and expiry (default: timestamp)")
       .option("--request <folder>", "write a request there for each role that still needs signatures")
-      .option("--attach <file>", "take the signatures of this response (repeatable)", several),
+      .option("--attach <file>", "add the signatures in this response (repeatable)", several),
   ).action((folder: string, roles: string[], options: PublishOptions) =>
     inContext(options, async (context) => (await actions()).resign(folder, roles, options, context)),
   );
@@ -116,13 +116,13 @@ export function signingOptions(command: Command): Command {
       "--passphrase-file <file>",
       `a file whose first line is the keys' passphrase (else ${PASSPHRASE_VARIABLE}, else asked for)`,
     )
-    .option("--signer-command <program>", "have a program sign: one JSON line in, one out")
+    .option("--signer-command <program>", "let a program sign: one JSON line in, one out")
     .option("--signer-arg <word>", "an argument for that program (repeatable)", several)
     .option("--key-ref <name>", "that program's name for the key")
-    .option("--pkcs11-module <library>", "have a security module sign, by its PKCS#11 library")
+    .option("--pkcs11-module <library>", "let a security module sign, through its PKCS#11 library")
     .option("--pkcs11-token <label>", "which token")
     .option("--pkcs11-key <label>", "which key, by its label")
     .option("--pkcs11-id <hex>", "which key, by its id")
-    .option("--pkcs11-allow-extractable", "take a key that can be copied out of the module")
+    .option("--pkcs11-allow-extractable", "accept a key that can be extracted from the module")
     .option("--pin-file <file>", "a file whose first line is the PIN (else BOOTPROOF_PIN, else asked for)");
 }

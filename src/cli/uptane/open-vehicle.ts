@@ -51,7 +51,7 @@ export async function verifyVehicle(
   const { clockBehindMs, source, now } = verified.time;
   if (clockBehindMs !== undefined)
     out.warn(
-      `This computer's clock is behind: the ${source} knows that it is at least ${now.toISOString()}. That time counts.`,
+      `This computer's clock is behind: by the ${source} it is at least ${now.toISOString()}. That time is used.`,
     );
   for (const [serial, error] of verified.refused) {
     noteSourceRefusal(error, { ecu: serial });

@@ -68,7 +68,7 @@ export async function verify(options: UptaneVerifyOptions, context: Context): Pr
   const { clockBehindMs, source, now } = director.time;
   if (clockBehindMs !== undefined)
     context.out.warn(
-      `This computer's clock is behind: the ${source} knows that it is at least ${now.toISOString()}. That time counts.`,
+      `This computer's clock is behind: by the ${source} it is at least ${now.toISOString()}. That time is used.`,
     );
   const directions = await directionsOf(director, images, vehicle);
   show(directions, { extent, director, vehicle }, context);

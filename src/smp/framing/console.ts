@@ -167,7 +167,7 @@ class FrameAssembly {
     if (this.state === "open") this.add(base64, heard);
     else if (this.state === "idle")
       this.lose(
-        { code: "orphan", detail: "A further line of a frame whose first line was not heard." },
+        { code: "orphan", detail: "A continuation line of a frame whose first line was not received." },
         heard,
       );
   }
@@ -199,7 +199,7 @@ class FrameAssembly {
   private measure(heard: Heard[]): void {
     const [expected, got, limit] = [this.announced, this.got - LENGTH_SIZE, this.maxMessage + CRC_SIZE];
     if (expected > limit) {
-      const detail = `A frame of ${expected} bytes; at most ${limit} are kept.`;
+      const detail = `A frame of ${expected} bytes; at most ${limit} are accepted.`;
       this.lose({ code: "too-long", detail, expected: limit, got: expected }, heard);
     } else if (expected < CRC_SIZE || got > expected) this.loseByLength(heard);
     else if (got === expected) this.finish(heard);

@@ -88,6 +88,12 @@ const NEVER_IN_FIRST = 0xf4;
 
 /** Reports a run of bytes that begin no message; the run starts anew. */
 function reportOrphans(got: number, heard: Heard[]): 0 {
-  if (got > 0) heard.push({ kind: "fault", code: "orphan", detail: `${got} bytes begin no message.`, got });
+  if (got > 0)
+    heard.push({
+      kind: "fault",
+      code: "orphan",
+      detail: `${got} bytes are not the beginning of a message.`,
+      got,
+    });
   return 0;
 }

@@ -89,7 +89,7 @@ export async function rehearseRotation(rehearsal: Rehearsal): Promise<RehearsalO
     roots.slice(0, rehearsal.roots.length),
   );
   const kept = await read(
-    "a client that is kept from the new metadata",
+    "a client from which the new metadata is withheld",
     `a newer ${role}, signed by the removed key`,
     false,
     [oldFiles, oldByRemoved],
@@ -104,7 +104,7 @@ export async function rehearseRotation(rehearsal: Rehearsal): Promise<RehearsalO
 export function windowOf({ published: files }: RepositoryState, role: string, rotated: boolean): string {
   const holder = isInRoot(role) || rotated ? "root" : "targets";
   const expires = files.get(holder)?.signed.expires as string | undefined;
-  return `it holds until the rotation arrives, and at the latest until the old ${holder} expires at ${expires ?? "-"}`;
+  return `this lasts until the rotation arrives, and at most until the old ${holder} expires at ${expires ?? "-"}`;
 }
 
 /** Ids of the keys that count for a role. */

@@ -89,7 +89,7 @@ export function openTufSigningRequest(bytes: Uint8Array): TufSigningRequest {
     if (!(cause instanceof TufError)) throw cause;
     throw bad(cause.message);
   }
-  if (found !== version) throw bad(`it states version ${String(version)} and holds version ${found}`);
+  if (found !== version) throw bad(`it states version ${String(version)} and contains version ${found}`);
   return { type: "bootproof-tuf-signing-request", v: 1, role, version: found, keyids, signed, createdAt };
 }
 
@@ -120,8 +120,8 @@ export async function answerTufRequest(
   for (const signer of signers) {
     const id = as ?? signer.id;
     if (!request.keyids.includes(id))
-      throw new TufRepositoryError("no-such-key", `The request does not ask for the key ${id}.`, {
-        hint: `It asks for: ${request.keyids.join(", ")}. Where the repository names the key otherwise, say --key-id.`,
+      throw new TufRepositoryError("no-such-key", `The request is not for the key ${id}.`, {
+        hint: `It asks for: ${request.keyids.join(", ")}. If the repository uses another id for the key, give it with --key-id.`,
       });
     signatures.push(await signBytes(bytes, signer, id));
   }
@@ -161,7 +161,7 @@ export async function attachTufResponse(
       "other-ceremony",
       `The response signs another version ${version} of ${role} than the one that is staged.`,
       {
-        hint: "The staged change was made again in between: write a new request with bootproof tuf publish --request.",
+        hint: "The staged change was made again in the meantime: write a new request with bootproof tuf publish --request.",
       },
     );
   for (const signature of signatures) {
@@ -191,7 +191,7 @@ export function openTufSigningResponse(
   const { role, version, sha256, signatures } = readFile(bytes, "bootproof-tuf-signing-response");
   if (typeof role !== "string" || typeof version !== "number" || typeof sha256 !== "string")
     throw bad("a field is missing");
-  if (!Array.isArray(signatures)) throw bad("it holds no signatures");
+  if (!Array.isArray(signatures)) throw bad("it contains no signatures");
   return { role, version, sha256, signatures: signatures.map(readSignature) };
 }
 
@@ -221,6 +221,6 @@ function readFile(bytes: Uint8Array, type: string): JsonObject {
 
 function bad(why: string): TufRepositoryError {
   return new TufRepositoryError("bad-ceremony-file", `The signing file cannot be used: ${why}.`, {
-    hint: "Was it copied whole? bootproof tuf publish --request writes requests, bootproof tuf sign answers them.",
+    hint: "Was it copied completely? bootproof tuf publish --request writes requests, bootproof tuf sign answers them.",
   });
 }

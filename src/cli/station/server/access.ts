@@ -62,7 +62,7 @@ export class Access {
     const host = c.req.header("host")?.toLowerCase();
     if (host === undefined || !this.#hosts.has(host))
       return c.json(
-        { error: "This station does not go by that name.", hint: "Name it with --host-name." },
+        { error: "This station does not have that host name.", hint: "Allow it with --host-name." },
         421,
       );
     const origin = c.req.header("origin");
@@ -87,7 +87,7 @@ export class Access {
   };
 
   readonly mayChange: MiddlewareHandler<Env> = async (c, next) =>
-    c.get("role") === "operator" ? next() : c.json({ error: "This session may only look." }, 403);
+    c.get("role") === "operator" ? next() : c.json({ error: "This session is read-only." }, 403);
 
   /** Gives a session for a token. */
   async signIn(c: HonoContext<Env>, token: string): Promise<Role | undefined> {

@@ -112,7 +112,7 @@ export function stationApp(served: Served): { app: Hono<Env>; feed: Feed } {
       return c.json({ error: error.message, code: error.code, hint: nextStepFor(error) }, 422);
     return c.json({ error: `A fault in bootproof: ${error.message}` }, 500);
   });
-  app.notFound((c) => c.json({ error: "There is nothing here." }, 404));
+  app.notFound((c) => c.json({ error: "There is no such page." }, 404));
   return { app, feed };
 }
 
@@ -160,7 +160,7 @@ function jobs(app: Hono<Env>, { station, updates, access }: Served, feed: Feed):
     const update: UpdateName | undefined =
       isSending && typeof sha256 === "string" ? updates.find(sha256)?.update : undefined;
     if (isSending && update === undefined)
-      throw new BadRequest("Say which update: the sha256 of one of the list.");
+      throw new BadRequest("Name the update by its sha256, as the list shows it.");
     if (label !== undefined && (typeof label !== "string" || label.length > LONGEST_LABEL))
       throw new BadRequest(`A label is a text of ${LONGEST_LABEL} characters at most.`);
     const submitted = station.submit({
