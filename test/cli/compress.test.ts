@@ -22,7 +22,7 @@ it("says how many bytes and seconds were saved, in words and in JSON", async () 
   expect(told.stdout).toMatch(
     /^ {2}saved: \d+ of \d+ bytes \(\d\d %\), about [\d.]+ s, by sending \d+ compressed\.$/m,
   );
-  expect(told.stderr).toMatch(/pass {2}compression +The bootloader unpacks lzma2/);
+  expect(told.stderr).toMatch(/pass {2}compression +The bootloader decompresses lzma2/);
   const { status, value } = await json(words, { env });
   expect(status).toBe(0);
   const { sentBytes, plainBytes, savedBytes } = value.compression as Compression;

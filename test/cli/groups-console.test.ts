@@ -41,7 +41,7 @@ describe("a script", () => {
   });
 
   test.each([
-    ["expcet x", /line 1: "expcet" is no step/],
+    ["expcet x", /line 1: "expcet" is not a step/],
     ["send \\q", /line 1: \\q is not an escape sequence/],
     ["expect /(/", /line 1: \/\(\/ is not a regular expression/],
     ["timeout soon", /line 1: "soon" is not a number of seconds/],

@@ -6,13 +6,13 @@ import { readStatus, STATES, stateInWords, statusInWords } from "../../src/dfu/s
 describe("what a DFU device says", () => {
   it.each([
     // status, poll time (three bytes, low first), state, text
-    ["00 000000 02 00", "OK: no fault (state dfuIDLE)", 0],
-    ["00 640000 04 00", "OK: no fault (state dfuDNBUSY)", 100],
+    ["00 000000 02 00", "OK: no error (state dfuIDLE)", 0],
+    ["00 640000 04 00", "OK: no error (state dfuDNBUSY)", 100],
     ["03 000000 0a 00", "errWRITE: the memory cannot be written (state dfuERROR)", 0],
     ["0f 010100 0a 00", "errSTALLEDPKT: a request that the device did not expect (state dfuERROR)", 257],
     ["77 000000 05 00", "status 119: a status that does not exist in DFU (state dfuDNLOAD-IDLE)", 0],
     // A poll time of four and a half hours is not believed.
-    ["00 ffffff 04 00", "OK: no fault (state dfuDNBUSY)", 60_000],
+    ["00 ffffff 04 00", "OK: no error (state dfuDNBUSY)", 60_000],
   ])("status %s", (hex, words, pollMs) => {
     const status = readStatus(fromHex(hex.replaceAll(" ", "")));
     expect(statusInWords(status)).toBe(words);

@@ -61,7 +61,7 @@ boards:
     ],
     ["boards:\n  - { name: a, kind: wasm }\n  - { name: a, kind: qemu }", 1, /two boards are called "a"/],
     ["boards:\n  - name: a\n    kind: wasm\n    claims: [signatur]", 4, /there is no "signatur"/],
-    ["boards:\n  - name: a\n    kind: machine\n    launch: qemu -p 5000", 4, /must hold \{port\}/],
+    ["boards:\n  - name: a\n    kind: machine\n    launch: qemu -p 5000", 4, /must contain \{port\}/],
     ["boards:\n  - name: a\n    kind: attached\n    address: nowhere", 4, /is not an address/],
     ["boards:\n  - name: a\n    kind: attached\n    address: wasm:good", 4, /is an emulated board/],
     [

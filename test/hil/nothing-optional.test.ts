@@ -444,7 +444,7 @@ describe("steps of a stored counter that nobody can give back", { timeout: 120_0
     writeFileSync(path, JSON.stringify({ "trial/confirm-burns": step }));
     expect((await run("7")).found).toMatchObject({
       verdict: "not-judged",
-      seen: expect.stringMatching(/shown nothing: it did not end\./),
+      seen: expect.stringMatching(/without a result: it did not end\./),
     });
 
     writeFileSync(path, "{");

@@ -183,7 +183,7 @@ describe("bootproof verify", () => {
     const long = await bootproof([...words, "--fetch-max-bytes", "20000"]);
     expect(long).toMatchObject({
       status: 20,
-      stderr: expect.stringMatching(/more than 20000 bytes.*--fetch-max-bytes/s),
+      stderr: expect.stringMatching(/more than the 20000 bytes.*--fetch-max-bytes/s),
     });
     behave({ hangAfter: 100 });
     const slow = await bootproof([...words, "--fetch-timeout", "1", "--fetch-min-rate", "1"]);
