@@ -105,12 +105,12 @@ export const NEEDS: Readonly<Record<Need, Test>> = {
     if (compression !== undefined)
       return unless(
         compression.includes("lzma2"),
-        `The bootloader unpacks ${compression.join(", ")}, not lzma2.`,
+        `The bootloader decompresses ${compression.join(", ")}, not lzma2.`,
       );
     if (harness.options.unpacks) return undefined;
     return cannotUnpack(harness)
-      ? `Mode ${harness.traits.mode}: bootloaders unpack compressed images only in overwrite-only mode.`
-      : "The board does not report whether its bootloader unpacks compressed images (claim decompression of the board file).";
+      ? `Mode ${harness.traits.mode}: bootloaders decompress images only in overwrite-only mode.`
+      : "The board does not report whether its bootloader decompresses images (claim decompression of the board file).";
   },
   "no-confirm": body("no-confirm"),
   hang: body("hang"),

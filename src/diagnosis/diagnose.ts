@@ -341,7 +341,7 @@ function alternatives(client: Client, measured: Measured): Alternative[] {
     {
       fits: latencyMs > ADAPTER_LATENCY.usualMs && baudRate !== undefined,
       setting: latencySetting(process.platform),
-      why: `Each round takes ${Math.round(latencyMs)} ms more than its bytes need; many adapters hold answers back for 16.`,
+      why: `Each round takes ${Math.round(latencyMs)} ms more than its bytes need; many adapters hold back answers for 16 ms.`,
       change: { latencyMs: ADAPTER_LATENCY.leastMs },
     },
   ];

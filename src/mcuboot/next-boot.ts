@@ -72,7 +72,10 @@ function nextSwap(
     dependsOn: openQuestions(mode, asked.type, primary, secondary, policy),
   });
   if (cut)
-    return result("swap", "The swap goes on where it stopped; which image runs then depends on its kind.");
+    return result(
+      "swap",
+      "The swap continues where it stopped; which image runs then depends on the swap type.",
+    );
   if (policy.bootstraps && isBootstrapped(mode, primary, secondary, policy))
     return result(
       "swap",
@@ -272,7 +275,7 @@ function swapStory(mode: SwapMode, type: SwapType, secondary: CheckedSlot): stri
     ? []
     : ["The image in the secondary is checked first; if it fails, it is erased."];
   if (isUnpackable(mode, secondary))
-    return [...checked, `${image} is unpacked over the primary and runs. There is no way back.`];
+    return [...checked, `${image} is decompressed into the primary and runs. It cannot be reverted.`];
   if (!upgradeMode(mode).swap)
     return [...checked, `${image} is copied over the primary and runs. It cannot be reverted.`];
   return [

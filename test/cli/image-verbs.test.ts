@@ -368,7 +368,7 @@ describe("inspect", () => {
     const words = ["inspect", primary, "--secondary", secondary, "--key", key("ed25519"), "--mode"];
     const foretold = async (...more: string[]) => (await bootproof([...words, ...more])).stdout;
     expect(await foretold("overwrite-only")).toMatch(
-      /unpacked over the primary[\s\S]*--unpacks, or --no-unpacks/,
+      /decompressed into the primary[\s\S]*--unpacks, or --no-unpacks/,
     );
     expect(await foretold("overwrite-only", "--unpacks")).not.toMatch(/--unpacks/);
     expect(await foretold("overwrite-only", "--no-unpacks")).toMatch(/erased: It is compressed/);

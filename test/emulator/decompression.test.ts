@@ -85,7 +85,7 @@ describe.each(KINDS)("an image packed with %s", (kind) => {
     const { outcome, story } = await foretold(bench, "overwrite-only", true);
     expect([outcome, ...story]).toEqual([
       "swap",
-      "The image 2.0.0 is unpacked over the primary and runs. There is no way back.",
+      "The image 2.0.0 is decompressed into the primary and runs. It cannot be reverted.",
     ]);
     expect(bench.powerCycle().kind, bench.log).toBe("start-image");
     expect(primaryHash(bench, plain.length)).toBe(sha256(plain));

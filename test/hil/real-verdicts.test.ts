@@ -41,7 +41,7 @@ const NO_RECOVERY: Expected = [
 ];
 const UNPACKS_UNTOLD: Expected = [
   "not-judged",
-  /^The board does not report whether its bootloader unpacks compressed images/,
+  /^The board does not report whether its bootloader decompresses images/,
 ];
 /** Slot 0 is written anew at each reset, so what comes back was not brought back by the bootloader. */
 const REWRITTEN: Expected = ["not-judged", /^The old image runs, but not because of the bootloader/];

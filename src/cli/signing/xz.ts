@@ -37,7 +37,7 @@ export async function xzLzma2(bytes: Uint8Array, settings = LZMA_SETTINGS): Prom
 function missing(cause: Error): CompressorError {
   return new CompressorError("compressor-missing", `Compressing needs the program xz: ${cause.message}`, {
     cause,
-    hint: `${xzSource(process.platform)}, or leave compression out.`,
+    hint: `${xzSource(process.platform)}, or omit compression.`,
   });
 }
 
