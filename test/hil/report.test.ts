@@ -295,6 +295,6 @@ describe("what keeps a run from passing", () => {
     const hooks = { version: "1", signal, note: () => {}, progress: () => {} };
     const outcome = await runProof({ device: "tcp:127.0.0.1:9", cases: ["link"] }, hooks);
     expect(outcome.ending).toBe("claim-open");
-    expect(outcome.text).toMatch(/could not be used: The image that runs .* is not named/);
+    expect(outcome.text).toMatch(/could not be used: The running image of .* is not named/);
   });
 });

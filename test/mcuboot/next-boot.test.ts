@@ -70,7 +70,7 @@ describe("the four requests, in every mode", () => {
     expect(test).toMatchObject({ swapType: "test", outcome: "swap", resumed: false });
     expect(test.story.join(" ")).toContain("2.0.0");
     expect(test.story.join(" ")).toContain(
-      mode === "overwrite-only" ? "no way back" : "brings the old image back",
+      mode === "overwrite-only" ? "cannot be reverted" : "brings the old image back",
     );
     expect(await say({}, { magic: "good", imageOk: 1 })).toMatchObject({ swapType: "perm", outcome: "swap" });
     expect(await say({ magic: "good", copyDone: 1 }, {})).toMatchObject({
@@ -95,7 +95,7 @@ describe("what stands between a request and its swap", () => {
     expect(outcome).toBe("drop");
     // Recorded: overwrite-only leaves the request where it is.
     expect(story[0]).toContain(mode === "overwrite-only" ? "stays and waits" : "is erased");
-    expect(story[1]).toContain("1.0.0 runs on");
+    expect(story[1]).toContain("1.0.0 continues to run");
   });
 
   it.each(["swap-move", "swap-scratch", "overwrite-only"] as const)("%s: a damaged image", async (mode) => {
