@@ -119,7 +119,7 @@ function openQuestions(
   return [
     ...openVerdicts(checked),
     ...(asks && isUnpackable(mode, secondary) && policy.unpacks === undefined
-      ? ["whether the bootloader unpacks compressed images (--unpacks, or --no-unpacks)"]
+      ? ["whether the bootloader decompresses images (--unpacks, or --no-unpacks)"]
       : []),
     ...(problem && policy.bootstraps === undefined && isBootstrapped(mode, primary, secondary, policy)
       ? ["whether the bootloader replaces a primary that cannot start (--bootstrap, or --no-bootstrap)"]

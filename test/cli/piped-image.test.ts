@@ -96,7 +96,7 @@ describe("an image from stdin", () => {
         digestOf(image),
       );
       expect(stderr).toMatch(
-        /^bootproof: The SHA-256 of what is piped in is [0-9a-f]{64}, not [0-9a-f]{64}\.\n {2}try: /m,
+        /^bootproof: The SHA-256 of the piped input is [0-9a-f]{64}, not [0-9a-f]{64}\.\n {2}try: /m,
       );
       expect(status).toBe(6);
       expect(stdout).toBe("");
