@@ -93,8 +93,12 @@ export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
 
 /** Are all bytes `value`? True for no bytes at all. Erased flash is `isFilledWith(bytes, 0xff)`. */
 export function isFilledWith(bytes: Uint8Array, value: number): boolean {
-  // A plain loop: slots and flash dumps are long, and a function a byte takes seconds.
-  for (let at = 0; at < bytes.length; at++) if (bytes[at] !== value) return false;
+  // Slots and flash dumps are long, and most are looked at from an aligned byte on: four bytes at a time.
+  const words = bytes.byteOffset % 4 === 0 ? bytes.length >> 2 : 0;
+  const word = Math.imul(value, 0x01010101) >>> 0;
+  const view = new Uint32Array(bytes.buffer, words === 0 ? 0 : bytes.byteOffset, words);
+  for (let at = 0; at < words; at++) if (view[at] !== word) return false;
+  for (let at = 4 * words; at < bytes.length; at++) if (bytes[at] !== value) return false;
   return true;
 }
 

@@ -132,3 +132,20 @@ describe("base64", () => {
     );
   });
 });
+
+describe("filled with one value", () => {
+  test("is told wherever the bytes begin, and wherever one of them differs", () => {
+    const buffer = new ArrayBuffer(40);
+    for (const value of [0, 0x7f, 0xff])
+      for (let start = 0; start < 8; start++)
+        for (let length = 0; length < 20; length++) {
+          const view = new Uint8Array(buffer, start, length).fill(value);
+          expect(bytes.isFilledWith(view, value)).toBe(true);
+          for (let at = 0; at < length; at++) {
+            view[at]! ^= 0x10;
+            expect(bytes.isFilledWith(view, value), `${value} ${start} ${length} ${at}`).toBe(false);
+            view[at]! ^= 0x10;
+          }
+        }
+  });
+});

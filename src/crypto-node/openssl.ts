@@ -43,6 +43,15 @@ const ECDSA: Readonly<
 
 const privateKey = (head: Uint8Array, secret: Uint8Array): KeyObject =>
   createPrivateKey({ key: Buffer.from(concat(head, secret)), format: "der", type: "pkcs8" });
+/** For as long as its secret is kept: OpenSSL takes longer to load a key than to sign with it. */
+const loaded = new WeakMap<Uint8Array, KeyObject>();
+
+function ed25519Key(secret: Uint8Array): KeyObject {
+  const key = loaded.get(secret) ?? privateKey(PKCS8_ED25519, secret);
+  loaded.set(secret, key);
+  return key;
+}
+
 const publicKey = (head: Uint8Array, raw: Uint8Array): KeyObject =>
   createPublicKey({ key: Buffer.from(concat(head, raw)), format: "der", type: "spki" });
 /** The raw key at the end of a SubjectPublicKeyInfo. */
@@ -59,8 +68,8 @@ export const opensslCrypto: CryptoProvider = {
     hmac: (hash, key, bytes) => view(createHmac(hash, key).update(bytes).digest()),
   },
   ed25519: {
-    publicOf: (secret) => rawOf(privateKey(PKCS8_ED25519, secret), 32),
-    sign: (message, secret) => new Uint8Array(sign(null, message, privateKey(PKCS8_ED25519, secret))),
+    publicOf: (secret) => rawOf(ed25519Key(secret), 32),
+    sign: (message, secret) => new Uint8Array(sign(null, message, ed25519Key(secret))),
     // OpenSSL asks neither for a canonical point nor for one of large order.
     verify: (signature, message, publicRaw) =>
       signature.length === 64 &&
