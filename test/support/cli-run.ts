@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { afterAll, onTestFinished } from "vitest";
 import { program, root } from "./cli-build.js";
+import { canRunHere, runHere } from "./cli-in-process.js";
 
 export interface Ended {
   /** Exit status; absent when a signal ended it. */
@@ -85,11 +86,16 @@ export function start(words: readonly string[], options: RunOptions = {}): Runni
   };
 }
 
-/** Runs the built program to its end, outside a test too. */
+/** Would a process of its own do nothing else? */
+const isSameHere = (words: readonly string[], { env = {}, cwd = root, through }: RunOptions): boolean =>
+  through === undefined && resolve(cwd) === process.cwd() && canRunHere(words, env);
+
+/** Runs the built program to its end, outside a test too; in this process where that is the same (cli-in-process.ts). */
 export function runOnce(
   words: readonly string[],
   { env = {}, cwd = root }: Omit<RunOptions, "through"> = {},
 ): Promise<Ended> {
+  if (isSameHere(words, { env, cwd })) return runHere(words, { ...cleanEnv(), ...env });
   const child = spawn(process.execPath, [program, ...words], {
     cwd,
     env: { ...cleanEnv(), ...env },
@@ -106,9 +112,9 @@ export function runOnce(
   });
 }
 
-/** Runs the built program to its end. */
+/** Runs the built program to its end, in this process where that is the same (cli-in-process.ts). */
 export function bootproof(words: readonly string[], options: RunOptions = {}): Promise<Ended> {
-  return start(words, options).ended;
+  return isSameHere(words, options) ? runOnce(words, options) : start(words, options).ended;
 }
 
 /** Runs it with `--json`; what it printed, which must be one JSON value and nothing else. */
