@@ -1,5 +1,6 @@
 import { defineConfig } from "vitest/config";
 import { fetchedRealServers } from "./test/support/fetch-real-servers.js";
+import { HeaviestFirst } from "./test/support/heaviest-first.js";
 import { libraryAlias } from "./test/support/library-alias.js";
 
 // Tests against servers that nobody here wrote run where those are: always in CI (test/support/fetch-real-servers.ts).
@@ -17,6 +18,7 @@ export default defineConfig({
     reporters: ["default", "./test/support/reporter.ts"],
     testTimeout: 300_000,
     hookTimeout: 300_000,
+    sequence: { sequencer: HeaviestFirst },
     maxWorkers: 4,
   },
 });
