@@ -8,10 +8,11 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { readAwsJob } from "../../src/agents/aws-job.js";
 import { type AwsRelease, planAwsRelease } from "../../src/agents/aws-release.js";
 import { bootproof, keyFile, tempFolder } from "../support/cli-run.js";
+import { isOnPath } from "../support/on-path.js";
 import { image } from "../support/workflow-board.js";
 
 /** Amazon's own command line, where it is installed, against a server that writes down what arrives; else a stand-in for it. */
-const hasAws = spawnSync("aws", ["--version"]).error === undefined;
+const hasAws = isOnPath("aws");
 if (!hasAws)
   console.log("Amazon's command line judges no release: it is not installed (pip install awscli).");
 

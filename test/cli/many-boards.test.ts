@@ -1,13 +1,13 @@
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import type { Board } from "../../src/emulator/board.js";
 import { startBoard } from "../../src/emulator/start.js";
 import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, json, start, tempFolder } from "../support/cli-run.js";
 import { freePort } from "../support/free-port.js";
+import { whyMissing } from "../support/on-path.js";
+import { noSmpclientReason, readBySmpclient } from "../support/smpclient.js";
 import { image as signed, trustedKey } from "../support/workflow-board.js";
 
 const made = mkdtempSync(join(tmpdir(), "bootproof-many-"));
@@ -266,13 +266,7 @@ describe("flash --together", () => {
     expect(run).toMatchObject({ status: 2, stderr: expect.stringContaining("decides by itself") });
   });
 
-  const noJudgeReason = [
-    ["qemu-system-arm", "--version"],
-    ["smpmgr", "--help"],
-  ]
-    .filter(([program, word]) => spawnSync(program!, [word!]).status !== 0)
-    .map(([program]) => `${program} is not installed`)
-    .join(", ");
+  const noJudgeReason = whyMissing("qemu-system-arm") ?? noSmpclientReason ?? "";
 
   it.skipIf(noJudgeReason !== "")(
     `killed after the first confirmation, is finished by the same command, as smpclient reads it afterwards ${noJudgeReason}`,
@@ -290,27 +284,15 @@ describe("flash --together", () => {
       killed.child.kill("SIGKILL");
       await killed.ended;
       // The second board is as it was: on trial, or already taken forward.
-      expect(readByOthers(boards[0]!)).toEqual({ version: "2.0.0", confirmed: true });
-      expect(readByOthers(boards[1]!).version).toBe("2.0.0");
+      expect(await readBySmpclient(boards[0]!.tty!)).toEqual({ version: "2.0.0", confirmed: true });
+      expect((await readBySmpclient(boards[1]!.tty!)).version).toBe("2.0.0");
       const again = await bootproof(all);
       expect(again.status, again.stderr).toBe(0);
       for (const board of boards) {
         await board.reset();
         await board.log.waitFor(/started/);
-        expect(readByOthers(board)).toEqual({ version: "2.0.0", confirmed: true });
+        expect(await readBySmpclient(board.tty!)).toEqual({ version: "2.0.0", confirmed: true });
       }
     },
-    60_000,
   );
 });
-
-/** What smpclient, by smpmgr, reads of the running image. */
-function readByOthers({ tty }: Board): { version: string | undefined; confirmed: boolean } {
-  const { stdout, stderr } = spawnSync("smpmgr", ["--port", tty!, "image", "state-read"], {
-    encoding: "utf8",
-    env: { ...process.env, NO_COLOR: "1", COLUMNS: "200" },
-  });
-  const running = stdout.split("ImageState").find((text) => /active=True/.test(text));
-  expect(running, `${stdout}${stderr}`).toBeDefined();
-  return { version: /version='([^']+)'/.exec(running!)?.[1], confirmed: /confirmed=True/.test(running!) };
-}

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { connect as connectSocket } from "node:net";
@@ -19,6 +19,7 @@ import { listenTcp } from "../../src/transport/tcp.js";
 import type { TransportError } from "../../src/transport/transport.js";
 import { listenUdp } from "../../src/transport/udp.js";
 import { upload } from "../../src/update/upload.js";
+import { whyMissing } from "../support/on-path.js";
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -244,7 +245,7 @@ test("when the board is gone its keeper is told", async () => {
   expect(lost.map(({ code }) => code)).toContain("lost");
 });
 
-const noSmpmgrReason = spawnSync("smpmgr", ["--help"]).status === 0 ? undefined : "smpmgr is not installed";
+const noSmpmgrReason = whyMissing("smpmgr");
 
 test.skipIf(noSmpmgrReason)("a client that nobody here wrote reads the images by UDP", async () => {
   // It knows no other port than 1337, so it gets an address of its own.

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +10,7 @@ import { proveBoard } from "../../hil/prove.js";
 import type { BoardResult } from "../../hil/result.js";
 import { type DeskBoard, startDeskBoard } from "../support/desk-board.js";
 import { type Lab, noLabgridReason, startLab } from "../support/labgrid.js";
+import { isOnPath } from "../support/on-path.js";
 import { noSer2netReason, startSer2net } from "../support/ser2net.js";
 
 /** The ways in which boards of other people are reached, each with a board of ours at the far end. */
@@ -28,10 +28,9 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const noQemuReason =
-  spawnSync("qemu-system-arm", ["--version"]).status === 0
-    ? undefined
-    : "qemu-system-arm is not installed: sudo apt-get install qemu-system-arm";
+const noQemuReason = isOnPath("qemu-system-arm")
+  ? undefined
+  : "qemu-system-arm is not installed: sudo apt-get install qemu-system-arm";
 
 async function desk(options: { serial?: boolean; variant?: string } = {}): Promise<DeskBoard> {
   const { serial = false, variant = "good" } = options;

@@ -12,9 +12,10 @@ import { type Artifact, readArtifact } from "../../src/mender/artifact.js";
 import { verifyArtifact } from "../../src/mender/verify.js";
 import { manifestOf, withSignature, writeArtifact } from "../../src/mender/write.js";
 import { decompressors } from "../../src/sources/decompress.js";
+import { isOnPath } from "../support/on-path.js";
 
 /** Mender's own tool as the judge, both ways, over all combinations of what can be said. */
-const isThere = spawnSync("mender-artifact", ["--version"]).status === 0;
+const isThere = isOnPath("mender-artifact");
 if (!isThere)
   console.log("Tests with mender-artifact are skipped: it is not installed (Debian: mender-artifact).");
 

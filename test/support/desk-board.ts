@@ -49,8 +49,7 @@ export async function startDeskBoard(
     port,
     switches,
     switched,
-    hook: (what) =>
-      `"${process.execPath}" -e "fetch('${switches}/${what}').then((answer) => process.exit(answer.ok ? 0 : 1))"`,
+    hook: (what) => `curl --fail --silent --show-error --output /dev/null ${switches}/${what}`,
     stop: async () => {
       uart.close();
       web.close();

@@ -6,16 +6,12 @@ import { delimiter, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { freePort } from "./free-port.js";
+import { whyMissing } from "./on-path.js";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const PROGRAMS = ["labgrid-client", "labgrid-coordinator", "labgrid-exporter"] as const;
 
-/** Why labgrid cannot run here, or undefined when it can. */
-export const noLabgridReason: string | undefined = PROGRAMS.some(
-  (program) => spawnSync(program, ["--help"]).status !== 0,
-)
-  ? "labgrid is not installed: pip install labgrid"
-  : undefined;
+/** Why labgrid cannot run here, or undefined when it can. PyPI has it: `pip install labgrid`. */
+export const noLabgridReason = whyMissing("labgrid-client", "labgrid-coordinator", "labgrid-exporter");
 
 /** A lab: labgrid's coordinator and exporters on this machine. */
 export interface Lab {

@@ -1,9 +1,11 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import type { ByteStream } from "../../src/transport/transport.js";
+import { isOnPath } from "./on-path.js";
 
 /** Why no pseudo-terminal can be made here, or undefined when one can. */
-export const noPtyReason: string | undefined =
-  spawnSync("socat", ["-V"]).status === 0 ? undefined : "socat is not installed (apt-get install socat)";
+export const noPtyReason: string | undefined = isOnPath("socat")
+  ? undefined
+  : "socat is not installed (apt-get install socat)";
 
 /** A pseudo-terminal whose far side the test plays. */
 export interface Pty {

@@ -1,7 +1,6 @@
-import { execFile, spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { onTestFinished } from "vitest";
 import {
   bootproof,
@@ -13,6 +12,8 @@ import {
   tempFolder,
 } from "./cli-run.js";
 import { type DeskBoard, startDeskBoard } from "./desk-board.js";
+import { whyMissing } from "./on-path.js";
+import { noSmpclientReason, type ReadByOthers, readBySmpclient } from "./smpclient.js";
 import type { Fault } from "./workflow-wire.js";
 
 /** A station under way, as a program sees it. */
@@ -147,18 +148,12 @@ export interface PtyBoard {
   unplug(): Promise<void>;
   /** It is plugged in again. */
   plugIn(how: { link?: string }): Promise<PtyBoard>;
-  /** What smpclient, by smpmgr, reads of the running image. */
-  readByOthers(): Promise<{ version: string | undefined; confirmed: boolean }>;
+  /** What smpclient reads of the running image. */
+  readByOthers(): Promise<ReadByOthers>;
 }
 
 /** Why no such board can be made and judged here; undefined when one can. */
-export const noPtyBoardReason: string | undefined = [
-  ["socat", "-V"],
-  ["smpmgr", "--help"],
-]
-  .filter(([program, word]) => spawnSync(program!, [word!]).status !== 0)
-  .map(([program]) => `${program} is not installed`)
-  .at(0);
+export const noPtyBoardReason: string | undefined = whyMissing("socat") ?? noSmpclientReason;
 
 /** `link`: a name for the device file that stays the same when it is plugged in again. */
 export async function startPtyBoard(
@@ -200,12 +195,4 @@ async function plugIn(desk: DeskBoard, link: string | undefined): Promise<PtyBoa
     plugIn: (how) => plugIn(desk, how.link),
     readByOthers: () => readBySmpclient(path),
   };
-}
-
-async function readBySmpclient(path: string): Promise<{ version: string | undefined; confirmed: boolean }> {
-  const env = { ...process.env, NO_COLOR: "1", COLUMNS: "200" };
-  const { stdout } = await promisify(execFile)("smpmgr", ["--port", path, "image", "state-read"], { env });
-  const running = stdout.split("ImageState").find((text) => /active=True/.test(text));
-  if (running === undefined) throw new Error(`smpmgr said: ${stdout}`);
-  return { version: /version='([^']+)'/.exec(running)?.[1], confirmed: /confirmed=True/.test(running) };
 }

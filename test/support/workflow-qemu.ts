@@ -1,7 +1,6 @@
-import { spawnSync } from "node:child_process";
+import { isOnPath } from "./on-path.js";
 
 /** Why nothing can be tested in QEMU here, or undefined when it can. */
-export const noQemuReason: string | undefined =
-  spawnSync("qemu-system-arm", ["--version"]).status === 0
-    ? undefined
-    : "qemu-system-arm is not installed (apt-get install qemu-system-arm)";
+export const noQemuReason: string | undefined = isOnPath("qemu-system-arm")
+  ? undefined
+  : "qemu-system-arm is not installed (apt-get install qemu-system-arm)";
