@@ -16,7 +16,7 @@ const why = "Other versions of Node are tried in CI only (CI=true), on Linux x64
 const canRun = process.env.CI !== undefined && isHere;
 if (!canRun) console.log(why);
 
-/** The pure rooms, which say most of a version in the least time; they leave nothing behind, so a process serves many files. */
+/** The pure rooms, which say most of a version in the least time. */
 const QUICK = ["test/bytes.test.ts", "test/smp", "test/formats", "test/crypto"];
 
 let folder: string;
@@ -76,7 +76,7 @@ describe.skipIf(!canRun).each(VERSIONS)("Node %s", (version) => {
     );
     const { status, stdout, stderr } = spawnSync(
       nodeOf(version),
-      [join(root, "node_modules/vitest/vitest.mjs"), "run", "--no-isolate", ...QUICK],
+      [join(root, "node_modules/vitest/vitest.mjs"), "run", ...QUICK],
       { encoding: "utf8", cwd: root, env: clean, maxBuffer: 64 << 20 },
     );
     const said = `${stdout}${stderr}`;
