@@ -5,8 +5,8 @@ import type { Snapshot } from "../snapshot.js";
 import { NotJudged } from "./not-judged.js";
 import type { StandOptions } from "./options.js";
 
-/** The watchdogs of emulated boards bite after one or two seconds. */
-const EMULATED_PATIENCE_MS = 3000;
+/** The watchdogs of emulated boards bite after one or two seconds, on a busy host some seconds later. */
+const EMULATED_PATIENCE_MS = 10_000;
 
 /** Of what kind a board is: what its test stand says, what it reports, and what it has shown on the way. */
 export class Traits {
