@@ -35,7 +35,7 @@ describe("Ctrl-C in the middle of an upload", () => {
       images: [{ slots: [{ content: { version: "1.0.0", confirmed: true } }, {}] }],
     });
     const second = await bootproof(["flash", image, "--key", publicKey, "-d", address]);
-    expect(second.stderr).toMatch(/The board already has the first \d+ bytes already/);
+    expect(second.stderr).toMatch(/The board already has the first \d+ bytes; continuing from there/);
     expect(second.stdout).toMatch(/^confirmed: /);
   });
 
@@ -48,7 +48,7 @@ describe("Ctrl-C in the middle of an upload", () => {
     first.child.kill("SIGKILL");
     await first.ended;
     const second = await bootproof(["flash", image, "--key", publicKey, "-d", address]);
-    expect(second.stderr).toMatch(/The board already has the first \d+ bytes already/);
+    expect(second.stderr).toMatch(/The board already has the first \d+ bytes; continuing from there/);
     expect(second.stdout).toMatch(/^confirmed: /);
   });
 

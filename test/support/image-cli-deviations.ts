@@ -27,7 +27,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     why: "an address below 0 or beyond 32 bits cannot be written in Intel HEX",
     of: (line) => /-x (?:0xfffffff0|-1) |low\.hex out\.hex/.test(line) && !line.includes("confirm"),
     exit: 1,
-    says: /beyond 32 bits/,
+    says: /beyond the 32-bit address space/,
   },
   {
     why: "a boot record holds the key's hash",
@@ -80,7 +80,7 @@ export const DEVIATIONS: readonly Deviation[] = [
         line,
       ),
     exit: 1,
-    says: /not one of this .* key over this image/,
+    says: /not made by this .* key over this image/,
   },
   {
     why: "a signature that is no base64",
