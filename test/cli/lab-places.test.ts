@@ -131,7 +131,7 @@ describe.skipIf(noLabgridReason !== undefined && !isInCi)("places of labgrid", (
   it.each([
     [["--place", "nowhere"], 10, /no place with name=nowhere/],
     [["--tag", "board=nrf52840dk", "--places", "4"], 10, /3 places with board=nrf52840dk; 4 are wanted/],
-    [["--place", "nrf-1", "-d", "wasm:good"], 2, /-d and --place both say/],
+    [["--place", "nrf-1", "-d", "wasm:good"], 2, /-d and --place cannot be combined/],
     [["--place", "nrf-1", "--each"], 2, /--each/],
     [["--places", "2"], 2, /--tag KEY=VALUE/],
   ])("%j is an error before anything is taken", async (words, status, says) => {

@@ -46,7 +46,7 @@ describe("what this host remembers", () => {
     // A byte behind the map: the board may overlook it.
     const hex = `a264686173685820${hash}67636f6e6669726df500`;
     const strange = await run("raw", "1", "0", "write", "--hex", hex, ...on);
-    expect(strange).toMatchObject({ status: 2, stderr: /cannot be judged/ });
+    expect(strange).toMatchObject({ status: 2, stderr: /cannot be checked/ });
     const listed = await json(["image", "list", ...on], { env });
     expect(JSON.stringify(listed.value)).not.toContain('"pending":true');
 

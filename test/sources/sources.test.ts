@@ -237,8 +237,8 @@ describe("a build bundle", () => {
     ["two files for one image", manifest([entry(), entry()]), /two files for image 0/],
     ["a number that is none", manifest([entry({ image_index: "one" })]), /not a whole number/],
     ["slots that are not a pair", manifest([entry({ slot_index_secondary: "4" })]), /are not a pair/],
-    ["a path as file", manifest([entry({ file: "../app.bin" })]), /does not hold/],
-    ["a key twice", '{"files":[{"file":"a","file":"app.bin"}]}', /stands twice/],
+    ["a path as file", manifest([entry({ file: "../app.bin" })]), /does not contain/],
+    ["a key twice", '{"files":[{"file":"a","file":"app.bin"}]}', /occurs twice/],
     ["a list", "[]", /not an object/],
   ])("with %s is refused", async (_what, text, says) => {
     const path = text === undefined ? zip("none.zip", { "app.bin": app }) : bundle(text);

@@ -312,7 +312,7 @@ describe("a board's identity", () => {
       device({ state: "unknown" }),
       /it is not known whether the device is the board/,
     ],
-    ["a plain serial line", undefined, /plain line/],
+    ["a plain serial line", undefined, /plain serial line/],
     ["none", device({ serialNumber: undefined as never }), /no serial number/],
     ["zeros", device({ serialNumber: "00000000" }), /no serial number/],
   ])("is not that of %s", (_, found, reason) => {
