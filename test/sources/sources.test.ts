@@ -231,7 +231,7 @@ describe("a build bundle", () => {
 
   it.each([
     ["no manifest", undefined, /no manifest\.json/],
-    ["a file that is not there", manifest([entry({ file: "other.bin" })]), /does not hold/],
+    ["a file that is not there", manifest([entry({ file: "other.bin" })]), /does not contain/],
     ["no files", manifest([]), /lists no files/],
     ["another format", manifest([entry()], { "format-version": 7 }), /format-version 7/],
     ["two files for one image", manifest([entry(), entry()]), /two files for image 0/],
