@@ -95,9 +95,7 @@ describe("the reports of a run", () => {
     );
     const [board] = report.boards as [BoardResult];
     const fewer = { ...report, boards: [{ ...board, cases: board.cases.slice(0, 1) }] };
-    expect(comparisonWords("last.json", fewer, report, [])).toMatch(
-      /of 1 cases? nothing changed; \d+ other/,
-    );
+    expect(comparisonWords("last.json", fewer, report, [])).toMatch(/of 1 cases? nothing changed; \d+ other/);
     const none = { ...report, boards: [{ ...board, cases: [] }] };
     expect(comparisonWords("last.json", none, report, [])).toMatch(/nothing was compared/);
   });
