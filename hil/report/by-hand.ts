@@ -11,7 +11,7 @@ const SIGN =
 const MAKE: Readonly<Record<string, readonly string[]>> = {
   "authenticity/unsigned": [`${SIGN} body.bin bad.bin      (no --key)`],
   "authenticity/foreign-key": [
-    "imgtool keygen -k foreign.pem -t ed25519",
+    "imgtool keygen -k foreign.pem -t ALGORITHM      (that of dev.pem: ed25519, ecdsa-p256, rsa-2048, rsa-3072)",
     `${SIGN} --key foreign.pem body.bin bad.bin`,
   ],
   "freshness/lower-counter": [
@@ -22,7 +22,8 @@ const MAKE: Readonly<Record<string, readonly string[]>> = {
   ],
   "freshness/lower-version": [`${SIGN.replace("VERSION", "LOWER-VERSION")} --key dev.pem body.bin bad.bin`],
   "compatibility/encrypted-for-another": [
-    "imgtool keygen -k other-board.pem -t x25519; imgtool getpub -k other-board.pem -e pem > other-board.pub.pem",
+    "imgtool keygen -k other-board.pem -t ENCRYPTION-ALGORITHM      (the board's: x25519, ecdsa-p256, rsa-2048)",
+    "imgtool getpub -k other-board.pem -e pem > other-board.pub.pem",
     `${SIGN} --key dev.pem --encrypt other-board.pub.pem body.bin bad.bin`,
   ],
   "compatibility/not-bootable": [`${SIGN} --key dev.pem --non-bootable body.bin bad.bin`],
