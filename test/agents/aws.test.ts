@@ -376,7 +376,7 @@ describe.skipIf(!canRun)("the AWS agent", () => {
 
   it.each([
     ["another SHA-256", { sha256: "0".repeat(64) }, /SHA-256 is not the one/],
-    ["another size", { size: 1000 }, /more than 1000 bytes/],
+    ["another size", { size: 1000 }, /more than the 1000 bytes/],
     ["no TLS", { url: "http://localhost/app.bin" }, /not an https:/],
   ])("rejects a plain job with %s", async (_what, change, why) => {
     const { at, words, serve, round, updates, stands } = await rig();

@@ -253,7 +253,7 @@ describe("a board of which a part is told", { timeout: 120_000 }, () => {
     const { cases } = await prove(() => "pass", { cases: ["decompression/bomb"] });
     expect(cases[0]).toMatchObject({
       verdict: "not-supported",
-      seen: "Mode swap-move: bootloaders unpack compressed images only in overwrite-only mode.",
+      seen: "Mode swap-move: bootloaders decompress images only in overwrite-only mode.",
     });
   });
 

@@ -155,14 +155,14 @@ describe("a file is not fetched", () => {
         more();
       },
       "fetch-refused",
-      /more than 1000000 bytes/,
+      /more than the 1000000 bytes/,
       { maxBytes: 1_000_000 },
     ],
     [
       "that is announced too long",
       (_request, response) => response.writeHead(200, { "content-length": 1e9 }).write("x"),
       "fetch-refused",
-      /more than 1000000/,
+      /more than the 1000000/,
       { maxBytes: 1_000_000 },
     ],
     [

@@ -119,7 +119,7 @@ const BAD: { text: string; says: RegExp }[] = [
   { text: "tcp:localhost:0", says: /port "0" is not a number from 1 to 65535/ },
   { text: "tcp:localhost:65536", says: /port "65536"/ },
   { text: "tcp:localhost:5000?nodelay=on", says: /no option "nodelay".*Known here: framing/ },
-  { text: "tcp:localhost:5000?framing=slip", says: /framing is "console" or "raw", not "slip".*found out/ },
+  { text: "tcp:localhost:5000?framing=slip", says: /framing is "console" or "raw", not "slip".*detected/ },
   { text: "port:SN1?interface=x", says: /interface "x" is not a number from 0 to 255/ },
   { text: "udp:::1:1337", says: /Write udp:HOST:PORT/ },
   { text: "udp:[::1", says: /Write udp:HOST:PORT/ },

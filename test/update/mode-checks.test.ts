@@ -98,7 +98,7 @@ describe("boards that pick by version", () => {
     const hash = sent.imageHash!.value;
     const after = board(4, [pair(0, content("1.0.0", { active: true }), content("0.9.0", { hash }))]);
     const { says, hint } = explainOldImage(board(4), after, { hash, imageNumber: 0, image: sent });
-    expect(says).toMatch(/lies in the other slot\. Version 0\.9\.0 is lower than the running 1\.0\.0/);
+    expect(says).toMatch(/is in the other slot\. Version 0\.9\.0 is lower than the running 1\.0\.0/);
     expect(`${says}${hint}`).not.toMatch(/revert|crash/);
   });
 
@@ -137,7 +137,7 @@ describe("images that need others", () => {
       /image 1 of version 0\.0\.2 or later; the board has version 0\.0\.1 there/,
     ],
     ["not there at all", [main], "fail", /the board lists no such image/],
-    ["there", [main, pair(1, one("0.0.2"))], "pass", /is there: image 1 0\.0\.2/],
+    ["there", [main, pair(1, one("0.0.2"))], "pass", /are met: image 1 0\.0\.2/],
     [
       "pending in its other slot",
       [main, pair(1, one("0.0.1"), one("0.0.2", { pending: true }))],
@@ -273,7 +273,7 @@ describe("images that go elsewhere", () => {
       );
     expect(check(far)).toMatchObject({
       result: "warn",
-      says: expect.stringMatching(/entry 0x00004201 is not in the slot .* 0x00804201/),
+      says: expect.stringMatching(/entry point 0x00004201 is not in the slot .* 0x00804201/),
     });
     expect(check(near)).toMatchObject({ result: "pass", says: expect.stringContaining("near the running") });
     expect(check(near, startingAt(0x1000_4000, 0x4201))?.says).toContain("other memory");

@@ -391,8 +391,8 @@ describe("an image number that the board does not have", () => {
     };
 
   it.each([
-    ["as slot info says", slotInfo([0, 0]), /it has 1, counted from 0\.$/],
-    ["as its list without numbers says", slotInfo(undefined), /it has 1, counted from 0\.$/],
+    ["as slot info says", slotInfo([0, 0]), /it has 1, numbered from 0\.$/],
+    ["as its list without numbers says", slotInfo(undefined), /it has 1, numbered from 0\.$/],
     ["but takes for a slot of its own (direct upload)", slotInfo([1, 2]), /takes 1 for slot 0 of image 0/],
   ] as const)("is refused before a byte is sent, %s", (_title, fault, message) =>
     inVirtualTime(async () => {

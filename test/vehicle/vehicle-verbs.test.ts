@@ -134,8 +134,8 @@ it("says what is wrong with a board file's vehicle", async () => {
     return run(2, "uptane", "report", at("bad.yaml"), "-o", at("never.json"));
   };
   const board = "boards: [{ name: a, kind: wasm, ecu: { serial: S, hardware: h } }]\n";
-  expect(await bad("boards: [{ name: a, kind: wasm }]\n")).toContain("names no vehicle");
-  expect(await bad(board)).toContain("names no vehicle");
+  expect(await bad("boards: [{ name: a, kind: wasm }]\n")).toContain("describes no vehicle");
+  expect(await bad(board)).toContain("describes no vehicle");
   const vehicle = "vehicle: { id: V, primary: S, director: d, images: i }\n";
   expect(await bad(vehicle + board)).toContain("two ECUs have the serial S");
   expect(await bad(`${vehicle}boards: [{ name: a, kind: wasm }]\n`)).toContain(

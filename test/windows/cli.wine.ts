@@ -85,7 +85,7 @@ describeWindows("the command line", (windows) => {
     expect(readdirSync(folder).sort()).toEqual(["body.bin", "damaged.bin", "key.pem"]);
 
     const key = await onWindows(["keys", "generate", "new.pem"], folder);
-    expect(key.stderr).toContain("who can read its folder");
+    expect(key.stderr).toContain("who may read the folder");
     expect(key.status).toBe(0);
 
     writeFileSync(join(folder, "sign.cmd"), "@exit 20\r\n");
