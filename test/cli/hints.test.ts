@@ -32,7 +32,18 @@ const OTHERS =
   /npm |npx |pkcs11-tool|apt-get|openssl|udevadm|labgrid|imgtool|mcumgr|west |git |commander|openocd|pyocd|probe-rs|nrfjprog|stm32|dd |cargo|--user-notes/i;
 
 /** What follows the program's name in a sentence about it. */
-const SENTENCES = new Set(["needs", "itself", "again", "never", "does", "takes", "is", "proof", "in"]);
+const SENTENCES = new Set([
+  "needs",
+  "itself",
+  "again",
+  "never",
+  "does",
+  "takes",
+  "is",
+  "proof",
+  "in",
+  "cannot",
+]);
 
 describe("hints", () => {
   it("name only options that exist", () => {
