@@ -17,6 +17,7 @@ for (const name of [
   ...files,
   "../support/workflow-clock.ts",
   "../support/pipe-pty.ts",
+  "../support/on-path.ts",
   "../support/free-port.ts",
   "../../hil/boards/free-port.ts",
 ]) {

@@ -75,7 +75,7 @@ describe.skipIf(why !== "")(`One board's day on the desk${why && `: ${why}`}`, (
     const watch = "exec node /app/dist/cli/main.js devices --watch --json > /tmp/watch.log";
     const stop = new AbortController();
     const watching = machine
-      .run(["sh", "-c", watch], { signal: stop.signal, limitMs: 400_000 })
+      .run(["sh", "-c", watch], { signal: stop.signal, limitMs: 600_000 })
       .catch(() => {});
     try {
       // It hangs on port 2 of a hub that can switch it, and has no other supply.
@@ -121,5 +121,5 @@ describe.skipIf(why !== "")(`One board's day on the desk${why && `: ${why}`}`, (
       stop.abort();
       await watching;
     }
-  }, 240_000);
+  }, 600_000);
 });
