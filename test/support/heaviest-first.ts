@@ -7,6 +7,7 @@ const HEAVIEST = [
   "hil/rigs",
   "client/real-lengths",
   "cli/station-together",
+  "cli/station-recover",
   "cli/lab-places",
   "platforms/arm64",
   "platforms/node-versions",

@@ -229,7 +229,7 @@ export class BenchWork implements StationWork {
     const hash = parseImage(image).imageHash?.value;
     const isDone = runs?.server === "application" && hash !== undefined && runs.hash === toHex(hash);
     if (job.begunBefore > 0 && result.outcome === "alive" && !imageNumber && isDone) {
-      const says = `It runs ${runs.version}: the recovery was done when the station ended in its middle.`;
+      const says = `It runs ${runs.version}: the recovery had finished when the station stopped.`;
       return endingOf({ outcome: "recovered", says }, 0, runs);
     }
     return endingOf(result, statusOfRecover(result), runs);
