@@ -184,7 +184,7 @@ async function outcome(ask: Promise<unknown>): Promise<string> {
   );
 }
 
-/** Commands that are not idempotent are sent once: one byte that an emulator on a busy machine loses is one lost command. */
+/** On a busy host one command, which is sent once, had no answer in 60 s; it was not seen again, and its cause is not known. */
 const ONCE_MORE = { timeout: 300_000, retry: 1 };
 
 /** For commands that are sent once only, to an emulator on a busy machine. */
