@@ -123,15 +123,18 @@ export const NEEDS: Readonly<Record<Need, Test>> = {
       factory.canEncrypt,
       "The key that updates of this board are encrypted for is not named (keys.encryption of the board file).",
     ),
-  "slot-addresses": ({ traits, addressOf }) =>
-    traits.runsWhereWritten
+  "slot-addresses": ({ traits, addressOf }) => {
+    if (traits.mode === undefined)
+      return "The board reports no upgrade mode, so it is not known whether images run where they are written (field mode of the board file).";
+    return traits.runsWhereWritten
       ? unless(
           addressOf(0) !== undefined && addressOf(1) !== undefined,
           "The board's images do not say which address they are linked for (imgtool --rom-fixed).",
         )
-      : "The board starts images from one slot only.",
+      : "All images of this board run from the same address.";
+  },
   "breakable-flash": ({ board }) =>
-    unless(board.can.has("break"), "No part of this board's flash can be made to fail."),
+    unless(board.can.has("break"), "No part of this board's flash can be made to fail from here."),
   request: ({ traits: { asksForUpload } }) =>
     unless(asksForUpload, "The board chooses by version what to start: nothing is requested."),
 };

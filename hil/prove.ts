@@ -363,11 +363,21 @@ class Run {
 
   /** Lacking it, the board is of a kind that has no such thing. What is not known yet is none of that. */
   #isStructural(need: Need): boolean {
-    if (need === "secondary" && lacksOtherSlot(this.#harness)) return false;
-    if (need === "unpacks")
-      return this.#harness.home.compression !== undefined || cannotUnpack(this.#harness);
-    if (need === "recovery") return this.#harness.traits.mode === "firmware-loader";
-    return STRUCTURAL.includes(need) && (need !== "trial" || this.#harness.traits.hasTrial === false);
+    const { home, traits } = this.#harness;
+    switch (need) {
+      case "secondary":
+        return !lacksOtherSlot(this.#harness) && !traits.hasOneSlot;
+      case "unpacks":
+        return home.compression !== undefined || cannotUnpack(this.#harness);
+      case "recovery":
+        return traits.mode === "firmware-loader";
+      case "slot-addresses":
+        return traits.mode !== undefined && !traits.runsWhereWritten;
+      case "trial":
+        return traits.hasTrial === false;
+      default:
+        return STRUCTURAL.includes(need);
+    }
   }
 
   async #steps(one: Case): Promise<CaseResult> {
@@ -450,18 +460,13 @@ class Run {
 
 /** Lacking one of these, a board is of a kind that has no such thing; lacking others, it cannot be judged here. */
 const STRUCTURAL: readonly Need[] = [
-  "trial",
   "two-images",
-  "secondary",
   "server-upload",
   "signature",
   "counter",
   "accepted-key",
   "refused-key",
   "key-list",
-  "encryption",
-  "slot-addresses",
-  "breakable-flash",
   "request",
 ];
 

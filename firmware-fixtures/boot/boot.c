@@ -55,6 +55,19 @@ static bool validate(unsigned image, unsigned slot, struct image_header *h)
 	return reason == VERIFY_OK;
 }
 
+static enum verify_reason why_not_stored(unsigned image, const struct image_info *info)
+{
+	if (!info->has_counter)
+		return VERIFY_COUNTER_MISSING;
+#ifdef DECOMPRESS
+	if (info->counter > counter_read(image))
+		return VERIFY_COUNTER_EXHAUSTED;
+#else
+	(void)image;
+#endif
+	return VERIFY_COUNTER_LOW;
+}
+
 /* Without validation the image in the primary may turn out too old, or to have no counter, only now. */
 static bool store_counter_of(unsigned image)
 {
@@ -63,8 +76,7 @@ static bool store_counter_of(unsigned image)
 	if (update_counter(&provision, image))
 		return true;
 	image_read(image, PRIMARY, &info);
-	event_record(EVENT_VERIFY_FAILED, image, PRIMARY, info.has_counter ? VERIFY_COUNTER_LOW : VERIFY_COUNTER_MISSING,
-		     info.has_counter ? info.counter : 0);
+	event_record(EVENT_VERIFY_FAILED, image, PRIMARY, why_not_stored(image, &info), info.has_counter ? info.counter : 0);
 	return false;
 }
 

@@ -242,6 +242,7 @@ const char *verify_reason_text(enum verify_reason reason)
 		[VERIFY_TRIAL] = "not-confirmed",
 #ifdef DECOMPRESS
 		[VERIFY_UNPACK] = "decompression",
+		[VERIFY_COUNTER_EXHAUSTED] = "counter-exhausted",
 #endif
 	};
 

@@ -31,6 +31,7 @@ enum verify_reason {
 	VERIFY_ADDRESS = 16, /* made for another place than the one it would run from */
 	VERIFY_TRIAL = 17, /* it ran once and nobody confirmed it, or it may not run at all */
 	VERIFY_UNPACK = 18, /* compressed, and damaged or in a way that is not unpacked here */
+	VERIFY_COUNTER_EXHAUSTED = 19, /* the stored counter has no steps left to reach the image's */
 };
 
 struct boot_event {

@@ -122,6 +122,10 @@ int trust_boot(struct smp_exchange *x)
 
 static bool is_counter_reason(uint8_t reason)
 {
+#ifdef DECOMPRESS
+	if (reason == VERIFY_COUNTER_EXHAUSTED)
+		return true;
+#endif
 	return reason == VERIFY_COUNTER_LOW || reason == VERIFY_COUNTER_MISSING;
 }
 

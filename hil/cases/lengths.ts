@@ -1,4 +1,4 @@
-import { type Case, type Finding, refusal } from "../case.js";
+import { type Case, type Finding, refusal, unjudged } from "../case.js";
 import type { Harness } from "../harness/harness.js";
 import { protectedTlvPastArea, shortProtectedSize, tlvPastArea, wrappedSizes } from "../image-factory.js";
 
@@ -16,10 +16,9 @@ const sizesOverflow = refusal({
 
 async function sizesOverflowSteps(harness: Harness): Promise<Finding> {
   if ((await wrappedSizes(harness.factory)) !== undefined) return sizesOverflow.steps(harness);
-  return {
-    verdict: "not-supported",
-    seen: "The header of this board's images has no room for the TLVs that such an image hides there.",
-  };
+  return unjudged(
+    "Such an image hides its TLVs in the header, and the header of this board's images has no room for them.",
+  );
 }
 
 /** Does it measure before it believes? Signed like good images, so that nothing but the lengths is wrong. */

@@ -29,6 +29,8 @@ const REASONS: Readonly<Record<string, string>> = {
   signature: "its signature is wrong",
   "counter-low": "its security counter is below the stored one (anti-rollback)",
   "counter-missing": "it carries no security counter",
+  "counter-exhausted":
+    "its security counter is higher than the stored one can become: the board has no steps left for it",
   "tlv-not-allowed": "it carries an unprotected TLV of a type that is not allowed",
   flags: "it needs something that the bootloader does not support (encryption, compression)",
   "not-bootable": "it is marked as not bootable",

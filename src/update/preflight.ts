@@ -312,6 +312,12 @@ function securityCounter({ image, facts, imageNumber }: PreflightInput): Judgeme
         says: `Security counter ${mine} is below the ${next} of the confirmed image that runs. ${pendingCounter(stored, next)}`,
         hint: "Build the image with a higher counter. To go back on purpose before that restart: --skip security-counter.",
       };
+    if (mine > stored && entry?.counterStepsLeft === 0)
+      return {
+        result: "fail",
+        says: `Security counter ${mine} is above the ${stored} that the board has stored, which has no steps left to be raised.`,
+        hint: `Sign it with security counter ${stored}: this board cannot store a higher one any more.`,
+      };
     if (mine >= stored)
       return {
         result: "pass",

@@ -80,6 +80,13 @@ test("a counter of fuses can be raised to its last, and no further", async () =>
   expect(await raiseTo(64, "5.0.1")).toEqual(["application", 64, 0]);
   // As MCUboot, which starts nothing whose counter it could not store.
   expect(await raiseTo(65, "5.0.2")).toEqual(["recovery", 64, 0]);
+  expect((await trust(3)).events).toContainEqual({
+    type: "verify-failed",
+    image: 0,
+    slot: 0,
+    reason: "counter-exhausted",
+    value: 65,
+  });
 });
 
 describe("events", () => {

@@ -89,16 +89,16 @@ const EVERYWHERE: Readonly<Record<string, Expected>> = {
   "compatibility/image-number": ANY_NUMBER,
   "compatibility/dependency": ["not-supported", "The board has one image only."],
   ...each(RUNS, "compatibility", "vendor-id class-id"),
-  "compatibility/other-slot": ["not-supported", "The board starts images from one slot only."],
-  "compatibility/plain": [
-    "not-supported",
-    /^The key that updates of this board are encrypted for is not named/,
+  "compatibility/other-slot": [
+    "not-judged",
+    /^The board reports no upgrade mode, so it is not known whether/,
   ],
+  "compatibility/plain": ["not-judged", /^The key that updates of this board are encrypted for is not named/],
   "lengths/protected-tlv-past-area": LENGTH_BELIEVED,
   ...each(UNPACKS_UNTOLD, "decompression", "bomb bomb-that-lies wrong-hash"),
   "decompression/wrong-signature": NO_SIGNATURE,
   "trial/one-of-two": ["not-supported", "The board has one image only."],
-  "trial/broken-slot": ["not-supported", "No part of this board's flash can be made to fail."],
+  "trial/broken-slot": ["not-judged", "No part of this board's flash can be made to fail from here."],
   ...each(NO_COUNTER, "freshness", "application-raises"),
   ...each(NO_COUNTER, "power-cut", "trial"),
   "rotation/accepted-keys": ["not-supported", /^The board file names no further accepted key/],
@@ -253,7 +253,7 @@ function isCheap(server: RealServer, id: string): boolean {
   return (
     WITHOUT_UPLOAD.includes(id) ||
     OBSTACLES.includes(expected) ||
-    /names no|is given that|one image only|one slot only|is not named|can be made to fail/.test(
+    /names no|is given that|one image only|reports no upgrade mode, so|is not named|can be made to fail/.test(
       String(expected[1]),
     )
   );

@@ -46,6 +46,7 @@ describe("what is told when the old image runs", () => {
       "no-signature",
       "counter-low",
       "counter-missing",
+      "counter-exhausted",
       "version",
     ];
     const told = reasons.map((reason) =>

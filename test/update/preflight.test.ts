@@ -27,6 +27,9 @@ import { inVirtualTime } from "../support/workflow-clock.js";
 
 const key = () => fixtureKey("ed25519-1");
 
+/** Its counter of 64 steps is used up: what the board stores cannot be raised any more. */
+const usedUp = await image("good-a", { variant: "finite-counter", counter: 64 });
+
 /** 4096 bytes of 0x5a, as xz 5.4.1 compresses them: these tests run where there is no xz, too. */
 const PACKED = new Uint8Array(
   Buffer.from("e00fff001966002d6ffbbffea3b15ee5f83fb2aa2655f868704170150e2418cf00", "hex"),
@@ -206,6 +209,14 @@ const CASES: readonly Case[] = [
     why: "a counter below the stored one",
     file: () => image("good-b", { counter: 0 }),
     says: /Security counter 0 is below the 1/,
+  },
+  {
+    refuses: "security-counter",
+    why: "a counter to which the stored one cannot be raised",
+    file: () => image("good-b", { variant: "finite-counter", counter: 65 }),
+    board: { variant: "finite-counter", install: usedUp },
+    says: /^Security counter 65 is above the 64 that the board has stored, which has no steps left to be raised\.$/,
+    tries: /security counter 64:/,
   },
   {
     refuses: "security-counter",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What differs between the Zephyrs that this module is built with, from 3.4 to the main branch, and nothing else. */
+/* What differs between the Zephyrs that this module is built with, from 3.4.99 to the main branch, and nothing else. */
 #ifndef TRUST_ZEPHYR_H
 #define TRUST_ZEPHYR_H
 
