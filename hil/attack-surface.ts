@@ -15,7 +15,7 @@ import type { Harness } from "./harness/harness.js";
 export interface SurfaceItem {
   readonly id: string;
   /** In words, after "anybody here may". */
-  readonly does: string;
+  readonly action: string;
   /** `open`: it was done; `refused`: the board knows it and said no; `absent`: it has no such command; `not-tried`: see the evidence. */
   readonly verdict: "open" | "refused" | "absent" | "not-tried";
   /** What was asked, and what the board answered. */
@@ -24,7 +24,7 @@ export interface SurfaceItem {
 
 interface Question {
   readonly id: string;
-  readonly does: string;
+  readonly action: string;
   /** Why it is not asked of this board. */
   readonly unless?: (harness: Harness) => string | undefined;
   /** Asks, and says what was answered. */
@@ -47,7 +47,7 @@ function onlySlot({ traits }: Harness): string | undefined {
 const QUESTIONS: readonly Question[] = [
   {
     id: "upload",
-    does: "upload an image to the update slot",
+    action: "upload an image to the update slot",
     unless: (harness) =>
       onlySlot(harness) ?? (harness.factory.canUpdate ? undefined : "there is no image to send"),
     async ask({ client, factory, signal }) {
@@ -59,7 +59,7 @@ const QUESTIONS: readonly Question[] = [
   },
   {
     id: "erase",
-    does: "erase the update slot, and with it the image to revert to",
+    action: "erase the update slot, and with it the image to revert to",
     unless: onlySlot,
     async ask({ client, signal }) {
       await client.send(imageErase, {}, { signal, timeoutMs: ERASE_WITHIN_MS });
@@ -68,7 +68,7 @@ const QUESTIONS: readonly Question[] = [
   },
   {
     id: "confirm",
-    does: "confirm the running image",
+    action: "confirm the running image",
     unless: ({ home }) =>
       home.running?.confirmed === true
         ? undefined
@@ -80,7 +80,7 @@ const QUESTIONS: readonly Question[] = [
   },
   {
     id: "shell",
-    does: "run shell commands",
+    action: "run shell commands",
     async ask({ client, signal }) {
       const { ret } = await client.send(shellExec, { argv: ["help"] }, { signal });
       return `it ran "help", which returned ${ret}`;
@@ -88,7 +88,7 @@ const QUESTIONS: readonly Question[] = [
   },
   {
     id: "files",
-    does: "read its files",
+    action: "read its files",
     looksFor: true,
     async ask({ client, signal }) {
       const { len } = await client.send(fsStatus, { name: NOWHERE }, { signal });
@@ -97,7 +97,7 @@ const QUESTIONS: readonly Question[] = [
   },
   {
     id: "settings",
-    does: "read its settings",
+    action: "read its settings",
     looksFor: true,
     async ask({ client, signal }) {
       const { val } = await client.send(settingsRead, { name: NOTHING }, { signal });
@@ -106,7 +106,7 @@ const QUESTIONS: readonly Question[] = [
   },
   {
     id: "statistics",
-    does: "read its statistics",
+    action: "read its statistics",
     async ask({ client, signal }) {
       const { stat_list: names } = await client.send(statList, {}, { signal });
       return `it listed ${names.length} ${names.length === 1 ? "group" : "groups"} of them`;
@@ -114,7 +114,7 @@ const QUESTIONS: readonly Question[] = [
   },
   {
     id: "images",
-    does: "list its firmware",
+    action: "list its firmware",
     async ask({ client, signal }) {
       const { images } = await client.send(imageList, {}, { signal });
       return `it listed ${images.length} ${images.length === 1 ? "image" : "images"}`;
@@ -142,16 +142,16 @@ export async function attackSurface(
 const TOUCHING: readonly string[] = ["upload", "erase"];
 
 async function answerOf(harness: Harness, question: Question, mayTouchSlot: boolean): Promise<SurfaceItem> {
-  const { id, does, unless, ask, looksFor } = question;
+  const { id, action, unless, ask, looksFor } = question;
   const why =
     TOUCHING.includes(id) && !mayTouchSlot ? "no way to restore the board was proven" : unless?.(harness);
-  if (why !== undefined) return { id, does, verdict: "not-tried", evidence: why };
+  if (why !== undefined) return { id, action, verdict: "not-tried", evidence: why };
   try {
-    return { id, does, verdict: "open", evidence: await ask(harness) };
+    return { id, action, verdict: "open", evidence: await ask(harness) };
   } catch (error) {
     if (!(error instanceof BootproofError)) throw error;
-    if (!(error instanceof DeviceError)) return { id, does, verdict: "not-tried", evidence: error.message };
-    return { id, does, ...refusal(error, looksFor === true) };
+    if (!(error instanceof DeviceError)) return { id, action, verdict: "not-tried", evidence: error.message };
+    return { id, action, ...refusal(error, looksFor === true) };
   }
 }
 
@@ -171,7 +171,7 @@ function refusal(error: DeviceError, looksFor: boolean): Pick<SurfaceItem, "verd
 
 /** By a request, as anybody can send it; the board is waited for. */
 async function restarted(harness: Harness): Promise<SurfaceItem> {
-  const named = { id: "reset", does: "restart it" };
+  const named = { id: "reset", action: "restart it" };
   try {
     await harness.line.askRestart({});
   } catch (error) {
@@ -185,7 +185,7 @@ async function restarted(harness: Harness): Promise<SurfaceItem> {
 function recoveryItem({ base, traits }: Harness, wasTried: boolean): SurfaceItem {
   const named = {
     id: "recovery",
-    does: "restart it into its bootloader, which overwrites the running image",
+    action: "restart it into its bootloader, which overwrites the running image",
   };
   if (traits.mode === "firmware-loader")
     return { ...named, verdict: "absent", evidence: "this bootloader has a firmware loader instead" };
@@ -207,7 +207,7 @@ async function furtherGroups(harness: Harness): Promise<SurfaceItem[]> {
   return [
     {
       id: "other-groups",
-      does: "send commands of other groups",
+      action: "send commands of other groups",
       verdict: "not-tried",
       evidence: `${from === "device" ? "the board lists" : "the board answers"} ${names.join(", ")}; what they change was not tried`,
     },

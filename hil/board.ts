@@ -37,7 +37,7 @@ export type Start = "application" | "recovery" | "cut" | "unknown";
 export interface BoardUnderTest {
   readonly entry: BoardEntry;
   /** One line for people: what this is. */
-  readonly says: string;
+  readonly summary: string;
   readonly can: ReadonlySet<Ability>;
   readonly log: LogBuffer;
   /** Opens the SMP line. */

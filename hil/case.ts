@@ -67,7 +67,7 @@ export type Need =
 export interface Finding {
   readonly verdict: Verdict;
   /** What was seen that decides it, in one sentence. */
-  readonly seen: string;
+  readonly observed: string;
 }
 
 /** One question to a board, declared once; both fronts run the same list. */
@@ -76,7 +76,7 @@ export interface Case {
   readonly id: string;
   readonly claim: ClaimId;
   /** The claim in the words of this case. */
-  readonly says: string;
+  readonly summary: string;
   readonly needs: readonly Need[];
   readonly risk: Risk;
   /** What a board for which the claim holds does. */
@@ -108,21 +108,21 @@ export type ControlId =
 /** A good image, treated as the bad ones are. */
 export interface Control {
   readonly id: ControlId;
-  readonly says: string;
+  readonly summary: string;
   readonly needs: readonly Need[];
   steps(harness: Harness): Promise<Finding>;
 }
 
-export function holds(seen: string): Finding {
-  return { verdict: "holds", seen };
+export function holds(observed: string): Finding {
+  return { verdict: "holds", observed };
 }
 
-export function fails(seen: string): Finding {
-  return { verdict: "does-not-hold", seen };
+export function fails(observed: string): Finding {
+  return { verdict: "does-not-hold", observed };
 }
 
-export function unjudged(seen: string): Finding {
-  return { verdict: "not-judged", seen };
+export function unjudged(observed: string): Finding {
+  return { verdict: "not-judged", observed };
 }
 
 interface RefusalRow extends Omit<Case, "steps" | "expected" | "risk" | "control" | "needs"> {

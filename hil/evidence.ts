@@ -50,7 +50,7 @@ export interface CutRecord {
 /** What was seen in one case: enough to check the verdict without the board. */
 export interface Evidence {
   /** What was done and seen, in order. */
-  readonly notes: readonly { readonly at: number; readonly says: string }[];
+  readonly notes: readonly { readonly at: number; readonly message: string }[];
   readonly sights: readonly Snapshot[];
   readonly offered: readonly Offered[];
   readonly messages: readonly Message[];
@@ -70,7 +70,7 @@ export interface RecorderOptions {
 /** Collects evidence while a case runs. */
 export class Recorder {
   readonly #options: RecorderOptions;
-  readonly #notes: { at: number; says: string }[] = [];
+  readonly #notes: { at: number; message: string }[] = [];
   readonly #sights: Snapshot[] = [];
   readonly #offered: Offered[] = [];
   readonly #first: Message[] = [];
@@ -82,8 +82,8 @@ export class Recorder {
     this.#options = options;
   }
 
-  note(says: string): void {
-    this.#notes.push({ at: Date.now(), says });
+  note(message: string): void {
+    this.#notes.push({ at: Date.now(), message });
   }
 
   saw(snapshot: Snapshot): void {

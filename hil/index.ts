@@ -89,7 +89,7 @@ export type ProofEnding = "passed" | "claim-broken" | "claim-open" | "not-put-ba
 export interface BoardEnding {
   readonly board: string;
   readonly ending: ProofEnding;
-  readonly says: string;
+  readonly message: string;
   /** Of the board's own image, where it was read. */
   readonly version?: string;
 }
@@ -133,8 +133,8 @@ export async function runProof(request: ProofRequest, hooks: ProofHooks): Promis
     if (error) unwritten.push(error);
     hooks.note(error?.message ?? `Report written: ${path}`);
   }
-  const told = request.explain === undefined ? toText(report) : explain(report, request.explain);
-  const lines = [told, ...(changes ?? []).map(wordsOfChange)];
+  const text = request.explain === undefined ? toText(report) : explain(report, request.explain);
+  const lines = [text, ...(changes ?? []).map(wordsOfChange)];
   if (earlier && changes) lines.push(comparisonWords(request.compare!, earlier, report, changes));
   const missing = shortfalls(report, policy);
   if (policy) lines.push(...policyLines(policy, missing));
@@ -156,14 +156,14 @@ function boardEnding(
   const broken = mine.filter(({ verdict }) => verdict === "does-not-hold").map(({ what }) => what);
   const list = (words: string, names: readonly string[]) =>
     names.length > 0 ? [`${words}: ${names.join(", ")}.`] : [];
-  const says =
+  const message =
     board.unusable === undefined
       ? [...list("Does not hold", broken), ...list("Not judged", open), ...list("Holds", held)]
       : [board.unusable];
   return {
     board: board.board,
     ending,
-    says: [...(board.putBack.ok ? [] : [`NOT PUT BACK: ${board.putBack.says}`]), ...says].join(" "),
+    message: [...(board.putBack.ok ? [] : [`NOT PUT BACK: ${board.putBack.message}`]), ...message].join(" "),
     ...(board.image && { version: board.image.version }),
   };
 }
@@ -223,18 +223,20 @@ async function run(request: ProofRequest, hooks: ProofHooks): Promise<ProofRepor
  * @returns each case with its claim, what it needs of a board, what it may destroy, and its control
  */
 export function listCases() {
-  return CASES.map(({ id, claim, says, needs, risk, expected, control, assumes, quick = false }) => ({
-    id,
-    claim,
-    title: CLAIMS[claim].title,
-    says,
-    needs,
-    risk,
-    expected,
-    control: control ?? null,
-    assumes: assumes ?? [],
-    quick,
-  }));
+  return CASES.map(
+    ({ id, claim, summary: message, needs, risk, expected, control, assumes, quick = false }) => ({
+      id,
+      claim,
+      title: CLAIMS[claim].title,
+      message,
+      needs,
+      risk,
+      expected,
+      control: control ?? null,
+      assumes: assumes ?? [],
+      quick,
+    }),
+  );
 }
 
 /**
@@ -247,7 +249,7 @@ export function listCases() {
 export async function restoreAll(
   signal: AbortSignal,
   isMeant: (board: string) => boolean = () => true,
-): Promise<{ board: string; ok: boolean; says: string }[]> {
+): Promise<{ board: string; ok: boolean; message: string }[]> {
   const results = [];
   for (const { record, forget } of deadRuns()) {
     if (!isMeant(record.entry.name)) continue;
@@ -386,13 +388,15 @@ export function proofInWords({
   return (event) => {
     switch (event.kind) {
       case "board":
-        return note(`${event.board}: ${event.cases} ${event.cases === 1 ? "case" : "cases"}. ${event.says}`);
+        return note(
+          `${event.board}: ${event.cases} ${event.cases === 1 ? "case" : "cases"}. ${event.summary}`,
+        );
       case "result":
         return note(`${event.board}  ${caseLine(event.result)}`);
       case "cut":
         return progress(`${event.board}: power`, event.done, event.total, "cuts");
       case "put-back":
-        return note(`${event.board}: ${event.ok ? "" : "NOT PUT BACK: "}${event.says}`);
+        return note(`${event.board}: ${event.ok ? "" : "NOT PUT BACK: "}${event.message}`);
       case "case":
         if (event.spends !== undefined) note(`${event.board}: ${event.id}: ${event.spends}`);
         return;

@@ -16,7 +16,7 @@ export function parsePolicy(file: string, text: string): Policy {
   const known = [...CLAIM_IDS, ...CASES.map(({ id }) => id)];
   const mustHold = fields.texts("must-hold");
   // The same file says to other verbs what may be signed and flashed; they judge these fields themselves.
-  fields.plain(["version", "level", "settings", "rules", "own", "overrides"]);
+  fields.plain(["version", "level", "settings", "rules", "custom-rules", "overrides"]);
   fields.finish();
   if (!mustHold || mustHold.length === 0)
     throw fields.fault('field "must-hold" is missing: it lists claims.');

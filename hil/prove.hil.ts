@@ -48,14 +48,14 @@ describe.each(boards.map((entry) => ({ name: entry.name, entry })))("board $name
   it("can be used, and runs its own image again afterwards", (context) => {
     if (reason !== undefined) return context.skip(reason);
     expect(result?.unusable).toBeUndefined();
-    expect(result?.putBack.ok, result?.putBack.says).toBe(true);
+    expect(result?.putBack.ok, result?.putBack.message).toBe(true);
   });
 
-  it.for(casesFor(entry).map(({ id, says }) => ({ id, says })))("$id: $says", ({ id }, context) => {
+  it.for(casesFor(entry).map(({ id, summary }) => ({ id, summary })))("$id: $summary", ({ id }, context) => {
     if (reason !== undefined) return context.skip(reason);
     const found = result?.cases.find((one) => one.id === id);
     // A board with one key has no second one to be tried: that is no gap in what was asked.
-    expect(["holds", "not-supported"], found?.seen ?? "it was not run").toContain(found?.verdict);
+    expect(["holds", "not-supported"], found?.observed ?? "it was not run").toContain(found?.verdict);
   });
 });
 

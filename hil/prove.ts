@@ -42,18 +42,18 @@ export interface ProveOptions extends Overrides {
 }
 
 export type ProofEvent =
-  | { readonly kind: "board"; readonly board: string; readonly says: string; readonly cases: number }
+  | { readonly kind: "board"; readonly board: string; readonly summary: string; readonly cases: number }
   | {
       readonly kind: "case";
       readonly board: string;
       readonly id: string;
-      readonly says: string;
+      readonly summary: string;
       /** What it uses up for ever, and what is left of it. */
       readonly spends?: string;
     }
   | { readonly kind: "cut"; readonly board: string; readonly done: number; readonly total: number }
   | { readonly kind: "result"; readonly board: string; readonly result: CaseResult }
-  | { readonly kind: "put-back"; readonly board: string; readonly ok: boolean; readonly says: string };
+  | { readonly kind: "put-back"; readonly board: string; readonly ok: boolean; readonly message: string };
 
 /** A {@link ProofEvent} as `prove` prints it on one line of JSON: evidence and pictures of slots are in the reports. */
 export type ProofLine =
@@ -107,7 +107,7 @@ async function proveStand(
   options: ProveOptions,
   start: number,
 ): Promise<BoardResult> {
-  const { says } = harness.board;
+  const { summary } = harness.board;
   let isPutBack = true;
   try {
     const home = await harness.base.open();
@@ -126,7 +126,7 @@ async function proveStand(
     isPutBack = putBack.ok;
     return {
       board: entry.name,
-      says,
+      summary,
       ...(harness.traits.mode === undefined ? {} : { mode: harness.traits.mode }),
       ...(entry.product === undefined ? {} : { product: entry.product }),
       ...(entry.unit === undefined ? {} : { unit: entry.unit }),
@@ -141,7 +141,7 @@ async function proveStand(
       elapsedMs: performance.now() - start,
     };
   } catch (error) {
-    return unusable(entry, error, start, says);
+    return unusable(entry, error, start, summary);
   } finally {
     if (isPutBack) journal?.end();
   }
@@ -248,7 +248,7 @@ class Run {
   async all(): Promise<readonly CaseResult[]> {
     const cases = chooseCases(this.#options);
     const { name } = this.#entry;
-    this.#tell({ kind: "board", board: name, says: this.#harness.board.says, cases: cases.length });
+    this.#tell({ kind: "board", board: name, summary: this.#harness.board.summary, cases: cases.length });
     try {
       await this.#prepare(cases);
       await this.#survey();
@@ -265,7 +265,7 @@ class Run {
     for (const one of cases) {
       this.#options.signal.throwIfAborted();
       const spends = this.#spends(one);
-      this.#tell({ kind: "case", board: name, id: one.id, says: one.says, ...(spends && { spends }) });
+      this.#tell({ kind: "case", board: name, id: one.id, summary: one.summary, ...(spends && { spends }) });
       const result = await this.#one(one);
       this.#results.push(result);
       this.#tell({ kind: "result", board: name, result });
@@ -308,35 +308,35 @@ class Run {
     const control = one.control && (await this.#control(one.control));
     if (control && control.verdict !== "holds") {
       const failed = control.verdict === "not-judged" ? "could not be judged" : "failed";
-      const seen = `Its control ${failed}, so a refusal would prove nothing. ${control.says} ${control.seen}`;
-      return this.#result(one, { verdict: "not-judged", seen }, Date.now());
+      const observed = `Its control ${failed}, so a refusal would prove nothing. ${control.summary} ${control.observed}`;
+      return this.#result(one, { verdict: "not-judged", observed }, Date.now());
     }
     return this.#steps(one);
   }
 
   /** Why a case is not run. */
   #obstacle(one: Case): Finding | undefined {
-    if (!this.#isClaimed(one)) return { verdict: "not-supported", seen: "The board does not claim it." };
+    if (!this.#isClaimed(one)) return { verdict: "not-supported", observed: "The board does not claim it." };
     const missing = one.needs
       .map((need) => [need, lacks(this.#harness, need)] as const)
       .filter(([, why]) => why !== undefined);
     // What a board is of no kind to have is a better reason than what could not be found out.
     const structural = missing.find(([need]) => this.#isStructural(need));
-    if (structural) return { verdict: "not-supported", seen: structural[1]! };
-    if (missing.length > 0) return { verdict: "not-judged", seen: missing[0]![1]! };
+    if (structural) return { verdict: "not-supported", observed: structural[1]! };
+    if (missing.length > 0) return { verdict: "not-judged", observed: missing[0]![1]! };
     const doubt = (one.assumes ?? []).find((id) =>
       this.#results.some((known) => known.id === id && known.verdict === "does-not-hold"),
     );
     if (doubt)
       return {
         verdict: "not-judged",
-        seen: `It means nothing while ${doubt} does not hold: the same finding.`,
+        observed: `It means nothing while ${doubt} does not hold: the same finding.`,
       };
     const risk = one.risk === "secondary slot" && this.#harness.traits.hasOneSlot ? "primary slot" : one.risk;
     if (!this.#options.allowDestructive && !coveredBy(this.#ways, risk))
       return {
         verdict: "not-judged",
-        seen:
+        observed:
           one.risk === "counter step"
             ? "It permanently raises the board's security counter by one, and no way to restore the board was proven. --allow-destructive runs it; the board's own firmware is then signed again with a higher counter."
             : `It puts the ${risk} at risk, and no way to restore the board was proven. --allow-destructive runs it.`,
@@ -395,7 +395,7 @@ class Run {
       return this.#result(one, finding, startedAt, { before, after, evidence: harness.record.finish() });
     } catch (error) {
       if (!(error instanceof BootproofError)) throw error;
-      return this.#result(one, { verdict: "not-judged", seen: error.message }, startedAt, {
+      return this.#result(one, { verdict: "not-judged", observed: error.message }, startedAt, {
         evidence: harness.record.finish(),
       });
     } finally {
@@ -422,26 +422,32 @@ class Run {
     return result;
   }
 
-  async #runControl({ id, says, needs, steps }: Control): Promise<ControlResult> {
+  async #runControl({ id, summary, needs, steps }: Control): Promise<ControlResult> {
     const start = performance.now();
     const harness = this.#harness;
     const lack = needs.map((need) => lacks(harness, need)).find((why) => why !== undefined);
-    if (lack !== undefined) return { id, says, verdict: "not-judged", seen: lack, elapsedMs: 0 };
+    if (lack !== undefined) return { id, summary, verdict: "not-judged", observed: lack, elapsedMs: 0 };
     harness.record.begin();
     const finding = await guarded(async () => {
       await harness.goHome();
       return steps(harness);
     });
     harness.touch();
-    return { id, says, ...finding, elapsedMs: performance.now() - start, evidence: harness.record.finish() };
+    return {
+      id,
+      summary,
+      ...finding,
+      elapsedMs: performance.now() - start,
+      evidence: harness.record.finish(),
+    };
   }
 
   #result(one: Case, finding: Finding, startedAt: number, more: Partial<CaseResult> = {}): CaseResult {
-    const { id, claim, says, expected, risk, control } = one;
+    const { id, claim, summary, expected, risk, control } = one;
     return {
       id,
       claim,
-      says,
+      summary,
       expected,
       risk,
       supporting: one.supporting === true,
@@ -476,7 +482,7 @@ async function guarded(steps: () => Promise<Finding>): Promise<Finding> {
     return await steps();
   } catch (error) {
     if (!(error instanceof BootproofError)) throw error;
-    return { verdict: "not-judged", seen: error.message };
+    return { verdict: "not-judged", observed: error.message };
   }
 }
 
@@ -485,10 +491,10 @@ async function putBackAtLast(harness: Harness, options: ProveOptions): Promise<B
   try {
     const snapshot = await harness.goHome();
     const own = harness.base.adopted ?? "The board's own image runs again";
-    putBack = { ok: true, says: `${own.replace(/\.$/, "")}, hash checked: ${describe(snapshot)}.` };
+    putBack = { ok: true, message: `${own.replace(/\.$/, "")}, hash checked: ${describe(snapshot)}.` };
   } catch (error) {
     if (!(error instanceof BootproofError)) throw error;
-    putBack = { ok: false, says: error.message };
+    putBack = { ok: false, message: error.message };
   }
   options.onEvent?.({ kind: "put-back", board: harness.board.entry.name, ...putBack });
   return putBack;
@@ -498,18 +504,18 @@ function unusable(
   entry: BoardEntry,
   error: unknown,
   start: number,
-  says: string = entry.reach.kind,
+  summary: string = entry.reach.kind,
 ): BoardResult {
   if (!(error instanceof BootproofError)) throw error;
   const hint = error.hint === undefined ? "" : ` ${error.hint}`;
   return {
     board: entry.name,
-    says,
+    summary,
     unusable: error.message + hint,
     claims: [],
     controls: [],
     cases: [],
-    putBack: { ok: true, says: "Nothing was changed." },
+    putBack: { ok: true, message: "Nothing was changed." },
     elapsedMs: performance.now() - start,
   };
 }

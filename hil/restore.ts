@@ -11,7 +11,7 @@ import { describe } from "./snapshot.js";
 export async function restoreBoard(
   { entry, base, flash }: JournalRecord,
   signal: AbortSignal,
-): Promise<{ ok: boolean; says: string }> {
+): Promise<{ ok: boolean; message: string }> {
   const folder = mkdtempSync(join(tmpdir(), "bootproof-restore-"));
   const image = join(folder, "base.bin");
   writeFileSync(image, base);
@@ -33,13 +33,13 @@ export async function restoreBoard(
     });
     try {
       const snapshot = await harness.base.restore(flash);
-      return { ok: true, says: `The board's own image runs again, hash checked: ${describe(snapshot)}.` };
+      return { ok: true, message: `The board's own image runs again, hash checked: ${describe(snapshot)}.` };
     } finally {
       await harness.close();
     }
   } catch (error) {
     if (!(error instanceof BootproofError)) throw error;
-    return { ok: false, says: error.message };
+    return { ok: false, message: error.message };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -8,14 +8,14 @@ import type { SlotPicture, Snapshot } from "./snapshot.js";
 export interface CaseResult {
   readonly id: string;
   readonly claim: ClaimId;
-  readonly says: string;
+  readonly summary: string;
   readonly expected: string;
   readonly risk: Risk;
   /** Does not show its claim by itself. */
   readonly supporting: boolean;
   readonly verdict: Verdict;
   /** What was seen, or why nothing could be. */
-  readonly seen: string;
+  readonly observed: string;
   readonly control?: string;
   readonly startedAt: number;
   readonly elapsedMs: number;
@@ -33,16 +33,16 @@ export interface ClaimResult {
 
 export interface ControlResult {
   readonly id: string;
-  readonly says: string;
+  readonly summary: string;
   readonly verdict: Verdict;
-  readonly seen: string;
+  readonly observed: string;
   readonly elapsedMs: number;
   readonly evidence?: Evidence;
 }
 
 export interface BoardResult {
   readonly board: string;
-  readonly says: string;
+  readonly summary: string;
   /** Why it could not be used at all; then there are no cases. */
   readonly unusable?: string;
   readonly mode?: string;
@@ -59,7 +59,7 @@ export interface BoardResult {
   /** What anybody on this link can do. Absent in runs over chosen cases. */
   readonly surface?: readonly SurfaceItem[];
   /** Whether the board's own image runs again. */
-  readonly putBack: { readonly ok: boolean; readonly says: string };
+  readonly putBack: { readonly ok: boolean; readonly message: string };
   readonly elapsedMs: number;
 }
 

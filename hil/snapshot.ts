@@ -225,13 +225,13 @@ export function fateOf(offer: Offer): { outcome: Fate; shows: string } {
   // Some bad images have no hash that could be read of them, or another one to the board.
   if (newcomer !== undefined)
     return { outcome: "started", shows: `${newcomer}, which was not on the board before` };
-  const told = saidByEvents(offer) ?? saidByLog(offer);
-  if (told?.outcome === "started") return told;
+  const reported = saidByEvents(offer) ?? saidByLog(offer);
+  if (reported?.outcome === "started") return reported;
   if (after.state === "recovery" && offer.isOnlySlot)
     return {
       outcome: "refused",
       shows:
-        told?.shows ??
+        reported?.shows ??
         "the bootloader starts nothing and waits in serial recovery, as a board with one slot should",
     };
   if (after.state === "recovery")
@@ -248,7 +248,7 @@ export function fateOf(offer: Offer): { outcome: Fate; shows: string } {
         ? "the board is silent, and so is its log: it no longer starts an image"
         : "the board is silent and, as far as can be known without a log, starts no image",
     };
-  if (told) return told;
+  if (reported) return reported;
   const held = after.slots.find((slot) => slot.image === image && slot.slot === offer.place.slot);
   const isGone = held?.hash === undefined;
   if (isBack && isGone)

@@ -35,7 +35,7 @@ export class SpentSteps {
     const step: SpentStep = {
       at: new Date().toISOString(),
       ...(this.#unit === undefined ? {} : { unit: this.#unit }),
-      ...(finding && { finding: { verdict: finding.verdict, seen: finding.seen } }),
+      ...(finding && { finding: { verdict: finding.verdict, observed: finding.observed } }),
     };
     this.#write({ ...this.#steps, [caseId]: step });
   }
@@ -58,12 +58,15 @@ export class SpentSteps {
     const { finding } = step;
     if (finding === undefined || finding.verdict === "not-judged")
       return notJudged(
-        `A run of ${day} has used a step of the counter for it without a result: ${finding?.seen ?? "it did not end."} ${again}`,
+        `A run of ${day} has used a step of the counter for it without a result: ${finding?.observed ?? "it did not end."} ${again}`,
       );
     if (this.#unit !== undefined && step.unit === this.#unit)
-      return { verdict: finding.verdict, seen: `Shown on ${day}, and not tried again: ${finding.seen}` };
+      return {
+        verdict: finding.verdict,
+        observed: `Shown on ${day}, and not tried again: ${finding.observed}`,
+      };
     return notJudged(
-      `A step of the counter was used for it on ${day} (${finding.verdict}: ${finding.seen}), and nothing says that this is the same board (field unit of the board file). ${again}`,
+      `A step of the counter was used for it on ${day} (${finding.verdict}: ${finding.observed}), and nothing says that this is the same board (field unit of the board file). ${again}`,
     );
   }
 
@@ -95,7 +98,7 @@ function parsed(path: string, text: string): Readonly<Record<string, SpentStep>>
     for (const { at, unit, finding } of Object.values(steps)) {
       const isStep = typeof at === "string" && (unit === undefined || typeof unit === "string");
       const isFinding =
-        finding === undefined || (VERDICTS.includes(finding.verdict) && typeof finding.seen === "string");
+        finding === undefined || (VERDICTS.includes(finding.verdict) && typeof finding.observed === "string");
       if (!isStep || !isFinding) throw new TypeError("a step is not one");
     }
     return steps;
@@ -108,6 +111,6 @@ function parsed(path: string, text: string): Readonly<Record<string, SpentStep>>
   }
 }
 
-function notJudged(seen: string): Finding {
-  return { verdict: "not-judged", seen };
+function notJudged(observed: string): Finding {
+  return { verdict: "not-judged", observed };
 }

@@ -22,7 +22,7 @@ const LONGEST_LOG_LINE = 1000;
 
 /** How a board is called, and what is left to do when it is let go. */
 export interface Holding {
-  readonly says?: string;
+  readonly message?: string;
   release?(): Promise<void>;
 }
 
@@ -60,8 +60,8 @@ class AttachedBoard implements BoardUnderTest {
     this.can = can;
   }
 
-  get says(): string {
-    return this.#holding.says ?? `board at ${this.#reach.address}`;
+  get summary(): string {
+    return this.#holding.message ?? `board at ${this.#reach.address}`;
   }
 
   async open(signal: AbortSignal | undefined): Promise<ByteStream> {

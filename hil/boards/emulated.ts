@@ -17,7 +17,7 @@ export async function openEmulated(
 ): Promise<BoardUnderTest> {
   const { kind: machine, variant, flash: flashFile } = reach;
   const board = await startBoard({ machine, variant, flashFile, install: base, off: true });
-  return new EmulatedBoard(entry, board, `${machine} board "${variant}": ${boardVariant(variant).says}`);
+  return new EmulatedBoard(entry, board, `${machine} board "${variant}": ${boardVariant(variant).summary}`);
 }
 
 class EmulatedBoard implements BoardUnderTest {
@@ -29,7 +29,7 @@ class EmulatedBoard implements BoardUnderTest {
   constructor(
     readonly entry: BoardEntry,
     board: Board,
-    readonly says: string,
+    readonly summary: string,
   ) {
     this.#board = board;
     this.can = new Set<Ability>(["reset", "power", "cut", "program", "log", "tells-start", "break"]);

@@ -36,7 +36,7 @@ class MachineBoard implements BoardUnderTest {
     this.#can.delete("forgets");
   }
 
-  get says(): string {
+  get summary(): string {
     return `emulated machine: ${this.#reach.launch}`;
   }
 

@@ -11,7 +11,7 @@ export const authenticity: readonly Case[] = [
   refusal({
     id: "authenticity/unsigned",
     claim,
-    says: "An image with a correct hash and no signature does not start.",
+    summary: "An image with a correct hash and no signature does not start.",
     what: "an unsigned image",
     needs: ["key"],
     quick: true,
@@ -20,7 +20,7 @@ export const authenticity: readonly Case[] = [
   refusal({
     id: "authenticity/foreign-key",
     claim,
-    says: "An image signed with a foreign key does not start.",
+    summary: "An image signed with a foreign key does not start.",
     what: "an image signed with a foreign key",
     needs,
     quick: true,
@@ -29,7 +29,7 @@ export const authenticity: readonly Case[] = [
   refusal({
     id: "authenticity/wrong-signature",
     claim,
-    says: "An image that names a trusted key but has a wrong signature does not start.",
+    summary: "An image that names a trusted key but has a wrong signature does not start.",
     what: "a trusted key's hash, one bit of the signature flipped",
     needs: ["update", "signature"],
     quick: true,
@@ -41,7 +41,7 @@ export const authenticity: readonly Case[] = [
   refusal({
     id: "authenticity/signature-cut-short",
     claim,
-    says: "An image that is cut short in its signature does not start.",
+    summary: "An image that is cut short in its signature does not start.",
     what: "the end of its signature missing",
     needs: ["update", "signature"],
     make: async (factory) => cutShort(await factory.update()),
@@ -49,7 +49,7 @@ export const authenticity: readonly Case[] = [
   refusal({
     id: "authenticity/other-signature",
     claim,
-    says: "A good signature over another image does not help.",
+    summary: "A good signature over another image does not help.",
     what: "an image with the signature of another one",
     needs,
     make: async (factory) => {
@@ -60,7 +60,7 @@ export const authenticity: readonly Case[] = [
   refusal({
     id: "authenticity/key-hash",
     claim,
-    says: "A good signature that names an unknown key does not help.",
+    summary: "A good signature that names an unknown key does not help.",
     what: "a bit of the key hash flipped",
     needs: ["update", "signature"],
     make: async (factory) => {
@@ -71,7 +71,7 @@ export const authenticity: readonly Case[] = [
   refusal({
     id: "authenticity/body-edited",
     claim,
-    says: "Changing the program and recomputing the hash does not help.",
+    summary: "Changing the program and recomputing the hash does not help.",
     what: "the last byte of the body changed, the hash recomputed",
     needs: ["update", "signature"],
     quick: true,
@@ -84,7 +84,7 @@ export const authenticity: readonly Case[] = [
   refusal({
     id: "authenticity/version-edited",
     claim,
-    says: "Raising the version in the header and recomputing the hash does not help.",
+    summary: "Raising the version in the header and recomputing the hash does not help.",
     what: "the version raised by patching the header, the hash recomputed",
     needs: ["update", "signature"],
     make: async (factory) => rehash(flipBit(await factory.update(), 22, 3)),
@@ -92,7 +92,7 @@ export const authenticity: readonly Case[] = [
   {
     id: "authenticity/published-key",
     claim,
-    says: "The board trusts none of MCUboot's development keys, whose private parts are public.",
+    summary: "The board trusts none of MCUboot's development keys, whose private parts are public.",
     needs: ["signature"],
     risk: "nothing",
     expected: "Neither the board's own image nor its list of keys names one of them.",
@@ -103,8 +103,8 @@ export const authenticity: readonly Case[] = [
 
 async function publishedKey(harness: Harness) {
   const fromImage = harness.factory.base.keyHashes.map((hash) => ({ hash, from: "its own image" }));
-  const told = harness.home.trustedKeys;
-  const fromBoard = (told ?? []).map((hash) => ({
+  const reported = harness.home.trustedKeys;
+  const fromBoard = (reported ?? []).map((hash) => ({
     hash: Uint8Array.from(Buffer.from(hash, "hex")),
     from: "its list of keys",
   }));
@@ -113,7 +113,7 @@ async function publishedKey(harness: Harness) {
     if (name !== undefined) return fails(`${from} names ${name}, a published development key.`);
   }
   const looked =
-    told !== undefined ? "its own image and its list of keys" : "its own image (it does not list keys)";
+    reported !== undefined ? "its own image and its list of keys" : "its own image (it does not list keys)";
   return holds(
     `Looked at ${fromImage.length + fromBoard.length} key hashes from ${looked}: none is published.`,
   );

@@ -11,7 +11,7 @@ export const compatibility: readonly Case[] = [
   refusal({
     id: "compatibility/encrypted-for-another",
     claim: "compatibility",
-    says: "An image encrypted for another key does not start.",
+    summary: "An image encrypted for another key does not start.",
     what: "a good image encrypted for a key this board does not have",
     needs: ["key"],
     quick: true,
@@ -21,7 +21,7 @@ export const compatibility: readonly Case[] = [
   refusal({
     id: "compatibility/compressed-wrong-hash",
     claim: "compatibility",
-    says: "A compressed image whose inner hash is wrong does not start.",
+    summary: "A compressed image whose inner hash is wrong does not start.",
     what: "an image marked as compressed, with a wrong inner hash",
     needs: ["key"],
     make: (factory) => compressedWithWrongHash(factory),
@@ -29,7 +29,7 @@ export const compatibility: readonly Case[] = [
   refusal({
     id: "compatibility/not-bootable",
     claim: "compatibility",
-    says: "An image marked as not bootable does not start.",
+    summary: "An image marked as not bootable does not start.",
     what: "a good image marked as not bootable",
     needs: ["key"],
     make: (factory) => factory.make({ options: { nonBootable: true } }),
@@ -37,7 +37,7 @@ export const compatibility: readonly Case[] = [
   {
     id: "compatibility/image-number",
     claim: "image-number",
-    says: "An upload for an image number that the board does not have is refused.",
+    summary: "An upload for an image number that the board does not have is refused.",
     needs: ["server-upload", "update"],
     risk: "secondary slot",
     expected: "The SMP server refuses the first chunk.",
@@ -47,7 +47,7 @@ export const compatibility: readonly Case[] = [
   refusal({
     id: "compatibility/load-address",
     claim: "load-address",
-    says: "An image linked for an address that this board does not have does not start.",
+    summary: "An image linked for an address that this board does not have does not start.",
     what: "a good image with a load address of 0xf0000000",
     needs: ["key"],
     make: (factory) =>
@@ -58,7 +58,7 @@ export const compatibility: readonly Case[] = [
   refusal({
     id: "compatibility/other-slot",
     claim: "load-address",
-    says: "An image linked for the other slot does not start.",
+    summary: "An image linked for the other slot does not start.",
     what: "a good image whose header names the address of the other slot",
     needs: ["key", "slot-addresses"],
     control: "own-address",
@@ -68,7 +68,7 @@ export const compatibility: readonly Case[] = [
   refusal({
     id: "compatibility/plain",
     claim: "encrypted-only",
-    says: "An update that is not encrypted does not start.",
+    summary: "An update that is not encrypted does not start.",
     what: "a good update, not encrypted",
     needs: ["key", "encryption"],
     control: "encrypted-update",
@@ -78,7 +78,7 @@ export const compatibility: readonly Case[] = [
   refusal({
     id: "compatibility/dependency",
     claim: "dependencies",
-    says: "An image that needs a missing version of another image is not installed.",
+    summary: "An image that needs a missing version of another image is not installed.",
     what: "an update that needs version 99 of image 1",
     needs: ["key", "two-images"],
     control: "dependency-met",
@@ -90,7 +90,7 @@ export const compatibility: readonly Case[] = [
   refusal({
     id: "compatibility/vendor-id",
     claim: "vendor-id",
-    says: "An image with another vendor id does not start.",
+    summary: "An image with another vendor id does not start.",
     what: "a good image with another vendor id",
     needs: ["key"],
     make: (factory) => factory.make({ options: { vendorId: "another-vendor.example" } }),
@@ -98,7 +98,7 @@ export const compatibility: readonly Case[] = [
   refusal({
     id: "compatibility/class-id",
     claim: "vendor-id",
-    says: "An image with another class id does not start.",
+    summary: "An image with another class id does not start.",
     what: "a good image with another class id",
     needs: ["key"],
     make: (factory) =>

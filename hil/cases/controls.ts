@@ -12,27 +12,27 @@ import { throughRecovery } from "./recovery.js";
 export const CONTROLS: readonly Control[] = [
   {
     id: "update",
-    says: "A good update, made and delivered like the bad ones, starts.",
+    summary: "A good update, made and delivered like the bad ones, starts.",
     needs: ["update", "secondary"],
     steps: async (harness) => runs(harness, await harness.factory.update(), { what: "a good update" }),
   },
   {
     id: "update-over-smp",
-    says: "A good update, sent over SMP, starts.",
+    summary: "A good update, sent over SMP, starts.",
     needs: ["update", "server-upload", "secondary"],
     steps: async (harness) =>
       runs(harness, await harness.factory.update(), { what: "a good update", through: "smp" }),
   },
   {
     id: "largest",
-    says: "The largest update that fits starts.",
+    summary: "The largest update that fits starts.",
     needs: ["key", "programmer", "secondary"],
     steps: async (harness) =>
       runs(harness, await largestUpdate(harness, 0), { what: "the largest update that fits" }),
   },
   {
     id: "dependency-met",
-    says: "An update whose dependency is present starts.",
+    summary: "An update whose dependency is present starts.",
     needs: ["key", "two-images", "secondary"],
     steps: async (harness) =>
       runs(
@@ -45,14 +45,14 @@ export const CONTROLS: readonly Control[] = [
   },
   {
     id: "encrypted-update",
-    says: "A good update that is encrypted for the board starts.",
+    summary: "A good update that is encrypted for the board starts.",
     needs: ["key", "encryption", "secondary"],
     steps: async (harness) =>
       runs(harness, await harness.factory.make({ encrypted: true }), { what: "a good update, encrypted" }),
   },
   {
     id: "own-address",
-    says: "A good update whose header names the address of its slot starts.",
+    summary: "A good update whose header names the address of its slot starts.",
     needs: ["key", "slot-addresses", "secondary"],
     steps: async (harness) => {
       const { slot } = harness.traits.placeFor(0);
@@ -62,14 +62,14 @@ export const CONTROLS: readonly Control[] = [
   },
   {
     id: "compressed",
-    says: "A good update, compressed, starts.",
+    summary: "A good update, compressed, starts.",
     needs: ["key", "secondary", "unpacks"],
     steps: async (harness) =>
       runs(harness, await compressedUpdate(harness.factory), { what: "a good update, compressed" }),
   },
   {
     id: "recovery-upload",
-    says: "A good image, written by serial recovery, starts.",
+    summary: "A good image, written by serial recovery, starts.",
     needs: ["update", "recovery"],
     async steps(harness) {
       const file = await harness.primaryFactory.update();

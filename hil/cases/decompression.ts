@@ -6,7 +6,7 @@ export const decompression: readonly Case[] = [
   refusal({
     id: "decompression/bomb",
     claim: "decompression",
-    says: "A small image that decompresses to megabytes, as it states, is refused.",
+    summary: "A small image that decompresses to megabytes, as it states, is refused.",
     what: "a signed image that decompresses to 4 MiB of zeros and states that size",
     needs: ["key", "unpacks"],
     control: "compressed",
@@ -16,7 +16,7 @@ export const decompression: readonly Case[] = [
   refusal({
     id: "decompression/bomb-that-lies",
     claim: "decompression",
-    says: "A small image that decompresses to megabytes but states a usual size is refused.",
+    summary: "A small image that decompresses to megabytes but states a usual size is refused.",
     what: "a signed image that decompresses to 4 MiB of zeros and states a usual size",
     needs: ["key", "unpacks"],
     control: "compressed",
@@ -25,7 +25,7 @@ export const decompression: readonly Case[] = [
   refusal({
     id: "decompression/wrong-hash",
     claim: "decompression",
-    says: "An image whose decompressed content does not match the hash that it states is refused.",
+    summary: "An image whose decompressed content does not match the hash that it states is refused.",
     what: "a signed, compressed image with a wrong hash of its decompressed content",
     needs: ["key", "unpacks"],
     control: "compressed",
@@ -35,7 +35,7 @@ export const decompression: readonly Case[] = [
   refusal({
     id: "decompression/wrong-signature",
     claim: "decompression",
-    says: "An image whose inner signature is not over its decompressed content is refused.",
+    summary: "An image whose inner signature is not over its decompressed content is refused.",
     what: "a signed, compressed image with a wrong signature over its decompressed content",
     needs: ["key", "signature", "unpacks"],
     control: "compressed",

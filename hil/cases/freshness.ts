@@ -16,7 +16,8 @@ export const freshness: readonly Case[] = [
   refusal({
     id: "freshness/lower-counter",
     claim,
-    says: "A validly signed image with a lower security counter does not start, though its version is higher.",
+    summary:
+      "A validly signed image with a lower security counter does not start, though its version is higher.",
     what: "a higher version with a lower security counter",
     needs: olderNeeds,
     quick: true,
@@ -25,7 +26,7 @@ export const freshness: readonly Case[] = [
   {
     id: "freshness/missing-counter",
     claim,
-    says: "A validly signed image without a security counter does not start.",
+    summary: "A validly signed image without a security counter does not start.",
     needs: ["secondary", "key"],
     risk: "secondary slot",
     control: "update",
@@ -37,7 +38,7 @@ export const freshness: readonly Case[] = [
     id: "freshness/equal-counter",
     supporting: true,
     claim,
-    says: "An equal security counter is accepted and writes nothing.",
+    summary: "An equal security counter is accepted and writes nothing.",
     needs: ["secondary", ...needs],
     risk: "secondary slot",
     expected: "It starts; the stored security counter does not change.",
@@ -46,7 +47,7 @@ export const freshness: readonly Case[] = [
   refusal({
     id: "freshness/counter-edited",
     claim,
-    says: "Patching a higher security counter into an old image does not help.",
+    summary: "Patching a higher security counter into an old image does not help.",
     what: "a lower security counter, patched to a higher one",
     needs: olderNeeds,
     make: async (factory) =>
@@ -55,7 +56,7 @@ export const freshness: readonly Case[] = [
   refusal({
     id: "freshness/counter-edited-rehashed",
     claim: "signature",
-    says: "Patching in a higher security counter and recomputing the hash does not help.",
+    summary: "Patching in a higher security counter and recomputing the hash does not help.",
     what: "a lower security counter, patched to a higher one, the hash recomputed",
     needs: [...olderNeeds, "signature"],
     make: async (factory) =>
@@ -64,7 +65,7 @@ export const freshness: readonly Case[] = [
   refusal({
     id: "freshness/unprotected-counter",
     claim,
-    says: "A security counter added outside the signature does not count.",
+    summary: "A security counter added outside the signature does not count.",
     what: "no security counter in the signed part, a high one appended",
     needs,
     make: async (factory) =>
@@ -73,7 +74,7 @@ export const freshness: readonly Case[] = [
   refusal({
     id: "freshness/second-unprotected-counter",
     claim,
-    says: "A high security counter added outside the signature does not outvote the low one inside.",
+    summary: "A high security counter added outside the signature does not outvote the low one inside.",
     what: "a lower security counter in the signed part, a higher one appended",
     needs: olderNeeds,
     make: async (factory) =>
@@ -86,7 +87,7 @@ export const freshness: readonly Case[] = [
   {
     id: "freshness/cold-boot",
     claim,
-    says: "The stored security counter survives a loss of power.",
+    summary: "The stored security counter survives a loss of power.",
     needs: ["secondary", "power", ...olderNeeds],
     risk: "secondary slot",
     control: "update",
@@ -96,7 +97,7 @@ export const freshness: readonly Case[] = [
   {
     id: "freshness/slots-erased",
     claim,
-    says: "With both slots erased, an old image written straight into the primary slot does not start.",
+    summary: "With both slots erased, an old image written straight into the primary slot does not start.",
     needs: ["primary-writable", ...olderNeeds],
     risk: "primary slot",
     expected: "It does not start; the stored security counter does not change.",
@@ -106,7 +107,7 @@ export const freshness: readonly Case[] = [
   {
     id: "freshness/recovery-downgrade",
     claim,
-    says: "Serial recovery does not bring back an old image.",
+    summary: "Serial recovery does not bring back an old image.",
     needs: ["recovery", ...olderNeeds],
     risk: "primary slot",
     control: "recovery-upload",
@@ -117,7 +118,7 @@ export const freshness: readonly Case[] = [
   {
     id: "freshness/never-back",
     claim,
-    says: "Once raised, nothing moves the stored security counter back.",
+    summary: "Once raised, nothing moves the stored security counter back.",
     needs: ["secondary", "trial", ...needs],
     risk: "counter step",
     expected: "Older images are refused after the counter has risen, and the counter does not change.",
@@ -126,7 +127,7 @@ export const freshness: readonly Case[] = [
   {
     id: "freshness/application-raises",
     claim: "counter-locked",
-    says: "An application cannot raise the stored security counter.",
+    summary: "An application cannot raise the stored security counter.",
     needs: ["secondary", "raise-counter", ...needs],
     risk: "counter",
     control: "update",
@@ -137,7 +138,7 @@ export const freshness: readonly Case[] = [
   refusal({
     id: "freshness/lower-version",
     claim: "anti-rollback-version",
-    says: "A lower version with an equal security counter does not start.",
+    summary: "A lower version with an equal security counter does not start.",
     what: "a lower version, the security counter equal",
     needs: ["key", "lower-version"],
     quick: true,
@@ -147,7 +148,7 @@ export const freshness: readonly Case[] = [
     id: "freshness/equal-version",
     supporting: true,
     claim: "anti-rollback-version",
-    says: "An equal version is accepted.",
+    summary: "An equal version is accepted.",
     needs: ["secondary", "key"],
     risk: "secondary slot",
     expected: "It is accepted and runs.",
@@ -156,7 +157,8 @@ export const freshness: readonly Case[] = [
   {
     id: "freshness/upgrade-flag",
     claim: "upgrade-flag",
-    says: "An upload with the upgrade flag is refused unless the version is higher; a plain upload is not.",
+    summary:
+      "An upload with the upgrade flag is refused unless the version is higher; a plain upload is not.",
     needs: ["server-upload", "secondary", "key", "lower-version"],
     risk: "secondary slot",
     expected: "With the flag the lower version is refused at its first chunk; without it, it is accepted.",
@@ -167,7 +169,7 @@ export const freshness: readonly Case[] = [
 const withoutCounter = refusal({
   id: "freshness/missing-counter",
   claim,
-  says: "",
+  summary: "",
   what: "a higher version without a security counter",
   make: (factory) => factory.make({ counter: null }),
 });
@@ -204,9 +206,9 @@ async function equalCounter(harness: Harness) {
   });
   if (outcome !== "started") return fails(`It was not accepted: ${shows}.`);
   const counter = compareStored(harness.home, snapshot);
-  if (counter.is === "not-reported") return unjudged(`It was accepted; ${counter.says}.`);
-  const seen = `It started, and ${counter.says}.`;
-  return counter.is === "same" ? holds(seen) : fails(seen);
+  if (counter.is === "not-reported") return unjudged(`It was accepted; ${counter.message}.`);
+  const observed = `It started, and ${counter.message}.`;
+  return counter.is === "same" ? holds(observed) : fails(observed);
 }
 
 async function coldBoot(harness: Harness) {
@@ -218,8 +220,8 @@ async function coldBoot(harness: Harness) {
   if (outcome === "started") return fails(`The old image was accepted: ${shows}.`);
   if (outcome === "unclear" || outcome === "stopped") return unjudged(shows);
   const counter = compareStored(harness.home, snapshot);
-  const seen = `Refused: ${shows}; ${counter.says}.`;
-  return counter.is === "changed" ? fails(seen) : holds(seen);
+  const observed = `Refused: ${shows}; ${counter.message}.`;
+  return counter.is === "changed" ? fails(observed) : holds(observed);
 }
 
 async function slotsErased(harness: Harness) {
@@ -234,9 +236,9 @@ async function slotsErased(harness: Harness) {
   if (control.state !== "application")
     return unjudged(`Not even a good image starts this way: ${describe(control)}.`);
   const counter = compareStored(harness.home, control);
-  if (counter.is === "changed") return fails(`With the slots erased ${counter.says}.`);
+  if (counter.is === "changed") return fails(`With the slots erased ${counter.message}.`);
   return holds(
-    `The old image did not start (${describe(snapshot)}); one with an equal counter did, and ${counter.says}.`,
+    `The old image did not start (${describe(snapshot)}); one with an equal counter did, and ${counter.message}.`,
   );
 }
 
@@ -264,8 +266,8 @@ async function recoveryDowngrade(harness: Harness) {
       : snapshot;
   const counter = compareStored(harness.home, teller);
   return counter.is === "changed"
-    ? fails(`${refused}. But ${counter.says}.`)
-    : holds(`${refused}; ${counter.says}.`);
+    ? fails(`${refused}. But ${counter.message}.`)
+    : holds(`${refused}; ${counter.message}.`);
 }
 
 /**
@@ -289,16 +291,17 @@ async function neverBack(harness: Harness) {
       what: `an image with security counter ${counter}`,
     });
     const now = compareStored(raised, snapshot);
-    if (now.is === "changed") return fails(`After an image with security counter ${counter}: ${now.says}.`);
+    if (now.is === "changed")
+      return fails(`After an image with security counter ${counter}: ${now.message}.`);
     if (outcome === "started")
       return fails(`An image with security counter ${counter} started after one with ${start + 1}.`);
     if (snapshot.running?.hash !== imageHashOf(newer))
       return unjudged(`After an image with security counter ${counter}: ${describe(snapshot)}.`);
   }
   const end = compareStored(raised, await harness.boot());
-  if (end.is === "changed") return fails(`In the end ${end.says}.`);
+  if (end.is === "changed") return fails(`In the end ${end.message}.`);
   return holds(
-    `After an image with security counter ${start + 1} was confirmed, lower ones were refused; ${end.says}.`,
+    `After an image with security counter ${start + 1} was confirmed, lower ones were refused; ${end.message}.`,
   );
 }
 
@@ -311,10 +314,10 @@ async function applicationRaises(harness: Harness) {
   if (outcome !== "started" || snapshot.running?.hash !== imageHashOf(file))
     return unjudged(`It did not start: ${shows}.`);
   const counter = compareStored(harness.home, await harness.look("after it has tried"));
-  if (counter.is === "not-reported") return unjudged(`It ran; ${counter.says}.`);
+  if (counter.is === "not-reported") return unjudged(`It ran; ${counter.message}.`);
   return counter.is === "same"
-    ? holds(`It ran and tried, and ${counter.says}.`)
-    : fails(`The application moved it: ${counter.says}.`);
+    ? holds(`It ran and tried, and ${counter.message}.`)
+    : fails(`The application moved it: ${counter.message}.`);
 }
 
 async function equalVersion(harness: Harness) {

@@ -75,7 +75,7 @@ export const integrity: readonly Case[] = [
     refusal({
       id: `integrity/flip-${name}`,
       claim,
-      says: `An image with one bit flipped in ${where} does not start.`,
+      summary: `An image with one bit flipped in ${where} does not start.`,
       what: `one bit flipped in ${where}`,
       ...(quick ? { quick } : {}),
       make: async (factory) => {
@@ -87,7 +87,7 @@ export const integrity: readonly Case[] = [
   refusal({
     id: "integrity/flip-protected-tlv",
     claim,
-    says: "An image with one bit flipped in its protected TLVs does not start.",
+    summary: "An image with one bit flipped in its protected TLVs does not start.",
     what: "one bit flipped in the protected TLVs",
     needs: ["update", "counter"],
     make: async (factory) => {
@@ -99,7 +99,7 @@ export const integrity: readonly Case[] = [
     refusal({
       id: `integrity/truncated-${name}`,
       claim,
-      says: `An image that ends ${where} does not start.`,
+      summary: `An image that ends ${where} does not start.`,
       what: `the file ends ${where}`,
       ...(name === "body-middle" ? { quick: true } : {}),
       make: async (factory) => {
@@ -112,7 +112,7 @@ export const integrity: readonly Case[] = [
     id: "integrity/trailing-garbage",
     supporting: true,
     claim,
-    says: "Bytes after the end of an image do not change what starts.",
+    summary: "Bytes after the end of an image do not change what starts.",
     needs: ["secondary", "update"],
     risk: "secondary slot",
     expected: "What starts is the image with its own hash; a refusal is correct too.",
@@ -121,7 +121,7 @@ export const integrity: readonly Case[] = [
   refusal({
     id: "integrity/oversized",
     claim: "compatibility",
-    says: "An image one byte larger than what fits does not start.",
+    summary: "An image one byte larger than what fits does not start.",
     what: "an update one byte larger than fits",
     needs: ["key", "programmer"],
     control: "largest",
@@ -130,7 +130,7 @@ export const integrity: readonly Case[] = [
   refusal({
     id: "integrity/tlv-overflow",
     claim,
-    says: "A TLV that claims more bytes than there are is detected.",
+    summary: "A TLV that claims more bytes than there are is detected.",
     what: "a TLV that claims 65535 bytes",
     quick: true,
     make: async (factory) => overflowTlv(await factory.update()),
@@ -138,7 +138,7 @@ export const integrity: readonly Case[] = [
   refusal({
     id: "integrity/unknown-unprotected-tlv",
     claim: "tlv-allow-list",
-    says: "An unknown TLV added outside the signature makes the image invalid.",
+    summary: "An unknown TLV added outside the signature makes the image invalid.",
     what: "an unknown TLV (0x00a0) added to the unprotected area",
     quick: true,
     make: async (factory) => appendUnprotected(await factory.update(), 0x00a0, Uint8Array.of(1, 2, 3, 4)),
@@ -146,7 +146,7 @@ export const integrity: readonly Case[] = [
   acceptance({
     id: "integrity/unknown-protected-tlv",
     claim: "tlv-allow-list",
-    says: "A vendor's own TLV inside the signature is accepted.",
+    summary: "A vendor's own TLV inside the signature is accepted.",
     what: "an unknown TLV (0x00a0) in the protected area, signed",
     needs: ["key"],
     make: (factory) =>
@@ -155,7 +155,7 @@ export const integrity: readonly Case[] = [
   {
     id: "integrity/two-uploads",
     claim,
-    says: "A second upload without a restart in between replaces the first one completely.",
+    summary: "A second upload without a restart in between replaces the first one completely.",
     needs: ["server-upload", "secondary", "key"],
     risk: "secondary slot",
     expected: "What starts is exactly the second file.",

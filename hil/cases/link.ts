@@ -4,18 +4,18 @@ import { type Fault, FaultyLine } from "../faulty-line.js";
 import type { Harness } from "../harness/harness.js";
 import { describe } from "../snapshot.js";
 
-const FAULTS: readonly { fault: Fault; says: string; quick?: boolean }[] = [
-  { fault: "garbled", says: "Corrupted bytes during an upload do not end up in the slot." },
-  { fault: "lost", says: "Lost lines during an upload do not leave holes in the slot.", quick: true },
-  { fault: "pulled", says: "A cable pulled during an upload, several times, does no harm." },
-  { fault: "two-hosts", says: "Requests of another program on the same line do not get into an upload." },
+const FAULTS: readonly { fault: Fault; summary: string; quick?: boolean }[] = [
+  { fault: "garbled", summary: "Corrupted bytes during an upload do not end up in the slot." },
+  { fault: "lost", summary: "Lost lines during an upload do not leave holes in the slot.", quick: true },
+  { fault: "pulled", summary: "A cable pulled during an upload, several times, does no harm." },
+  { fault: "two-hosts", summary: "Requests of another program on the same line do not get into an upload." },
 ];
 
 /** The line is bad. A wrong image must not come of it. */
-export const link: readonly Case[] = FAULTS.map(({ fault, says, quick }) => ({
+export const link: readonly Case[] = FAULTS.map(({ fault, summary, quick }) => ({
   id: `link/${fault}`,
   claim: "link",
-  says,
+  summary,
   needs: ["server-upload", "secondary", "update"],
   risk: "secondary slot",
   control: "update-over-smp",
@@ -34,7 +34,8 @@ async function overFaultyLine(harness: Harness, fault: Fault): Promise<Finding> 
   const struck = line.strikes;
   await harness.line.tamperWith(undefined);
   harness.note(`the line struck ${struck} times`);
-  if (struck === 0) return { verdict: "not-judged", seen: "The upload was complete before the line failed." };
+  if (struck === 0)
+    return { verdict: "not-judged", observed: "The upload was complete before the line failed." };
   if (refusal !== undefined) return fails(`The upload could not be completed: ${refusal}`);
   const snapshot = await harness.boot();
   if (snapshot.state === "silent" && harness.board.can.has("forgets"))

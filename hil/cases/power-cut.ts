@@ -18,7 +18,7 @@ const claim = "power-loss";
 /** A stretch of a board's life in which power can fail. */
 interface Story {
   readonly id: "swap" | "trial" | "smaller" | "permanent" | "revert" | "counter" | "mark" | "confirm";
-  readonly says: string;
+  readonly summary: string;
   readonly needs: readonly Need[];
   /** Other cases that must hold before this story means what it says. */
   readonly assumes?: readonly string[];
@@ -56,7 +56,7 @@ const SPARE_BYTES = 256;
 const STORIES: readonly Story[] = [
   {
     id: "swap",
-    says: "the boot that swaps a new image in on trial",
+    summary: "the boot that swaps a new image in on trial",
     needs: ["update"],
     assumes: WAITS,
     prepare: async (harness) => {
@@ -67,7 +67,7 @@ const STORIES: readonly Story[] = [
   },
   {
     id: "trial",
-    says: "the boot that swaps an image with a higher security counter in on trial, which nobody confirms",
+    summary: "the boot that swaps an image with a higher security counter in on trial, which nobody confirms",
     needs: ["key", "trial", "counter"],
     assumes: [...WAITS, "trial/test-burns-nothing"],
     prepare: async (harness) => {
@@ -80,7 +80,7 @@ const STORIES: readonly Story[] = [
   },
   {
     id: "smaller",
-    says: "the boot that swaps in an image much smaller than the running one",
+    summary: "the boot that swaps in an image much smaller than the running one",
     needs: ["key", "trial"],
     assumes: WAITS,
     prepare: async (harness) => {
@@ -98,7 +98,7 @@ const STORIES: readonly Story[] = [
   },
   {
     id: "permanent",
-    says: "the boot that makes a new image permanent and raises the counter",
+    summary: "the boot that makes a new image permanent and raises the counter",
     needs: ["key"],
     prepare: async (harness) => {
       const file = await higher(harness);
@@ -111,7 +111,7 @@ const STORIES: readonly Story[] = [
   },
   {
     id: "revert",
-    says: "the boot that reverts to the old image",
+    summary: "the boot that reverts to the old image",
     needs: ["update", "trial"],
     assumes: WAITS,
     prepare: async (harness) => {
@@ -122,7 +122,7 @@ const STORIES: readonly Story[] = [
   },
   {
     id: "counter",
-    says: "the boot after a confirmation, which raises the counter",
+    summary: "the boot after a confirmation, which raises the counter",
     needs: ["key", "trial"],
     prepare: async (harness) => {
       const file = await higher(harness);
@@ -133,7 +133,7 @@ const STORIES: readonly Story[] = [
   },
   {
     id: "mark",
-    says: "the request for a trial boot",
+    summary: "the request for a trial boot",
     needs: ["update", "trial"],
     prepare: async (harness) => {
       const file = await harness.factory.update();
@@ -148,7 +148,7 @@ const STORIES: readonly Story[] = [
   },
   {
     id: "confirm",
-    says: "the confirmation",
+    summary: "the confirmation",
     needs: ["update", "trial"],
     prepare: async (harness) => {
       const file = await harness.factory.update();
@@ -179,7 +179,7 @@ export const powerCut: readonly Case[] = [
     (story): Case => ({
       id: `power-cut/${story.id}`,
       claim,
-      says: `Power may fail at any flash operation of ${story.says}.`,
+      summary: `Power may fail at any flash operation of ${story.summary}.`,
       needs: ["programmer", "cut", ...story.needs],
       risk: "primary slot",
       expected:
@@ -192,7 +192,8 @@ export const powerCut: readonly Case[] = [
   {
     id: "power-cut/random",
     claim,
-    says: "Power may fail at any flash operation of any of these, and again while the board repairs what the first cut left.",
+    summary:
+      "Power may fail at any flash operation of any of these, and again while the board repairs what the first cut left.",
     needs: ["programmer", "cut", "update"],
     risk: "primary slot",
     assumes: WAITS,
@@ -203,7 +204,7 @@ export const powerCut: readonly Case[] = [
   {
     id: "power-cut/upload",
     claim,
-    says: "Power may fail during an upload; the upload can be repeated.",
+    summary: "Power may fail during an upload; the upload can be repeated.",
     needs: ["server-upload", "secondary", "update", "power"],
     risk: "secondary slot",
     control: "update-over-smp",
@@ -213,7 +214,7 @@ export const powerCut: readonly Case[] = [
   {
     id: "power-cut/timed",
     claim,
-    says: "Power may fail at any moment of the boot that installs a new image.",
+    summary: "Power may fail at any moment of the boot that installs a new image.",
     needs: ["secondary", "update", "power", "trial"],
     risk: "primary slot",
     control: "update",
@@ -322,19 +323,22 @@ interface Judged {
  * below `least`.
  */
 async function aftermath(harness: Harness, prepared: Prepared, least: number | undefined): Promise<Judged> {
-  let seen: QuickCheck | undefined;
+  let observed: QuickCheck | undefined;
   let floor = least;
   for (let boot = 1; boot <= 2; boot++) {
-    seen = await harness.power.quickCheck();
-    if (seen.start !== "application") return { ended: `boot ${boot}: ${seen.start}`, ok: false };
-    if (prepared.good[seen.hash ?? ""] === undefined)
-      return { ended: `boot ${boot}: unknown image ${seen.hash?.slice(0, 12) ?? "without hash"}`, ok: false };
+    observed = await harness.power.quickCheck();
+    if (observed.start !== "application") return { ended: `boot ${boot}: ${observed.start}`, ok: false };
+    if (prepared.good[observed.hash ?? ""] === undefined)
+      return {
+        ended: `boot ${boot}: unknown image ${observed.hash?.slice(0, 12) ?? "without hash"}`,
+        ok: false,
+      };
     // A counter that is not reported at one look is compared with the next that is.
-    if (floor !== undefined && seen.counter !== undefined && seen.counter < floor)
-      return { ended: `boot ${boot}: stored counter ${seen.counter}, was ${floor}`, ok: false };
-    floor = seen.counter ?? floor;
+    if (floor !== undefined && observed.counter !== undefined && observed.counter < floor)
+      return { ended: `boot ${boot}: stored counter ${observed.counter}, was ${floor}`, ok: false };
+    floor = observed.counter ?? floor;
   }
-  const ended = prepared.good[seen!.hash!]!;
+  const ended = prepared.good[observed!.hash!]!;
   if (prepared.settles !== undefined && ended !== prepared.settles)
     return { ended: `${ended} for ever, not ${prepared.settles}`, ok: false };
   return { ended, ok: true };
@@ -400,7 +404,7 @@ function counterWords(least: number | undefined): string {
 
 const WRITES_NOTHING: Finding = {
   verdict: "not-supported",
-  seen: "There is no flash operation at which power could fail: this board writes nothing there.",
+  observed: "There is no flash operation at which power could fail: this board writes nothing there.",
 };
 
 /** How each story of a board begins is found out once: its own case and the one of random cuts begin alike. */
@@ -485,7 +489,7 @@ async function prepareAll(harness: Harness): Promise<ReadyStory[]> {
   const ready: ReadyStory[] = [];
   for (const story of STORIES) {
     if (story.needs.some((need) => lacks(harness, need) !== undefined)) continue;
-    harness.note(story.says);
+    harness.note(story.summary);
     const beginning = await beginningOf(harness, story);
     if (beginning.range.last >= beginning.range.first) ready.push(beginning);
   }

@@ -12,7 +12,7 @@ export const recovery: readonly Case[] = [
   {
     id: "recovery/enter-and-leave",
     claim: "recovery-entry",
-    says: "Serial recovery can be entered by a reset with boot mode, and left by a reset.",
+    summary: "Serial recovery can be entered by a reset with boot mode, and left by a reset.",
     needs: ["recovery"],
     risk: "nothing",
     expected: "The bootloader answers; after a reset the board's own image runs again.",
@@ -22,7 +22,7 @@ export const recovery: readonly Case[] = [
   {
     id: "recovery/nothing-valid",
     claim: "recovery-entry",
-    says: "Without a valid image the board starts serial recovery.",
+    summary: "Without a valid image the board starts serial recovery.",
     needs: ["programmer", "recovery"],
     risk: "primary slot",
     expected: "The bootloader's SMP server answers.",
@@ -31,7 +31,7 @@ export const recovery: readonly Case[] = [
   {
     id: "recovery/interrupted",
     claim: "recovery-entry",
-    says: "An interrupted recovery upload can be repeated.",
+    summary: "An interrupted recovery upload can be repeated.",
     needs: ["recovery", "update"],
     risk: "primary slot",
     control: "recovery-upload",
@@ -41,7 +41,7 @@ export const recovery: readonly Case[] = [
   {
     id: "recovery/damaged",
     claim: "recovery-checked",
-    says: "A damaged image written by serial recovery does not start.",
+    summary: "A damaged image written by serial recovery does not start.",
     needs: ["recovery", "update"],
     risk: "primary slot",
     control: "recovery-upload",
@@ -60,7 +60,7 @@ export const recovery: readonly Case[] = [
   {
     id: "recovery/unsigned",
     claim: "recovery-checked",
-    says: "An unsigned image written by serial recovery does not start.",
+    summary: "An unsigned image written by serial recovery does not start.",
     needs: ["recovery", "key", "signature"],
     risk: "primary slot",
     control: "recovery-upload",
@@ -72,7 +72,7 @@ export const recovery: readonly Case[] = [
   {
     id: "recovery/foreign-key",
     claim: "recovery-checked",
-    says: "An image signed with a foreign key and written by serial recovery does not start.",
+    summary: "An image signed with a foreign key and written by serial recovery does not start.",
     needs: ["recovery", "key", "signature"],
     risk: "primary slot",
     control: "recovery-upload",
@@ -88,7 +88,7 @@ export const recovery: readonly Case[] = [
   {
     id: "recovery/image-number",
     claim: "recovery-checked",
-    says: "Serial recovery refuses uploads for image numbers that the board does not have.",
+    summary: "Serial recovery refuses uploads for image numbers that the board does not have.",
     needs: ["recovery", "emulated"],
     risk: "bootloader",
     expected: "The first chunk is refused for every number but the board's own; the bootloader is unharmed.",
@@ -178,7 +178,7 @@ async function imageNumbers(harness: Harness): Promise<Finding> {
     judgeNumbers(taken, tried, own) ??
     (snapshot.running?.hash === harness.home.running?.hash
       ? holds(
-          `Image numbers ${tried.join(", ")} were all refused, and the board's own image runs. ${own.says}`,
+          `Image numbers ${tried.join(", ")} were all refused, and the board's own image runs. ${own.message}`,
         )
       : fails(`All were refused, but afterwards ${describe(snapshot)}.`))
   );

@@ -10,7 +10,7 @@ export const rotation: readonly Case[] = [
     id: "rotation/accepted-keys",
     supporting: true,
     claim,
-    says: "Every key that the board file calls accepted is accepted.",
+    summary: "Every key that the board file calls accepted is accepted.",
     needs: ["secondary", "key", "accepted-key"],
     risk: "secondary slot",
     expected: "An update signed with each of them starts.",
@@ -19,7 +19,7 @@ export const rotation: readonly Case[] = [
   {
     id: "rotation/refused-keys",
     claim,
-    says: "No key that the board file calls refused, old or not yet in use, is accepted.",
+    summary: "No key that the board file calls refused, old or not yet in use, is accepted.",
     needs: ["secondary", "key", "refused-key"],
     risk: "secondary slot",
     control: "update",
@@ -29,7 +29,7 @@ export const rotation: readonly Case[] = [
   {
     id: "rotation/listed-keys",
     claim,
-    says: "The keys that the board lists are exactly the accepted ones.",
+    summary: "The keys that the board lists are exactly the accepted ones.",
     needs: ["key", "signature", "key-list"],
     risk: "nothing",
     expected: "Its list contains only the hashes of the accepted keys.",

@@ -14,11 +14,11 @@ export function stored({ counters }: WithCounters): number | undefined {
 export function compareStored(
   before: WithCounters,
   after: WithCounters,
-): { is: "same" | "changed" | "not-reported"; says: string } {
+): { is: "same" | "changed" | "not-reported"; message: string } {
   const [was, now] = [stored(before), stored(after)];
   if (was === undefined || now === undefined)
-    return { is: "not-reported", says: "the stored security counter was not reported" };
+    return { is: "not-reported", message: "the stored security counter was not reported" };
   return was === now
-    ? { is: "same", says: `the stored security counter is ${was} as before` }
-    : { is: "changed", says: `the stored security counter went from ${was} to ${now}` };
+    ? { is: "same", message: `the stored security counter is ${was} as before` }
+    : { is: "changed", message: `the stored security counter went from ${was} to ${now}` };
 }

@@ -24,7 +24,7 @@ export const trial: readonly Case[] = [
   {
     id: WAITS,
     claim: "host-confirms",
-    says: "A new image of this firmware stays unconfirmed until it is confirmed from outside.",
+    summary: "A new image of this firmware stays unconfirmed until it is confirmed from outside.",
     needs: ["secondary", "trial", "update"],
     risk: "secondary slot",
     expected: "A second after its start it runs, unconfirmed.",
@@ -34,7 +34,7 @@ export const trial: readonly Case[] = [
   {
     id: "trial/never-confirmed",
     claim,
-    says: "An image that is not confirmed is reverted at the next reset.",
+    summary: "An image that is not confirmed is reverted at the next reset.",
     needs: ["secondary", "trial", "update"],
     risk: "secondary slot",
     assumes: [WAITS],
@@ -46,7 +46,7 @@ export const trial: readonly Case[] = [
     (behaviour): Case => ({
       id: `trial/${behaviour}`,
       claim,
-      says: SAYS[behaviour],
+      summary: SAYS[behaviour],
       needs: ["secondary", "trial", "key", behaviour],
       risk: "secondary slot",
       expected: "It runs once; the old image comes back and stays.",
@@ -56,7 +56,7 @@ export const trial: readonly Case[] = [
   {
     id: "trial/confirmed-stays",
     claim,
-    says: "A confirmed image stays through several resets.",
+    summary: "A confirmed image stays through several resets.",
     needs: ["secondary", "trial", "update"],
     risk: "counter",
     expected: "After the confirmation it runs after each of three resets.",
@@ -65,7 +65,7 @@ export const trial: readonly Case[] = [
   {
     id: "trial/upload-while-unconfirmed",
     claim,
-    says: "While an image is on trial, an upload cannot destroy the image to revert to.",
+    summary: "While an image is on trial, an upload cannot destroy the image to revert to.",
     needs: ["secondary", "trial", "key"],
     risk: "secondary slot",
     assumes: [WAITS],
@@ -75,7 +75,7 @@ export const trial: readonly Case[] = [
   {
     id: "trial/test-then-permanent",
     claim,
-    says: "A request for one trial boot is not silently made permanent.",
+    summary: "A request for one trial boot is not silently made permanent.",
     needs: ["secondary", "trial", "key"],
     risk: "counter",
     assumes: [WAITS],
@@ -86,7 +86,7 @@ export const trial: readonly Case[] = [
   {
     id: "trial/one-of-two",
     claim,
-    says: "Of two images on trial the confirmed one stays, and the other is reverted at the next reset.",
+    summary: "Of two images on trial the confirmed one stays, and the other is reverted at the next reset.",
     needs: ["secondary", "trial", "key", "two-images", "programmer"],
     risk: "primary slot",
     assumes: [WAITS],
@@ -97,7 +97,7 @@ export const trial: readonly Case[] = [
   {
     id: "trial/slots-untouched",
     claim: "slots-untouched",
-    says: "An unrequested image in the other slot is still there after this firmware has started.",
+    summary: "An unrequested image in the other slot is still there after this firmware has started.",
     needs: ["secondary", "request", "update"],
     risk: "secondary slot",
     expected: "After a restart the old image runs, and the other slot still contains the unrequested image.",
@@ -107,7 +107,7 @@ export const trial: readonly Case[] = [
   {
     id: "trial/broken-slot",
     claim: "broken-slot",
-    says: "While the other slot cannot be read, the running image starts.",
+    summary: "While the other slot cannot be read, the running image starts.",
     needs: ["secondary", "server-upload", "breakable-flash"],
     risk: "secondary slot",
     expected: "The old image runs.",
@@ -117,7 +117,7 @@ export const trial: readonly Case[] = [
   {
     id: "trial/test-burns-nothing",
     claim: "counter-after-confirm",
-    says: "A trial boot of an image with a higher security counter does not raise the stored one.",
+    summary: "A trial boot of an image with a higher security counter does not raise the stored one.",
     needs: ["secondary", "trial", "key", "counter"],
     risk: "counter",
     expected: "It runs on trial and the stored security counter is as before.",
@@ -127,7 +127,7 @@ export const trial: readonly Case[] = [
   {
     id: "trial/confirm-burns",
     claim: "counter-after-confirm",
-    says: "After a confirmation the stored security counter rises, at the next boot at the latest.",
+    summary: "After a confirmation the stored security counter rises, at the next boot at the latest.",
     needs: ["secondary", "trial", "key", "counter"],
     risk: "counter step",
     expected: "Before the confirmation it is as before; after the next boot it is the image's.",
@@ -262,12 +262,12 @@ async function uploadWhileUnconfirmed(harness: Harness): Promise<Finding> {
   });
   const back = await isBack(harness, "after a reset");
   if (refusal === undefined && back.verdict === "does-not-hold")
-    return fails(`The server accepted the upload, and the image to revert to is lost. ${back.seen}`);
+    return fails(`The server accepted the upload, and the image to revert to is lost. ${back.observed}`);
   if (back.verdict !== "holds") return back;
   return holds(
     refusal === undefined
-      ? `The server accepted the upload, and the old image came back nevertheless. ${back.seen}`
-      : `The upload was refused (${refusal}). ${back.seen}`,
+      ? `The server accepted the upload, and the old image came back nevertheless. ${back.observed}`
+      : `The upload was refused (${refusal}). ${back.observed}`,
   );
 }
 
@@ -290,7 +290,7 @@ async function testThenPermanent(harness: Harness): Promise<Finding> {
         )
       : fails(`The second request was ${second}, and yet the image runs confirmed.`);
   const back = await isBack(harness, "after a reset");
-  return back.verdict === "holds" ? holds(`The second request was ${second}. ${back.seen}`) : back;
+  return back.verdict === "holds" ? holds(`The second request was ${second}. ${back.observed}`) : back;
 }
 
 const SOAK_MS = 300;
@@ -338,7 +338,7 @@ async function slotsUntouched(harness: Harness): Promise<Finding> {
   if (needsTrailer)
     return {
       verdict: "not-supported",
-      seen: `A bootloader in mode ${mode} itself erases an image that was not requested.`,
+      observed: `A bootloader in mode ${mode} itself erases an image that was not requested.`,
     };
   const file = await harness.factory.update();
   await harness.delivery.leave(file, "a good update, not requested");
@@ -399,11 +399,11 @@ async function testBurnsNothing(harness: Harness): Promise<Finding> {
   const prepared = await higher(harness);
   if ("verdict" in prepared) return prepared;
   const trial = compareStored(harness.home, await harness.look("on trial"));
-  if (trial.is === "changed") return fails(`The trial boot alone moved it: ${trial.says}.`);
-  if (trial.is === "same") return holds(`On trial, ${trial.says}.`);
+  if (trial.is === "changed") return fails(`The trial boot alone moved it: ${trial.message}.`);
+  if (trial.is === "same") return holds(`On trial, ${trial.message}.`);
   const back = await isBack(harness, "after a reset without confirmation");
   return back.verdict === "holds"
-    ? holds(`After the trial the old image, with its lower security counter, starts again. ${back.seen}`)
+    ? holds(`After the trial the old image, with its lower security counter, starts again. ${back.observed}`)
     : back;
 }
 
@@ -419,7 +419,7 @@ async function confirmBurns(harness: Harness): Promise<Finding> {
   const now = stored(snapshot);
   if (now === undefined) return refusesBelow(harness, start);
   if (now !== start + 1) return fails(`After confirmation and reset ${now} is stored, not ${start + 1}.`);
-  if (trial.is === "changed") return fails(`Before the confirmation ${trial.says}.`);
+  if (trial.is === "changed") return fails(`Before the confirmation ${trial.message}.`);
   return holds(`${start} before the confirmation, ${now} after the next boot.`);
 }
 

@@ -8,7 +8,7 @@ export interface UploadNumbers {
   readonly numbers: ReadonlySet<number>;
   /** The board said so itself: a number beyond them is then none of its own. */
   readonly isReported: boolean;
-  readonly says: string;
+  readonly message: string;
 }
 
 /**
@@ -24,14 +24,14 @@ export async function uploadNumbers(harness: Harness): Promise<UploadNumbers> {
       throw error;
     });
   if (answer === undefined)
-    return { numbers: listed, isReported: false, says: "It does not report the numbers of its slots." };
+    return { numbers: listed, isReported: false, message: "It does not report the numbers of its slots." };
   const images = answer.images.map(({ image }) => image);
   const ids = answer.images.flatMap(({ slots }) => slots.flatMap(({ upload_image_id: id }) => id ?? []));
   const numbers = new Set([...listed, ...images, ...ids]);
   return {
     numbers,
     isReported: true,
-    says: `It reports ${[...numbers].sort((a, b) => a - b).join(", ")} as its own numbers.`,
+    message: `It reports ${[...numbers].sort((a, b) => a - b).join(", ")} as its own numbers.`,
   };
 }
 
@@ -49,11 +49,11 @@ const SLOTS_AN_IMAGE = 2;
 export function judgeNumbers(
   taken: readonly number[],
   tried: readonly number[],
-  { numbers, isReported, says }: UploadNumbers,
+  { numbers, isReported, message }: UploadNumbers,
 ): Finding | undefined {
   if (taken.length === 0) return undefined;
-  const seen = `Taken: ${taken.join(", ")} of ${tried.join(", ")}. ${says}`;
+  const observed = `Taken: ${taken.join(", ")} of ${tried.join(", ")}. ${message}`;
   const images = Math.max(...numbers) + 1;
-  if (isReported || taken.some((number) => number > images * SLOTS_AN_IMAGE)) return fails(seen);
-  return unjudged(`${seen} With direct upload these would be its own slots.`);
+  if (isReported || taken.some((number) => number > images * SLOTS_AN_IMAGE)) return fails(observed);
+  return unjudged(`${observed} With direct upload these would be its own slots.`);
 }

@@ -37,7 +37,7 @@ export interface HarnessContext {
   /** Aborted by Ctrl-C, until the board is put back. */
   readonly signal: AbortSignal;
   readonly recorder: Recorder;
-  note(says: string): void;
+  note(message: string): void;
   /** Says that the board is no longer as it stood at the start. */
   touch(): void;
   /** What the board shows now. A board that restarts meanwhile is waited for; one that stays away is `silent`. */

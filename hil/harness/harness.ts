@@ -93,8 +93,8 @@ export class Harness implements HarnessContext {
     return this.record.recorder;
   }
 
-  note(says: string): void {
-    this.recorder.note(says);
+  note(message: string): void {
+    this.recorder.note(message);
   }
 
   touch(): void {

@@ -57,7 +57,7 @@ export class Line {
   }
 
   /** The board's log has said who started. */
-  told(start: Start): void {
+  noteStart(start: Start): void {
     this.#told = start;
   }
 

@@ -89,19 +89,19 @@ export class Power {
     const how = { signal: this.#context.signal, timeoutMs: 500, retries: 3 };
     const { images } = await client.send(imageList, {}, how);
     const hash = images.find(({ active, image = 0 }) => active && image === 0)?.hash;
-    const told = this.#context.home.reportsTrust
+    const reported = this.#context.home.reportsTrust
       ? await client.send(trustCounters, {}, how).catch(notTold)
       : undefined;
     return {
       start,
       hash: hash && Buffer.from(hash).toString("hex"),
-      counter: told?.images.find(({ image }) => image === 0)?.counter,
+      counter: reported?.images.find(({ image }) => image === 0)?.counter,
     };
   }
 
   async #untilStarted(from = this.#bootFrom): Promise<Start> {
     const start = await this.#context.board.started(from, silenceMs(this.#context));
-    this.#line.told(start);
+    this.#line.noteStart(start);
     return start;
   }
 }

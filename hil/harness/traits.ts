@@ -44,9 +44,9 @@ export class Traits {
   /** Unconfirmed images are tried once and reverted. Undefined while neither the mode nor a trial boot has told. */
   get hasTrial(): boolean | undefined {
     if (this.#options.mode !== undefined) return upgradeMode(this.#options.mode).reverts;
-    const told = new Set(upgradeModesOfNumber(this.#modeNumber).map(({ reverts }) => reverts));
-    const [reverts] = told;
-    return told.size === 1 ? reverts : this.#sawTrial ? true : undefined;
+    const reverting = new Set(upgradeModesOfNumber(this.#modeNumber).map(({ reverts }) => reverts));
+    const [reverts] = reverting;
+    return reverting.size === 1 ? reverts : this.#sawTrial ? true : undefined;
   }
 
   get picksByVersion(): boolean {

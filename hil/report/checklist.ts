@@ -2,7 +2,7 @@ import type { ClaimId } from "../claims.js";
 
 /** One point of what the field asks of a secure update, and what of a proof speaks to it. */
 export interface ChecklistPoint {
-  readonly says: string;
+  readonly summary: string;
   readonly claims: readonly ClaimId[];
   /** Where no board can show it: what does. */
   readonly elsewhere?: string;
@@ -11,30 +11,30 @@ export interface ChecklistPoint {
 /** The points by which secure updates with MCUboot and TUF are reviewed, in their usual order. */
 export const CHECKLIST: readonly ChecklistPoint[] = [
   {
-    says: "Signing keys are kept off the build server",
+    summary: "Signing keys are kept off the build server",
     claims: [],
     elsewhere: "no test of a board shows this: bootproof help keys",
   },
-  { says: "The root of trust is provisioned on the device", claims: ["signature"] },
+  { summary: "The root of trust is provisioned on the device", claims: ["signature"] },
   {
-    says: "The device itself verifies, not only the server",
+    summary: "The device itself verifies, not only the server",
     claims: ["signature", "integrity", "tlv-allow-list", "lengths", "recovery-checked"],
   },
   {
-    says: "A second slot or another fallback",
+    summary: "A second slot or another fallback",
     claims: ["rollback", "recovery-entry", "power-loss", "broken-slot", "link"],
   },
   {
-    says: "Rollback (revert) and anti-rollback are separate",
+    summary: "Rollback (revert) and anti-rollback are separate",
     claims: ["rollback", "anti-rollback-counter", "anti-rollback-version", "upgrade-flag"],
   },
   {
-    says: "Anti-rollback state is stored where an update cannot reach it",
+    summary: "Anti-rollback state is stored where an update cannot reach it",
     claims: ["anti-rollback-counter", "counter-after-confirm", "counter-locked"],
   },
-  { says: "Key rotation is possible before it is needed", claims: ["signature"] },
+  { summary: "Key rotation is possible before it is needed", claims: ["signature"] },
   {
-    says: "Firmware is bound to product, revision and layout",
+    summary: "Firmware is bound to product, revision and layout",
     claims: [
       "compatibility",
       "decompression",
@@ -46,11 +46,11 @@ export const CHECKLIST: readonly ChecklistPoint[] = [
     ],
   },
   {
-    says: "It is defined what confirms an update",
+    summary: "It is defined what confirms an update",
     claims: ["host-confirms", "counter-after-confirm", "slots-untouched"],
   },
   {
-    says: "Install, boot, revert and counter changes are logged",
+    summary: "Install, boot, revert and counter changes are logged",
     claims: [],
     elsewhere: "not on the board: bootproof help log",
   },

@@ -67,5 +67,5 @@ function sameBoard(board: BoardResult, earlier: ProofReport, now: ProofReport): 
 }
 
 export function wordsOfChange({ board, id, was, is, kind }: Change): string {
-  return `${kind}: ${board} ${id}: ${VERDICT_WORDS[was].says}, now ${VERDICT_WORDS[is].says}`;
+  return `${kind}: ${board} ${id}: ${VERDICT_WORDS[was].label}, now ${VERDICT_WORDS[is].label}`;
 }

@@ -20,7 +20,7 @@ export function drawEvidence(evidence: Evidence, { after, isBrief }: DrawOptions
   return html`${cuts.length > 0 && drawCuts(cuts)}
 ${after.length > 0 && !isBrief && drawSlots("Slots after", after)}
 ${sights.length > 0 && html`<h3>What the board showed</h3>${sightTable(sights.slice(isBrief ? -BRIEF_SIGHTS : -MOST_SIGHTS))}`}
-${fold("What was done", notes.length, html`<ol class="steps">${notes.slice(0, isBrief ? BRIEF_NOTES : MOST_NOTES).map(({ at, says }) => html`<li><small>${since(at, start)}</small> ${says}</li>`)}</ol>`)}
+${fold("What was done", notes.length, html`<ol class="steps">${notes.slice(0, isBrief ? BRIEF_NOTES : MOST_NOTES).map(({ at, message }) => html`<li><small>${since(at, start)}</small> ${message}</li>`)}</ol>`)}
 ${!isBrief && fold("Images that were given to the board", offered.length, html`<table><thead><tr><th>What</th><th>Bytes</th><th>SHA-256 of the file, image hash</th><th>How</th></tr></thead><tbody>${offered.map((one) => html`<tr><td>${one.what}</td><td>${one.size}</td><td class="mono">${one.sha256}<br>${one.imageHash ?? "no image hash"}${(one.random ?? []).map((part) => html`<br>${part} is different in each run`)}</td><td>${one.way}</td></tr>`)}</tbody></table>`)}
 ${fold("Its log", log.length, html`<pre>${(isBrief ? log.slice(-BRIEF_LINES) : log).map(({ text }) => `${text}\n`)}</pre>`, isBrief && log.length > BRIEF_LINES ? `${log.length}, the last ${BRIEF_LINES} shown` : undefined)}
 ${isBrief ? html`<p class="soft">${messageCount} messages: in the JSON report and by --explain.</p>` : fold("Messages", messageCount, html`<pre>${messages.map((message) => messageLine(message, start))}</pre>`, messageCount > messages.length ? `${messageCount}, the first and last ${messages.length} shown` : undefined)}`;

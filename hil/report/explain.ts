@@ -22,18 +22,21 @@ function explainBoard(board: BoardResult, id: string): string {
   ].join("\n");
 }
 
-function head({ board, says }: BoardResult, { id, says: asks, expected, seen, verdict }: CaseResult): string {
+function head(
+  { board, summary }: BoardResult,
+  { id, summary: asks, expected, observed, verdict }: CaseResult,
+): string {
   return [
-    `${id} on ${board} (${printable(says).replace(/\.$/, "")}): ${VERDICT_WORDS[verdict].says}`,
+    `${id} on ${board} (${printable(summary).replace(/\.$/, "")}): ${VERDICT_WORDS[verdict].label}`,
     `  Asked:    ${asks}`,
     `  Expected: ${expected}`,
-    `  Seen:     ${printable(seen)}`,
+    `  Seen:     ${printable(observed)}`,
   ].join("\n");
 }
 
 function controlPart(control: ControlResult | undefined): string[] {
   if (!control) return [];
-  return ["", `Control "${control.id}", tried first: ${control.says}`, `  ${printable(control.seen)}`];
+  return ["", `Control "${control.id}", tried first: ${control.summary}`, `  ${printable(control.observed)}`];
 }
 
 function evidencePart({ evidence }: CaseResult): string[] {
@@ -45,7 +48,7 @@ function evidencePart({ evidence }: CaseResult): string[] {
   return [
     ...part(
       "What was done",
-      notes.map(({ at, says }) => `${ms(at)}  ${printable(says)}`),
+      notes.map(({ at, message }) => `${ms(at)}  ${printable(message)}`),
     ),
     ...part("Images that were given to the board", offered.flatMap(imageLines)),
     ...part(

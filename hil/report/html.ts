@@ -60,7 +60,7 @@ function banner({ boards }: ProofReport): Markup {
 <p>${good} kept, ${broken} not kept, ${open} could not be judged, ${count("not-supported")} not supported by ${boards.length === 1 ? "this board" : "these boards"}.</p>
 ${boards.map(brokenPromises)}
 ${unusable.map(({ board, unusable: why }) => html`<p><strong>${board} could not be used:</strong> ${why}</p>`)}
-${lost.map(({ board, putBack }) => html`<p><strong>${board} was not put back:</strong> ${putBack.says}</p>`)}</div>`;
+${lost.map(({ board, putBack }) => html`<p><strong>${board} was not put back:</strong> ${putBack.message}</p>`)}</div>`;
 }
 
 /** For each promise that is broken: what it was, and what was seen instead. */
@@ -70,10 +70,10 @@ function brokenPromises(
   boards: readonly BoardResult[],
 ): Markup {
   const broken = claims.filter(({ verdict }) => verdict === "does-not-hold");
-  const seen = (claim: ClaimId) =>
-    cases.find((one) => one.claim === claim && one.verdict === "does-not-hold")?.seen;
+  const observed = (claim: ClaimId) =>
+    cases.find((one) => one.claim === claim && one.verdict === "does-not-hold")?.observed;
   const where = boards.length > 1 ? ` by ${board}` : "";
-  return html`${broken.map(({ claim }) => html`<p><strong>Not kept${where}:</strong> <a href="#${anchor(board, claim)}">${CLAIMS[claim].title}</a>.<br><small>${CLAIMS[claim].says} Seen: ${seen(claim)}</small></p>`)}`;
+  return html`${broken.map(({ claim }) => html`<p><strong>Not kept${where}:</strong> <a href="#${anchor(board, claim)}">${CLAIMS[claim].title}</a>.<br><small>${CLAIMS[claim].message} Seen: ${observed(claim)}</small></p>`)}`;
 }
 
 /** What the run is held to, which may be less than what was found. */
@@ -90,14 +90,14 @@ function changesPart(changes: readonly Change[]): Markup {
 }
 
 function boardPart(board: BoardResult): Markup {
-  if (board.unusable !== undefined) return html`<h2>${board.board}</h2><p>${board.says}</p>`;
+  if (board.unusable !== undefined) return html`<h2>${board.board}</h2><p>${board.summary}</p>`;
   const claims = board.claims.toSorted(
     (a, b) => VERDICT_ORDER.indexOf(a.verdict) - VERDICT_ORDER.indexOf(b.verdict),
   );
-  return html`<h2 id="${anchor(board.board)}">${board.board}</h2><p class="soft">${board.says}</p>
+  return html`<h2 id="${anchor(board.board)}">${board.board}</h2><p class="soft">${board.summary}</p>
 ${identityPart(board)}
 <table><thead><tr><th>Promise</th><th>Verdict</th></tr></thead><tbody>${claims.map((claim) => claimRow(claim, board.board))}</tbody></table>
-<p class="soft">${board.putBack.ok ? "" : "NOT PUT BACK: "}${board.putBack.says}</p>
+<p class="soft">${board.putBack.ok ? "" : "NOT PUT BACK: "}${board.putBack.message}</p>
 ${board.surface && surfacePart(board.surface)}
 <h3>Evidence</h3>${slotLegend()}
 ${claims.filter(({ verdict }) => verdict !== "not-supported").map((claim) => claimPart(claim, board))}
@@ -115,7 +115,7 @@ const SURFACE_WORDS: Readonly<Record<SurfaceItem["verdict"], string>> = {
 /** The attack surface of the wire, with what shows it. */
 function surfacePart(surface: readonly SurfaceItem[]): Markup {
   return html`<h3>What anybody on this link can do</h3><p class="soft">SMP has no password: whoever can write to this line can send requests. Whether the line can be reached in the field depends on the product.</p>
-<table><tbody>${surface.map(({ does, verdict, evidence }) => html`<tr><td>${does}</td><td>${SURFACE_WORDS[verdict]}<br><small>${evidence}</small></td></tr>`)}</tbody></table>`;
+<table><tbody>${surface.map(({ action, verdict, evidence }) => html`<tr><td>${action}</td><td>${SURFACE_WORDS[verdict]}<br><small>${evidence}</small></td></tr>`)}</tbody></table>`;
 }
 
 /** What was proven: product, unit, firmware, bootloader. */
@@ -134,8 +134,8 @@ function anchor(board: string, claim?: string): string {
 }
 
 function claimRow({ claim, verdict, counts }: ClaimResult, board: string): Markup {
-  const { title, says } = CLAIMS[claim];
-  return html`<tr class="${verdict}"><td><strong>${verdict === "not-supported" ? title : html`<a href="#${anchor(board, claim)}">${title}</a>`}</strong><br><small>${says}</small></td><td class="badge-cell">${badge(verdict)}<br><small>${countedWords(verdict, counts)}</small></td></tr>`;
+  const { title, message } = CLAIMS[claim];
+  return html`<tr class="${verdict}"><td><strong>${verdict === "not-supported" ? title : html`<a href="#${anchor(board, claim)}">${title}</a>`}</strong><br><small>${message}</small></td><td class="badge-cell">${badge(verdict)}<br><small>${countedWords(verdict, counts)}</small></td></tr>`;
 }
 
 function countedWords(verdict: Verdict, counts: ClaimResult["counts"]): string {
@@ -147,8 +147,8 @@ function countedWords(verdict: Verdict, counts: ClaimResult["counts"]): string {
 }
 
 function badge(verdict: Verdict): Markup {
-  const { mark, says } = VERDICT_WORDS[verdict];
-  return html`<span class="badge ${verdict}">${mark} ${says}</span>`;
+  const { mark, label } = VERDICT_WORDS[verdict];
+  return html`<span class="badge ${verdict}">${mark} ${label}</span>`;
 }
 
 function claimPart({ claim, verdict }: ClaimResult, board: BoardResult): Markup {
@@ -161,14 +161,14 @@ function claimPart({ claim, verdict }: ClaimResult, board: BoardResult): Markup 
 
 function casePart(one: CaseResult, { board, controls }: BoardResult): Markup {
   const control = controls.find(({ id }) => id === one.control);
-  return html`<details class="${one.verdict}" id="${anchor(board, one.id)}"><summary>${badge(one.verdict)}<span class="grow">${one.says}</span><small>${seconds(one.elapsedMs)}</small></summary><div class="in">
-<dl class="facts"><dt>Expected</dt><dd>${one.expected}</dd><dt>Seen</dt><dd>${one.seen}</dd><dt>At risk</dt><dd>${one.risk}</dd>
+  return html`<details class="${one.verdict}" id="${anchor(board, one.id)}"><summary>${badge(one.verdict)}<span class="grow">${one.summary}</span><small>${seconds(one.elapsedMs)}</small></summary><div class="in">
+<dl class="facts"><dt>Expected</dt><dd>${one.expected}</dd><dt>Seen</dt><dd>${one.observed}</dd><dt>At risk</dt><dd>${one.risk}</dd>
 <dt>Control</dt><dd>${control ? html`<a href="#${anchor(board, `control/${control.id}`)}">${control.id}</a> ${badge(control.verdict)}` : "none needed"}</dd><dt>Case</dt><dd><code>${one.id}</code></dd></dl>
 ${one.evidence && drawEvidence(one.evidence, { after: one.after ?? [], isBrief: one.verdict === "holds" })}</div></details>`;
 }
 
 function controlPart(control: BoardResult["controls"][number], board: string): Markup {
-  return html`<details class="${control.verdict}" id="${anchor(board, `control/${control.id}`)}"><summary>${badge(control.verdict)}<span class="grow">${control.says}</span><small>${seconds(control.elapsedMs)}</small></summary><div class="in"><p>${control.seen}</p>${control.evidence && drawEvidence(control.evidence, { after: [], isBrief: control.verdict === "holds" })}</div></details>`;
+  return html`<details class="${control.verdict}" id="${anchor(board, `control/${control.id}`)}"><summary>${badge(control.verdict)}<span class="grow">${control.summary}</span><small>${seconds(control.elapsedMs)}</small></summary><div class="in"><p>${control.observed}</p>${control.evidence && drawEvidence(control.evidence, { after: [], isBrief: control.verdict === "holds" })}</div></details>`;
 }
 
 function boardFacts({ image, home, mode, cases }: BoardResult): Markup {
@@ -193,7 +193,7 @@ function checklistPart({ boards }: ProofReport): Markup {
       return html`<div>${name}${words.length > 0 ? words : "not tried"}</div>`;
     });
   const rows = CHECKLIST.map(
-    (point, index) => html`<tr><td>${index + 1}. ${point.says}</td><td>${verdicts(point)}</td></tr>`,
+    (point, index) => html`<tr><td>${index + 1}. ${point.summary}</td><td>${verdicts(point)}</td></tr>`,
   );
   return html`<h2>Point by point</h2><p>The points by which secure updates are reviewed, and what this page shows about each.</p><table><tbody>${rows}</tbody></table>`;
 }

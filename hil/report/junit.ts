@@ -13,7 +13,7 @@ export function toJunit(report: ProofReport, policy?: Policy): string {
 
 function suite(board: BoardResult, report: ProofReport, policy: Policy | undefined): string {
   const unusable = board.unusable === undefined ? [] : [problem("board", "usable", "error", board.unusable)];
-  const putBack = board.putBack.ok ? [] : [problem("board", "put back", "error", board.putBack.says)];
+  const putBack = board.putBack.ok ? [] : [problem("board", "put back", "error", board.putBack.message)];
   const missing = policy ? missingCases(board, report, policy) : [];
   const own = [...unusable, ...putBack, ...missing];
   const cases = board.cases.map((one) => ({ one, element: elementOf(one, policy) }));
@@ -50,8 +50,8 @@ const ELEMENTS = {
 
 function testcase(one: CaseResult, element: Element): string {
   const head = `<testcase classname="${escaped(one.claim)}" name="${escaped(one.id)}" time="${time(one.elapsedMs)}">`;
-  const body = element === undefined ? "" : `<${element} message="${escaped(one.seen)}"/>`;
-  const out = `<system-out>${escaped(`${one.says}\nexpected: ${one.expected}\nseen: ${one.seen}`)}</system-out>`;
+  const body = element === undefined ? "" : `<${element} message="${escaped(one.observed)}"/>`;
+  const out = `<system-out>${escaped(`${one.summary}\nexpected: ${one.expected}\nseen: ${one.observed}`)}</system-out>`;
   return `${head}${body}${out}</testcase>\n`;
 }
 

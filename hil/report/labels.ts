@@ -1,21 +1,21 @@
 import type { Verdict } from "../case.js";
 
 /** Verdicts as people read them, in the order of their weight. */
-export const VERDICT_WORDS: Readonly<Record<Verdict, { mark: string; says: string; means: string }>> = {
+export const VERDICT_WORDS: Readonly<Record<Verdict, { mark: string; label: string; means: string }>> = {
   "does-not-hold": {
     mark: "✗",
-    says: "does not hold",
+    label: "does not hold",
     means: "The board did what it must not do.",
   },
-  holds: { mark: "✓", says: "holds", means: "The board was tested and did what it should." },
+  holds: { mark: "✓", label: "holds", means: "The board was tested and did what it should." },
   "not-judged": {
     mark: "?",
-    says: "could not be judged",
+    label: "could not be judged",
     means: "It could not be determined; the reason is given. This is not a pass.",
   },
   "not-supported": {
     mark: "–",
-    says: "not supported",
+    label: "not supported",
     means: "This board does not claim it, or cannot have it.",
   },
 };

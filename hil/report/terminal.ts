@@ -21,11 +21,11 @@ export function leftOutWords(ids: readonly string[]): string {
 }
 
 /** One case, as it ends. A good ending needs no words, except where it is a statistic. */
-export function caseLine({ id, verdict, seen, elapsedMs, evidence }: CaseResult): string {
-  const { mark, says } = VERDICT_WORDS[verdict];
+export function caseLine({ id, verdict, observed, elapsedMs, evidence }: CaseResult): string {
+  const { mark, label } = VERDICT_WORDS[verdict];
   const time = verdict === "not-supported" ? "" : ` (${seconds(elapsedMs)})`;
   const hasFigures = (evidence?.cuts.length ?? 0) > 0;
-  return `${mark} ${id.padEnd(36)} ${says}${time}${verdict !== "holds" || hasFigures ? `: ${printable(seen)}` : ""}`;
+  return `${mark} ${id.padEnd(36)} ${label}${time}${verdict !== "holds" || hasFigures ? `: ${printable(observed)}` : ""}`;
 }
 
 /** How the cases of a claim ended, by their number: `4 cases fail, 1 holds`. */
@@ -40,14 +40,17 @@ export function countWords(counts: BoardResult["claims"][number]["counts"]): str
     (verdict) => [counts[verdict], words[verdict][counts[verdict] === 1 ? 0 : 1]] as const,
   );
   return parts
-    .map(([count, says], index) => `${count}${index === 0 ? (count === 1 ? " case" : " cases") : ""} ${says}`)
+    .map(
+      ([count, message], index) =>
+        `${count}${index === 0 ? (count === 1 ? " case" : " cases") : ""} ${message}`,
+    )
     .join(", ");
 }
 
 /** Without a password, for SMP has none. */
 function surfaceLines({ surface = [] }: BoardResult): string[] {
   const of = (verdict: SurfaceItem["verdict"]) => surface.filter((item) => item.verdict === verdict);
-  const line = ({ does, evidence }: SurfaceItem) => `      ${does}: ${printable(evidence)}`;
+  const line = ({ action, evidence }: SurfaceItem) => `      ${action}: ${printable(evidence)}`;
   const open = of("open");
   return [
     ...(open.length > 0 ? ["  Anybody on this link can, without a password:", ...open.map(line)] : []),
@@ -57,12 +60,12 @@ function surfaceLines({ surface = [] }: BoardResult): string[] {
 }
 
 function boardText(board: BoardResult): string {
-  const head = `${board.board}: ${printable(board.says)}`;
+  const head = `${board.board}: ${printable(board.summary)}`;
   if (board.unusable !== undefined) return `${head}\n  could not be used: ${printable(board.unusable)}`;
   const claims = board.claims
     .toSorted((a, b) => VERDICT_ORDER.indexOf(a.verdict) - VERDICT_ORDER.indexOf(b.verdict))
     .flatMap(({ claim, verdict, counts }) => {
-      const { mark, says } = VERDICT_WORDS[verdict];
+      const { mark, label } = VERDICT_WORDS[verdict];
       const { title } = CLAIMS[claim];
       const cases = board.cases.filter((one) => one.claim === claim);
       const counted = verdict === "not-supported" ? "" : ` (${countWords(counts)})`;
@@ -70,11 +73,11 @@ function boardText(board: BoardResult): string {
         (one) => one.verdict === "does-not-hold" || one.verdict === "not-judged" || one.evidence?.cuts.length,
       );
       return [
-        `  ${mark} ${title.padEnd(52)}${title.length > 52 ? ":" : ""} ${says}${counted}`,
+        `  ${mark} ${title.padEnd(52)}${title.length > 52 ? ":" : ""} ${label}${counted}`,
         ...look.map((one) => `      ${caseLine(one)}`),
       ];
     });
-  const back = board.putBack.ok ? board.putBack.says : `NOT PUT BACK: ${board.putBack.says}`;
+  const back = board.putBack.ok ? board.putBack.message : `NOT PUT BACK: ${board.putBack.message}`;
   return [
     head,
     ...claims,

@@ -7,7 +7,7 @@ export type AwsResult = "digest" | "signature" | "signing_job" | "version";
 /** One call of the `aws` command line. */
 export interface AwsCall {
   /** What it is for. */
-  readonly does: "upload" | "sign" | "wait" | "stream" | "job";
+  readonly step: "upload" | "sign" | "wait" | "stream" | "job";
   /** Words behind `aws`. Places of earlier results are marked; see {@link fillAwsResults}. */
   readonly words: readonly string[];
   /** What its answer is to a later call; it is printed as text. */
@@ -184,7 +184,7 @@ function need(release: AwsRelease, name: "bucket" | "roleArn", isNeeded: boolean
 
 function upload({ bucket, objectKey, path }: AwsRelease): AwsCall {
   return {
-    does: "upload",
+    step: "upload",
     words: [
       ...["s3api", "put-object", "--bucket", bucket!, "--key", objectKey!, "--body", path],
       ...["--query", "VersionId", "--output", "text"],
@@ -205,7 +205,7 @@ function signCalls(release: AwsRelease): AwsCall[] {
   if (signing?.by === "kms")
     return [
       {
-        does: "sign",
+        step: "sign",
         words: [
           ...["kms", "sign", "--key-id", signing.keyId, "--message", `fileb://${place("digest")}`],
           ...["--message-type", "DIGEST", "--signing-algorithm"],
@@ -220,7 +220,7 @@ function signCalls(release: AwsRelease): AwsCall[] {
   const destination = { s3: { bucketName: bucket, prefix: `signed/${jobId}/` } };
   return [
     {
-      does: "sign",
+      step: "sign",
       words: [
         ...["signer", "start-signing-job", "--source", JSON.stringify(source)],
         ...["--destination", JSON.stringify(destination), "--profile-name", signing.profile],
@@ -229,7 +229,7 @@ function signCalls(release: AwsRelease): AwsCall[] {
       brings: "signing_job",
     },
     {
-      does: "wait",
+      step: "wait",
       words: ["signer", "wait", "successful-signing-job", "--job-id", place("signing_job")],
     },
   ];
@@ -240,7 +240,7 @@ function stream(release: AwsRelease, streamId: string): AwsCall {
   const version = versionOf(release);
   const s3Location = { bucket, key: objectKey, ...(version !== undefined && { version }) };
   return {
-    does: "stream",
+    step: "stream",
     words: [
       ...["iot", "create-stream", "--stream-id", streamId],
       ...["--files", JSON.stringify([{ fileId: 0, s3Location }]), "--role-arn", roleArn!],
@@ -258,7 +258,7 @@ function targetWords({ targets, continuous, timeoutMinutes }: AwsRelease, timeou
 function job(release: AwsRelease, document: string): AwsCall {
   const { jobId, presignRegion, roleArn } = release;
   return {
-    does: "job",
+    step: "job",
     words: [
       ...["iot", "create-job", "--job-id", jobId, "--document", document],
       ...targetWords(release, "--timeout-config"),
@@ -278,7 +278,7 @@ function otaUpdate(release: AwsRelease): AwsCall {
     codeSigning: { awsSignerJobId: place("signing_job") },
   };
   return {
-    does: "job",
+    step: "job",
     words: [
       ...["iot", "create-ota-update", "--ota-update-id", jobId, "--files", JSON.stringify([file])],
       ...["--protocols", "MQTT", "--role-arn", roleArn!],

@@ -72,7 +72,7 @@ export async function* stageImage(
   if (refused || image === undefined || hash === undefined)
     throw new StagedUpdateError(
       "stage-refused",
-      refused?.says ?? "The image carries no hash, so the board cannot be asked whether it runs.",
+      refused?.message ?? "The image carries no hash, so the board cannot be asked whether it runs.",
       { hint: refused?.hint ?? "Nothing was sent." },
     );
   if (facts.server === "recovery")
@@ -173,8 +173,8 @@ async function* mustBeOnTrial(
   const target = targetOf(staged);
   const after = yield* observe(session, options);
   const verdict = judge(before, after, target);
-  yield { step: "judged", runsNewImage: verdict.runs, says: verdict.says };
-  if (!verdict.runs) throw new StagedUpdateError("not-on-trial", verdict.says, { hint: verdict.hint });
+  yield { step: "judged", runsNewImage: verdict.runs, message: verdict.message };
+  if (!verdict.runs) throw new StagedUpdateError("not-on-trial", verdict.message, { hint: verdict.hint });
   if (stageOf(after, target) === "confirmed")
     throw new StagedUpdateError(
       "not-on-trial",
@@ -213,7 +213,7 @@ export async function* commitStaged(
     );
   const result = yield* flash(session, file, { ...options, confirm: true });
   if (!["confirmed", "running", "already-running"].includes(result.outcome))
-    throw new StagedUpdateError("commit-failed", result.says, { hint: result.hint });
+    throw new StagedUpdateError("commit-failed", result.message, { hint: result.hint });
   yield* restart(session, options);
   const after = yield* observe(session, options);
   if (stageOf(after, target) !== "confirmed")

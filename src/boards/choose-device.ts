@@ -173,8 +173,8 @@ export function linesFor(
   { profile }: Device,
   { dtr, rts }: Pick<SerialAddress, "dtr" | "rts"> = {},
 ): Pick<SerialAddress, "dtr" | "rts"> {
-  const wants = profile?.lines;
-  return { ...onOff("dtr", dtr ?? wants?.dtr), ...onOff("rts", rts ?? wants?.rts) };
+  const lineFacts = profile?.lines;
+  return { ...onOff("dtr", dtr ?? lineFacts?.dtr), ...onOff("rts", rts ?? lineFacts?.rts) };
 }
 
 function onOff<K extends "dtr" | "rts">(name: K, value: boolean | undefined): { [P in K]?: boolean } {

@@ -9,7 +9,7 @@ export interface Asked {
   /** Somebody speaks SMP there. */
   readonly answers: boolean;
   readonly server?: "application" | "recovery" | "unknown";
-  readonly says: string;
+  readonly message: string;
 }
 
 /** Twice, briefly: whoever asks every port of a bench does not want to wait for each. */
@@ -28,11 +28,11 @@ export async function askPort(
     await client.close();
     const who =
       mode === "recovery" ? "SMP: serial recovery" : `SMP: ${mode === "unknown" ? "somebody" : mode}`;
-    return { path, answers: true, server: mode, says: who };
+    return { path, answers: true, server: mode, message: who };
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof RequestTimeout) return { path, answers: false, says: HEARD[error.heard] };
-    if (error instanceof BootproofError) return { path, answers: false, says: error.message };
+    if (error instanceof RequestTimeout) return { path, answers: false, message: HEARD[error.heard] };
+    if (error instanceof BootproofError) return { path, answers: false, message: error.message };
     throw error;
   }
 }

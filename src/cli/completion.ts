@@ -8,11 +8,11 @@ export type Shell = (typeof SHELLS)[number];
 interface Page {
   /** `image list`; empty for the program. */
   readonly words: string;
-  readonly verbs: readonly { readonly name: string; readonly says: string }[];
+  readonly verbs: readonly { readonly name: string; readonly summary: string }[];
   readonly options: readonly {
     readonly short: string | undefined;
     readonly long: string | undefined;
-    readonly says: string;
+    readonly summary: string;
     readonly takesValue: boolean;
   }[];
 }
@@ -31,11 +31,11 @@ function pagesOf(command: Command): Page[] {
   const options = command.createHelp().visibleOptions(command);
   const page = {
     words: wordsOf(command),
-    verbs: verbs.map((one) => ({ name: one.name(), says: one.description() })),
+    verbs: verbs.map((one) => ({ name: one.name(), summary: one.description() })),
     options: options.map((one) => ({
       short: one.short,
       long: one.long,
-      says: one.description,
+      summary: one.description,
       takesValue: one.required || one.optional,
     })),
   };
@@ -81,10 +81,10 @@ complete -o default -F _bootproof bootproof
 
 function zsh(pages: readonly Page[]): string {
   const rows = pages.map((page) => {
-    const verbs = page.verbs.map(({ name, says }) => quoted(`${name}:${says}`)).join(" ");
+    const verbs = page.verbs.map(({ name, summary }) => quoted(`${name}:${summary}`)).join(" ");
     const flags = page.options
-      .flatMap(({ short, long, says }) =>
-        [short, long].flatMap((flag) => (flag ? [quoted(`${flag}:${says}`)] : [])),
+      .flatMap(({ short, long, summary }) =>
+        [short, long].flatMap((flag) => (flag ? [quoted(`${flag}:${summary}`)] : [])),
       )
       .join(" ");
     return `    "${page.words && ` ${page.words}`}") verbs=(${verbs}); flags=(${flags}) ;;`;
@@ -117,12 +117,12 @@ function fish(pages: readonly Page[]): string {
   const rows = pages.flatMap((page) => {
     const here = `complete -c bootproof -n '__bootproof_at "${page.words}"'`;
     return [
-      ...page.verbs.map(({ name, says }) => `${here} -f -a ${name} -d ${fishQuoted(says)}`),
-      ...page.options.map(({ short, long, says, takesValue }) => {
+      ...page.verbs.map(({ name, summary }) => `${here} -f -a ${name} -d ${fishQuoted(summary)}`),
+      ...page.options.map(({ short, long, summary, takesValue }) => {
         const flags = [short && `-s ${short.slice(1)}`, long && `-l ${long.slice(2)}`]
           .filter(Boolean)
           .join(" ");
-        return `${here} ${flags}${takesValue ? " -r" : ""} -d ${fishQuoted(says)}`;
+        return `${here} ${flags}${takesValue ? " -r" : ""} -d ${fishQuoted(summary)}`;
       }),
     ];
   });

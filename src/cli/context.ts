@@ -242,8 +242,8 @@ async function tellIdentity(
     return reached.nameIt({
       reason: "serial recovery answers, and only the application tells the board's identity.",
     });
-  const told = await readIdentity(session, asked, { signal });
-  return reached.nameIt("id" in told ? { id: told.id, from: "smp" } : told);
+  const identified = await readIdentity(session, asked, { signal });
+  return reached.nameIt("id" in identified ? { id: identified.id, from: "smp" } : identified);
 }
 
 /** What the board at an address is known by, without speaking to it. */

@@ -43,7 +43,7 @@ export async function debugProbe(
     const lines = (file: string) =>
       tool.commands({ ...job, file, probe }).map((args) => ({ args, line: commandLine(tool.program, args) }));
     return {
-      does: `Use the debug probe: ${lines("IMAGE")
+      summary: `Use the debug probe: ${lines("IMAGE")
         .map(({ line }) => line)
         .join("; ")}`,
       destroys: "The contents of the primary slot. Other slots and the bootloader stay.",

@@ -60,7 +60,7 @@ function drawPorts(ports: readonly DevicePort[], answers: Answers): Map<DevicePo
     const role = port.role === "unknown" || port.roleFrom === "only-port" ? "" : ROLES[port.role];
     return [
       `${port.path}${port.usbInterface === undefined ? "" : ` #${port.usbInterface}`}`,
-      asked ? tone(asked.answers ? "good" : "warn", printable(asked.says)) : role,
+      asked ? tone(asked.answers ? "good" : "warn", printable(asked.message)) : role,
       port.problem ? cannot(port.problem.message) : tone("good", "can be opened"),
     ];
   });

@@ -100,9 +100,9 @@ function afterAnswer(key: string, fields: Request, command: AnyCommand, before: 
 const REPEAT = "Repeat the same command to continue.";
 
 /** The state of a board, and what to try next: nothing where the board has ended with the command. */
-function describeBoard({ board, change }: Watched): { says: string; hint?: string } {
+function describeBoard({ board, change }: Watched): { message: string; hint?: string } {
   const described = describe(change);
-  return isGoneAfterwards(board) ? { says: described.says } : described;
+  return isGoneAfterwards(board) ? { message: described.message } : described;
 }
 
 /** Where every board of this run stands. */
@@ -110,10 +110,10 @@ export function describeInterruption(): Interruption {
   const [only, ...others] = boards;
   if (only === undefined) return describeProgress();
   if (others.length === 0) {
-    const { says, hint } = describeBoard(only);
-    return { message: `interrupted. ${says}`, ...(hint === undefined ? {} : { hint }) };
+    const { message, hint } = describeBoard(only);
+    return { message: `interrupted. ${message}`, ...(hint === undefined ? {} : { hint }) };
   }
-  const lines = boards.map((watched) => `${watched.board}: ${describeBoard(watched).says}`);
+  const lines = boards.map((watched) => `${watched.board}: ${describeBoard(watched).message}`);
   const hint = boards.map((watched) => describeBoard(watched).hint).find((one) => one !== undefined);
   return { message: `interrupted. ${lines.join(" ")}`, ...(hint === undefined ? {} : { hint }) };
 }
@@ -126,44 +126,46 @@ function describeProgress(): Interruption {
   return { message: `interrupted while ${label}: ${done} of ${total} ${unit} done.`, hint: REPEAT };
 }
 
-function describe(change: Change | undefined): { says: string; hint?: string } {
+function describe(change: Change | undefined): { message: string; hint?: string } {
   switch (change?.kind) {
     case undefined:
-      return { says: "Nothing was changed on the board." };
+      return { message: "Nothing was changed on the board." };
     case "image":
       return change.bytes < change.total
         ? {
-            says: `The board has ${change.bytes} of ${change.total} bytes of the image and has not been asked to start it.`,
+            message: `The board has ${change.bytes} of ${change.total} bytes of the image and has not been asked to start it.`,
             hint: "Repeat the same command to continue the upload from there.",
           }
         : {
-            says: `The board has all ${change.total} bytes of the image and has not been asked to start it.`,
+            message: `The board has all ${change.total} bytes of the image and has not been asked to start it.`,
             hint: REPEAT,
           };
     case "file":
       return change.bytes < change.total
         ? {
-            says: `The board has ${change.bytes} of ${change.total} bytes of ${change.name}.`,
+            message: `The board has ${change.bytes} of ${change.total} bytes of ${change.name}.`,
             hint: "Repeat the same command to continue the transfer from there.",
           }
-        : { says: `The board has all ${change.total} bytes of ${change.name}; they were not compared.` };
+        : { message: `The board has all ${change.total} bytes of ${change.name}; they were not compared.` };
     case "marked":
       return {
-        says: "The new image is on the board and marked: the next restart starts it on trial.",
+        message: "The new image is on the board and marked: the next restart starts it on trial.",
         hint: REPEAT,
       };
     case "new-image-started":
       return {
-        says: "The board was restarted to start the new image, which is not confirmed.",
+        message: "The board was restarted to start the new image, which is not confirmed.",
         hint: "Repeat the same command to check and confirm it, or run bootproof info to see which image runs. Do not switch the power off while the board swaps images.",
       };
     case "restarting":
-      return { says: "The board was restarted.", hint: "bootproof info shows whether it is back." };
+      return { message: "The board was restarted.", hint: "bootproof info shows whether it is back." };
     case "confirmed":
-      return { says: "The image is confirmed.", hint: "bootproof info shows which image runs." };
+      return { message: "The image is confirmed.", hint: "bootproof info shows which image runs." };
     case "sent":
       return change.isAnswered
-        ? { says: `The last change on the board was: ${change.command}.` }
-        : { says: `The board was sent "${change.command}" and has not answered: it may still carry it out.` };
+        ? { message: `The last change on the board was: ${change.command}.` }
+        : {
+            message: `The board was sent "${change.command}" and has not answered: it may still carry it out.`,
+          };
   }
 }

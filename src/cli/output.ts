@@ -133,7 +133,7 @@ const PROGRESS_EACH_MS = 100;
 /** For programs that watch: progress, notes and warnings as a line of JSON each, on stderr. The result is as ever. */
 function withProgressAsData(drawn: Output, { quiet }: { quiet: boolean }): Output {
   const say = (value: object) => void process.stderr.write(`${toJsonText(value)}\n`);
-  let told = { label: "", at: 0 };
+  let shown = { label: "", at: 0 };
   const counted = new Map<string, number>();
   return {
     ...drawn,
@@ -142,9 +142,9 @@ function withProgressAsData(drawn: Output, { quiet }: { quiet: boolean }): Outpu
     progress(label, done, total, unit = "bytes") {
       latest = { label, done, total, unit };
       const now = performance.now();
-      const isDue = label !== told.label || done >= total || now - told.at >= PROGRESS_EACH_MS;
+      const isDue = label !== shown.label || done >= total || now - shown.at >= PROGRESS_EACH_MS;
       if (quiet || !isDue) return;
-      told = { label, at: now };
+      shown = { label, at: now };
       say({ progress: { label, done, total, unit } });
     },
     event(event, board) {

@@ -282,9 +282,9 @@ export class Client {
   #refuseTooLong(command: string, message: Uint8Array): void {
     const { largestMessage: expected } = this;
     if (this.server.bufSizeFrom !== "server" || message.length <= expected) return;
-    const says = `${command}: a message of ${message.length} bytes; the board accepts at most ${expected}.`;
+    const text = `${command}: a message of ${message.length} bytes; the board accepts at most ${expected}.`;
     const hint = "Send less, or build the firmware with a larger CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE.";
-    throw new MessageError("too-long", says, { expected, got: message.length }, hint);
+    throw new MessageError("too-long", text, { expected, got: message.length }, hint);
   }
 
   /** Every try of a request; while the framing is open, each of them in the time that one would have. */

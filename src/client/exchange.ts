@@ -107,9 +107,9 @@ export class Exchange {
     throw new RangeError("256 requests are in flight; there is no free sequence number for another one.");
   }
 
-  /** `told` when a second answer with this number comes; undefined: nobody. */
-  expectTwice(seq: number, told: (() => void) | undefined): void {
-    if (told) this.#repeated.set(seq, told);
+  /** `onAnsweredTwice` is called when a second answer with this number comes; undefined: nobody. */
+  expectTwice(seq: number, onAnsweredTwice: (() => void) | undefined): void {
+    if (onAnsweredTwice) this.#repeated.set(seq, onAnsweredTwice);
     else this.#repeated.delete(seq);
   }
 

@@ -21,13 +21,13 @@ export class RequestTimeout extends BootproofError {
   ) {
     const { command, attempts, timeoutMs } = request;
     const asked = attempts === 1 ? "one request" : `${attempts} requests`;
-    const { says, hint } = SILENCES[ear.heard];
+    const { message: sentence, hint } = SILENCES[ear.heard];
     const quote =
       (ear.heard === "text" || ear.heard === "boot") && ear.quote !== "" ? ` ("${ear.quote}")` : "";
-    const message = `${command}: ${pipe} did not answer ${asked} of ${Math.round(timeoutMs)} ms each; heard ${says}${quote}.`;
+    const message = `${command}: ${pipe} did not answer ${asked} of ${Math.round(timeoutMs)} ms each; heard ${sentence}${quote}.`;
     // Text and an echo explain themselves.
     const found = ["text", "boot", "echo"].includes(ear.heard) ? undefined : clue;
-    const sentences = found === undefined ? message : `${message} ${found.says}`;
+    const sentences = found === undefined ? message : `${message} ${found.message}`;
     super("timeout", sentences, {
       hint: found === undefined ? hint : `${found.hint} Otherwise: ${hint}`,
     });
@@ -40,33 +40,33 @@ export class RequestTimeout extends BootproofError {
 }
 
 /** What a silence sounds like, and what it usually means. */
-export const SILENCES: Readonly<Record<HeardInstead, { says: string; hint: string }>> = {
+export const SILENCES: Readonly<Record<HeardInstead, { message: string; hint: string }>> = {
   nothing: {
-    says: "nothing at all",
+    message: "nothing at all",
     hint: "Is the board on, is this its SMP port and not its log port, and does its firmware have an SMP server?",
   },
   text: {
-    says: "only log text",
+    message: "only log text",
     hint: "This is the log or shell port, or the firmware has no SMP server on it. Try the board's other port, or enter serial recovery.",
   },
   boot: {
-    says: "only its boot messages",
+    message: "only its boot messages",
     hint: "It may still be starting or swapping images: leave its power on, wait, then try again. If this is its log port, try the other one.",
   },
   noise: {
-    says: "bytes that are not text",
+    message: "bytes that are not text",
     hint: "The baud rate is probably wrong: set the board's rate with ?baud=, for example ?baud=1000000.",
   },
   damaged: {
-    says: "damaged frames",
+    message: "damaged frames",
     hint: "Bytes get lost on the way: try a lower baud rate, a shorter cable, or close other programs on this port.",
   },
   echo: {
-    says: "only its own requests, echoed",
+    message: "only its own requests, echoed",
     hint: "Something echoes: TX and RX are connected, or a terminal is in echo mode.",
   },
   "other-answers": {
-    says: "answers to other requests",
+    message: "answers to other requests",
     hint: "Another program talks to this board, or the board is slower than the timeout: try a longer --timeout.",
   },
 };

@@ -41,9 +41,9 @@ export interface DownloadOptions {
 
 export type DownloadEvent =
   /** The device that will be written; comes before anything is asked of it. */
-  | { step: "device"; says: string; serialNumber: string | undefined; usbPort: string }
+  | { step: "device"; message: string; serialNumber: string | undefined; usbPort: string }
   /** What will happen to which memory; comes before anything is erased. */
-  | { step: "plan"; says: string; alternate: number; pages: number; bytes: number }
+  | { step: "plan"; message: string; alternate: number; pages: number; bytes: number }
   | { step: "erased"; page: number; pages: number }
   | { step: "sent"; sent: number; total: number }
   | { step: "compared"; compared: number; total: number }
@@ -91,11 +91,11 @@ export async function* download(
   options: DownloadOptions = {},
 ): AsyncGenerator<DownloadEvent, DownloadResult, void> {
   const { serialNumber, usbPort } = device.found;
-  yield { step: "device", says: usbInWords(device.found), serialNumber, usbPort };
+  yield { step: "device", message: usbInWords(device.found), serialNumber, usbPort };
   const start = performance.now();
   const plan = await planFor(device, file, options);
   const { alternate } = plan.memory;
-  yield { step: "plan", says: planInWords(plan), alternate, pages: plan.pages.length, bytes: plan.bytes };
+  yield { step: "plan", message: planInWords(plan), alternate, pages: plan.pages.length, bytes: plan.bytes };
   await device.select(alternate);
   await device.toIdle();
   const verify = options.verify !== false;

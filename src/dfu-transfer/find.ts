@@ -45,10 +45,10 @@ export async function chooseDfu(selector: UsbSelector, name: string): Promise<Us
   const words = listings.map(({ found }) => usbInWords(found)).join(", ");
   if (!only) {
     const isAny = Object.values(selector).every((wanted) => wanted === undefined);
-    const says = isAny
+    const message = isAny
       ? "No device with USB DFU is plugged in."
       : `No device with USB DFU matches "${name}".`;
-    throw new TransportError("not-found", name, says, {
+    throw new TransportError("not-found", name, message, {
       hint: "Hold the boot button or pin while plugging it in; `dfu list` shows the devices.",
     });
   }

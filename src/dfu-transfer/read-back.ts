@@ -74,10 +74,10 @@ function mustBeSame(sent: Uint8Array, read: Uint8Array, at: number): void {
   const wrong = sent.findIndex((byte, index) => byte !== read[index]);
   if (wrong < 0) return;
   const got = read[wrong];
-  const says = got === undefined ? "nothing is there" : `there is 0x${got.toString(16).padStart(2, "0")}`;
+  const message = got === undefined ? "nothing is there" : `there is 0x${got.toString(16).padStart(2, "0")}`;
   throw new DfuError(
     "dfu-verify",
-    `The memory does not contain what was written: at ${hex(at + wrong)} ${says}, and 0x${sent[wrong]!.toString(16).padStart(2, "0")} was sent.`,
+    `The memory does not contain what was written: at ${hex(at + wrong)} ${message}, and 0x${sent[wrong]!.toString(16).padStart(2, "0")} was sent.`,
     {
       hint: "It was not started. Download it again; if that fails at the same place, its flash is worn out or protected.",
     },

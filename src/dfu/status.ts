@@ -35,7 +35,7 @@ const STATE_WORDS: Readonly<Record<DfuState, string>> = {
 };
 
 /** USB DFU 1.1, table 6.1.2, in words; the name first, as the specification has it. */
-const STATUSES: readonly (readonly [name: string, says: string])[] = [
+const STATUSES: readonly (readonly [name: string, message: string])[] = [
   ["OK", "no error"],
   ["errTARGET", "the file is not for this device"],
   ["errFILE", "the file failed a vendor-specific check"],
@@ -58,7 +58,7 @@ export interface DfuStatus {
   readonly code: number;
   /** The specification's name, e.g. `errWRITE`. */
   readonly name: string;
-  readonly says: string;
+  readonly message: string;
   readonly state: DfuState;
   /** How long the device wants to be left alone before it is asked again. */
   readonly pollMs: number;
@@ -81,9 +81,9 @@ export function readStatus(bytes: Uint8Array): DfuStatus {
       "dfu-bad-answer",
       `The device reports state ${u8(bytes, 4)}, which does not exist in DFU.`,
     );
-  const [name, says] = STATUSES[code] ?? [`status ${code}`, "a status that does not exist in DFU"];
+  const [name, message] = STATUSES[code] ?? [`status ${code}`, "a status that does not exist in DFU"];
   const pollMs = Math.min(u16le(bytes, 1) | (u8(bytes, 3) << 16), MOST_POLL_MS);
-  return { code, name, says, state, pollMs };
+  return { code, name, message, state, pollMs };
 }
 
 /**
@@ -97,6 +97,6 @@ export function stateInWords(state: DfuState): string {
 }
 
 /** `errWRITE: the memory cannot be written (state dfuERROR)`. */
-export function statusInWords({ name, says, state }: DfuStatus): string {
-  return `${name}: ${says} (state ${state})`;
+export function statusInWords({ name, message, state }: DfuStatus): string {
+  return `${name}: ${message} (state ${state})`;
 }

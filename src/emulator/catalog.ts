@@ -30,7 +30,7 @@ export type Claim =
 export interface BoardVariant {
   id: string;
   /** One sentence for people. */
-  says: string;
+  summary: string;
   mode: BootMode;
   images: 1 | 2;
   policy: readonly Policy[];
@@ -65,7 +65,7 @@ export interface BoardVariant {
 export interface Weakness {
   id: string;
   /** One sentence for people. */
-  says: string;
+  summary: string;
   policy: readonly Policy[];
   /** Claims that a board with it breaks, where it makes them. */
   breaks: readonly Claim[];
@@ -80,7 +80,7 @@ export interface Weakness {
 /** A row of the manifest: one image body and what it is usually signed with. */
 export interface FixtureImage {
   id: string;
-  says: string;
+  summary: string;
   /** Image number. */
   image: number;
   version: string;
@@ -174,11 +174,11 @@ function changes(
 }
 
 function weakened(board: BoardVariant, weakness: Weakness): BoardVariant {
-  const { id, says, policy, breaks } = weakness;
+  const { id, summary, policy, breaks } = weakness;
   return {
     ...board,
     id: `${board.id}+${id}`,
-    says: `${board.says} Weak on purpose: ${says[0]!.toLowerCase()}${says.slice(1)}`,
+    summary: `${board.summary} Weak on purpose: ${summary[0]!.toLowerCase()}${summary.slice(1)}`,
     policy: [...board.policy, ...policy],
     broken: breaks.filter((claim) => board.claims.includes(claim) || UNSAID.includes(claim)),
   };

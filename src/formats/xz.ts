@@ -65,7 +65,7 @@ function readBlock(bytes: Uint8Array, at: number, check: number, limit: number) 
   if (at + headerSize > bytes.length) throw cutShort(bytes);
   const header = bytes.subarray(at, at + headerSize - 4);
   if (crc32(header) !== u32le(bytes, at + headerSize - 4)) throw damaged(at, "a block header's CRC is wrong");
-  const told = blockHeader(header, at);
+  const stated = blockHeader(header, at);
   const start = at + headerSize;
   const packed = lzma2Length(bytes, start);
   const content = decodeLzma2(take(bytes, start, packed), limit);
@@ -75,7 +75,7 @@ function readBlock(bytes: Uint8Array, at: number, check: number, limit: number) 
   if (end > bytes.length) throw cutShort(bytes);
   if (!isFilledWith(bytes.subarray(start + packed, checkAt), 0))
     throw damaged(checkAt, "a block's padding is not zero");
-  if ((told.packed ?? packed) !== packed || (told.size ?? content.length) !== content.length)
+  if ((stated.packed ?? packed) !== packed || (stated.size ?? content.length) !== content.length)
     throw damaged(at, "a block is not as long as its header says");
   if (!checkHolds(check, content, bytes, checkAt)) throw damaged(checkAt, "a block's check is wrong");
   return { content, end, unpadded: headerSize + packed + CHECKS[check]! };

@@ -145,26 +145,26 @@ function centralRecord(bytes: Uint8Array, at: number, end: number, limits: Archi
 function localStart(
   bytes: Uint8Array,
   at: number,
-  told: Pick<ZipRecord, "name" | "method" | "crc" | "packed" | "size"> & { readonly flags: number },
+  record: Pick<ZipRecord, "name" | "method" | "crc" | "packed" | "size"> & { readonly flags: number },
 ): number {
   if (at + LOCAL_SIZE > bytes.length || u32le(bytes, at) !== LOCAL)
-    throw bad(at, `There is no header of ${told.name} at offset ${at}.`);
+    throw bad(at, `There is no header of ${record.name} at offset ${at}.`);
   const nameLength = u16le(bytes, at + 26);
   const start = at + LOCAL_SIZE + nameLength + u16le(bytes, at + 28);
-  if (start > bytes.length) throw bad(at, `The header of ${told.name} at offset ${at} is truncated.`);
+  if (start > bytes.length) throw bad(at, `The header of ${record.name} at offset ${at} is truncated.`);
   const name = nameText(take(bytes, at + LOCAL_SIZE, nameLength), at);
   // With a descriptor, the numbers follow the data and stand as zero here.
-  const follows = (told.flags & FLAG.descriptor) !== 0;
+  const follows = (record.flags & FLAG.descriptor) !== 0;
   const agrees = (value: number, expected: number) => value === expected || (follows && value === 0);
   const same =
-    name === told.name &&
-    u16le(bytes, at + 6) === told.flags &&
-    u16le(bytes, at + 8) === told.method &&
-    agrees(u32le(bytes, at + 14), told.crc) &&
-    agrees(u32le(bytes, at + 18), told.packed) &&
-    agrees(u32le(bytes, at + 22), told.size);
+    name === record.name &&
+    u16le(bytes, at + 6) === record.flags &&
+    u16le(bytes, at + 8) === record.method &&
+    agrees(u32le(bytes, at + 14), record.crc) &&
+    agrees(u32le(bytes, at + 18), record.packed) &&
+    agrees(u32le(bytes, at + 22), record.size);
   if (!same)
-    throw bad(at, `The header of ${told.name} and the zip archive's directory contradict each other.`);
+    throw bad(at, `The header of ${record.name} and the zip archive's directory contradict each other.`);
   return start;
 }
 

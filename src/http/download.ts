@@ -61,7 +61,7 @@ export interface DownloadOptions {
   /** Several files come from this server: keep the connection open for the next one. */
   readonly keepsConnection?: boolean | undefined;
   /** Makes the error of whoever asks. @param cause - of Node, where there is one */
-  readonly fail: (failure: DownloadFailure, says: string, cause?: unknown) => Error;
+  readonly fail: (failure: DownloadFailure, message: string, cause?: unknown) => Error;
 }
 
 const REDIRECTS = 5;
@@ -90,12 +90,12 @@ export async function download(
         options.partial?.forget();
         return stop === "whole" ? { bytes: file.bytes, transport: file.transport(tries) } : undefined;
       }
-      const { failure, says, cause } = stop;
+      const { failure, message, cause } = stop;
       // Who is slow on purpose would be slow again.
       if (failure === "too-slow" || tries >= resumes || (file.length === before && tries > 1))
         throw fail(
           failure,
-          `${url} could not be fetched completely: ${says} after ${file.length} bytes.`,
+          `${url} could not be fetched completely: ${message} after ${file.length} bytes.`,
           cause,
         );
     }
@@ -109,7 +109,7 @@ export async function download(
 /** Why a try ended before the file did. */
 interface Stop {
   readonly failure: "too-slow" | "unreachable" | "cut";
-  readonly says: string;
+  readonly message: string;
   readonly cause?: unknown;
 }
 
@@ -218,7 +218,7 @@ class Download {
           reject(
             fail("untrusted", `${url}: the server's certificate is not trusted (${error.message}).`, error),
           );
-        else resolve({ failure: "unreachable", says: error.message || String(error.code), cause: error });
+        else resolve({ failure: "unreachable", message: error.message || String(error.code), cause: error });
       });
       request.end();
     });
@@ -236,7 +236,7 @@ class Download {
     const problem = this.#place(answer);
     if (problem !== undefined) {
       answer.destroy();
-      return { failure: "unreachable", says: problem };
+      return { failure: "unreachable", message: problem };
     }
     const watch = new RateWatch(this.#options, () => this.length, answer);
     let broken: Error | undefined;
@@ -256,18 +256,18 @@ class Download {
     } catch (error) {
       if (broken) throw broken;
       this.#options.signal?.throwIfAborted();
-      if (watch.why !== undefined) return { failure: "too-slow", says: watch.why, cause: error };
-      return { failure: "cut", says: (error as Error).message, cause: error };
+      if (watch.why !== undefined) return { failure: "too-slow", message: watch.why, cause: error };
+      return { failure: "cut", message: (error as Error).message, cause: error };
     } finally {
       watch.stop();
       // A body that was read to its end leaves the connection for the next file.
       if (!this.#options.keepsConnection || !answer.complete) answer.destroy();
     }
     if (this.#total !== undefined && this.length < this.#total)
-      return { failure: "cut", says: `the connection ended at ${this.length} of ${this.#total} bytes` };
+      return { failure: "cut", message: `the connection ended at ${this.length} of ${this.#total} bytes` };
     // Without a length, only a chunked body tells its end from a cut.
     if (this.#total === undefined && !answer.complete)
-      return { failure: "cut", says: "the connection was cut" };
+      return { failure: "cut", message: "the connection was cut" };
     return "whole";
   }
 
@@ -334,9 +334,9 @@ class Download {
     return this.#options.fail("too-long", tooLong(this.#url, this.#max));
   }
 
-  #refused(says: string): Error {
+  #refused(message: string): Error {
     this.isRefused = true;
-    return this.#options.fail("refused", says);
+    return this.#options.fail("refused", message);
   }
 }
 

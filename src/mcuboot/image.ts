@@ -81,8 +81,8 @@ function isTextDamage(bytes: Uint8Array): boolean {
 }
 
 function textDamage({ code, offset, message }: ImageError): ImageError {
-  const says = `Copied in text mode: each line feed has a carriage return before it; without those the image is complete. ${message}`;
-  return new ImageError(code, offset, says, {
+  const problem = `Copied in text mode: each line feed has a carriage return before it; without those the image is complete. ${message}`;
+  return new ImageError(code, offset, problem, {
     hint: "Copy or download it again in binary mode (FTP: binary; Git: *.bin -text in .gitattributes).",
   });
 }

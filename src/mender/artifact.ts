@@ -168,9 +168,10 @@ function misplaced(name: string, expected: string | undefined): MenderError {
 function checkVersion(bytes: Uint8Array): void {
   const text = new TextDecoder().decode(bytes);
   if (text === VERSION) return;
-  const told = looseVersion(bytes);
-  if (told === undefined || told === 3) throw badArtifact(`The member version is not exactly ${VERSION}.`);
-  throw new MenderError("not-mender", `The artifact has format version ${told}; version 3 is read.`, {
+  const stated = looseVersion(bytes);
+  if (stated === undefined || stated === 3)
+    throw badArtifact(`The member version is not exactly ${VERSION}.`);
+  throw new MenderError("not-mender", `The artifact has format version ${stated}; version 3 is read.`, {
     hint: "Write it again with a current mender-artifact, or with bootproof artifact write.",
   });
 }

@@ -13,9 +13,9 @@ export interface Vitals {
 
 export type ProofEvent =
   | { step: "alive"; what: string }
-  | { step: "off"; does: string }
+  | { step: "off"; action: string }
   | { step: "gone"; what: string; afterMs: number }
-  | { step: "on"; does: string }
+  | { step: "on"; action: string }
   | { step: "back"; what: string; afterMs: number };
 
 export interface ProofOptions {
@@ -69,7 +69,7 @@ export async function* provePower(
   const bootsBefore = (await vitals.boots?.(signal)) ?? FIRST_BOOT;
   yield { step: "alive", what: vitals.what };
   let goneAfterMs: number;
-  yield { step: "off", does: power.describe("off") };
+  yield { step: "off", action: power.describe("off") };
   try {
     await power.off(signal);
     const gone = await until(vitals, (now) => now === undefined, goneWithinMs, signal);
@@ -82,7 +82,7 @@ export async function* provePower(
     // Not with the signal: a bench that is interrupted here would be left without power.
     await power.on();
   }
-  yield { step: "on", does: power.describe("on") };
+  yield { step: "on", action: power.describe("on") };
   const back = await until(vitals, (now) => now !== undefined, backWithinMs, signal);
   if (back === undefined) {
     throw new PowerError(
@@ -97,7 +97,7 @@ export async function* provePower(
   // A board that had started once counts one again: only a count above that tells anything.
   const bootsAfter = bootsBefore > FIRST_BOOT ? await vitals.boots?.(signal) : undefined;
   if (bootsAfter === bootsBefore) throw onlyHidden(vitals, bootsAfter);
-  const restarted = back.seen !== before || (bootsAfter !== undefined && bootsAfter < bootsBefore);
+  const restarted = back.observed !== before || (bootsAfter !== undefined && bootsAfter < bootsBefore);
   return { restarted, goneAfterMs, backAfterMs: back.afterMs };
 }
 
@@ -132,12 +132,12 @@ async function until(
   enough: (now: string | undefined) => boolean,
   withinMs: number,
   signal: AbortSignal | undefined,
-): Promise<{ afterMs: number; seen: string | undefined } | undefined> {
+): Promise<{ afterMs: number; observed: string | undefined } | undefined> {
   const start = performance.now();
   for (;;) {
-    const seen = await vitals.look(signal);
+    const observed = await vitals.look(signal);
     const afterMs = performance.now() - start;
-    if (enough(seen)) return { afterMs, seen };
+    if (enough(observed)) return { afterMs, observed };
     if (afterMs > withinMs) return undefined;
     await delay(LOOK_MS, undefined, { signal }).catch(() => signal?.throwIfAborted());
   }

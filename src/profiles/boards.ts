@@ -12,7 +12,7 @@ const JLINK_SOURCE =
   "usb.ids 2025.07.26: 1366 is SEGGER; OpenOCD 0.12.0, udev rules: twenty product numbers of J-Links, none a board";
 
 const NORDIC_DTR = {
-  says: "The debugger leaves its UART pins floating until the terminal raises DTR.",
+  reason: "The debugger leaves its UART pins floating until the terminal raises DTR.",
   dtr: true,
   rts: true,
 } as const;
@@ -271,7 +271,8 @@ export const KNOWN_BOARDS: readonly BoardProfile[] = [
       ...["7523", "5523", "55d3", "55d4"].map((productId) => ({ vendorId: "1a86", productId })),
     ],
     lines: {
-      says: "Wiring varies: adapters may have DTR or RTS on NRST or BOOT0, so both stay off unless the config file says otherwise.",
+      reason:
+        "Wiring varies: adapters may have DTR or RTS on NRST or BOOT0, so both stay off unless the config file says otherwise.",
       dtr: false,
       rts: false,
     },

@@ -57,7 +57,7 @@ export interface PortFact {
 }
 
 export interface LinesFact {
-  readonly says: string;
+  readonly reason: string;
   readonly dtr?: boolean;
   readonly rts?: boolean;
 }

@@ -129,7 +129,7 @@ const FIELDS: Readonly<Record<Exclude<keyof BoardProfile, "sources" | "unverifie
   target: list(usbMatch),
   probe: list(usbMatch),
   ports: list(portFact),
-  lines: object({ says: text, dtr: flag, rts: flag }, ["says"]),
+  lines: object({ reason: text, dtr: flag, rts: flag }, ["reason"]),
   enter: list(lineStep),
   recoveryByHand: text,
   rom: object({ kind: oneOf("st", "nordic-usb"), byHand: text, enter: list(lineStep), flashBase: number }, [

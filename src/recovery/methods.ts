@@ -29,7 +29,7 @@ export type MethodResult =
   /** The bootloader's serial recovery answers. */
   | { kind: "in"; session: Session }
   /** The image was written past MCUboot. */
-  | { kind: "written"; says: string }
+  | { kind: "written"; message: string }
   | { kind: "failed"; why: string };
 
 /** What is known when a recovery method is considered. */
@@ -53,7 +53,7 @@ export interface MethodOptions {
 export interface RecoveryMethod {
   readonly name: RecoveryMethodName;
   /** What it will do. */
-  does(at: Standing): string;
+  summary(at: Standing): string;
   /** What is lost by it even if it works. */
   destroys(at: Standing): string;
   /** It writes flash without MCUboot: somebody has to agree. */
@@ -71,7 +71,8 @@ const A_RESTART = "Nothing in flash, but the board restarts: an image on trial i
 export const RECOVERY_METHODS: readonly RecoveryMethod[] = [
   {
     name: "smp-reset",
-    does: () => "Ask the application to restart into the bootloader's serial recovery (retained boot mode).",
+    summary: () =>
+      "Ask the application to restart into the bootloader's serial recovery (retained boot mode).",
     destroys: () => A_RESTART,
     needsConsent: false,
     closed: ({ client }) =>
@@ -80,7 +81,7 @@ export const RECOVERY_METHODS: readonly RecoveryMethod[] = [
   },
   {
     name: "listen",
-    does: () => "Check whether serial recovery already answers, in both framings and both SMP versions.",
+    summary: () => "Check whether serial recovery already answers, in both framings and both SMP versions.",
     destroys: () => NOTHING,
     needsConsent: false,
     closed: () => undefined,
@@ -88,7 +89,7 @@ export const RECOVERY_METHODS: readonly RecoveryMethod[] = [
   },
   {
     name: "wait-window",
-    does: () =>
+    summary: () =>
       "Restart the application and keep sending requests, to catch the bootloader's wait-for-DFU window.",
     destroys: () => A_RESTART,
     needsConsent: false,
@@ -99,7 +100,7 @@ export const RECOVERY_METHODS: readonly RecoveryMethod[] = [
   lineRung("touch-1200", (steps) => steps.some(({ baudRate }) => baudRate === TOUCH)),
   {
     name: "power-cycle",
-    does: ({ site }) => `Switch the power off and on and keep sending requests. ${switching(site)}`,
+    summary: ({ site }) => `Switch the power off and on and keep sending requests. ${switching(site)}`,
     destroys: () => "Nothing in flash, unless the board writes to it at this moment.",
     needsConsent: false,
     closed: ({ site }) =>
@@ -118,7 +119,7 @@ export const RECOVERY_METHODS: readonly RecoveryMethod[] = [
   writerRung("debug-probe", "No debug tool is installed.", (site) => site.probe),
   {
     name: "person",
-    does: ({ site }) => `Ask you: ${wordsFor(site)}`,
+    summary: ({ site }) => `Ask you: ${wordsFor(site)}`,
     destroys: () => A_RESTART,
     needsConsent: false,
     closed: ({ site }) =>
@@ -226,7 +227,7 @@ function lineRung(
       : "Open the port at 1200 baud and close it";
   return {
     name,
-    does: () => `${how}, then check whether serial recovery answers.`,
+    summary: () => `${how}, then check whether serial recovery answers.`,
     destroys: () => A_RESTART,
     needsConsent: false,
     closed: ({ site }) => {
@@ -277,7 +278,7 @@ function writerRung(
 ): RecoveryMethod {
   return {
     name,
-    does: ({ site }) => pick(site)?.does ?? "",
+    summary: ({ site }) => pick(site)?.summary ?? "",
     destroys: ({ site }) => pick(site)?.destroys ?? "",
     needsConsent: true,
     closed: ({ site, plain }) => {
@@ -288,11 +289,11 @@ function writerRung(
     climb: async ({ site, file, plain }, { signal, onProgress }) => {
       try {
         const writer = pick(site)!;
-        const says = await writer.write(writer.decrypts ? file : plain!, {
+        const message = await writer.write(writer.decrypts ? file : plain!, {
           signal,
           ...(onProgress && { onProgress }),
         });
-        return { kind: "written", says };
+        return { kind: "written", message };
       } catch (error) {
         signal?.throwIfAborted();
         if (!(error instanceof BootproofError)) throw error;

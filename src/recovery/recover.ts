@@ -75,7 +75,7 @@ export interface RecoverOptions {
 /** A recovery method in words, before it is taken. */
 export interface MethodWords {
   name: RecoveryMethodName;
-  does: string;
+  summary: string;
   destroys: string;
   /** Why it cannot be taken here. */
   closed?: string;
@@ -84,7 +84,7 @@ export interface MethodWords {
 export type RecoverEvent =
   /** The checks of the file, before anything is done to the board. */
   | { step: "file"; checks: PreflightCheck[] }
-  | { step: "found"; says: string }
+  | { step: "found"; message: string }
   /** The board shows signs of life; `althoughAlive` is asked next. */
   | { step: "alive"; message: string }
   /** A recovery method cannot be taken here, or was declined. */
@@ -93,7 +93,7 @@ export type RecoverEvent =
   | { step: "method"; method: MethodWords }
   | { step: "failed"; method: RecoveryMethodName; why: string }
   | { step: "in-recovery"; method: RecoveryMethodName }
-  | { step: "written"; method: RecoveryMethodName; says: string }
+  | { step: "written"; method: RecoveryMethodName; message: string }
   | { step: "writing"; done: number; total: number }
   /** The bootloader took a part and refused the rest; it is all sent anew. */
   | { step: "again"; why: string }
@@ -117,7 +117,7 @@ export type RecoverOutcome =
 
 export interface RecoverResult {
   outcome: RecoverOutcome;
-  says: string;
+  message: string;
   hint?: string;
   /** The recovery method that worked. */
   method?: RecoveryMethodName;
@@ -161,19 +161,19 @@ export async function* recover(
     return {
       ...result,
       outcome: "refused-by-preflight",
-      says: "The image is encrypted, and cannot be sent decrypted without its key.",
+      message: "The image is encrypted, and cannot be sent decrypted without its key.",
       hint: "Add --decrypt-key FILE with the private half of the key that it is encrypted for.",
     };
   const sent = options.decrypted ? plain! : bytes;
   const standing = await look(site, { file: sent, plain }, options);
   try {
-    yield { step: "found", says: foundWords(standing) };
+    yield { step: "found", message: foundWords(standing) };
     const life = standing.client && (await findLife(standing.client, options));
     if (life && standing.client?.server.mode !== "recovery") {
-      const told = life.facts === undefined ? [] : checkThroughRecovery(image, life.facts, options);
-      yield { step: "preflight", checks: told };
-      result.preflight = [...checks, ...told];
-      const why = firstRefusal(told, options);
+      const checks = life.facts === undefined ? [] : checkThroughRecovery(image, life.facts, options);
+      yield { step: "preflight", checks: checks };
+      result.preflight = [...checks, ...checks];
+      const why = firstRefusal(checks, options);
       if (why) return { ...result, ...refusalOf(why) };
     }
     const consent: Consent = { agreed: options.dryRun === true, facts: life?.facts };
@@ -206,11 +206,11 @@ export async function* recover(
     await standing.client?.close();
   }
   return options.dryRun
-    ? { ...result, outcome: "dry-run", says: "Nothing was done to the board." }
+    ? { ...result, outcome: "dry-run", message: "Nothing was done to the board." }
     : {
         ...result,
         outcome: "no-way-in",
-        says: `No recovery method worked for ${site.name}.`,
+        message: `No recovery method worked for ${site.name}.`,
         hint: "Each recovery method above shows what it needs: a power switch, a profile with the wiring, a debug tool.",
       };
 }
@@ -296,8 +296,8 @@ function firstRefusal(
 }
 
 function refusalOf(refused: PreflightCheck | undefined): Ending {
-  const { says = "The file contains no image.", hint = "Nothing was done to the board." } = refused ?? {};
-  return { outcome: "refused-by-preflight", says, hint, ...(refused && { refusedBy: refused.name }) };
+  const { message = "The file contains no image.", hint = "Nothing was done to the board." } = refused ?? {};
+  return { outcome: "refused-by-preflight", message, hint, ...(refused && { refusedBy: refused.name }) };
 }
 
 /** Whether somebody agreed to write over what works, and what is known of the board. */
@@ -319,7 +319,7 @@ async function* agree(
 function leftAlone({ message }: AliveBoard, { name }: RecoveryTarget): Ending {
   return {
     outcome: "alive",
-    says: `${name} needs no recovery. ${message} Nothing was written.`,
+    message: `${name} needs no recovery. ${message} Nothing was written.`,
     hint: "Update it with bootproof flash. To overwrite its primary slot anyway, add --yes --although-alive.",
   };
 }
@@ -355,7 +355,7 @@ function wordsOf(method: RecoveryMethod, standing: Standing): MethodWords {
   const closed = method.closed(standing);
   return {
     name: method.name,
-    does: method.does(standing),
+    summary: method.summary(standing),
     destroys: method.destroys(standing),
     ...(closed === undefined ? {} : { closed }),
   };
@@ -372,7 +372,7 @@ async function whyNot(
   const agreed = (await options.consent?.(words)) ?? false;
   return agreed
     ? undefined
-    : `It needs consent (--yes). It would do this: ${words.does} What is lost: ${words.destroys}`;
+    : `It needs consent (--yes). It would do this: ${words.summary} What is lost: ${words.destroys}`;
 }
 
 async function* climb(
@@ -403,13 +403,13 @@ async function* finish(
   options: RecoverOptions,
 ): AsyncGenerator<RecoverEvent, Ending, void> {
   if (climbed.kind === "written") {
-    yield { step: "written", method: method.name, says: climbed.says };
+    yield { step: "written", method: method.name, message: climbed.message };
     const { signal, withinMs = DEFAULT_WITHIN_MS } = options;
-    const told = yield* judgeWritten(site, file, { signal, withinMs });
-    if (told.outcome !== "written") return { method: method.name, ...told };
+    const verdict = yield* judgeWritten(site, file, { signal, withinMs });
+    if (verdict.outcome !== "written") return { method: method.name, ...verdict };
     const hint =
       "Nothing has answered on this port since, so it is not known whether it runs: look at its log, or run bootproof info.";
-    return { outcome: "written", method: method.name, says: climbed.says, hint };
+    return { outcome: "written", method: method.name, message: climbed.message, hint };
   }
   yield { step: "in-recovery", method: method.name };
   try {
@@ -449,12 +449,12 @@ async function* writeThroughRecovery(
   for (let tries = 1; ; tries++) {
     const seen = new Set<RecoverEvent["step"]>();
     try {
-      const told = yield* noting(flash(session, file, how), seen);
-      const ending = ENDINGS[told.outcome];
+      const result = yield* noting(flash(session, file, how), seen);
+      const ending = ENDINGS[result.outcome];
       const { encrypted } = parseImage(file);
       const hint =
-        ending.outcome === "not-running" && encrypted && !options.decrypted ? STILL_ENCRYPTED : told.hint;
-      return { ...ending, says: told.says, ...(hint && { hint }), flash: told };
+        ending.outcome === "not-running" && encrypted && !options.decrypted ? STILL_ENCRYPTED : result.hint;
+      return { ...ending, message: result.message, ...(hint && { hint }), flash: result };
     } catch (error) {
       if (error instanceof AwayError) return seen.has("reset") ? silentNow(file) : cutShort(error, seen);
       if (!isWorthAnother(error) || tries === MOST_TRIES) throw error;
@@ -486,7 +486,7 @@ function cutShort(error: AwayError, seen: ReadonlySet<RecoverEvent["step"]>): En
     : "Nothing was sent yet.";
   return {
     outcome: "cut-short",
-    says: `${error.message} ${left}`,
+    message: `${error.message} ${left}`,
     hint: "Reconnect the cable and repeat the same command.",
   };
 }
@@ -506,7 +506,7 @@ async function silentNow(file: Uint8Array): Promise<Ending> {
   const version = formatVersion((await verifyImage(file, {})).image!.version);
   return {
     outcome: "written",
-    says: `Version ${version} was written and the board restarted; since then nothing answers, not even the bootloader.`,
+    message: `Version ${version} was written and the board restarted; since then nothing answers, not even the bootloader.`,
     hint: "If the application has an SMP server on this port, look at its log; if it has none, this is what success looks like.",
   };
 }

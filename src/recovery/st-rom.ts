@@ -38,7 +38,7 @@ export function stRomWriter(profile: BoardProfile | undefined, way: StRomWay): D
   const bounds = { from: slot.address, to: slot.address + slot.size };
   const span = `0x${bounds.from.toString(16)} to 0x${bounds.to.toString(16)}`;
   return {
-    does: `Speak to ST's ROM bootloader (AN3155), erase the pages of image and trailer in the primary slot (${span}), write it, read it back, start the chip. ${profile.rom.enter ? "BOOT0 and NRST are switched by the adapter." : profile.rom.byHand}`,
+    summary: `Speak to ST's ROM bootloader (AN3155), erase the pages of image and trailer in the primary slot (${span}), write it, read it back, start the chip. ${profile.rom.enter ? "BOOT0 and NRST are switched by the adapter." : profile.rom.byHand}`,
     destroys:
       "The contents of the primary slot. The bootloader and everything else stay; a page that extends beyond the slot is refused.",
     async write(file, { signal, onProgress }) {

@@ -41,7 +41,7 @@ export interface PowerSource {
 /** Something that writes the primary slot without MCUboot's help. */
 export interface DirectWriter {
   /** What it will do, before it does it: a command line, a list of pages. */
-  readonly does: string;
+  readonly summary: string;
   /** What is gone afterwards. */
   readonly destroys: string;
   /** It hands the image to a bootloader that decrypts, instead of writing the slot that runs. Default: no. */

@@ -73,7 +73,7 @@ export function usbDfuWriter(
     : "to the place that its DFU uses for images";
   const name = `${nameOf(device)} on USB port ${usbPort}`;
   return {
-    does: `Send the image by USB DFU to ${name}, ${where}.`,
+    summary: `Send the image by USB DFU to ${name}, ${where}.`,
     destroys: slot
       ? "The contents of the primary slot. The bootloader and everything else stay."
       : "The contents of the slot that its DFU writes.",

@@ -10,9 +10,9 @@ import type { RecoveryTarget } from "./target.js";
 /** What came of an image that was written past MCUboot. */
 export type WrittenVerdict =
   /** The board says that it runs it. */
-  | { outcome: "recovered"; says: string }
+  | { outcome: "recovered"; message: string }
   /** The board says what it does instead. */
-  | { outcome: "not-running"; says: string; hint: string }
+  | { outcome: "not-running"; message: string; hint: string }
   /** Nobody answers who could say. */
   | { outcome: "written" };
 
@@ -32,10 +32,10 @@ export async function* judgeWritten(
   if (!session) return { outcome: "written" };
   try {
     const after = yield* observe(session, { signal, withinMs });
-    const told = judge({ ...after, events: [] }, after, { hash, imageNumber: 0 });
-    return told.runs
-      ? { outcome: "recovered", says: told.says }
-      : { outcome: "not-running", says: told.says, hint: told.hint };
+    const verdict = judge({ ...after, events: [] }, after, { hash, imageNumber: 0 });
+    return verdict.runs
+      ? { outcome: "recovered", message: verdict.message }
+      : { outcome: "not-running", message: verdict.message, hint: verdict.hint };
   } catch (error) {
     signal?.throwIfAborted();
     // It answered and fell silent, or tells nothing of its images.

@@ -270,30 +270,30 @@ interface Told {
   queried: ReadonlyMap<number, number>;
 }
 
-function arrange(state: readonly StateEntry[], told: Told, known: readonly KnownImage[]): ImageFacts[] {
+function arrange(state: readonly StateEntry[], reported: Told, known: readonly KnownImage[]): ImageFacts[] {
   const numbers = new Set([
     ...state.map((entry) => entry.image ?? 0),
-    ...told.sizes.map((entry) => entry.image),
-    ...told.counters.map((entry) => entry.image),
-    ...told.queried.keys(),
+    ...reported.sizes.map((entry) => entry.image),
+    ...reported.counters.map((entry) => entry.image),
+    ...reported.queried.keys(),
   ]);
-  return [...numbers].sort((a, b) => a - b).map((image) => imageFacts(image, state, told, known));
+  return [...numbers].sort((a, b) => a - b).map((image) => imageFacts(image, state, reported, known));
 }
 
 function imageFacts(
   image: number,
   state: readonly StateEntry[],
-  told: Told,
+  reported: Told,
   known: readonly KnownImage[],
 ): ImageFacts {
   const statesFlags = state.some((entry) => FLAGS.some((flag) => entry[flag] !== undefined));
-  const sizes = told.sizes.find((entry) => entry.image === image);
-  const counters = told.counters.find((entry) => entry.image === image);
+  const sizes = reported.sizes.find((entry) => entry.image === image);
+  const counters = reported.counters.find((entry) => entry.image === image);
   return defined({
     image,
     storedCounter: firstTold<number>([
       ["device", counters?.counter],
-      ["bootloader-info", told.queried.get(image)],
+      ["bootloader-info", reported.queried.get(image)],
     ]),
     counterStepsLeft: counters?.["steps-left"],
     maxImageSize: sizes?.max_image_size ?? counters?.["max-size"],
@@ -314,8 +314,8 @@ function imageFacts(
 
 /** The first figure that is there, with its source. */
 function firstTold<T>(figures: readonly (readonly [FactSource, T | undefined])[]): Sourced<T> | undefined {
-  const told = figures.find(([, value]) => value !== undefined);
-  return told && { value: told[1]!, source: told[0] };
+  const reported = figures.find(([, value]) => value !== undefined);
+  return reported && { value: reported[1]!, source: reported[0] };
 }
 
 function slotNumbers(image: number, state: readonly StateEntry[], sizes: SizeEntry | undefined): number[] {
@@ -327,7 +327,7 @@ const FLAGS = ["active", "confirmed", "pending", "permanent", "bootable"] as con
 
 function contentOf(
   entry: StateEntry,
-  told: {
+  reported: {
     counter: number | undefined;
     size: SizeEntry["slots"][number] | undefined;
     /** The list states flags: one that is left out is false. */
@@ -340,11 +340,11 @@ function contentOf(
   return defined({
     version: entry.version,
     hash: entry.hash,
-    ...(told.statesFlags && Object.fromEntries(FLAGS.map((flag) => [flag, entry[flag] === true]))),
+    ...(reported.statesFlags && Object.fromEntries(FLAGS.map((flag) => [flag, entry[flag] === true]))),
     securityCounter: firstTold<number>([
-      ["device", told.counter],
+      ["device", reported.counter],
       ["image-list", counterBeside(entry)],
-      ["slot-info", told.size && counterBeside(told.size)],
+      ["slot-info", reported.size && counterBeside(reported.size)],
       ["known-file", file?.securityCounter],
     ]),
     signedBy: firstTold<string>([["known-file", file?.keyHash]]),

@@ -55,8 +55,8 @@ export async function fetchFile(
   const fetched = await download(url, {
     maxBytes: 64 * 1024 * 1024,
     ...defined(options),
-    fail: (failure, says, cause) =>
-      new SourceError(REFUSED.includes(failure) ? "fetch-refused" : "not-fetched", says, {
+    fail: (failure, message, cause) =>
+      new SourceError(REFUSED.includes(failure) ? "fetch-refused" : "not-fetched", message, {
         cause,
         ...(HINTS[failure] !== undefined && { hint: HINTS[failure] }),
       }),

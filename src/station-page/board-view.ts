@@ -50,7 +50,7 @@ export class BoardView extends Component<Props, State> {
       <h1 id="board-title">${board}</h1>
       <p class=${`banner ${tone}`}><span aria-hidden="true">${MARKS[tone]}</span> ${bigWord(tile)}
         ${running && html` <small>${KIND_WORDS[running.job.kind]} · ${running.step} ${rateWords(running)}</small>`}</p>
-      ${tile.says && html`<p>${tile.says}</p>`}
+      ${tile.message && html`<p>${tile.message}</p>`}
       ${factsList(tile)}
       ${
         mayChange &&

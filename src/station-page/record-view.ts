@@ -22,11 +22,11 @@ export class RecordView extends Component<Props, { page?: RecordPage }> {
     const { page } = this.state;
     if (!page) return html`<p class="empty">Loading the record.</p>`;
     const { record, lines, hasProof } = page;
-    const { id, verdict, board, kind, says, hint } = record;
+    const { id, verdict, board, kind, message, hint } = record;
     return html`<section aria-labelledby="record-title">
       <h1 id="record-title">${KIND_WORDS[kind]} on ${board}</h1>
       <p class=${`banner ${verdict}`}><span aria-hidden="true">${MARKS[verdict]}</span> ${VERDICT_WORDS[verdict]}: ${record.outcome}</p>
-      <p>${says}</p>
+      <p>${message}</p>
       ${hint && html`<p>Try: ${hint}</p>`}
       <dl class="facts">${factsOf(page).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
       <p class="choice">

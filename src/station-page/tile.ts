@@ -48,11 +48,11 @@ function percentOf({ progress }: { progress?: { done: number; total: number } })
   return progress ? Math.floor((progress.done * 100) / Math.max(1, progress.total)) : undefined;
 }
 
-function stepWords({ running, last, says, state, queue, waitsFor }: Tile): unknown {
+function stepWords({ running, last, message, state, queue, waitsFor }: Tile): unknown {
   if (running)
     return [KIND_WORDS[running.job.kind], running.step, rateWords(running)].filter(Boolean).join(" · ");
   if (waitsFor) return `${KIND_WORDS[queue[0]!.kind]} · waits for ${waitsFor.join(", ")}`;
-  if (state === "failing" && says !== undefined) return says;
+  if (state === "failing" && message !== undefined) return message;
   if (!last) return "";
   const words = `${KIND_WORDS[last.kind]}: ${last.outcome}${last.label ? ` · ${last.label}` : ""}`;
   return html`<a href=${`#/record/${last.id}`}>${words}</a> · ${dateWords(last.endedAt)}`;
@@ -62,7 +62,7 @@ function stepWords({ running, last, says, state, queue, waitsFor }: Tile): unkno
 function whyWords({ running, last, state }: Tile): VNode | undefined {
   const isShown = !running && state !== "away" && state !== "failing";
   if (!isShown || !last || last.verdict === "pass") return undefined;
-  return html`<p class="why">${last.says}${last.hint && html` <em>${last.hint}</em>`}</p>`;
+  return html`<p class="why">${last.message}${last.hint && html` <em>${last.hint}</em>`}</p>`;
 }
 
 /** What the board said of itself; what it does not report is a dash. */

@@ -34,10 +34,10 @@ export async function* driveBoards<Event, Result>(
   const signal = options.signal ? AbortSignal.any([options.signal, leaving.signal]) : leaving.signal;
   // Every board listens to it: many listeners are no leak here.
   setMaxListeners(0, signal);
-  const told: StationEvent<Event, Result>[] = [];
+  const events: StationEvent<Event, Result>[] = [];
   let wake = () => {};
   const tell = (event: StationEvent<Event, Result>) => {
-    told.push(event);
+    events.push(event);
     wake();
   };
   const running = tasks.map(async ({ name, start }) => {
@@ -49,7 +49,7 @@ export async function* driveBoards<Event, Result>(
   });
   try {
     for (let under = tasks.length; under > 0; ) {
-      const event = told.shift();
+      const event = events.shift();
       if (event === undefined) {
         await new Promise<void>((resolve) => {
           wake = resolve;

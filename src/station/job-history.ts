@@ -35,8 +35,8 @@ export function findRecords(records: readonly JobRecord[], filter: HistoryFilter
     .toReversed();
 }
 
-function wordsOf({ label = "", outcome, says, where, update, runs }: JobRecord): string {
-  return [label, outcome, says, where, update?.name ?? "", runs?.id ?? ""].join("\n").toLowerCase();
+function wordsOf({ label = "", outcome, message, where, update, runs }: JobRecord): string {
+  return [label, outcome, message, where, update?.name ?? "", runs?.id ?? ""].join("\n").toLowerCase();
 }
 
 /** How a rig did with some jobs. */
@@ -130,7 +130,7 @@ const COLUMNS: readonly (readonly [title: string, of: (record: JobRecord) => str
     ["retries", ({ retries }) => retries],
     ["started", ({ startedAt }) => startedAt],
     ["ended", ({ endedAt }) => endedAt],
-    ["says", ({ says }) => says],
+    ["message", ({ message }) => message],
   ];
 
 /**

@@ -69,7 +69,7 @@ export interface JobEnding {
   readonly outcome: string;
   /** What the verb would have ended with on the command line. */
   readonly exitStatus: number;
-  readonly says: string;
+  readonly message: string;
   readonly hint?: string;
   /** What the board runs afterwards, asked anew; absent when it does not answer. */
   readonly runs?: TileFacts;

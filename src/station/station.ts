@@ -70,7 +70,7 @@ export interface RunningJob {
 /** How the last job of a board ended, in what a tile has room for. */
 export type LastVerdict = Pick<
   JobRecord,
-  "id" | "kind" | "verdict" | "outcome" | "says" | "hint" | "endedAt" | "exitStatus" | "label"
+  "id" | "kind" | "verdict" | "outcome" | "message" | "hint" | "endedAt" | "exitStatus" | "label"
 >;
 
 /** `away`: what is plugged in is not there now. `failing`: the last look could not open or ask it. */
@@ -79,7 +79,7 @@ export type TileState = "unknown" | "idle" | "busy" | "failing" | "away";
 export interface Tile extends StationBoard {
   readonly state: TileState;
   /** Why it fails: who has its port, what could not be opened. */
-  readonly says?: string;
+  readonly message?: string;
   readonly facts?: TileFacts;
   readonly running?: RunningJob;
   readonly queue: readonly Job[];
@@ -393,8 +393,8 @@ export class Station {
       return await this.#work.runGroup(jobs, { signal: leave.signal, giveUp: abort.signal, tell });
     } catch (error) {
       if (leave.signal.aborted) return undefined;
-      const says = error instanceof Error ? error.message : String(error);
-      const ending = { verdict: "fail", outcome: "fault", exitStatus: 1, says, retries: 0 } as const;
+      const message = error instanceof Error ? error.message : String(error);
+      const ending = { verdict: "fail", outcome: "fault", exitStatus: 1, message, retries: 0 } as const;
       return new Map(jobs.map(({ board }) => [board, ending]));
     }
   }
@@ -410,13 +410,13 @@ export class Station {
     } catch (error) {
       // The work itself turns errors into endings: this is a fault, or an abort that it passed on.
       if (signal.aborted) return stoppedBy(signal.reason, running.retries);
-      const says = error instanceof Error ? error.message : String(error);
-      return { verdict: "fail", outcome: "fault", exitStatus: 1, says, retries: running.retries };
+      const message = error instanceof Error ? error.message : String(error);
+      return { verdict: "fail", outcome: "fault", exitStatus: 1, message, retries: running.retries };
     }
   }
 
-  #take(place: Place, running: Running, told: JobProgress): void {
-    const { step, progress, notes = [], console: lines = [], facts, isRetry } = told;
+  #take(place: Place, running: Running, report: JobProgress): void {
+    const { step, progress, notes = [], console: lines = [], facts, isRetry } = report;
     if (step !== undefined && step !== running.step) {
       running.step = step;
       running.progress = undefined;
@@ -439,7 +439,7 @@ export class Station {
     if (ending.runs) place.facts = ending.runs;
     else if (ending.verdict === "fail") place.facts = undefined;
     const isDark = ending.verdict === "fail" && ending.runs === undefined;
-    place.failing = isDark ? ending.says : undefined;
+    place.failing = isDark ? ending.message : undefined;
     if (!isRecorded(job.kind)) return undefined;
     const record = { ...job, ...ending, where: place.board.where, startedAt, endedAt: now() };
     this.#records.push(record);
@@ -456,15 +456,32 @@ export class Station {
   }
 
   /** A job of a board that is no longer there. */
-  #endWithout(job: Job, says: string): void {
+  #endWithout(job: Job, message: string): void {
     const at = now();
-    const ending = { verdict: "unfinished", outcome: "no-board", exitStatus: 10, says, retries: 0 } as const;
+    const ending = {
+      verdict: "unfinished",
+      outcome: "no-board",
+      exitStatus: 10,
+      message,
+      retries: 0,
+    } as const;
     const record: JobRecord = { ...job, ...ending, where: "-", startedAt: at, endedAt: at };
     this.#records.push(record);
     this.#note({ at, kind: "ended", record });
   }
 
-  #showLast({ id, board, kind, verdict, outcome, says, hint, endedAt, exitStatus, label }: JobRecord): void {
+  #showLast({
+    id,
+    board,
+    kind,
+    verdict,
+    outcome,
+    message,
+    hint,
+    endedAt,
+    exitStatus,
+    label,
+  }: JobRecord): void {
     const place = this.#places.get(board);
     if (!place) return;
     place.last = {
@@ -472,7 +489,7 @@ export class Station {
       kind,
       verdict,
       outcome,
-      says,
+      message,
       endedAt,
       exitStatus,
       ...(hint !== undefined && { hint }),
@@ -512,8 +529,8 @@ export class Station {
   }
 }
 
-function stoppedBy({ message: says }: Error, retries: number): JobEnding {
-  return { verdict: "stopped", outcome: "stopped", exitStatus: 130, says, retries };
+function stoppedBy({ message }: Error, retries: number): JobEnding {
+  return { verdict: "stopped", outcome: "stopped", exitStatus: 130, message, retries };
 }
 
 function newPlace(board: StationBoard): Place {
@@ -546,7 +563,7 @@ function tileOf({ board, isAway, failing, facts, running, queue, last }: Place):
           : facts
             ? "idle"
             : "unknown",
-    ...(failing !== undefined && { says: failing }),
+    ...(failing !== undefined && { message: failing }),
     ...(facts && { facts }),
     ...(running && { running: runningOf(running) }),
     queue: [...queue],

@@ -236,19 +236,19 @@ class JointJob {
   }
 
   async *#check({ board, name, signal }: StepPlace): ReturnType<BoardStep> {
-    const { outcome, says, before } = yield* board.update({ signal, dryRun: true });
+    const { outcome, message, before } = yield* board.update({ signal, dryRun: true });
     if (["marked", "on-trial"].includes(stageOf(before, this.#targetOf(name)))) this.#hasWritten = true;
     if (outcome === "already-running") this.#committed.add(name);
-    else if (outcome !== "dry-run") return says;
+    else if (outcome !== "dry-run") return message;
     else if (before.server !== "application" || !revertsUnconfirmed(before))
       return "This board has no trial boot, so it could not be reverted if another board failed.";
     return undefined;
   }
 
   async *#try({ board, name, signal }: StepPlace): ReturnType<BoardStep> {
-    const { outcome, says } = yield* board.update({ signal, confirm: false });
+    const { outcome, message } = yield* board.update({ signal, confirm: false });
     if (outcome === "confirmed" || outcome === "already-running") this.#committed.add(name);
-    else if (outcome !== "on-trial") return says;
+    else if (outcome !== "on-trial") return message;
     return undefined;
   }
 
@@ -279,8 +279,8 @@ class JointJob {
   }
 
   async *#confirm({ board, name, signal }: StepPlace): ReturnType<BoardStep> {
-    const { outcome, says } = yield* board.update({ signal, confirm: true, soakMs: 0, health: [] });
-    if (!["confirmed", "already-running", "running"].includes(outcome)) return says;
+    const { outcome, message } = yield* board.update({ signal, confirm: true, soakMs: 0, health: [] });
+    if (!["confirmed", "already-running", "running"].includes(outcome)) return message;
     this.#committed.add(name);
     return undefined;
   }
@@ -316,11 +316,11 @@ class JointJob {
 
   async *#report(): AsyncGenerator<TogetherEvent, TogetherResult, void> {
     const withinMs = Math.min(this.#options.withinMs ?? REPORT_MS, REPORT_MS);
-    const told = new Map<string, Omit<JointEnding, "board" | "failure">>();
+    const endings = new Map<string, Omit<JointEnding, "board" | "failure">>();
     const step: BoardStep = async function* (this: JointJob, { board, name, signal }: StepPlace) {
       const facts = yield* readFactsOnceBack(board.session, { signal, withinMs });
       const running = runningSlot(facts, this.#targetOf(name).imageNumber)?.content;
-      told.set(name, {
+      endings.set(name, {
         state: this.#stateOf(name, facts),
         ...(running && { version: running.version }),
         ...(running?.hash && { hash: running.hash }),
@@ -329,7 +329,7 @@ class JointJob {
     }.bind(this);
     yield* this.#phase("report", [...this.#open.keys()], step);
     const boards = this.#names().map((board): JointEnding => {
-      const ending = told.get(board) ?? { state: "unknown" };
+      const ending = endings.get(board) ?? { state: "unknown" };
       // A board that failed for a while and keeps the image after all has not failed.
       const isIsolated = this.#isolated.has(board) && ending.state !== "confirmed";
       const why = this.#failures.get(board) ?? this.#isolated.get(board);

@@ -87,8 +87,8 @@ function programName(folder: string): string | undefined {
   const [program = name, ...words] = wordsOf(join(folder, "cmdline"));
   const script = words.findIndex((word) => word !== "" && !word.startsWith("-"));
   if (script < 0) return name;
-  const told = [program, ...words.slice(script, script + 2)].map((word) => basename(word));
-  return told.join(" ").replace(/\p{C}/gu, "").trim().slice(0, LONGEST_NAME);
+  const shortCommand = [program, ...words.slice(script, script + 2)].map((word) => basename(word));
+  return shortCommand.join(" ").replace(/\p{C}/gu, "").trim().slice(0, LONGEST_NAME);
 }
 
 /** A program's arguments, from the kernel's file, which ends each with a zero byte. */

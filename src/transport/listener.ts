@@ -14,23 +14,24 @@ export function listening(start: (done: () => void, fail: (error: Error) => void
 }
 
 /** errno of a failed listen -> what it means here. */
-const PROBLEMS: Record<string, { code: "busy" | "permission" | "not-found"; says: string; hint: string }> = {
-  EADDRINUSE: {
-    code: "busy",
-    says: "another program listens there",
-    hint: "Close it, or give another port.",
-  },
-  EACCES: {
-    code: "permission",
-    says: "this port is reserved",
-    hint: "Ports below 1024 belong to the administrator: give another one.",
-  },
-  EADDRNOTAVAIL: {
-    code: "not-found",
-    says: "this machine has no such address",
-    hint: "127.0.0.1 and ::1 always exist.",
-  },
-};
+const PROBLEMS: Record<string, { code: "busy" | "permission" | "not-found"; message: string; hint: string }> =
+  {
+    EADDRINUSE: {
+      code: "busy",
+      message: "another program listens there",
+      hint: "Close it, or give another port.",
+    },
+    EACCES: {
+      code: "permission",
+      message: "this port is reserved",
+      hint: "Ports below 1024 belong to the administrator: give another one.",
+    },
+    EADDRNOTAVAIL: {
+      code: "not-found",
+      message: "this machine has no such address",
+      hint: "127.0.0.1 and ::1 always exist.",
+    },
+  };
 
 export function listenProblem(host: string, port: number, cause: Error): TransportError {
   const name = `${host.includes(":") ? `[${host}]` : host}:${port}`;
@@ -38,7 +39,7 @@ export function listenProblem(host: string, port: number, cause: Error): Transpo
   return new TransportError(
     known?.code ?? "failed",
     name,
-    `Cannot listen at ${name}: ${known?.says ?? cause.message}.`,
+    `Cannot listen at ${name}: ${known?.message ?? cause.message}.`,
     { hint: known?.hint, cause },
   );
 }

@@ -164,7 +164,7 @@ class SerialStream implements ByteStream {
     if (others.length === 0) return undefined;
     const names = others.map(({ program, pid }) => `${program} (process ${pid})`).join(", ");
     return {
-      says: `${names} has the port open too and may have taken the answers.`,
+      message: `${names} has the port open too and may have taken the answers.`,
       hint: `Close ${others[0]!.program}, then try again.`,
     };
   }

@@ -10,31 +10,31 @@ export interface TcpOptions {
 }
 
 /** errno of a failed connect -> what it means here. A host that never answers counts as not found. */
-const CONNECT_FAILURES: Record<string, { code: TransportErrorCode; says: string; hint: string }> = {
+const CONNECT_FAILURES: Record<string, { code: TransportErrorCode; message: string; hint: string }> = {
   ECONNREFUSED: {
     code: "refused",
-    says: "nothing listens there",
+    message: "nothing listens there",
     hint: "Start the emulator or the serial server first, and compare the port number.",
   },
-  ENOTFOUND: { code: "not-found", says: "no such host", hint: "Check the host name." },
+  ENOTFOUND: { code: "not-found", message: "no such host", hint: "Check the host name." },
   EAI_AGAIN: {
     code: "not-found",
-    says: "the host name cannot be resolved now",
+    message: "the host name cannot be resolved now",
     hint: "Check the network and the host name.",
   },
   EHOSTUNREACH: {
     code: "not-found",
-    says: "the host cannot be reached",
+    message: "the host cannot be reached",
     hint: "Check the network and the address.",
   },
   ENETUNREACH: {
     code: "not-found",
-    says: "the network cannot be reached",
+    message: "the network cannot be reached",
     hint: "Check the network and the address.",
   },
   ETIMEDOUT: {
     code: "not-found",
-    says: "no answer",
+    message: "no answer",
     hint: "Check the address, and that no firewall drops the port.",
   },
 };
@@ -129,7 +129,7 @@ function connectError(name: string, cause: Error): TransportError {
   const known = CONNECT_FAILURES[errno];
   if (!known)
     return new TransportError("failed", name, `Cannot connect to ${name}: ${cause.message}.`, { cause });
-  return new TransportError(known.code, name, `Cannot connect to ${name}: ${known.says}.`, {
+  return new TransportError(known.code, name, `Cannot connect to ${name}: ${known.message}.`, {
     hint: known.hint,
     cause,
   });
@@ -175,7 +175,7 @@ class TcpStream implements ByteStream {
   explainSilence(): SilenceClue | undefined {
     if (this.#first !== "") return undefined;
     return {
-      says: "The server accepted the connection and sent nothing.",
+      message: "The server accepted the connection and sent nothing.",
       hint: "Emulators and serial servers often serve one client at a time and make others wait: is another program connected to it?",
     };
   }

@@ -32,7 +32,7 @@ export interface ByteStream {
 /** What is known of a pipe that may be why nothing comes out of it. */
 export interface SilenceClue {
   /** A sentence about what was found. */
-  readonly says: string;
+  readonly message: string;
   readonly hint: string;
 }
 

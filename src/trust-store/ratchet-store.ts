@@ -89,13 +89,17 @@ export class RatchetStore {
     }
     const behind = generation + trustedMemory.difference - shows;
     if (behind >= 0 && behind <= mayBeBehind) return behind;
-    const says =
+    const message =
       behind < 0
         ? `an older copy was put back: the trusted counter has counted ${-behind} more change(s)`
         : `its trusted counter shows ${shows}, ${behind} less than it should: another TPM, or another copy`;
-    throw new RatchetError("ratchet-restored", `The ratchet in ${this.folder} is not the newest: ${says}.`, {
-      hint: RESTORED_HINT,
-    });
+    throw new RatchetError(
+      "ratchet-restored",
+      `The ratchet in ${this.folder} is not the newest: ${message}.`,
+      {
+        hint: RESTORED_HINT,
+      },
+    );
   }
 
   #readFile(): RatchetState {

@@ -80,7 +80,7 @@ export function answerQuestions(known: KnownOfBoard): Answer[] {
 
 function whatIsStated(question: Question, known: KnownOfBoard): string[] {
   const { trustedKeys, policyKeys, policyNamesHardware, storedCounter, rememberedCounter, reverts } = known;
-  const says: Readonly<Record<Question, readonly (string | false | undefined)[]>> = {
+  const message: Readonly<Record<Question, readonly (string | false | undefined)[]>> = {
     authenticity: [
       trustedKeys &&
         `the board reports that it accepts ${trustedKeys.length} key(s): ${trustedKeys.map((key) => key.slice(0, 16)).join(", ")}`,
@@ -102,5 +102,5 @@ function whatIsStated(question: Question, known: KnownOfBoard): string[] {
         `the board reports an upgrade mode that ${reverts ? "reverts" : "cannot revert"} an image that is not confirmed`,
     ],
   };
-  return says[question].filter((one): one is string => typeof one === "string");
+  return message[question].filter((one): one is string => typeof one === "string");
 }

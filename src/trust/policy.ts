@@ -1,4 +1,4 @@
-import { judgeOwnRule, OWN_RULES_SCHEMA, type OwnRule, readOwnRules } from "./own-rules.js";
+import { CUSTOM_RULES_SCHEMA, type CustomRule, judgeCustomRule, readCustomRules } from "./custom-rules.js";
 import { PolicyError } from "./policy-error.js";
 import { evaluateRule, type PolicyFacts, RULES, type RuleName } from "./policy-rules.js";
 import { type PolicyAction, type PolicySettings, SEVERITIES, type Severity } from "./policy-settings.js";
@@ -15,12 +15,12 @@ export interface Policy {
   readonly rules: Readonly<Partial<Record<RuleName, Severity>>>;
   /** Rules that may be overridden on the command line, with a reason. */
   readonly overrides: readonly FindingName[];
-  /** Rules of the policy's own, on top. */
-  readonly own?: readonly OwnRule[];
+  /** Rules that the policy adds to the built-in ones. */
+  readonly customRules?: readonly CustomRule[];
 }
 
-/** A rule as findings name it; those of the policy's own are `own/NAME`. */
-export type FindingName = RuleName | `own/${string}`;
+/** A rule as findings name it; custom rules are `custom/NAME`. */
+export type FindingName = RuleName | `custom/${string}`;
 
 /** An override on the command line. */
 export interface Override {
@@ -87,9 +87,9 @@ export function evaluatePolicy(
     ...RULES.filter(({ actions }) => actions.includes(action)).flatMap((rule) =>
       found(rule.name, severityOf(policy, rule.name), () => evaluateRule(rule, facts, policy.settings)),
     ),
-    ...(policy.own ?? [])
+    ...(policy.customRules ?? [])
       .filter(({ actions }) => actions.includes(action))
-      .flatMap((rule) => found(`own/${rule.name}`, rule.severity, () => judgeOwnRule(rule, facts))),
+      .flatMap((rule) => found(`custom/${rule.name}`, rule.severity, () => judgeCustomRule(rule, facts))),
   ];
   return { level: policy.level, decision: findings.some(refuses(policy)) ? "refuse" : "allow", findings };
 }
@@ -227,7 +227,7 @@ export function readPolicy(value: unknown): Policy {
     settings = {},
     rules = {},
     overrides = [],
-    own = [],
+    "custom-rules": customRules = [],
     $schema: _schema,
     "must-hold": mustHold = [],
     ...rest
@@ -236,7 +236,7 @@ export function readPolicy(value: unknown): Policy {
   if (stranger !== undefined)
     throw bad(
       `unknown field "${stranger}"`,
-      "Fields: version, level, settings, rules, own, overrides, must-hold.",
+      "Fields: version, level, settings, rules, custom-rules, overrides, must-hold.",
     );
   if (version !== 1) throw bad("it does not say version: 1");
   const known = POLICY_LEVELS.find((one) => one === level);
@@ -261,17 +261,17 @@ export function readPolicy(value: unknown): Policy {
       );
   }
   if (!Array.isArray(overrides)) throw bad("its overrides are not a list of rules");
-  const ownRules = readOwnRules(own);
-  const isOwn = (name: unknown) => ownRules.some((rule) => name === `own/${rule.name}`);
+  const custom = readCustomRules(customRules);
+  const isCustom = (name: unknown) => custom.some((rule) => name === `custom/${rule.name}`);
   for (const name of overrides)
-    if (!isOwn(name) && ruleNamed(name) === "signature")
+    if (!isCustom(name) && ruleNamed(name) === "signature")
       throw bad('the rule "signature" cannot be overridden');
   return {
     level: known,
     settings: settings as PolicySettings,
     rules: rules as Policy["rules"],
     overrides: overrides as FindingName[],
-    ...(ownRules.length > 0 && { own: ownRules }),
+    ...(custom.length > 0 && { customRules: custom }),
   };
 }
 
@@ -310,13 +310,13 @@ export function policySchema(): object {
         items: { type: "string" },
         description: "claims that prove must find to hold",
       },
-      own: OWN_RULES_SCHEMA,
+      "custom-rules": CUSTOM_RULES_SCHEMA,
       overrides: {
         type: "array",
         items: {
           anyOf: [
             { enum: names.filter((name) => name !== "signature") },
-            { type: "string", pattern: "^own/" },
+            { type: "string", pattern: "^custom/" },
           ],
         },
       },

@@ -63,7 +63,7 @@ async function get(
     patienceMs,
     absent: ABSENT,
     keepsConnection: true,
-    fail: (failure, says, cause) => errorFor(failure, { says, subject, maxBytes, cause }),
+    fail: (failure, message, cause) => errorFor(failure, { message, subject, maxBytes, cause }),
   });
   return fetched?.bytes;
 }
@@ -75,14 +75,19 @@ const CODES: Readonly<Partial<Record<DownloadFailure, RepositoryFetchErrorCode>>
 
 function errorFor(
   failure: DownloadFailure,
-  { says, subject, maxBytes, cause }: { says: string; subject: string; maxBytes: number; cause: unknown },
+  {
+    message,
+    subject,
+    maxBytes,
+    cause,
+  }: { message: string; subject: string; maxBytes: number; cause: unknown },
 ): Error {
   if (failure === "too-long") return tooLong(subject, maxBytes);
   if (failure === "too-slow")
-    return new TufError("slow-retrieval", subject, says, {
+    return new TufError("slow-retrieval", subject, message, {
       cause,
       step: "1.5.2",
       hint: "Try another copy of the repository, or another network.",
     });
-  return new RepositoryFetchError(CODES[failure] ?? "unreachable", says, { cause });
+  return new RepositoryFetchError(CODES[failure] ?? "unreachable", message, { cause });
 }

@@ -24,10 +24,10 @@ export function judgeCompression({
   readonly sent?: Image | undefined;
   readonly facts: BoardFacts;
   readonly imageNumber: number;
-}): { result: "pass" | "fail" | "unknown"; says: string; hint?: string } | undefined {
+}): { result: "pass" | "fail" | "unknown"; message: string; hint?: string } | undefined {
   const { flags } = sent.header;
   if ((flags & COMPRESSION_FLAGS) === 0) return undefined;
-  const fail = (says: string) => ({ result: "fail" as const, says, hint: AS_IT_IS });
+  const fail = (message: string) => ({ result: "fail" as const, message, hint: AS_IT_IS });
   if (facts.server === "recovery")
     return fail("Serial recovery writes the slot that images run from, and a compressed image cannot run.");
   if (imageNumber > 0 || facts.images.length > 1)
@@ -37,17 +37,18 @@ export function judgeCompression({
     return fail(
       `Mode ${facts.bootloader?.modeName}: bootloaders decompress images only in overwrite-only mode.`,
     );
-  const told = facts.bootloader?.compression;
-  if (told === undefined)
+  const reported = facts.bootloader?.compression;
+  if (reported === undefined)
     return {
       result: "unknown",
-      says: "The image is compressed; the board does not report whether its bootloader decompresses such images.",
+      message:
+        "The image is compressed; the board does not report whether its bootloader decompresses such images.",
     };
   const needed = [LZMA2, ...((flags & IMAGE_F.COMPRESSED_ARM_THUMB_FLT) === 0 ? [] : [THUMB])];
-  const missing = needed.filter((kind) => !told.includes(kind));
+  const missing = needed.filter((kind) => !reported.includes(kind));
   if (missing.length > 0)
     return fail(
-      `The image is compressed with ${missing.join(" and ")}; the bootloader decompresses ${told.join(", ")}.`,
+      `The image is compressed with ${missing.join(" and ")}; the bootloader decompresses ${reported.join(", ")}.`,
     );
-  return { result: "pass", says: `The bootloader decompresses ${needed.join(" with ")}.` };
+  return { result: "pass", message: `The bootloader decompresses ${needed.join(" with ")}.` };
 }

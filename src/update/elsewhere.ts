@@ -28,7 +28,7 @@ export function takenElsewhere(
   before: BoardFacts,
   after: BoardFacts,
   sent: SentImage,
-): { says: string; hint: string; runs: boolean } | undefined {
+): { message: string; hint: string; runs: boolean } | undefined {
   const { hash, sentHash = hash, imageNumber, image } = sent;
   if (after.server === "recovery" || before.server === "recovery") return undefined;
   const slots = after.images.flatMap((entry) => entry.slots);
@@ -45,13 +45,13 @@ export function takenElsewhere(
   )
     return {
       runs: true,
-      says: `The board lists version ${there.version} for image ${imageNumber}, the version that was sent; it reports no hash there.`,
+      message: `The board lists version ${there.version} for image ${imageNumber}, the version that was sent; it reports no hash there.`,
       hint: "",
     };
   const running = runningSlot(after)?.content;
   return {
     runs: false,
-    says: `Version${version} is in no slot any more, and the application${running ? ` ${running.version}` : ""} runs as before: the image was installed elsewhere (another core, a co-processor, the bootloader). What runs there is not reported.`,
+    message: `Version${version} is in no slot any more, and the application${running ? ` ${running.version}` : ""} runs as before: the image was installed elsewhere (another core, a co-processor, the bootloader). What runs there is not reported.`,
     hint: "A refused image disappears in the same way: look at the bootloader's log, or ask the application for the version that runs there (bootproof flash --health-shell).",
   };
 }

@@ -16,7 +16,7 @@ interface Candidate extends Target {
   memory: Memory;
 }
 
-type Ending = Pick<FlashResult, "outcome" | "says" | "hint" | "after" | "reverted" | "selfConfirmed">;
+type Ending = Pick<FlashResult, "outcome" | "message" | "hint" | "after" | "reverted" | "selfConfirmed">;
 
 /** The image is not well: lets the board revert it, where it can. */
 export async function* giveUp(
@@ -27,19 +27,19 @@ export async function* giveUp(
 ): AsyncGenerator<FlashEvent, Ending, void> {
   const { signal, withinMs } = options;
   if (!candidate.trial) {
-    const says = `${why} This board has no trial boot, so the image stays.`;
+    const message = `${why} This board has no trial boot, so the image stays.`;
     const hint = "Flash a working image, or use serial recovery.";
-    return { outcome: "unhealthy", reverted: false, says, hint };
+    return { outcome: "unhealthy", reverted: false, message, hint };
   }
   yield* untilAnswering(session, { signal, withinMs });
   if (runs(yield* readFactsOnceBack(session, options), candidate)) yield* restart(session, options);
   const after = yield* readFactsOnceBack(session, options);
   const reverted = after.server !== "recovery" && !runs(after, candidate);
   const version = runningSlot(after, candidate.imageNumber)?.content?.version;
-  const says = reverted
+  const message = reverted
     ? `${why} The board was reset and reverted to version ${version}.`
     : `${why} The board was reset but did not revert to the old image.`;
-  return { outcome: "unhealthy", reverted, says, after };
+  return { outcome: "unhealthy", reverted, message, after };
 }
 
 /** The image is well: confirms it unless told otherwise, and reads back that it took. */
@@ -54,18 +54,18 @@ export async function* keep(
   const version = running?.version ?? "";
   if (running?.confirmed) {
     await memory.confirmed();
-    const says = trial
+    const message = trial
       ? `Version ${version} runs and has confirmed itself, before any health check.`
       : `Version ${version} runs.`;
-    if (!trial) return { outcome: "running", says, after };
+    if (!trial) return { outcome: "running", message, after };
     const hint =
       "Let the host confirm: an application that confirms itself at its start makes the trial boot useless.";
-    return { outcome: "confirmed", says, hint, after, selfConfirmed: true };
+    return { outcome: "confirmed", message, hint, after, selfConfirmed: true };
   }
   if (options.confirm === false) {
     return {
       outcome: "on-trial",
-      says: `Version ${version} runs on trial: the next reset reverts it unless it is confirmed.`,
+      message: `Version ${version} runs on trial: the next reset reverts it unless it is confirmed.`,
       hint: "Keep it with bootproof image confirm.",
       after,
     };
@@ -74,15 +74,15 @@ export async function* keep(
   const { refusal, end } = yield* confirmRunning(session, candidate, options);
   if (refusal?.rcName === "ENOTSUP" && !trial) {
     await memory.confirmed();
-    return { outcome: "running", says: `Version ${version} runs; this board has no confirmation.`, after };
+    return { outcome: "running", message: `Version ${version} runs; this board has no confirmation.`, after };
   }
   const outcome = "not-confirmed";
   if (refusal !== undefined) {
     await memory.notConfirmed();
-    const says = `Version ${version} runs but refuses its confirmation: ${refusal.message}`;
+    const message = `Version ${version} runs but refuses its confirmation: ${refusal.message}`;
     return {
       outcome,
-      says,
+      message,
       hint:
         imageNumber === 0
           ? "The next reset reverts it: flash an image that can be confirmed."
@@ -92,16 +92,16 @@ export async function* keep(
   }
   if (!runs(end, candidate)) {
     await memory.notConfirmed();
-    const says = `Version ${version} was lost while it was being confirmed. ${explainOldImage(after, end, candidate).says}`;
-    return { outcome, says, hint: "Flash it again.", after: end };
+    const message = `Version ${version} was lost while it was being confirmed. ${explainOldImage(after, end, candidate).message}`;
+    return { outcome, message, hint: "Flash it again.", after: end };
   }
   if (!runningSlot(end, imageNumber)?.content?.confirmed) {
-    const says = `The board accepted the confirmation of version ${version}, but does not show it.`;
-    return { outcome, says, hint: "See bootproof image list; the next reset may revert it.", after: end };
+    const message = `The board accepted the confirmation of version ${version}, but does not show it.`;
+    return { outcome, message, hint: "See bootproof image list; the next reset may revert it.", after: end };
   }
   await memory.confirmed();
   yield { step: "confirmed" };
-  return { outcome: "confirmed", says: `Version ${version} runs and is confirmed.`, after: end };
+  return { outcome: "confirmed", message: `Version ${version} runs and is confirmed.`, after: end };
 }
 
 /** Zephyr's application confirms by its server what itself runs; of other images only when it was built to. */

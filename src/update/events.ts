@@ -93,7 +93,7 @@ export type FlashEvent =
   | { step: "board"; facts: BoardFacts }
   /** `signedBy`: the key, of those given, whose signature was verified. */
   | { step: "preflight"; checks: PreflightCheck[]; signedBy?: Key }
-  | { step: "plan"; says: string[] }
+  | { step: "plan"; messages: string[] }
   | UploadEvent
   /** Between two steps: the board is waited for, then taken up where it stands. In an upload the offset is told as well. */
   | { step: "link-lost"; why: string }
@@ -106,8 +106,8 @@ export type FlashEvent =
   | WatchEvent
   /** By itself, while it was watched. */
   | { step: "restarted" }
-  | { step: "judged"; runsNewImage: boolean; says: string }
-  | { step: "health"; name: string; ok: boolean; says: string }
+  | { step: "judged"; runsNewImage: boolean; message: string }
+  | { step: "health"; name: string; ok: boolean; message: string }
   | { step: "confirmed" }
   /** The board restarted once more and has stored the image's security counter. */
   | { step: "settled"; stored: number };
@@ -140,7 +140,7 @@ export type FlashOutcome =
 export interface FlashResult {
   outcome: FlashOutcome;
   /** The verdict in one sentence. */
-  says: string;
+  message: string;
   /** With `not-running`: why. */
   cause?: NotRunningCause;
   /** With `refused-by-preflight`: the first check that did. */

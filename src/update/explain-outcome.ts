@@ -13,7 +13,7 @@ export type NotRunningCause = "reverted" | "signature" | "rollback" | "other" | 
 
 /** The old image runs: why, in words and in a word for programs. */
 export interface Explained {
-  says: string;
+  message: string;
   hint: string;
   cause: NotRunningCause;
 }
@@ -59,12 +59,13 @@ const CAUSES: Readonly<Record<string, NotRunningCause>> = {
 export function explainOldImage(before: BoardFacts, after: BoardFacts, sent: SentImage): Explained {
   const { imageNumber } = sent;
   const now = state(after, imageNumber);
-  const told = after.events && explainEvents(newBootEvents(before.events ?? [], after.events), imageNumber);
-  if (told !== undefined)
+  const explained =
+    after.events && explainEvents(newBootEvents(before.events ?? [], after.events), imageNumber);
+  if (explained !== undefined)
     return {
-      says: `${now} ${told.says}`,
+      message: `${now} ${explained.message}`,
       hint: "bootproof info shows the board's own list of events.",
-      cause: told.cause,
+      cause: explained.cause,
     };
   const guessed = suggest(after, sent, now);
   return guessed ?? (before.server === "recovery" ? rewritten(now) : refused(now));
@@ -88,7 +89,8 @@ function explainEvents(
   const refused = mine.find((event) => event.type === "verify-failed" || event.type === "downgrade-refused");
   if (swapped && mine.some((event) => event.type === "reverted")) {
     return {
-      says: "The image was started and the bootloader reverted it: it was not confirmed before the next reset (a crash, a watchdog, or a second reset).",
+      message:
+        "The image was started and the bootloader reverted it: it was not confirmed before the next reset (a crash, a watchdog, or a second reset).",
       cause: "reverted",
     };
   }
@@ -96,11 +98,11 @@ function explainEvents(
     const why = REASONS[refused.reason ?? ""] ?? `it did not verify (${refused.reason ?? "no reason given"})`;
     const isDowngrade = refused.type === "downgrade-refused";
     const cause = isDowngrade ? "rollback" : (CAUSES[refused.reason ?? ""] ?? "other");
-    return { says: `The bootloader refused the image because ${why}.`, cause };
+    return { message: `The bootloader refused the image because ${why}.`, cause };
   }
   if (mine.some((event) => event.type === "dependency")) {
     return {
-      says: "The bootloader holds the update back: it depends on another image that is missing.",
+      message: "The bootloader holds the update back: it depends on another image that is missing.",
       cause: "other",
     };
   }
@@ -114,7 +116,7 @@ function suggest(
 ): Explained | undefined {
   if (after.server === "recovery") {
     return {
-      says: now,
+      message: now,
       cause: "not-told",
       hint: "Flash a good image with --recovery; check key, hash and security counter of this one.",
     };
@@ -123,14 +125,14 @@ function suggest(
   const sent = slots.find((slot) => slot.content?.hash && equal(slot.content.hash, sentHash))?.content;
   if (sent?.pending) {
     return {
-      says: `${now} The new one still waits for the next boot: the board has not restarted, or holds the update back.`,
+      message: `${now} The new one still waits for the next boot: the board has not restarted, or holds the update back.`,
       hint: "Reset the board; if nothing changes, look at the bootloader's log.",
       cause: "other",
     };
   }
   if (sent !== undefined && isLoader(after, imageNumber)) {
     return {
-      says: `The image is in slot 0, and the firmware loader still answers: the application was not started, or not started yet.`,
+      message: `The image is in slot 0, and the firmware loader still answers: the application was not started, or not started yet.`,
       hint: "Release the loader's pin or boot mode and reset the board; if the loader comes again, the bootloader does not start the image.",
       cause: "not-told",
     };
@@ -139,7 +141,7 @@ function suggest(
     const ignored = image && passedOver({ image, facts: after, imageNumber });
     return {
       cause: ignored ? "rollback" : "not-told",
-      says: `${now} The new one is in the other slot. ${ignored?.says ?? "This bootloader starts the higher version that it can validate and load."}`,
+      message: `${now} The new one is in the other slot. ${ignored?.message ?? "This bootloader starts the higher version that it can validate and load."}`,
       hint:
         ignored?.hint ??
         "Look at the bootloader's log: it erases what fails, and skips what is linked or loaded elsewhere.",
@@ -148,7 +150,7 @@ function suggest(
   if (sent !== undefined) {
     const doubt = swaps(after) ? "" : ", or the bootloader picks by version";
     return {
-      says: `${now} The new one is back in the other slot: it was started and reverted${doubt}.`,
+      message: `${now} The new one is back in the other slot: it was started and reverted${doubt}.`,
       cause: swaps(after) ? "reverted" : "not-told",
       hint: "Look at the log of its first boot: it crashed, hung, or was reset before it was confirmed.",
     };
@@ -160,7 +162,7 @@ function suggest(
 function refused(now: string): Explained {
   return {
     cause: "not-told",
-    says: `${now} The new one is no longer in any slot: the bootloader has most likely refused and erased it.`,
+    message: `${now} The new one is no longer in any slot: the bootloader has most likely refused and erased it.`,
     hint: "The likeliest reasons: a key it does not trust, a security counter or version that is too low. MCUboot's log names counters and versions; for a wrong key or signature it says only that the image is not valid.",
   };
 }
@@ -169,7 +171,7 @@ function refused(now: string): Explained {
 function rewritten(now: string): Explained {
   return {
     cause: "other",
-    says: `${now} Recovery wrote the new one over the primary slot, and at this start it is no longer in any slot: something has replaced it.`,
+    message: `${now} Recovery wrote the new one over the primary slot, and at this start it is no longer in any slot: something has replaced it.`,
     hint: "An update that waited in the secondary slot was swapped in, or something writes the slot at each start: a debugger, or an emulator whose command line loads an image (QEMU's -device loader).",
   };
 }

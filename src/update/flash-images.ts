@@ -45,7 +45,7 @@ export interface ImageEnding {
 
 export interface ImagesResult {
   outcome: ImagesOutcome;
-  says: string;
+  message: string;
   hint?: string;
   /** In the order in which they are sent, marked and confirmed. */
   images: ImageEnding[];
@@ -101,11 +101,11 @@ export async function* flashImages(
     ...(facts && { after: facts }),
   });
   if (refused !== undefined) {
-    const { says, hint, by } = refused;
+    const { message, hint, by } = refused;
     return {
       ...result(undefined),
       outcome: "refused-by-preflight",
-      says,
+      message,
       ...(by !== undefined && { refusedBy: by }),
       ...(hint !== undefined && { hint }),
     };
@@ -114,48 +114,48 @@ export async function* flashImages(
     return {
       ...result(undefined),
       outcome: "refused-by-preflight",
-      says: "The board is in serial recovery, where images are not tried together.",
+      message: "The board is in serial recovery, where images are not tried together.",
       hint: "Let it boot its application, or write one image with --image N --recovery.",
     };
   if (ordered.every((part) => stageOf(before, part) === "confirmed")) {
-    const says = "All images of the update run and are confirmed.";
+    const message = "All images of the update run and are confirmed.";
     return yield* settleAll(
       session,
       ordered,
-      { ...result(before), outcome: "already-running", says },
+      { ...result(before), outcome: "already-running", message },
       options,
     );
   }
-  yield { step: "plan", says: ordered.map((part) => planLine(part, before)) };
+  yield { step: "plan", messages: ordered.map((part) => planLine(part, before)) };
   if (options.dryRun)
     return {
       ...result(undefined),
       outcome: "dry-run",
-      says: dryRunSays(checked.flatMap(({ checks }) => checks)),
+      message: dryRunSays(checked.flatMap(({ checks }) => checks)),
     };
 
   yield* bringOn(session, ordered, before, options);
   for (let losses = 1; ; losses++) {
     const after = yield* observe(session, options);
     const missing = ordered.filter((part) => isTold(after, part) && !runs(after, part));
-    const says = judgement(ordered, missing, after);
-    yield { step: "judged", runsNewImage: missing.length === 0, says };
+    const message = judgement(ordered, missing, after);
+    yield { step: "judged", runsNewImage: missing.length === 0, message };
     if (missing.length > 0)
-      return yield* giveUp(session, ordered, { ...result(after), outcome: "not-running", says }, options);
+      return yield* giveUp(session, ordered, { ...result(after), outcome: "not-running", message }, options);
     const health = yield* checkHealth(session, options);
     if (health.linkLost && losses < MOST_LOSSES) continue;
     if (health.unwell !== undefined)
       return yield* giveUp(
         session,
         ordered,
-        { ...result(after), outcome: "unhealthy", says: health.unwell },
+        { ...result(after), outcome: "unhealthy", message: health.unwell },
         options,
       );
     if (options.confirm === false)
       return {
         ...result(after),
         outcome: "on-trial",
-        says: "All images run on trial: the next reset reverts them unless they are confirmed.",
+        message: "All images run on trial: the next reset reverts them unless they are confirmed.",
         hint: "Repeat the command without --no-confirm.",
       };
     const ending = yield* confirmAll(session, ordered, result, options);
@@ -165,7 +165,7 @@ export async function* flashImages(
 
 interface Refusal {
   readonly by?: PreflightCheckName;
-  readonly says: string;
+  readonly message: string;
   readonly hint?: string | undefined;
 }
 
@@ -201,12 +201,12 @@ async function* checkAll(
     if (failed)
       refused ??= {
         by: failed.name,
-        says: `Image ${imageNumber} (${name}): ${failed.says}`,
+        message: `Image ${imageNumber} (${name}): ${failed.message}`,
         hint: failed.hint,
       };
     else if (parsed?.imageHash === undefined)
       refused ??= {
-        says: `Image ${imageNumber} (${name}) carries no hash by which the board could be asked for it.`,
+        message: `Image ${imageNumber} (${name}) carries no hash by which the board could be asked for it.`,
       };
     else {
       const memory = memoryOf(parsed, imageNumber, options.ratchet);
@@ -349,7 +349,7 @@ async function* giveUp(
     ? "None of the update's images runs now."
     : "Some of the update's images still run: see the list of images.";
   const hint = "Look at the board's log; then repeat the command.";
-  return { ...so, says: `${so.says} ${end}`, hint, images: endings(parts, after), after, reverted };
+  return { ...so, message: `${so.message} ${end}`, hint, images: endings(parts, after), after, reverted };
 }
 
 async function* confirmAll(
@@ -384,7 +384,7 @@ async function* confirmAll(
     return {
       ...result(after),
       outcome: "confirmed",
-      says:
+      message:
         judged.length === parts.length
           ? `All ${parts.length} images run and are confirmed.`
           : `${judged.length} of ${parts.length} images run and are confirmed; the board reports nothing about the others.`,
@@ -395,13 +395,13 @@ async function* confirmAll(
     return {
       ...result(after),
       outcome: "not-confirmed",
-      says: `No image could be confirmed${why}.`,
+      message: `No image could be confirmed${why}.`,
       hint: `The next reset reverts them. Repeat the command.${further}`,
     };
   return {
     ...result(after),
     outcome: "partly-confirmed",
-    says: `Image ${confirmed.map(({ imageNumber }) => imageNumber).join(", ")} is confirmed, image ${open.join(", ")} is not${why}.`,
+    message: `Image ${confirmed.map(({ imageNumber }) => imageNumber).join(", ")} is confirmed, image ${open.join(", ")} is not${why}.`,
     hint: `A confirmed image cannot be reverted. Repeat the same command to continue with the rest.${further}`,
   };
 }
@@ -416,17 +416,17 @@ async function* settleAll(
   ending: ImagesResult,
   options: ImagesOptions,
 ): AsyncGenerator<ImagesEvent, ImagesResult, void> {
-  const { outcome, after: facts, says } = ending;
+  const { outcome, after: facts, message } = ending;
   if (facts === undefined || (outcome !== "confirmed" && outcome !== "already-running")) return ending;
   const counters = countersOf(parts, facts);
   const open = counters.filter(({ settled }) => !settled);
-  const told = counters.length > 0 ? { ...ending, counters } : ending;
+  const withCounterFacts = counters.length > 0 ? { ...ending, counters } : ending;
   const mayBeTold = parts.some(({ parsed }) => parsed.securityCounter !== undefined);
-  if (open.length === 0 && (counters.length > 0 || !mayBeTold || !options.settle)) return told;
+  if (open.length === 0 && (counters.length > 0 || !mayBeTold || !options.settle)) return withCounterFacts;
   if (!options.settle)
     return {
-      ...told,
-      says: `${says} The board has not stored the security counter of image ${list(open)} yet: it does so at its next boot.`,
+      ...withCounterFacts,
+      message: `${message} The board has not stored the security counter of image ${list(open)} yet: it does so at its next boot.`,
       hint: ending.hint ?? "Add --settle, and flash restarts the board and reads the counters back.",
     };
 
@@ -438,13 +438,13 @@ async function* settleAll(
     return {
       ...so,
       outcome: "not-running",
-      says: `After one more restart: ${judgement(parts, missing, after)}`,
+      message: `After one more restart: ${judgement(parts, missing, after)}`,
     };
   const now = countersOf(parts, after);
   if (now.length === 0)
     return {
       ...so,
-      says: `${says} They run after one more restart too; the board does not report its stored security counters.`,
+      message: `${message} They run after one more restart too; the board does not report its stored security counters.`,
     };
   const behind = now.filter(({ settled }) => !settled);
   if (behind.length > 0)
@@ -452,7 +452,7 @@ async function* settleAll(
       ...so,
       counters: now,
       outcome: "not-settled",
-      says: `${says} The board has not stored the security counter of image ${list(behind)} after one more restart: older images are not refused.`,
+      message: `${message} The board has not stored the security counter of image ${list(behind)} after one more restart: older images are not refused.`,
       hint: "Check whether its bootloader was built with downgrade prevention by security counter.",
     };
   for (const { image, stored } of now) {
@@ -462,7 +462,7 @@ async function* settleAll(
   return {
     ...so,
     counters: now,
-    says: `${says} The board has stored their security counters: images below them are refused from now on.`,
+    message: `${message} The board has stored their security counters: images below them are refused from now on.`,
   };
 }
 

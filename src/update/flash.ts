@@ -84,16 +84,16 @@ export async function* flash(
   const memory = memoryOf(image, imageNumber, options.ratchet);
   if (found === "confirmed") {
     await memory.confirmed();
-    const says = `Version ${result.version} with the same hash already runs and is confirmed.`;
-    const ending = { outcome: "already-running", says } as const;
+    const message = `Version ${result.version} with the same hash already runs and is confirmed.`;
+    const ending = { outcome: "already-running", message } as const;
     if (options.dryRun) return { ...result, ...ending };
     return { ...result, ...(yield* settle(session, ending, before, settled, options)) };
   }
   yield {
     step: "plan",
-    says: plan(before, image, found, { ...options, bytes: bytes.length, plainBytes: unpacked?.size }),
+    messages: plan(before, image, found, { ...options, bytes: bytes.length, plainBytes: unpacked?.size }),
   };
-  if (options.dryRun) return { ...result, outcome: "dry-run", says: dryRunSays(checks) };
+  if (options.dryRun) return { ...result, outcome: "dry-run", message: dryRunSays(checks) };
 
   // Without a trial boot there is no confirmation either: from the mark on the image is there to stay.
   if (found === "absent" && !revertsUnconfirmed(before)) await memory.intend();
@@ -102,7 +102,7 @@ export async function* flash(
       ? yield* sendAndMark(session, bytes, before, target, options)
       : { trial: revertsUnconfirmed(before), stage: found };
   const { hasNoTest, ...figures } = { hasNoTest: false, ...sent };
-  const told = {
+  const common = {
     ...result,
     ...figures,
     ...(unpacked && { compression: savings(bytes.length, unpacked.size, figures) }),
@@ -111,21 +111,27 @@ export async function* flash(
   const ignored =
     hasNoTest && !picksByVersion(before) ? passedOver({ image, facts: before, imageNumber }) : undefined;
   if (ignored && !maySkip("version", options.skip))
-    return { ...told, outcome: "not-running", cause: "rollback", says: ignored.says, hint: ignored.hint! };
+    return {
+      ...common,
+      outcome: "not-running",
+      cause: "rollback",
+      message: ignored.message,
+      hint: ignored.hint!,
+    };
   if (stage === "marked") yield* restartIntoIt(session, target, options);
   const candidate = { ...target, trial, memory };
   for (let losses = 1; ; losses++) {
     const after = yield* observe(session, options);
     const verdict = judge(before, after, target);
-    yield { step: "judged", runsNewImage: verdict.runs, says: verdict.says };
+    yield { step: "judged", runsNewImage: verdict.runs, message: verdict.message };
     if (!verdict.runs) {
       await memory.notConfirmed();
-      const { says, hint } = verdict;
+      const { message, hint } = verdict;
       return {
-        ...told,
+        ...common,
         after,
         ...(verdict.taken ? { outcome: "taken" } : { outcome: "not-running", cause: verdict.cause }),
-        says,
+        message,
         hint: (!verdict.taken && verdict.cause === "reverted" ? undefined : likeliest(checks)) ?? hint,
       };
     }
@@ -133,9 +139,9 @@ export async function* flash(
     // Nobody knows what a board did while its cable was out: it is judged anew.
     if (health.linkLost && losses < MOST_LOSSES) continue;
     if (health.unwell !== undefined)
-      return { ...told, ...(yield* giveUp(session, health.unwell, candidate, options)) };
+      return { ...common, ...(yield* giveUp(session, health.unwell, candidate, options)) };
     const ending = yield* keep(session, after, candidate, options);
-    return { ...told, ...(yield* settle(session, ending, before, settled, options)) };
+    return { ...common, ...(yield* settle(session, ending, before, settled, options)) };
   }
 }
 
@@ -173,7 +179,7 @@ export async function preflight(
     checks.push({
       name: "compression",
       result: "warn",
-      says: "Compressed it would be no smaller: it is sent as it is.",
+      message: "Compressed it would be no smaller: it is sent as it is.",
     });
   const { boards = [], build } = options.binding ?? {};
   if (boards.length > 0) checks.push(await matchBoard(session, boards, options.signal));
@@ -219,15 +225,16 @@ function withMode(facts: BoardFacts, knownMode: number | undefined): BoardFacts 
 }
 
 function refusal(
-  result: Omit<FlashResult, "outcome" | "says">,
+  result: Omit<FlashResult, "outcome" | "message">,
   refused: readonly PreflightCheck[],
 ): FlashResult {
   const [first] = refused;
-  const says = first?.says ?? "The image carries no hash, so the board cannot be asked whether it runs.";
+  const message =
+    first?.message ?? "The image carries no hash, so the board cannot be asked whether it runs.";
   return {
     ...result,
     outcome: "refused-by-preflight",
-    says,
+    message,
     ...(first && { refusedBy: first.name }),
     ...(first?.hint === undefined ? {} : { hint: first.hint }),
   };
@@ -239,7 +246,7 @@ function refusal(
  */
 function likeliest(checks: readonly PreflightCheck[]): string | undefined {
   const failed = checks.find(({ result }) => result === "fail");
-  return failed && `The likeliest reason is what the preflight found (${failed.name}): ${failed.says}`;
+  return failed && `The likeliest reason is what the preflight found (${failed.name}): ${failed.message}`;
 }
 
 function named(image: Image | undefined): { imageHash?: Uint8Array; version?: string } {

@@ -39,18 +39,18 @@ export async function* checkHealth(
 ): AsyncGenerator<FlashEvent, Health, void> {
   for (const health of [ECHO, ...(options.health ?? [])]) {
     try {
-      const says = await health.check(session, options.signal);
-      yield { step: "health", name: health.name, ok: true, says };
+      const message = await health.check(session, options.signal);
+      yield { step: "health", name: health.name, ok: true, message };
     } catch (error) {
       // Ctrl-C says nothing about the board; a check that fails in whatever way has not found it well.
       options.signal?.throwIfAborted();
-      const says = error instanceof Error ? error.message : String(error);
-      const unwell = `Health check "${health.name}" failed: ${says}${/[.!?]$/.test(says) ? "" : "."}`;
+      const message = error instanceof Error ? error.message : String(error);
+      const unwell = `Health check "${health.name}" failed: ${message}${/[.!?]$/.test(message) ? "" : "."}`;
       if (isLost(error)) {
-        yield { step: "link-lost", why: says };
+        yield { step: "link-lost", why: message };
         return { unwell, linkLost: true };
       }
-      yield { step: "health", name: health.name, ok: false, says };
+      yield { step: "health", name: health.name, ok: false, message };
       return { unwell };
     }
   }

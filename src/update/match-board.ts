@@ -27,14 +27,18 @@ export async function matchBoard(
     return {
       name,
       result: "unknown",
-      says: `The update is for ${list}; the board does not report its type.`,
+      message: `The update is for ${list}; the board does not report its type.`,
     };
   if (boards.some((board) => normalised(board) === normalised(platform)))
-    return { name, result: "pass", says: `The update is for ${platform}, which is what the board reports.` };
+    return {
+      name,
+      result: "pass",
+      message: `The update is for ${platform}, which is what the board reports.`,
+    };
   return {
     name,
     result: "fail",
-    says: `The update is for ${list}; the board reports ${platform}.`,
+    message: `The update is for ${list}; the board reports ${platform}.`,
     hint: "Check whether this is the right board. If both names mean the same board: --skip board.",
   };
 }
@@ -52,11 +56,11 @@ export function matchBuild(
   if (mode !== undefined && reported.length > 0)
     checks.push(
       reported.includes(mode)
-        ? { name, result: "pass", says: `The build's MCUboot has mode ${mode}, as the board's.` }
+        ? { name, result: "pass", message: `The build's MCUboot has mode ${mode}, as the board's.` }
         : {
             name,
             result: "fail",
-            says: `The build's MCUboot has mode ${mode}; the board's has ${reported[0]}.`,
+            message: `The build's MCUboot has mode ${mode}; the board's has ${reported[0]}.`,
             hint,
           },
     );
@@ -64,11 +68,15 @@ export function matchBuild(
   if (signatureType !== undefined && types.length > 0)
     checks.push(
       types.some((type) => sameType(type, signatureType))
-        ? { name, result: "pass", says: `The build is signed with ${signatureType}, which the board uses.` }
+        ? {
+            name,
+            result: "pass",
+            message: `The build is signed with ${signatureType}, which the board uses.`,
+          }
         : {
             name,
             result: "fail",
-            says: `The build is signed with ${signatureType}; the board uses keys of type ${types.join(", ")}.`,
+            message: `The build is signed with ${signatureType}; the board uses keys of type ${types.join(", ")}.`,
             hint,
           },
     );
@@ -79,12 +87,12 @@ export function matchBuild(
         ? {
             name,
             result: "pass",
-            says: `The board trusts the key ${short(keyHash)} that the build's MCUboot has.`,
+            message: `The board trusts the key ${short(keyHash)} that the build's MCUboot has.`,
           }
         : {
             name,
             result: "fail",
-            says: `The build's MCUboot has the key ${short(keyHash)}; the board trusts ${trusted.map(short).join(", ")}.`,
+            message: `The build's MCUboot has the key ${short(keyHash)}; the board trusts ${trusted.map(short).join(", ")}.`,
             hint,
           },
     );
@@ -92,11 +100,11 @@ export function matchBuild(
   if (slotSize !== undefined && reportedSize !== undefined)
     checks.push(
       slotSize === reportedSize
-        ? { name, result: "pass", says: `The build's slot of ${slotSize} bytes is the board's.` }
+        ? { name, result: "pass", message: `The build's slot of ${slotSize} bytes is the board's.` }
         : {
             name,
             result: "fail",
-            says: `The build is for a slot of ${slotSize} bytes; the board's has ${reportedSize}.`,
+            message: `The build is for a slot of ${slotSize} bytes; the board's has ${reportedSize}.`,
             hint,
           },
     );

@@ -40,7 +40,7 @@ export async function askRatchet(
 export function ratchetChecks(verdict: RatchetVerdict | undefined): PreflightCheck[] {
   if (verdict === undefined) return [];
   const { result, message, hint } = verdict;
-  return [{ name: "ratchet", result, says: message, ...(hint === undefined ? {} : { hint }) }];
+  return [{ name: "ratchet", result, message: message, ...(hint === undefined ? {} : { hint }) }];
 }
 
 /**

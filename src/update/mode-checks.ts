@@ -22,7 +22,7 @@ import {
 /** What a check of the preflight came to; its name is added by the list of checks. */
 interface Judged {
   result: "pass" | "fail" | "warn" | "unknown";
-  says: string;
+  message: string;
   hint?: string;
 }
 
@@ -103,7 +103,7 @@ export function passedOver({ image, facts, imageNumber }: Update): Judged | unde
   const isEqual = compareVersions(image.version, readVersion(theirs)!) === 0;
   return {
     result: "fail",
-    says: isEqual
+    message: isEqual
       ? `Version ${mine} runs already, in slot ${running.slot}: of two equal versions this bootloader starts the one in slot 0.`
       : `Version ${mine} is lower than the running ${theirs}: this bootloader starts the higher version.`,
     hint: `Raise the version above ${theirs} and sign the image again: bootproof sign -v, or CONFIG_MCUBOOT_IMGTOOL_SIGN_VERSION in Zephyr, whose default is 0.0.0.`,
@@ -119,7 +119,7 @@ export function judgeDependencies({
 }: Update & { image: Image }): Judged | undefined {
   const odd = image.tlvs.filter(({ type }) => type === TLV.DEPENDENCY).flatMap((tlv) => oddLength(tlv) ?? []);
   if (odd[0] !== undefined)
-    return { result: "fail", says: odd[0], hint: "Nothing was sent. Build and sign the image again." };
+    return { result: "fail", message: odd[0], hint: "Nothing was sent. Build and sign the image again." };
   if (image.dependencies.length === 0) return undefined;
   const states = checkDependencyVersions(image.dependencies, (number) =>
     number === imageNumber ? image.version : (alongside?.get(number) ?? versionToCome(facts, number)),
@@ -129,7 +129,7 @@ export function judgeDependencies({
     const needed = `The image needs image ${missing.image} of version ${formatVersion(missing.version)} or later`;
     return {
       result: "fail",
-      says: missing.found
+      message: missing.found
         ? `${needed}; ${alongside?.has(missing.image) ? "the update brings" : "the board has"} version ${formatVersion(missing.found)} there.`
         : `${needed}; the board lists no such image.`,
       hint: `Send a newer image ${missing.image} first (--image ${missing.image}), or both in one update.`,
@@ -139,10 +139,10 @@ export function judgeDependencies({
   if (unknown !== undefined)
     return {
       result: "unknown",
-      says: `The image needs image ${unknown.image} of version ${formatVersion(unknown.version)} or later; the board does not report its version.`,
+      message: `The image needs image ${unknown.image} of version ${formatVersion(unknown.version)} or later; the board does not report its version.`,
     };
   const met = states.map(({ image: number, found }) => `image ${number} ${formatVersion(found!)}`);
-  return { result: "pass", says: `The dependencies of the image are met: ${met.join(", ")}.` };
+  return { result: "pass", message: `The dependencies of the image are met: ${met.join(", ")}.` };
 }
 
 /** The version of an image number after the next boot: what is pending counts, as for the bootloader. */
@@ -164,15 +164,18 @@ export function judgeTaker(facts: BoardFacts, imageNumber: number): Judged | und
   if (modes.length > 0 && modes.every(({ secondary }) => secondary === "none"))
     return {
       result: "fail",
-      says: `Mode ${mode}: the application runs in the only slot, so it cannot receive an image.`,
+      message: `Mode ${mode}: the application runs in the only slot, so it cannot receive an image.`,
       hint: "Write the image through the bootloader: bootproof recover.",
     };
   if (!hasLoader(facts)) return undefined;
   if (isLoader(facts, imageNumber))
-    return { result: "pass", says: "The firmware loader answers; it overwrites the application in slot 0." };
+    return {
+      result: "pass",
+      message: "The firmware loader answers; it overwrites the application in slot 0.",
+    };
   return {
     result: "fail",
-    says: `Mode ${mode}: the application runs, and only the loader in slot 1 takes images; an upload now would overwrite it.`,
+    message: `Mode ${mode}: the application runs, and only the loader in slot 1 takes images; an upload now would overwrite it.`,
     hint: "Start the loader (its pin, or bootproof reset with its boot mode), then flash again.",
   };
 }
@@ -186,11 +189,11 @@ export function judgeModes({ facts }: { facts: BoardFacts }): Judged | undefined
   if (applicationMode === undefined || facts.server === "recovery") return undefined;
   const [bootloader] = modesOf(facts);
   const [application] = upgradeModesOfNumber(applicationMode);
-  const says = `The bootloader's mode is ${modeName}, the application was built for mode ${applicationModeName}.`;
-  if (!bootloader || !application) return { result: "unknown", says };
+  const message = `The bootloader's mode is ${modeName}, the application was built for mode ${applicationModeName}.`;
+  if (!bootloader || !application) return { result: "unknown", message };
   const sector = (mode: typeof bootloader) => mode.swap?.updateSector ?? 0;
   if (bootloader.picks === application.picks && sector(bootloader) === sector(application))
-    return { result: "warn", says };
+    return { result: "warn", message };
   const where =
     sector(bootloader) > sector(application)
       ? " Its uploads begin in the first sector of the secondary slot, where swap using offset keeps the old image: the bootloader erases them."
@@ -199,7 +202,7 @@ export function judgeModes({ facts }: { facts: BoardFacts }): Judged | undefined
         : "";
   return {
     result: "fail",
-    says: says + where,
+    message: message + where,
     hint: "Build both for one mode (sysbuild: SB_CONFIG_MCUBOOT_MODE_..., application: CONFIG_MCUBOOT_BOOTLOADER_MODE_...); until then update through serial recovery: bootproof recover.",
   };
 }
@@ -220,18 +223,18 @@ export function judgeSizeInAnyMode(imageSize: number, slotSize: number): Judged 
   if (imageSize > loosest.bytes)
     return {
       result: "fail",
-      says: `${imageSize} bytes are ${imageSize - loosest.bytes} more than the ${loosest.bytes} that a slot of ${slotSize} bytes has room for in any mode.`,
+      message: `${imageSize} bytes are ${imageSize - loosest.bytes} more than the ${loosest.bytes} that a slot of ${slotSize} bytes has room for in any mode.`,
       hint: "Make the firmware smaller, or the slots of the board larger.",
     };
   if (imageSize <= strictest.bytes)
     return {
       result: "pass",
-      says: `${imageSize} bytes fit the ${strictest.bytes} that a slot of ${slotSize} bytes usually has room for in every mode.`,
+      message: `${imageSize} bytes fit the ${strictest.bytes} that a slot of ${slotSize} bytes usually has room for in every mode.`,
     };
   const tight = limits.filter(({ bytes }) => bytes < imageSize);
   return {
     result: "warn",
-    says: `${imageSize} bytes fit a slot of ${slotSize} bytes, but not in every mode, and the board does not report its mode: ${tight[0]!.title} takes ${tight[0]!.bytes} with sectors of ${USUAL_SECTOR}.`,
+    message: `${imageSize} bytes fit a slot of ${slotSize} bytes, but not in every mode, and the board does not report its mode: ${tight[0]!.title} takes ${tight[0]!.bytes} with sectors of ${USUAL_SECTOR}.`,
   };
 }
 

@@ -113,18 +113,18 @@ export function judge(
   after: BoardFacts,
   target: Target,
 ):
-  | { runs: true; says: string }
-  | ({ runs: false } & ({ taken: true; says: string; hint: string } | ({ taken?: never } & Explained))) {
+  | { runs: true; message: string }
+  | ({ runs: false } & ({ taken: true; message: string; hint: string } | ({ taken?: never } & Explained))) {
   const { imageNumber } = target;
   if (!runs(after, target)) {
     const elsewhere = takenElsewhere(before, after, target);
-    if (elsewhere?.runs) return { runs: true, says: elsewhere.says };
-    if (elsewhere) return { runs: false, taken: true, says: elsewhere.says, hint: elsewhere.hint };
+    if (elsewhere?.runs) return { runs: true, message: elsewhere.message };
+    if (elsewhere) return { runs: false, taken: true, message: elsewhere.message, hint: elsewhere.hint };
     return { runs: false, ...explainOldImage(before, after, target) };
   }
   const version = runningSlot(after, imageNumber)?.content?.version;
   return {
     runs: true,
-    says: `The board runs version ${version} with the hash ${target.sentHash ? "of what was sent compressed" : "that was sent"}.`,
+    message: `The board runs version ${version} with the hash ${target.sentHash ? "of what was sent compressed" : "that was sent"}.`,
   };
 }

@@ -64,21 +64,21 @@ export function payloadFor(
   const maxAlign = tail.kind === "trailer" ? tail.maxAlign : undefined;
   const slotSize = slotSizeOf(file, tail, facts, wish);
   if (slotSize === undefined) {
-    const says =
+    const message =
       "The image needs a trailer at the end of its slot, and the board does not report the slot's size.";
     const hint = "Give a file that imgtool padded to the slot (--pad or --confirm): its length is used.";
-    return { ...plain, check: { result: "fail", says, hint } };
+    return { ...plain, check: { result: "fail", message, hint } };
   }
   const room = slotSize - madeTrailerSize({ maxAlign });
   if (image.size > room) {
-    const says = `The image has ${image.size} bytes; with a trailer the slot of ${slotSize} has room for ${room}.`;
-    return { ...plain, check: { result: "fail", says, hint: "Make the firmware smaller." } };
+    const message = `The image has ${image.size} bytes; with a trailer the slot of ${slotSize} has room for ${room}.`;
+    return { ...plain, check: { result: "fail", message, hint: "Make the firmware smaller." } };
   }
   const erasedValue = wish.erasedValue ?? (tail.kind === "none" ? 0xff : erasedValueOf(file, image));
   const bytes = withMadeTrailer(file, image, { intent, slotSize, maxAlign, erasedValue });
   const filled = erasedValue === 0xff ? "" : ", erased flash is 0";
-  const says = `A trailer is made for the slot of ${slotSize} bytes: ${MADE[intent]} (alignment ${maxAlign ?? 8}${filled}).`;
-  return { bytes, tail, made: intent, check: { result: "warn", says } };
+  const message = `A trailer is made for the slot of ${slotSize} bytes: ${MADE[intent]} (alignment ${maxAlign ?? 8}${filled}).`;
+  return { bytes, tail, made: intent, check: { result: "warn", message } };
 }
 
 const MADE: Readonly<Record<TrailerIntent, string>> = {
@@ -103,8 +103,8 @@ function slotSizeOf(
   facts: BoardFacts | undefined,
   { imageNumber = 0, slotSize }: TrailerWish,
 ): number | undefined {
-  const told = facts && targetSlot(facts, imageNumber)?.size;
-  return told ?? slotSize ?? (tail.kind === "trailer" ? file.length : undefined);
+  const reportedSize = facts && targetSlot(facts, imageNumber)?.size;
+  return reportedSize ?? slotSize ?? (tail.kind === "trailer" ? file.length : undefined);
 }
 
 function judgeTail(
@@ -114,26 +114,29 @@ function judgeTail(
 ): Payload["check"] {
   switch (tail.kind) {
     case "none":
-      return { result: "pass", says: "Nothing follows the image in the file." };
+      return { result: "pass", message: "Nothing follows the image in the file." };
     case "padding":
-      return { result: "pass", says: `${tail.bytes} bytes of padding follow the image; they are not sent.` };
+      return {
+        result: "pass",
+        message: `${tail.bytes} bytes of padding follow the image; they are not sent.`,
+      };
     case "data":
       return {
         result: "warn",
-        says: `${tail.bytes} bytes that are neither padding nor a trailer follow the image; they are not sent.`,
+        message: `${tail.bytes} bytes that are neither padding nor a trailer follow the image; they are not sent.`,
       };
     case "trailer":
   }
   const left = `${tail.bytes} bytes follow the image, with a trailer`;
   if (facts?.server === "recovery" || facts === undefined)
-    return { result: "warn", says: `${left} made for an update slot; they are not sent.` };
+    return { result: "warn", message: `${left} made for an update slot; they are not sent.` };
   if (tail.intent === "test")
-    return { result: "pass", says: `${left} that asks for a test boot; they are not sent.` };
-  const says = `${left} that makes the image permanent without a trial boot`;
-  if (confirm || trailer !== undefined) return { result: "warn", says: `${says}; they are not sent.` };
+    return { result: "pass", message: `${left} that asks for a test boot; they are not sent.` };
+  const message = `${left} that makes the image permanent without a trial boot`;
+  if (confirm || trailer !== undefined) return { result: "warn", message: `${message}; they are not sent.` };
   return {
     result: "fail",
-    says: `${says}, and the command leaves it on trial.`,
+    message: `${message}, and the command leaves it on trial.`,
     hint: "Send the file without a trailer (*.signed.bin), or omit the trailer with --skip trailer.",
   };
 }

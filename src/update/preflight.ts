@@ -90,7 +90,7 @@ export interface PreflightCheck {
   name: PreflightCheckName;
   result: PreflightResult;
   /** One sentence: what was compared with what. */
-  says: string;
+  message: string;
   /** For a failure: what to do about it. */
   hint?: string;
 }
@@ -170,13 +170,13 @@ export function checkFile(verdict: Verdict): PreflightCheck[] {
 function fileJudgement(
   name: CheckName,
   result: Verdict["checks"][number]["result"],
-  says: string,
+  message: string,
   { isPureAndEncrypted, isSigned }: { isPureAndEncrypted: boolean; isSigned: boolean },
 ): Judgement {
   if (name === "signature" && result === "not-checked") {
     return {
       result: "fail",
-      says,
+      message,
       hint: isPureAndEncrypted
         ? "Give the key that decrypts it with --decrypt-key FILE, or send it unchecked with --skip signature."
         : "Give the public key with --key FILE, or send it unchecked with --skip signature.",
@@ -185,13 +185,13 @@ function fileJudgement(
   if (result === "fail" && name === "decryption")
     return {
       result,
-      says,
+      message,
       hint: "Encrypt it for this board's key with bootproof sign --encrypt FILE, or give the private half of the key it is encrypted for.",
     };
   if (result === "fail" && name === "signature")
     return {
       result,
-      says,
+      message,
       hint: isSigned
         ? "Give the signer's public key with --key FILE, or sign the firmware with your own key."
         : "Sign it with bootproof sign --key FILE; for a board that requires no signature: --skip signature.",
@@ -199,10 +199,10 @@ function fileJudgement(
   if (result === "fail")
     return {
       result,
-      says,
+      message,
       hint: "Nothing was sent. Build and sign the image again, or check that it is the right file.",
     };
-  return { result: result === "pass" ? "pass" : "unknown", says };
+  return { result: result === "pass" ? "pass" : "unknown", message };
 }
 
 /** Holds an image against the board it is meant for. Pure: nothing is sent. */
@@ -215,21 +215,21 @@ export function checkAgainstBoard(input: PreflightInput): PreflightCheck[] {
 
 function trustedKey({ image, facts }: PreflightInput): Judgement {
   if (facts.trustedKeys === undefined)
-    return { result: "unknown", says: "The board does not report which keys it trusts." };
+    return { result: "unknown", message: "The board does not report which keys it trusts." };
   const trusted = facts.trustedKeys;
   const match = image.keyHashes.find((hash) => trusted.some((key) => equal(key.hash, hash)));
   if (match)
     return {
       result: "pass",
-      says: `The board trusts key ${toHex(match).slice(0, 12)}, which the image names; the signature is checked separately.`,
+      message: `The board trusts key ${toHex(match).slice(0, 12)}, which the image names; the signature is checked separately.`,
     };
   if (trusted.length === 0)
-    return { result: "warn", says: "The board trusts no key: it does not check signatures." };
+    return { result: "warn", message: "The board trusts no key: it does not check signatures." };
   const named = image.keyHashes.map((hash) => toHex(hash).slice(0, 12)).join(", ");
   const known = trusted.map((key) => toHex(key.hash).slice(0, 12)).join(", ");
   return {
     result: "fail",
-    says: `The image names ${named === "" ? "no key" : `key ${named}`}; the board trusts ${known}.`,
+    message: `The image names ${named === "" ? "no key" : `key ${named}`}; the board trusts ${known}.`,
     hint: "Sign it with the key this board was provisioned with, or check that this is the right board.",
   };
 }
@@ -243,7 +243,7 @@ function fitsSlot({ image, facts, imageNumber }: PreflightInput): Judgement {
     if (count > 0 && !facts.images.some((entry) => entry.image === imageNumber)) {
       return {
         result: "fail",
-        says: `The board has no image number ${imageNumber}: it has ${count}, numbered from 0.`,
+        message: `The board has no image number ${imageNumber}: it has ${count}, numbered from 0.`,
         hint: "Omit --image for boards with one image.",
       };
     }
@@ -253,13 +253,13 @@ function fitsSlot({ image, facts, imageNumber }: PreflightInput): Judgement {
   if (limit === undefined)
     return {
       result: "unknown",
-      says: `The image has ${size} bytes; the board does not report its slot sizes.`,
+      message: `The image has ${size} bytes; the board does not report its slot sizes.`,
     };
   const { bytes, sure, why } = limit;
-  if (size <= bytes) return { result: "pass", says: `${size} bytes fit the ${bytes} that ${why}.` };
+  if (size <= bytes) return { result: "pass", message: `${size} bytes fit the ${bytes} that ${why}.` };
   return {
     result: sure ? "fail" : "warn",
-    says: `${size} bytes are ${size - bytes} more than the ${bytes} that ${why}.`,
+    message: `${size} bytes are ${size - bytes} more than the ${bytes} that ${why}.`,
     ...(sure ? { hint: "Make the firmware smaller, or the slots of the board larger." } : {}),
   };
 }
@@ -291,7 +291,7 @@ function securityCounter({ image, facts, imageNumber }: PreflightInput): Judgeme
   if (odd[0] !== undefined)
     return {
       result: "fail",
-      says: `${odd[0]} A board that keeps security counters refuses it.`,
+      message: `${odd[0]} A board that keeps security counters refuses it.`,
       hint: "Sign it again; or, for a board that keeps none, add --skip security-counter.",
     };
   const entry = facts.images.find((candidate) => candidate.image === imageNumber);
@@ -301,7 +301,7 @@ function securityCounter({ image, facts, imageNumber }: PreflightInput): Judgeme
     if (mine === undefined) {
       return {
         result: "fail",
-        says: `The image carries no security counter; the board has ${stored} stored and will refuse it.`,
+        message: `The image carries no security counter; the board has ${stored} stored and will refuse it.`,
         hint: `Sign it with a security counter of at least ${stored}.`,
       };
     }
@@ -309,7 +309,7 @@ function securityCounter({ image, facts, imageNumber }: PreflightInput): Judgeme
     if (next !== undefined && mine >= stored && mine < next)
       return {
         result: "fail",
-        says: `Security counter ${mine} is below the ${next} of the confirmed image that runs. ${pendingCounter(stored, next)}`,
+        message: `Security counter ${mine} is below the ${next} of the confirmed image that runs. ${pendingCounter(stored, next)}`,
         hint: "Build the image with a higher counter. To go back on purpose before that restart: --skip security-counter.",
       };
     if (mine > stored && entry?.counterStepsLeft === 0)
@@ -321,11 +321,11 @@ function securityCounter({ image, facts, imageNumber }: PreflightInput): Judgeme
     if (mine >= stored)
       return {
         result: "pass",
-        says: `Security counter ${mine} is not below the ${next ?? stored} that the board ${next === undefined ? "has stored" : "stores at its next restart"}.`,
+        message: `Security counter ${mine} is not below the ${next ?? stored} that the board ${next === undefined ? "has stored" : "stores at its next restart"}.`,
       };
     return {
       result: "fail",
-      says: `Security counter ${mine} is below the ${stored} that the board has stored: anti-rollback will refuse it.`,
+      message: `Security counter ${mine} is below the ${stored} that the board has stored: anti-rollback will refuse it.`,
       hint: "An older build can never run on this board again; build a new one with a higher counter.",
     };
   }
@@ -333,18 +333,18 @@ function securityCounter({ image, facts, imageNumber }: PreflightInput): Judgeme
   if (running === undefined || mine === undefined) {
     return {
       result: "unknown",
-      says: `The image's security counter is ${mine ?? "absent"}; the board does not report a stored one.`,
+      message: `The image's security counter is ${mine ?? "absent"}; the board does not report a stored one.`,
     };
   }
   const from = running.source === "known-file" ? "by a known file" : "by the device";
   if (mine >= running.value)
     return {
       result: "pass",
-      says: `Security counter ${mine} is not below the running image's ${running.value} (${from}).`,
+      message: `Security counter ${mine} is not below the running image's ${running.value} (${from}).`,
     };
   return {
     result: facts.reportsTrust ? "warn" : "fail",
-    says: `Security counter ${mine} is below the running image's ${running.value} (${from}).`,
+    message: `Security counter ${mine} is below the running image's ${running.value} (${from}).`,
     ...(facts.reportsTrust
       ? {}
       : {
@@ -393,42 +393,42 @@ function version(input: PreflightInput): Judgement {
   if (running === undefined || theirs === undefined)
     return {
       result: "unknown",
-      says: `The image is version ${mine}; the board does not report a running version.`,
+      message: `The image is version ${mine}; the board does not report a running version.`,
     };
   const order = compareVersions(image.version, theirs);
   if (order > 0)
-    return { result: "pass", says: `Version ${mine} is newer than the running ${running.version}.` };
-  if (order === 0) return { result: "pass", says: `Version ${mine} is also the running version.` };
+    return { result: "pass", message: `Version ${mine} is newer than the running ${running.version}.` };
+  if (order === 0) return { result: "pass", message: `Version ${mine} is also the running version.` };
   if (facts.bootloader?.noDowngrade && facts.images.every((entry) => entry.storedCounter === undefined)) {
     return {
       result: "fail",
-      says: `Version ${mine} is older than the running ${running.version}, and the bootloader refuses downgrades.`,
+      message: `Version ${mine} is older than the running ${running.version}, and the bootloader refuses downgrades.`,
       hint: "Raise the version, or use a board without downgrade prevention.",
     };
   }
-  return { result: "warn", says: `Version ${mine} is older than the running ${running.version}.` };
+  return { result: "warn", message: `Version ${mine} is older than the running ${running.version}.` };
 }
 
 function slotFree({ image, sent = image, facts, imageNumber }: PreflightInput): Judgement {
   if (facts.noImageGroup)
     return {
       result: "fail",
-      says: "The board has no image group: it accepts no images.",
+      message: "The board has no image group: it accepts no images.",
       hint: "Build its firmware with CONFIG_MCUMGR_GRP_IMG, behind MCUboot; or enter serial recovery.",
     };
   if (facts.server === "recovery")
-    return { result: "pass", says: "Serial recovery overwrites the primary slot." };
+    return { result: "pass", message: "Serial recovery overwrites the primary slot." };
   const taker = judgeTaker(facts, imageNumber);
   if (taker) return taker;
   const isThis = (content: SlotContent, { imageHash } = sent) =>
     imageHash !== undefined && content.hash !== undefined && equal(content.hash, imageHash.value);
   const running = runningSlot(facts, imageNumber)?.content;
   if (running?.active && running.confirmed === false && isThis(running, image))
-    return { result: "pass", says: "This image already runs on trial; it is not sent again." };
+    return { result: "pass", message: "This image already runs on trial; it is not sent again." };
   if (running?.active && running.confirmed === false) {
     return {
       result: "fail",
-      says: `The running image ${running.version} is on trial: writing now would destroy the image it can revert to.`,
+      message: `The running image ${running.version} is on trial: writing now would destroy the image it can revert to.`,
       hint: "Confirm it with bootproof image confirm, or reset the board to revert it, then flash again.",
     };
   }
@@ -436,25 +436,25 @@ function slotFree({ image, sent = image, facts, imageNumber }: PreflightInput): 
   if (pending?.content && isThis(pending.content))
     return {
       result: "pass",
-      says: "This image is already marked for the next boot; it is not sent again.",
+      message: "This image is already marked for the next boot; it is not sent again.",
     };
   if (pending?.content) {
     return {
       result: "fail",
-      says: `Slot ${pending.slot} holds ${pending.content.version}, which is already marked for the next boot.`,
+      message: `Slot ${pending.slot} holds ${pending.content.version}, which is already marked for the next boot.`,
       hint: "Reset the board, so that this update is installed first.",
     };
   }
-  return { result: "pass", says: "The slot for the upload is free." };
+  return { result: "pass", message: "The slot for the upload is free." };
 }
 
 function wayBack({ facts, throughRecovery }: PreflightInput): Judgement {
   if (facts.server === "recovery") {
-    const says = "Serial recovery writes the image straight over the primary slot, without a trial boot.";
-    if (throughRecovery) return { result: "warn", says };
+    const message = "Serial recovery writes the image straight over the primary slot, without a trial boot.";
+    if (throughRecovery) return { result: "warn", message };
     return {
       result: "fail",
-      says,
+      message,
       hint: "Add --recovery to do that, or reset the board into its application first.",
     };
   }
@@ -462,29 +462,30 @@ function wayBack({ facts, throughRecovery }: PreflightInput): Judgement {
   if (mode === undefined)
     return {
       result: "unknown",
-      says: "The board does not report its upgrade mode: whether it can revert is known only after the reset.",
+      message:
+        "The board does not report its upgrade mode: whether it can revert is known only after the reset.",
     };
   const modes = upgradeModesOfNumber(mode);
   if (modes.length === 0)
     return {
       result: "unknown",
-      says: `The board reports upgrade mode ${mode}, which is not known: whether it can revert is known only after the reset.`,
+      message: `The board reports upgrade mode ${mode}, which is not known: whether it can revert is known only after the reset.`,
     };
   if (modes.every(({ reverts }) => reverts))
-    return { result: "pass", says: `Mode ${modeName}: an image that is not confirmed is reverted.` };
+    return { result: "pass", message: `Mode ${modeName}: an image that is not confirmed is reverted.` };
   if (modes.every(({ reverts, picks }) => !reverts && picks === "version"))
     return {
       result: "warn",
-      says: `Mode ${modeName}: there is no trial boot; of the two slots the higher version runs.`,
+      message: `Mode ${modeName}: there is no trial boot; of the two slots the higher version runs.`,
     };
   if (modes.some(({ reverts }) => reverts))
     return {
       result: "warn",
-      says: `Mode ${modeName}: the board reports this number with and without revert, so expect no trial boot.`,
+      message: `Mode ${modeName}: the board reports this number with and without revert, so expect no trial boot.`,
     };
   return {
     result: "warn",
-    says: `Mode ${modeName}: there is no trial boot, and the board cannot revert to the old image.`,
+    message: `Mode ${modeName}: there is no trial boot, and the board cannot revert to the old image.`,
   };
 }
 
@@ -501,16 +502,17 @@ const WEAK_SPOTS: Readonly<Record<WeakSpot, string>> = {
 function powerCut({ image, facts, imageNumber }: PreflightInput): Judgement {
   const { mode: number, modeName } = facts.bootloader ?? {};
   const mode = upgradeModeOfNumber(number);
-  if (facts.server === "recovery") return { result: "pass", says: "Serial recovery swaps nothing." };
-  if (number === undefined) return { result: "unknown", says: "The board does not report its upgrade mode." };
+  if (facts.server === "recovery") return { result: "pass", message: "Serial recovery swaps nothing." };
+  if (number === undefined)
+    return { result: "unknown", message: "The board does not report its upgrade mode." };
   if (mode === undefined)
-    return { result: "unknown", says: `The board reports upgrade mode ${number}, which is not known.` };
-  if (!mode.swap) return { result: "pass", says: `Mode ${modeName} swaps nothing.` };
+    return { result: "unknown", message: `The board reports upgrade mode ${number}, which is not known.` };
+  if (!mode.swap) return { result: "pass", message: `Mode ${modeName} swaps nothing.` };
   const running = runningSlot(facts, imageNumber);
   const oldSize = running?.content?.imageSize?.value;
   if (oldSize === undefined) {
-    const says = `Mode ${modeName}: the board does not report the size of the running image.`;
-    return { result: "unknown", says: `${says} Some pairs of sizes do not survive every power cut.` };
+    const message = `Mode ${modeName}: the board does not report the size of the running image.`;
+    return { result: "unknown", message: `${message} Some pairs of sizes do not survive every power cut.` };
   }
   const pair = { oldSize, newSize: image.size, primarySize: running?.size };
   const met = USUAL_SECTORS.flatMap((sectorSize) => {
@@ -518,10 +520,10 @@ function powerCut({ image, facts, imageNumber }: PreflightInput): Judgement {
     return spot === undefined ? [] : [{ spot, sectorSize }];
   });
   const sizes = `from ${oldSize} to ${image.size} bytes`;
-  if (!met[0]) return { result: "pass", says: `Mode ${modeName}: no known issue for a swap ${sizes}.` };
+  if (!met[0]) return { result: "pass", message: `Mode ${modeName}: no known issue for a swap ${sizes}.` };
   return {
     result: "warn",
-    says: `Mode ${modeName}, ${sizes} in sectors of ${met[0].sectorSize}: ${WEAK_SPOTS[met[0].spot]} (MCUboot 2.4).`,
+    message: `Mode ${modeName}, ${sizes} in sectors of ${met[0].sectorSize}: ${WEAK_SPOTS[met[0].spot]} (MCUboot 2.4).`,
   };
 }
 

@@ -7,7 +7,7 @@ import { observe } from "./observe.js";
 import { pendingCounter, storedCounter } from "./preflight.js";
 import { runs, type Target } from "./stage.js";
 
-type Ending = Pick<FlashResult, "outcome" | "says" | "hint" | "after" | "reverted" | "counter">;
+type Ending = Pick<FlashResult, "outcome" | "message" | "hint" | "after" | "reverted" | "counter">;
 
 /** What the image brings that the board has to store. */
 interface Settled extends Target {
@@ -39,31 +39,31 @@ export async function* settle(
   yield* restart(session, options);
   const after = yield* observe(session, options);
   if (!runs(after, image)) {
-    const told = explainOldImage(facts, after, image);
-    return { ...told, outcome: "not-running", after };
+    const explained = explainOldImage(facts, after, image);
+    return { ...explained, outcome: "not-running", after };
   }
   const now = storedCounter(after, imageNumber);
   if (now === undefined) {
-    const says = `${ending.says} It runs after one more restart too; the board does not report its stored security counter.`;
-    return { ...ending, says, after };
+    const message = `${ending.message} It runs after one more restart too; the board does not report its stored security counter.`;
+    return { ...ending, message, after };
   }
   const counter = { image: wanted, stored: now, settled: now >= wanted };
   if (!counter.settled) {
-    const says = `${ending.says} The board still has security counter ${now} stored after one more restart, not ${wanted}: older images are not refused.`;
+    const message = `${ending.message} The board still has security counter ${now} stored after one more restart, not ${wanted}: older images are not refused.`;
     const hint = "Check whether its bootloader was built with downgrade prevention by security counter.";
-    return { outcome: "not-settled", says, hint, after, counter };
+    return { outcome: "not-settled", message, hint, after, counter };
   }
   yield { step: "settled", stored: now };
-  const says = `${ending.says} The board has security counter ${now} stored: images below it are refused from now on.`;
-  return { ...ending, says, after, counter };
+  const message = `${ending.message} The board has security counter ${now} stored: images below it are refused from now on.`;
+  return { ...ending, message, after, counter };
 }
 
 function unsettled(ending: Ending, wanted: number, stored: number): Ending {
-  const says = `${ending.says} ${pendingCounter(stored, wanted)}`;
+  const message = `${ending.message} ${pendingCounter(stored, wanted)}`;
   const hint = "Add --settle, and flash restarts the board and reads the counter back.";
   return {
     ...ending,
-    says,
+    message,
     hint: ending.hint ?? hint,
     counter: { image: wanted, stored, settled: false },
   };

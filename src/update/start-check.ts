@@ -20,17 +20,19 @@ export function judgeStart({
   image,
   facts,
   imageNumber,
-}: StartInput): { result: "pass" | "warn"; says: string } | undefined {
+}: StartInput): { result: "pass" | "warn"; message: string } | undefined {
   const vectors = imageVectors(image);
   const beside = besideRunning(image, facts, imageNumber);
   const warnings = [...startWarnings(image), ...beside];
-  if (warnings.length > 0) return { result: "warn", says: warnings.join(" ") };
+  if (warnings.length > 0) return { result: "warn", message: warnings.join(" ") };
   if (vectors === undefined) return undefined;
   const numbers = `Stack ${addressText(vectors.stack)} and entry ${addressText(vectors.entry)}`;
   const isCompared = runningSlot(facts, imageNumber)?.content?.vectors !== undefined;
   return {
     result: "pass",
-    says: isCompared ? `${numbers} are near the running image's.` : `${numbers} can be those of a Cortex-M.`,
+    message: isCompared
+      ? `${numbers} are near the running image's.`
+      : `${numbers} can be those of a Cortex-M.`,
   };
 }
 
@@ -39,17 +41,17 @@ function besideRunning(image: Image, facts: BoardFacts, imageNumber: number): st
   const vectors = imageVectors(image);
   const running = runningSlot(facts, imageNumber)?.content?.vectors?.value;
   if (vectors === undefined || running === undefined) return [];
-  const says: string[] = [];
+  const message: string[] = [];
   if (isLinkedElsewhere(image, facts, imageNumber))
-    says.push(
+    message.push(
       `Its entry point ${addressText(vectors.entry)} is not in the slot of the running image, whose entry is ${addressText(running.entry)}: it is linked for another slot, core or chip, or is not an application.`,
     );
   // The top byte tells memories apart: tightly coupled, internal, another core's.
   if (vectors.stack >>> 24 !== running.stack >>> 24)
-    says.push(
+    message.push(
       `Its stack ${addressText(vectors.stack)} is in another memory than the running image's ${addressText(running.stack)}: it is built for another core or chip.`,
     );
-  return says;
+  return message;
 }
 
 /** Its entry is further from the running image's than a slot is large; undefined where that is not known, or no sign. */

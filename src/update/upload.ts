@@ -107,9 +107,9 @@ export async function* upload(
       if (lostLinks > 0) await mustStillBe(mode, session, run.offset, options.signal);
       // No generator between this one and the transfer's: each costs every message several turns.
       for await (const chunk of sendChunks(session.client, run, { ...options, image })) {
-        const told = toldOf(chunk, run);
+        const event = toldOf(chunk, run);
         if (hasMore(chunk)) yield { step: "resumed", at: chunk.wanted };
-        yield told;
+        yield event;
       }
     } catch (error) {
       if (error instanceof PassedOver) throw unanswered(session.client, run);

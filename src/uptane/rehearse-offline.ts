@@ -188,7 +188,7 @@ interface Visit {
 }
 
 async function visit({ client, given, wanted, bundles, images, first, rehearsal }: Visit) {
-  const told = { client, given, wanted };
+  const attempt = { client, given, wanted };
   const { now, verify } = rehearsal;
   const stores = { director: memoryStore(), images: memoryStore() };
   await trust(fileBytes(first), stores.director, verify);
@@ -207,10 +207,10 @@ async function visit({ client, given, wanted, bundles, images, first, rehearsal 
       outcome = roles.map((role) => `${role} ${versions[`director ${role}`] ?? "-"}`).join(", ");
     } catch (error) {
       if (!(error instanceof TufError) || index < bundles.length - 1) throw error;
-      return { ...told, accepted: false, outcome: error.message, ...(error.step && { step: error.step }) };
+      return { ...attempt, accepted: false, outcome: error.message, ...(error.step && { step: error.step }) };
     }
   }
-  return { ...told, accepted: true, outcome };
+  return { ...attempt, accepted: true, outcome };
 }
 
 function trust(root: Uint8Array, store: ReturnType<typeof memoryStore>, verify: VerifySignature) {

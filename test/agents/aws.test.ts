@@ -101,7 +101,7 @@ async function rig() {
     broker.once("exit", () => reject(new Error(said)));
   });
   const board = start(["board", "wasm:good", "--flash", at("flash.bin")]);
-  const [address] = await board.says(/tcp:127\.0\.0\.1:\d+/);
+  const [address] = await board.waitFor(/tcp:127\.0\.0\.1:\d+/);
   const words = [
     ...["agent", "aws", "--once", "--endpoint", "localhost", "--port", port, "--ca", at("ca.pem")],
     ...["--thing", THING, "-d", address, "--id-by-name", "--soak", "0", "--json"],
@@ -211,7 +211,7 @@ describe.skipIf(!canRun)("the AWS agent", () => {
       throttle: 1,
     });
     const { status, result } = await round();
-    expect(result).toMatchObject({ outcome: "succeeded", job: "job-1", says: "accepted v2.0.0" });
+    expect(result).toMatchObject({ outcome: "succeeded", job: "job-1", message: "accepted v2.0.0" });
     expect(status).toBe(0);
     expect(await stands()).toBe("2.0.0 confirmed");
     expect(updates()).toEqual([
@@ -242,7 +242,7 @@ describe.skipIf(!canRun)("the AWS agent", () => {
     for (const [scenario, why] of cases) {
       const server = await serve(scenario());
       const { status, result } = await round();
-      expect(result).toMatchObject({ outcome: "rejected", says: expect.stringMatching(why) });
+      expect(result).toMatchObject({ outcome: "rejected", message: expect.stringMatching(why) });
       expect(status).toBe(61);
       expect(updates().at(-1)).toMatchObject({
         status: "REJECTED",
@@ -314,7 +314,10 @@ describe.skipIf(!canRun)("the AWS agent", () => {
     const { at, serve, round, job } = await rig();
     await serve({ ...job(await update()), time_out_at: "self_test" });
     const { result } = await round();
-    expect(result).toMatchObject({ outcome: "ended", says: expect.stringMatching(/has ended: TIMED_OUT/) });
+    expect(result).toMatchObject({
+      outcome: "ended",
+      message: expect.stringMatching(/has ended: TIMED_OUT/),
+    });
     const timers = readFileSync(at("log.timers"), "utf8")
       .trim()
       .split("\n")
@@ -365,7 +368,7 @@ describe.skipIf(!canRun)("the AWS agent", () => {
     words.push("--url-ca", at("ca.pem"));
     expect((await round()).result).toMatchObject({
       outcome: "pending",
-      says: expect.stringMatching(/could not be fetched completely/),
+      message: expect.stringMatching(/could not be fetched completely/),
     });
     isDown = false;
     expect((await round()).result).toMatchObject({ outcome: "succeeded" });
@@ -389,7 +392,10 @@ describe.skipIf(!canRun)("the AWS agent", () => {
     const sha256 = createHash("sha256").update(bytes).digest("hex");
     await serve({ document: { bootproof: { url, size: bytes.length, sha256, ...change } } });
     words.push("--url-ca", at("ca.pem"));
-    expect((await round()).result).toMatchObject({ outcome: "rejected", says: expect.stringMatching(why) });
+    expect((await round()).result).toMatchObject({
+      outcome: "rejected",
+      message: expect.stringMatching(why),
+    });
     expect(updates().at(-1)).toMatchObject({ status: "REJECTED" });
     expect(await stands()).toBe("1.0.0 confirmed");
   });

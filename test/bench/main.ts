@@ -76,8 +76,8 @@ function print(row: Row | StartRow): void {
 
 if (wanted.length === 0 || wanted.includes("start-up")) for (const row of await measureStart()) print(row);
 const chosen = matrix.filter((setting) => {
-  const says = [...Object.values(setting).map(String), clockOf(setting, { real })];
-  return wanted.every((word) => says.includes(word));
+  const message = [...Object.values(setting).map(String), clockOf(setting, { real })];
+  return wanted.every((word) => message.includes(word));
 });
 if (chosen.length === 0 && !wanted.includes("start-up")) {
   console.error(`No row has ${wanted.join(" and ")}. Try npm run bench -- --help.`);

@@ -29,9 +29,9 @@ beforeAll(ensureBuilt, 120_000);
 /** One clear sentence with the next step on stderr, nothing on stdout, its own status, and no word of our own insides. */
 function expectComplaint(
   { status, stdout, stderr }: Ended,
-  expected: { status: number; says: RegExp; tries?: RegExp },
+  expected: { status: number; message: RegExp; tries?: RegExp },
 ) {
-  expect(stderr).toMatch(expected.says);
+  expect(stderr).toMatch(expected.message);
   expect(status, stderr).toBe(expected.status);
   expect(stdout).toBe("");
   const complaint = stderr.slice(stderr.indexOf("bootproof: "));
@@ -43,7 +43,7 @@ function expectComplaint(
 interface Case {
   words: (folder: string) => string[] | Promise<string[]>;
   status: number;
-  says: RegExp;
+  message: RegExp;
   tries?: RegExp;
   options?: (folder: string) => RunOptions;
 }
@@ -54,55 +54,55 @@ const CASES: Record<string, Case> = {
   "a port that is not there": {
     words: () => ["info", "-d", "serial:/dev/ttyNONE7"],
     status: 10,
-    says: /There is no \/dev\/ttyNONE7\./,
+    message: /There is no \/dev\/ttyNONE7\./,
     tries: /plugged in/,
   },
   "a host where nobody listens": {
     words: () => ["info", "-d", "tcp:127.0.0.1:1"],
     status: 14,
-    says: /nothing listens there/,
+    message: /nothing listens there/,
   },
   "a host that is not there": {
     words: () => ["info", "-d", "tcp:no-such-host.invalid:5000"],
     status: 10,
-    says: /no such host/,
+    message: /no such host/,
   },
   "an emulated board that is not there": {
     words: () => ["info", "-d", "wasm:nope"],
     status: 10,
-    says: /no emulated board "nope"/,
+    message: /no emulated board "nope"/,
     tries: /good, overwrite/,
   },
   "an address of no kind": {
     words: () => ["info", "-d", "pigeon:1"],
     status: 2,
-    says: /"pigeon:1" is not an address/,
+    message: /"pigeon:1" is not an address/,
   },
   "a baud rate that is none": {
     words: () => ["info", "-d", "serial:/dev/ttyS0?baud=fast"],
     status: 2,
-    says: /baud "fast" is not a number/,
+    message: /baud "fast" is not a number/,
     tries: /./,
   },
   "a board name that nobody gave": {
     words: () => ["info", "-d", "bench-9"],
     status: 2,
-    says: /"bench-9" is not an address, a board/,
+    message: /"bench-9" is not an address, a board/,
   },
   "an image file that is not there": {
     words: () => ["flash", "no-such.bin", ...GOOD],
     status: 20,
-    says: /There is no file no-such\.bin/,
+    message: /There is no file no-such\.bin/,
   },
   "an image file that is a folder": {
     words: (folder) => ["flash", folder, ...GOOD],
     status: 22,
-    says: /is a folder, but not of a Zephyr build/,
+    message: /is a folder, but not of a Zephyr build/,
   },
   "a file that is not an image": {
     words: () => ["flash", "package.json", ...GOOD],
     status: 21,
-    says: /package\.json: Not an image but a JSON file/,
+    message: /package\.json: Not an image but a JSON file/,
     tries: /the image itself/,
   },
   "an empty file": {
@@ -111,7 +111,7 @@ const CASES: Record<string, Case> = {
       return ["image", "upload", join(folder, "empty.bin"), ...GOOD];
     },
     status: 21,
-    says: /empty\.bin: /,
+    message: /empty\.bin: /,
   },
   "a truncated image": {
     words: async (folder) => {
@@ -121,7 +121,7 @@ const CASES: Record<string, Case> = {
       return ["flash", join(folder, "cut.bin"), ...GOOD];
     },
     status: 22,
-    says: /cut\.bin: Truncated: the header states/,
+    message: /cut\.bin: Truncated: the header states/,
     tries: /copied or downloaded completely/,
   },
   "an image to look at that is cut": {
@@ -132,18 +132,18 @@ const CASES: Record<string, Case> = {
       return ["image", "test", join(folder, "cut.bin"), ...GOOD];
     },
     status: 22,
-    says: /cut\.bin: Truncated/,
+    message: /cut\.bin: Truncated/,
   },
   "a key file that is none": {
     words: async () => ["flash", (await signedUpdate()).image, ...GOOD, "--key", "package.json"],
     status: 24,
-    says: /package\.json: Not a key file/,
+    message: /package\.json: Not a key file/,
     tries: /PEM or DER/,
   },
   "a key file that is not there": {
     words: async () => ["flash", (await signedUpdate()).image, ...GOOD, "--key", "nokey.pem"],
     status: 20,
-    says: /no file nokey\.pem/,
+    message: /no file nokey\.pem/,
   },
   "a public key to sign with": {
     words: async (folder) => {
@@ -151,7 +151,7 @@ const CASES: Record<string, Case> = {
       return [...signWords("good-b", join(folder, "x.bin")), "-k", publicKey];
     },
     status: 24,
-    says: /only the public part/,
+    message: /only the public part/,
   },
   "an encrypted key and nobody to ask": {
     words: async (folder) => [
@@ -160,7 +160,7 @@ const CASES: Record<string, Case> = {
       await encryptedKey(folder),
     ],
     status: 2,
-    says: /no terminal to ask for its passphrase/,
+    message: /no terminal to ask for its passphrase/,
     tries: /BOOTPROOF_PASSPHRASE/,
   },
   "a wrong passphrase": {
@@ -171,7 +171,7 @@ const CASES: Record<string, Case> = {
     ],
     options: () => ({ env: { BOOTPROOF_PASSPHRASE: "wrong" } }),
     status: 24,
-    says: /secret\.pem: /,
+    message: /secret\.pem: /,
   },
   "an output file that exists": {
     words: (folder) => {
@@ -179,7 +179,7 @@ const CASES: Record<string, Case> = {
       return signWords("good-b", join(folder, "x.bin"));
     },
     status: 20,
-    says: /exists and was not changed/,
+    message: /exists and was not changed/,
     tries: /--force/,
   },
   "a key that exists, which is never replaced by accident": {
@@ -188,27 +188,27 @@ const CASES: Record<string, Case> = {
       return ["keys", "generate", join(folder, "x.pem")];
     },
     status: 20,
-    says: /exists and was not changed/,
+    message: /exists and was not changed/,
   },
   "an output folder that is not there": {
     words: (folder) => signWords("good-b", join(folder, "not-there", "x.bin")),
     status: 20,
-    says: /Cannot write/,
+    message: /Cannot write/,
   },
   "a version that is none": {
     words: (folder) => signWords("good-b", join(folder, "x.bin"), "v1.2"),
     status: 2,
-    says: /v1\.2/,
+    message: /v1\.2/,
   },
   "a body that is larger than the slot": {
     words: (folder) => [...signWords("good-b", join(folder, "x.bin")), "-S", "0x8000"],
     status: 23,
-    says: /bytes/,
+    message: /bytes/,
   },
   "a check that the preflight does not have": {
     words: async () => ["flash", (await signedUpdate()).image, ...GOOD, "--skip", "luck"],
     status: 2,
-    says: /no check "luck"/,
+    message: /no check "luck"/,
     tries: /signature/,
   },
   "a config file that is not JSON": configCase("{device:", /not JSON/),
@@ -239,17 +239,17 @@ const CASES: Record<string, Case> = {
       return ["info", "-d", `wasm:overwrite?flash=${join(folder, "f.bin")}`];
     },
     status: 20,
-    says: /belongs to wasm-good, not to wasm-overwrite/,
+    message: /belongs to wasm-good, not to wasm-overwrite/,
   },
   "a flash file that is none": {
     words: () => ["info", "-d", "wasm:good?flash=package.json"],
     status: 20,
-    says: /package\.json/,
+    message: /package\.json/,
     tries: /./,
   },
 };
 
-function configCase(text: string, says: RegExp): Case {
+function configCase(text: string, message: RegExp): Case {
   return {
     words: (folder) => {
       writeFileSync(join(folder, ".bootproof.json"), text);
@@ -260,7 +260,7 @@ function configCase(text: string, says: RegExp): Case {
       return { cwd: folder };
     },
     status: 2,
-    says,
+    message,
   };
 }
 
@@ -271,10 +271,10 @@ async function encryptedKey(folder: string): Promise<string> {
 }
 
 describe("bad input is one clear sentence with the next step", () => {
-  it.each(Object.entries(CASES))("%s", async (_what, { words, status, says, tries, options }) => {
+  it.each(Object.entries(CASES))("%s", async (_what, { words, status, message, tries, options }) => {
     const folder = tempFolder();
     const ended = await bootproof(await words(folder), options?.(folder));
-    expectComplaint(ended, { status, says, ...(tries && { tries }) });
+    expectComplaint(ended, { status, message, ...(tries && { tries }) });
   });
 
   it("what was there before is left as it is", async () => {
@@ -296,9 +296,9 @@ describe("bad input is one clear sentence with the next step", () => {
       ["info", ...GOOD, "--timeout", "soon"],
       /--timeout "soon" is not a whole number/,
     ],
-  ])("%s: the command line is wrong", async (_what, words, says) => {
+  ])("%s: the command line is wrong", async (_what, words, message) => {
     const { status, stdout, stderr } = await bootproof(words);
-    expect(stderr).toMatch(says);
+    expect(stderr).toMatch(message);
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
     expect(stderr).not.toMatch(/\n {4}at /);
   });
@@ -329,11 +329,11 @@ describe("the preflight refuses, with status 3", () => {
     ],
   ];
 
-  it.each(refusals)("%s", async (_what, words, says) => {
+  it.each(refusals)("%s", async (_what, words, message) => {
     const ended = await bootproof(["flash", ...(await words(tempFolder())), ...GOOD]);
     expect(ended.status).toBe(3);
     expect(ended.stdout).toMatch(/^refused-by-preflight: .*\n {2}try: /);
-    expect(`${ended.stderr}${ended.stdout}`).toMatch(says);
+    expect(`${ended.stderr}${ended.stdout}`).toMatch(message);
     expect(ended.stderr).not.toMatch(/sending/);
   });
 });
@@ -348,7 +348,7 @@ describe("ports that are no help", () => {
     await pty.unplug();
     expectComplaint(ended, {
       status: 16,
-      says: /did not answer .* heard nothing at all/,
+      message: /did not answer .* heard nothing at all/,
       tries: /Is the board on/,
     });
   });
@@ -366,7 +366,7 @@ describe("ports that are no help", () => {
       /only log text .*temperature 21/,
       /other port/,
     ],
-  ])("%s", async ([_what, noise, says, tries], { skip }) => {
+  ])("%s", async ([_what, noise, message, tries], { skip }) => {
     if (noPtyReason) skip(noPtyReason);
     const pty = await openPty();
     const running = start(["info", "-d", `serial:${pty.path}`, ...quick]);
@@ -380,7 +380,7 @@ describe("ports that are no help", () => {
       pty.say(noise);
     }
     await pty.unplug();
-    expectComplaint(await running.ended, { status: 17, says, tries });
+    expectComplaint(await running.ended, { status: 17, message, tries });
   });
 
   it("a port that another program holds", async ({ skip }) => {
@@ -391,7 +391,7 @@ describe("ports that are no help", () => {
     const ended = await bootproof(["info", "-d", `serial:${pty.path}`, ...quick]);
     first.child.kill("SIGKILL");
     await pty.unplug();
-    expectComplaint(ended, { status: 12, says: /held by|in use|another program/i });
+    expectComplaint(ended, { status: 12, message: /held by|in use|another program/i });
   });
 
   it("a port without permission", async ({ skip }) => {
@@ -411,7 +411,7 @@ describe("ports that are no help", () => {
     const options = { through, env: { HOME: "/nonexistent" } };
     const ended = await bootproof(["info", "-d", `serial:${pty.path}`, ...quick], options);
     await pty.unplug();
-    expectComplaint(ended, { status: 13, says: /may not open|permission/i });
+    expectComplaint(ended, { status: 13, message: /may not open|permission/i });
   });
 
   it("a TCP server that speaks something else", async () => {
@@ -423,7 +423,7 @@ describe("ports that are no help", () => {
     const { port } = server.address() as { port: number };
     const ended = await bootproof(["info", "-d", `tcp:127.0.0.1:${port}`, ...quick]);
     server.close();
-    expectComplaint(ended, { status: 17, says: /only log text/ });
+    expectComplaint(ended, { status: 17, message: /only log text/ });
   });
 
   it("a link that goes away in the middle", async () => {
@@ -435,15 +435,15 @@ describe("ports that are no help", () => {
     const { port } = server.address() as { port: number };
     const ended = await bootproof(["info", "-d", `tcp:127.0.0.1:${port}`, ...quick]);
     server.close();
-    expectComplaint(ended, { status: 15, says: /127\.0\.0\.1/ });
+    expectComplaint(ended, { status: 15, message: /127\.0\.0\.1/ });
   });
 
   it("a flash file that another board has", async () => {
     const file = join(tempFolder(), "flash.bin");
     const first = start(["board", "wasm:good", "--flash", file]);
-    await first.says(/tcp:/);
+    await first.waitFor(/tcp:/);
     const ended = await bootproof(["info", "-d", `wasm:good?flash=${file}`]);
-    expectComplaint(ended, { status: 12, says: /flash\.bin/ });
+    expectComplaint(ended, { status: 12, message: /flash\.bin/ });
   });
 });
 

@@ -136,7 +136,7 @@ def test_refuses(board, tmp_path):
       expect(some.stdout, some.stderr).toMatch(/3 passed, 3 deselected/);
       expect(pytest().stdout).toMatch(/3 skipped/);
       // Neither a trace of the plug-in, nor a run that passes without a board.
-      for (const [words, says] of [
+      for (const [words, message] of [
         [["--bootproof-boards", "nosuch.yaml"], /^ERROR: .*There is no board file nosuch\.yaml/],
         [
           ["--bootproof-boards", "rack.yaml", "--bootproof-board", "weka"],
@@ -146,7 +146,7 @@ def test_refuses(board, tmp_path):
       ] as const) {
         const end = pytest(...words);
         expect(end.status, end.stdout).toBe(4);
-        expect(end.stderr).toMatch(says);
+        expect(end.stderr).toMatch(message);
       }
     },
   );

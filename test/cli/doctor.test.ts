@@ -14,7 +14,7 @@ import { noPtyReason, openPty, type Pty } from "../support/pipe-pty.js";
 /** What the doctor says about: the findings by their subject, and the last word. */
 interface Told {
   address: string;
-  findings: { about: string; verdict: string; says: string; hint?: string }[];
+  findings: { about: string; verdict: string; message: string; hint?: string }[];
   diagnosis?: { server: { mode: string; bufSize: number }; overShell: boolean; advice?: { setting: string } };
 }
 
@@ -30,7 +30,7 @@ describe("a link that does not work", () => {
   test("no such port: what there is", async () => {
     const result = await doctor("--json", "-d", "serial:/dev/ttyNOSUCH");
     expect(result.status).toBe(10);
-    expect(about(result, "open")).toMatchObject({ verdict: "bad", says: "There is no /dev/ttyNOSUCH." });
+    expect(about(result, "open")).toMatchObject({ verdict: "bad", message: "There is no /dev/ttyNOSUCH." });
     const file = join(home.path, "no-port.json");
     await doctor("--report", file, "-d", "serial:/dev/ttyNOSUCH");
     expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({
@@ -57,8 +57,8 @@ describe("a port at which no server answers", () => {
   test("silent", async () => {
     const result = await doctor("--json", "-d", `serial:${pty.path}`);
     expect(result.status).toBe(16);
-    expect(about(result, "answer")?.says).toMatch(/heard nothing at all/);
-    expect(about(result, "baud")?.says).toBe(
+    expect(about(result, "answer")?.message).toMatch(/heard nothing at all/);
+    expect(about(result, "baud")?.message).toBe(
       "It answers at none of 115200, 1000000, 921600, 460800, 230400, 57600, 38400, 19200, 9600 baud.",
     );
   });
@@ -76,14 +76,16 @@ describe("a port at which no server answers", () => {
       /heard bytes that are not text/,
       /baud/,
     ],
-  ])("%s", async (_, says, message, hint) => {
-    const talking = setInterval(() => pty.say(says), 50);
+  ])("%s", async (_, said, message, hint) => {
+    const talking = setInterval(() => pty.say(said), 50);
     const result = await doctor("--json", "-d", `serial:${pty.path}`).finally(() => clearInterval(talking));
     expect(result.status).toBe(17);
-    expect(about(result, "answer")?.says).toMatch(message);
+    expect(about(result, "answer")?.message).toMatch(message);
     expect(about(result, "answer")?.hint).toMatch(hint);
     // Text that can be read came at the right speed.
-    expect(about(result, "baud") === undefined).toBe(about(result, "answer")?.says.includes("only log text"));
+    expect(about(result, "baud") === undefined).toBe(
+      about(result, "answer")?.message.includes("only log text"),
+    );
   });
 
   test("held by another program, which is named", async () => {
@@ -95,9 +97,9 @@ describe("a port at which no server answers", () => {
     await holder.done;
     expect(result.status).toBe(12);
     // The terminal's maker has it open as well.
-    const says = told(result).findings.at(-1)?.says;
-    expect(says).toMatch(/^\/dev\/pts\/\d+ is held by /);
-    expect(says).toContain(`node main.js console (process ${holder.child.pid})`);
+    const message = told(result).findings.at(-1)?.message;
+    expect(message).toMatch(/^\/dev\/pts\/\d+ is held by /);
+    expect(message).toContain(`node main.js console (process ${holder.child.pid})`);
   });
 });
 
@@ -145,27 +147,27 @@ describe("a link that works", () => {
     expect((await runCli(["reset", "--recovery", "-d", served.address])).status).toBe(0);
     const result = await doctor("--json", "-d", served.address);
     expect(told(result).diagnosis?.server.mode).toBe("recovery");
-    expect(about(result, "answer")?.says).toMatch(/^Serial recovery answers/);
+    expect(about(result, "answer")?.message).toMatch(/^Serial recovery answers/);
     // MCUboot's recovery has no erase: that is told beside the rest.
     const erased = await doctor("--json", "--erase", "-d", served.address);
     expect(erased.status).toBe(0);
     expect(about(erased, "erase")).toMatchObject({
       verdict: "warn",
-      says: expect.stringMatching(/^Not measured: image erase/),
+      message: expect.stringMatching(/^Not measured: image erase/),
     });
     expect(about(erased, "rate")).toBeDefined();
   });
 
   test("and how long an erase takes, when that is asked", async () => {
     const result = await doctor("--json", "--erase", "-d", served.address);
-    expect(about(result, "erase")?.says).toMatch(/^Erasing the free slot takes/);
+    expect(about(result, "erase")?.message).toMatch(/^Erasing the free slot takes/);
   });
 
   test("through a shell: its own setting is named", async () => {
     expect((await runCli(["shell", "-d", served.address, "log", "prompt"])).status).toBe(0);
     const result = await doctor("--json", "-d", served.address);
     expect(told(result).diagnosis?.overShell).toBe(true);
-    expect(about(result, "answer")?.says).toMatch(/console framing through its shell/);
+    expect(about(result, "answer")?.message).toMatch(/console framing through its shell/);
   });
 });
 

@@ -103,7 +103,7 @@ describe("a bundle of two images", () => {
     const first = await json(["flash", update, "-d", device, ...key], { env });
     expect(first.value).toMatchObject({
       outcome: "confirmed",
-      says: expect.stringMatching(/not stored the security counter of image 1, 0 yet/),
+      message: expect.stringMatching(/not stored the security counter of image 1, 0 yet/),
       hint: expect.stringMatching(/--settle/),
     });
     const second = await json(["flash", update, "-d", device, ...key, "--settle"], { env });

@@ -32,31 +32,31 @@ describe("flash --each", () => {
         run.kill("SIGKILL");
         await ended;
       });
-      const says = async (pattern: RegExp) => {
+      const waitFor = async (pattern: RegExp) => {
         while (!pattern.test(said)) {
           if (run.exitCode !== null) throw new Error(`it ended without saying ${pattern}: ${said}`);
           await new Promise((resolve) => setTimeout(resolve, 20));
         }
       };
-      await says(/Board 1: plug it in/);
+      await waitFor(/Board 1: plug it in/);
       run.stdin.write("SN-0017\n");
       const first = await startPtyBoard("good", await signed("good-a"), { link: port });
-      await says(/======== PASS ========\nBoard 1, SN-0017, .*: confirmed\./);
-      await says(/1 boards: 1 passed, 0 failed, 0 were done before\. Unplug it\./);
+      await waitFor(/======== PASS ========\nBoard 1, SN-0017, .*: confirmed\./);
+      await waitFor(/1 boards: 1 passed, 0 failed, 0 were done before\. Unplug it\./);
       expect(await first.readByOthers()).toEqual({ version: "2.0.0", confirmed: true });
       await first.unplug();
 
-      await says(/Board 2: plug it in/);
+      await waitFor(/Board 2: plug it in/);
       const foreign = await startPtyBoard("p256", await signed("good-a", { variant: "p256" }), {
         link: port,
       });
-      await says(/======== FAIL ========\nBoard 2, .*: refused-by-preflight\./);
+      await waitFor(/======== FAIL ========\nBoard 2, .*: refused-by-preflight\./);
       expect((await foreign.readByOthers()).version).toBe("1.0.0");
       await foreign.unplug();
 
-      await says(/Board 3: plug it in/);
+      await waitFor(/Board 3: plug it in/);
       const again = await first.plugIn({ link: port });
-      await says(/======== DONE ========\nBoard 3, .*: already-running\. .*It was done before\./);
+      await waitFor(/======== DONE ========\nBoard 3, .*: already-running\. .*It was done before\./);
       expect(await ended).toBe(60);
       expect(said).toMatch(/SN-0017 \(.*\) +confirmed[\s\S]*2 of 3 boards succeeded\.\n$/);
       await again.unplug();

@@ -51,12 +51,12 @@ describe(`${cliVectors.made_by}: a trap there, a clear answer here`, () => {
     expect(DEVIATIONS.filter((deviation) => !occurring.has(deviation))).toEqual([]);
   });
 
-  it.each(different)("%s", async (_name, row, { exit, says, writes }) => {
+  it.each(different)("%s", async (_name, row, { exit, message, writes }) => {
     const run = await runInFolder(row.args);
     const { args: _args, ...recorded } = row;
     expect(told(run, row)).not.toEqual(recorded);
     expect(run.exit).toBe(exit);
-    expect(text(run.out) + run.err).toMatch(says);
+    expect(text(run.out) + run.err).toMatch(message);
     if (!writes) expect([...run.files.keys()]).toEqual([]);
   });
 });

@@ -125,12 +125,12 @@ describe("options of imgtool's sign, under the same names", () => {
     ["an unknown compression", ["--unsigned", "--compression", "zip"], /Allowed choices/],
     ["no public key for an answer from elsewhere", ["--attach", "r.json"], /--public-key FILE/],
     ["a signature file of nobody", ["--unsigned", "--sig-out", "s"], /no signature without a key/],
-  ])("refuses %s", async (_name, words, says) => {
+  ])("refuses %s", async (_name, words, message) => {
     const { at, body, folder } = workshop();
     const { status, stderr } = await bootproof(["sign", ...HEAD, ...words, body, at("i.bin")], {
       cwd: folder,
     });
-    expect(stderr).toMatch(says);
+    expect(stderr).toMatch(message);
     expect(status).toBe(2);
     expect(statSync(at("i.bin"), { throwIfNoEntry: false })).toBeUndefined();
   });
@@ -416,11 +416,11 @@ describe("a signer that is a program", () => {
     ["empty", 24, /not one JSON object/],
   ];
 
-  it.each(BAD)("%s: exit %i, nothing written", async (name, exit, says) => {
+  it.each(BAD)("%s: exit %i, nothing written", async (name, exit, message) => {
     const { at, body, publicKey } = workshop();
     const words = ["--public-key", await publicKey("ed25519"), ...by(name)];
     const { status, stderr } = await bootproof(["sign", ...HEAD, ...words, body, at("i.bin")]);
-    expect(stderr).toMatch(says);
+    expect(stderr).toMatch(message);
     expect(status).toBe(exit);
     expect(statSync(at("i.bin"), { throwIfNoEntry: false })).toBeUndefined();
   });
@@ -438,7 +438,7 @@ describe("a signer that is a program", () => {
     const source = 'require("node:fs").writeSync(2, "here " + process.pid); setTimeout(() => {}, 600000)';
     const words = ["--signer-command", process.execPath, "--signer-arg=-e", `--signer-arg=${source}`];
     const running = start(["sign", ...HEAD, "--public-key", pub, ...words, body, at("i.bin")]);
-    const [, pid] = await running.says(/here (\d+)/);
+    const [, pid] = await running.waitFor(/here (\d+)/);
     running.child.kill("SIGINT");
     expect((await running.ended).status).toBe(130);
     await expect.poll(() => isAlive(Number(pid))).toBe(false);

@@ -11,7 +11,7 @@ beforeAll(ensureBuilt, 120_000);
 /** A board that goes on running while programs come and go. */
 async function standingBoard(flash?: string): Promise<{ port: number; address: string }> {
   const board = start(["board", "wasm:good", ...(flash === undefined ? [] : ["--flash", flash])]);
-  const [address, port] = await board.says(/tcp:127\.0\.0\.1:(\d+)/);
+  const [address, port] = await board.waitFor(/tcp:127\.0\.0\.1:(\d+)/);
   return { address: address!, port: Number(port) };
 }
 
@@ -79,7 +79,7 @@ describe("Ctrl-C in the middle of an upload", () => {
     const { image, publicKey, folder } = await signedUpdate();
     const device = `wasm:good?flash=${join(folder, "flash.bin")}`;
     const running = start(["flash", image, "--key", publicKey, "-d", device]);
-    await running.says(/sending/);
+    await running.waitFor(/sending/);
     running.child.kill("SIGINT");
     expect((await running.ended).status).toBe(130);
     const again = await bootproof(["flash", image, "--key", publicKey, "-d", device]);
@@ -102,7 +102,7 @@ describe("Ctrl-C while the program", () => {
     const { image, publicKey } = await signedUpdate();
     const { address } = await standingBoard();
     const running = start(["flash", image, "--key", publicKey, "-d", address, ...words]);
-    await running.says(moment);
+    await running.waitFor(moment);
     running.child.kill("SIGINT");
     const { status, stderr } = await running.ended;
     expect(stderr).toMatch(/bootproof: interrupted/);

@@ -177,7 +177,7 @@ describe("boards", () => {
 
   it("board: the address to reach it by, at once", async () => {
     const board = start(["board", "wasm:good", "--json"]);
-    const [text] = await board.says(/\{[^}]*\}/);
+    const [text] = await board.waitFor(/\{[^}]*\}/);
     expect(JSON.parse(text)).toEqual({
       board: "wasm:good",
       address: expect.stringMatching(/^tcp:127\.0\.0\.1:\d+$/),
@@ -192,7 +192,9 @@ describe("boards", () => {
     expect(status).toBe(0);
     expect(value).toMatchObject({
       outcome: "confirmed",
-      says: expect.stringMatching(/^Version 2\.0\.0 runs and is confirmed\. .*stores 2 at its next restart/),
+      message: expect.stringMatching(
+        /^Version 2\.0\.0 runs and is confirmed\. .*stores 2 at its next restart/,
+      ),
       counter: { image: 2, stored: 1, settled: false },
       version: "2.0.0",
       imageHash: HASH,
@@ -201,7 +203,11 @@ describe("boards", () => {
       uploadedBytes: expect.any(Number),
       uploadMs: expect.any(Number),
     });
-    expect(value.preflight).toContainEqual({ name: "signature", result: "pass", says: expect.any(String) });
+    expect(value.preflight).toContainEqual({
+      name: "signature",
+      result: "pass",
+      message: expect.any(String),
+    });
   });
 
   it("flash that is refused: the same shape, with status 3", async () => {
@@ -218,7 +224,7 @@ describe("boards", () => {
   it("the single steps on one board: upload, list, test, reset, confirm, erase", async () => {
     const { image, folder } = await signedUpdate();
     const board = start(["board", "wasm:good", "--flash", join(folder, "flash.bin")]);
-    const [address] = await board.says(/tcp:127\.0\.0\.1:\d+/);
+    const [address] = await board.waitFor(/tcp:127\.0\.0\.1:\d+/);
     const on = ["-d", address!];
     const uploaded = await json(["image", "upload", image, ...on]);
     expect(uploaded.value).toEqual({
@@ -270,7 +276,7 @@ describe("boards", () => {
           scene: expect.any(String),
           expected: expect.any(String),
           outcome: expect.any(String),
-          says: expect.any(String),
+          message: expect.any(String),
           before: { version: expect.any(String), storedCounter: expect.any(Number) },
           asExpected: true,
         });
@@ -329,12 +335,12 @@ describe("without --json", () => {
   it.each([
     ["no-confirm", 7, /^not-confirmed: /],
     ["crash", 30, /^not-running: .*reverted/],
-  ])("an image that is %s ends with %i", async (id, status, says) => {
+  ])("an image that is %s ends with %i", async (id, status, message) => {
     const folder = tempFolder();
     const image = join(folder, "x.bin");
     await bootproof(signWords(id, image, "2.1.0"));
     const ended = await bootproof(["flash", image, "--key", keyFile("ed25519-1"), "-d", "wasm:good"]);
     expect(ended.status).toBe(status);
-    expect(ended.stdout).toMatch(says);
+    expect(ended.stdout).toMatch(message);
   });
 });

@@ -77,7 +77,7 @@ describe.skipIf(noLabgridReason !== undefined && !isInCi)("places of labgrid", (
 
   it("are given back by a run that is killed in its middle", async () => {
     const run = start(flash("--place", "nrf-1", "--no-confirm"), { env: env() });
-    await run.says(/Acquired from labgrid: nrf-1/);
+    await run.waitFor(/Acquired from labgrid: nrf-1/);
     expect(lab.holder("nrf-1")).toMatch(/\//);
     run.child.kill("SIGKILL");
     await run.ended;
@@ -87,7 +87,7 @@ describe.skipIf(noLabgridReason !== undefined && !isInCi)("places of labgrid", (
   it("are not kept from others by a run that cannot begin; Ctrl-C leaves the queue", async () => {
     lab.client(["-p", "nrf-2", "acquire"], { LG_USERNAME: "someone" });
     const large = start(flash("--tag", "board=nrf52840dk", "--places", "3"), { env: env() });
-    await large.says(/nrf-2 is acquired by \S+\/someone since .*labgrid-client -p nrf-2 release/);
+    await large.waitFor(/nrf-2 is acquired by \S+\/someone since .*labgrid-client -p nrf-2 release/);
     while (!/\//.test(lab.holder("nrf-1"))) await delay(200);
     const small = await bootproof(flash("--place", "nrf-1"), { env: env() });
     expect(small.status, small.stderr).toBe(0);
@@ -134,10 +134,10 @@ describe.skipIf(noLabgridReason !== undefined && !isInCi)("places of labgrid", (
     [["--place", "nrf-1", "-d", "wasm:good"], 2, /-d and --place cannot be combined/],
     [["--place", "nrf-1", "--each"], 2, /--each/],
     [["--places", "2"], 2, /--tag KEY=VALUE/],
-  ])("%j is an error before anything is taken", async (words, status, says) => {
+  ])("%j is an error before anything is taken", async (words, status, message) => {
     const run = await bootproof(flash(...words), { env: env() });
     expect(run.status, run.stderr).toBe(status);
-    expect(run.stderr).toMatch(says);
+    expect(run.stderr).toMatch(message);
   });
 
   it("need labgrid's client program", async () => {

@@ -65,12 +65,12 @@ describe("bootproof log", () => {
   it("follows a log into the next", async () => {
     const { log, env } = await filled();
     const tail = start(["log", "tail", "--follow", "--json"], { env });
-    await tail.says(/refusal/);
+    await tail.waitFor(/refusal/);
     await log.append([{ type: "reset", job: "c", tool: "t 1" }]);
-    await tail.says(/"reset"/);
+    await tail.waitFor(/"reset"/);
     await log.close("c", "t 1");
     await log.append([{ type: "erase", job: "c", tool: "t 1" }]);
-    await tail.says(/"erase"/);
+    await tail.waitFor(/"erase"/);
     tail.child.kill("SIGINT");
     expect(
       (await tail.ended).stdout

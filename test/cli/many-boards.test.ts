@@ -159,7 +159,7 @@ describe("prove with several boards", () => {
           board: "wasm:no-signature",
           outcome: "claim-broken",
           exitStatus: 26,
-          says: expect.stringContaining("Does not hold: signature."),
+          message: expect.stringContaining("Does not hold: signature."),
         },
         { board: "wasm:good#2", outcome: "passed", exitStatus: 0 },
       ],
@@ -280,7 +280,7 @@ describe("flash --together", () => {
       const devices = boards.flatMap(({ tty }) => ["-d", `serial:${tty}`]);
       const all = ["flash", file, "--key", publicKey, "--soak", "0", "--together", ...devices, "--json"];
       const killed = start(all);
-      await killed.says(/"step":"confirmed"/);
+      await killed.waitFor(/"step":"confirmed"/);
       killed.child.kill("SIGKILL");
       await killed.ended;
       // The second board is as it was: on trial, or already taken forward.

@@ -75,9 +75,9 @@ describe("bootproof mcumgr: what is left out ends with a clear error", () => {
     expect(LEFT_OUT.filter((leftOut) => !occurring.has(leftOut))).toEqual([]);
   });
 
-  it.each(different.filter(([, , { says }]) => says))("%s", async (_id, recording, { says }) => {
+  it.each(different.filter(([, , { message }]) => message))("%s", async (_id, recording, { message }) => {
     const run = await replay(recording, {});
     expect(run.status).toBe(1);
-    expect(run.stderr).toMatch(says!);
+    expect(run.stderr).toMatch(message!);
   });
 });

@@ -45,7 +45,7 @@ describe("the policy of flash", () => {
     const strict = await desk(PILOT.replace(KEY, "ab".repeat(8)));
     const refused = await strict.flash();
     expect(refused).toMatchObject({ status: 48, value: { refusedBy: "policy/signing-key" } });
-    expect(refused.value.says).toMatch(/not one of the 1 that the policy names/);
+    expect(refused.value.message).toMatch(/not one of the 1 that the policy names/);
     const log = await json(["log", "show", "--type", "refusal"], { env: strict.env });
     expect(log.value).toMatchObject([{ rule: "policy/signing-key", result: "refused" }]);
   });
@@ -90,7 +90,7 @@ describe("the policy of flash", () => {
     };
     expect(await flash()).toMatchObject({ status: 48, value: { refusedBy: "policy/provenance" } });
     const other = await flash(...(await statementOf("00".repeat(32))));
-    expect(other).toMatchObject({ status: 48, value: { says: "The provenance is of another image." } });
+    expect(other).toMatchObject({ status: 48, value: { message: "The provenance is of another image." } });
     const digest = createHash("sha256").update(readFileSync(image)).digest("hex");
     const good = await flash(...(await statementOf(digest)));
     expect(good.status).toBe(0);

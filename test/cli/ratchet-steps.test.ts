@@ -30,19 +30,19 @@ async function desk() {
 describe("what this host remembers", () => {
   it("stops single steps and raw ones: upload, test, confirm", async () => {
     const { run, older, newer, on, env } = await desk();
-    const says =
+    const message =
       /This host confirmed counter 7 \(version 2\.0\.0\).*the image has counter 3.*\n.*--skip ratchet/;
-    expect(await run("image", "upload", older, ...on)).toMatchObject({ status: 46, stderr: says });
+    expect(await run("image", "upload", older, ...on)).toMatchObject({ status: 46, stderr: message });
     expect((await run("image", "upload", older, ...on, "--skip", "signature")).status).toBe(2);
     expect(await run("image", "upload", older, ...on, "--skip", "ratchet")).toMatchObject({ status: 0 });
     const before = (await json(["image", "list", ...on], { env })).value;
     const { slots } = (before.images as { slots: { content?: { hash: string } }[] }[])[0]!;
     const hash = slots[1]!.content!.hash;
     for (const what of [older, hash])
-      expect(await run("image", "test", what, ...on)).toMatchObject({ status: 46, stderr: says });
+      expect(await run("image", "test", what, ...on)).toMatchObject({ status: 46, stderr: message });
     expect((await run("image", "confirm", older, ...on)).status).toBe(46);
     const raw = ["raw", "1", "0", "write", `{"hash": {"hex": "${hash}"}, "confirm": true}`, ...on];
-    expect(await run(...raw)).toMatchObject({ status: 46, stderr: says });
+    expect(await run(...raw)).toMatchObject({ status: 46, stderr: message });
     // A byte behind the map: the board may overlook it.
     const hex = `a264686173685820${hash}67636f6e6669726df500`;
     const strange = await run("raw", "1", "0", "write", "--hex", hex, ...on);
@@ -70,8 +70,8 @@ describe("what this host remembers", () => {
     const listed = (await json(["image", "list", ...on], { env })).value;
     const { slots } = (listed.images as { slots: { content?: { hash: string } }[] }[])[0]!;
     const mark = ["--plugin", plugin, "slots", "mark", "--hash", slots[1]!.content!.hash, ...on];
-    const says = /This host confirmed counter 7/;
-    expect(await run(...mark)).toMatchObject({ status: 46, stderr: says });
+    const message = /This host confirmed counter 7/;
+    expect(await run(...mark)).toMatchObject({ status: 46, stderr: message });
     expect(await run(...mark, "--skip", "ratchet")).toMatchObject({ status: 0 });
     const refusals = (await json(["log", "show", "--type", "refusal"], { env })).value;
     expect(refusals).toMatchObject([{ rule: "ratchet", image: { counter: 3 } }]);
@@ -190,7 +190,7 @@ it("an application that confirms itself early is flagged, and refused where the 
 it("a board on a network is known by what it tells of itself, where the config file says how to ask", async () => {
   const { run, at, newer, older, publicKey, env } = await desk();
   const running = start(["board", "wasm:no-counter", "--flash", at("other.bin")], { env });
-  const [, port] = await running.says(/tcp:127\.0\.0\.1:(\d+)/);
+  const [, port] = await running.waitFor(/tcp:127\.0\.0\.1:(\d+)/);
   const config = at("config");
   const boards = (identity: object) => ({ rack: { address: `tcp:127.0.0.1:${port}`, identity } });
   const write = (identity: object) => {
@@ -231,7 +231,7 @@ it("a board on a network is known by what it tells of itself, where the config f
 async function rack() {
   const { at, run, newer, older, env } = await desk();
   const running = start(["board", "wasm:no-counter", "--flash", at("other.bin")], { env });
-  const [, tcp] = await running.says(/tcp:127\.0\.0\.1:(\d+)/);
+  const [, tcp] = await running.waitFor(/tcp:127\.0\.0\.1:(\d+)/);
   const cwd = at("config");
   await run("shims", cwd);
   const name = async (address: string) => {
@@ -255,7 +255,7 @@ it("mcumgr's commands are asked and logged as our own verbs are", async () => {
   const { tcp, name, inFolder, newer, older, hashOf, events, env } = await rack();
   // mcumgr knows no TCP; its bridge knows nothing of the board's identity.
   const bridge = start(["bridge", "-d", tcp, "--port", "0"], { env });
-  const [, port] = await bridge.says(/is at udp:\S+:(\d+) and tcp:/);
+  const [, port] = await bridge.waitFor(/is at udp:\S+:(\d+) and tcp:/);
   await name(`udp:127.0.0.1:${port}`);
   const link = ["--conntype", "udp", "--connstring", `127.0.0.1:${port}`];
   const mcumgr = (...words: string[]) => inFolder("mcumgr", ...link, ...words);
@@ -265,17 +265,17 @@ it("mcumgr's commands are asked and logged as our own verbs are", async () => {
     images: { 0: { counter: { counter: 7 } } },
   });
   expect((await mcumgr("reset")).status).toBe(0);
-  const says = /confirmed counter 7/;
-  expect(await mcumgr("image", "upload", older)).toMatchObject({ status: 46, stderr: says });
+  const message = /confirmed counter 7/;
+  expect(await mcumgr("image", "upload", older)).toMatchObject({ status: 46, stderr: message });
   // Somebody else's program sends and marks it; the restart into it is refused.
   const elsewhere = (...words: string[]) =>
     bootproof([...words, "-d", `tcp:127.0.0.1:${port}`, "--no-log"], { env });
   expect((await elsewhere("image", "upload", older)).status).toBe(0);
   const hash = await hashOf(older);
-  expect(await mcumgr("image", "test", hash)).toMatchObject({ status: 46, stderr: says });
+  expect(await mcumgr("image", "test", hash)).toMatchObject({ status: 46, stderr: message });
   expect((await elsewhere("image", "test", hash)).status).toBe(0);
-  expect(await mcumgr("reset")).toMatchObject({ status: 46, stderr: says });
-  expect(await inFolder("reset", "-d", "rack")).toMatchObject({ status: 46, stderr: says });
+  expect(await mcumgr("reset")).toMatchObject({ status: 46, stderr: message });
+  expect(await inFolder("reset", "-d", "rack")).toMatchObject({ status: 46, stderr: message });
   expect((await inFolder("reset", "-d", "rack", "--skip", "ratchet")).status).toBe(0);
   const told = await events("--board", "smp-0001");
   expect(told.map(({ type }) => type)).toEqual(
@@ -290,7 +290,7 @@ it("a bridge asks before a client's request reaches the board, and logs what cli
   const { tcp, name, env, cwd, newer, older, hashOf, events } = await rack();
   await name(tcp);
   const bridge = start(["bridge", "-d", "rack", "--port", "0"], { env, cwd });
-  const [, port] = await bridge.says(/is at udp:\S+:(\d+) and tcp:/);
+  const [, port] = await bridge.waitFor(/is at udp:\S+:(\d+) and tcp:/);
   // The client keeps no memory and no log of its own.
   const client = (...words: string[]) => bootproof([...words, "-d", `tcp:127.0.0.1:${port}`, "--no-log"], {});
   expect((await client("image", "upload", newer)).status).toBe(0);

@@ -83,7 +83,7 @@ describe.skipIf(noPtyBoardReason !== undefined)(`a recovery by a station that is
       await submitRecovery(first, kind === "alive");
       await killed;
       const second = await station();
-      await second.run.says(/only: recover was in progress when the station stopped/);
+      await second.run.waitFor(/only: recover was in progress when the station stopped/);
       const { only } = await tilesOnce(second, (now) => isQuiet(now) && now.only!.last !== undefined);
       expect(only!.last).toMatchObject({ kind: "recover", verdict: "pass", outcome: "recovered" });
       const { version, confirmed } = only!.facts!;

@@ -232,7 +232,7 @@ describe.skipIf(noPtyBoardReason !== undefined)(
       const tiles = await tilesOnce(station, (now) => isQuiet(now) && now.left!.last !== undefined);
       for (const name of ["left", "right"]) {
         expect(tiles[name]!.last, name).toMatchObject({ verdict: "stopped", outcome: "reverted" });
-        expect(tiles[name]!.last!.says).toContain("stopped by a user");
+        expect(tiles[name]!.last!.message).toContain("stopped by a user");
       }
       expect(await pair.isAsTold(station)).toEqual(["1.0.0", "1.0.0"]);
       await pair.boards.right.unplug();

@@ -26,7 +26,7 @@ interface Rec {
   kind: string;
   verdict: string;
   outcome: string;
-  says: string;
+  message: string;
   begunBefore: number;
   runs?: { version: string };
 }
@@ -96,10 +96,10 @@ describe("a station", () => {
       }
       // A board that another process has is not opened, and it is said who has it.
       const holder = start(["console", "-d", devices.first!, "--for", "60"]);
-      await holder.says(/is open/);
+      await holder.waitFor(/is open/);
       await submit(station, { kind: "look", boards: ["first"] });
       const held = await tilesOnce(station, (now) => isQuiet(now) && now.first!.state === "failing");
-      expect(held.first!.says).toMatch(/main\.js console|node/);
+      expect(held.first!.message).toMatch(/main\.js console|node/);
       holder.child.kill("SIGINT");
       await holder.ended;
       // A cable that is pulled in the middle fails that board and no other.
@@ -126,7 +126,7 @@ describe("a station", () => {
     await first.kill();
 
     const second = await bench.station();
-    await second.run.says(/left: flash was in progress when the station stopped/);
+    await second.run.waitFor(/left: flash was in progress when the station stopped/);
     const tiles = await tilesOnce(second, isQuiet);
     const { records } = await historyOf(second);
     const of = (board: string, kind: string) =>
@@ -169,10 +169,10 @@ describe("a station", () => {
     expect(second.status).toBe(12);
     expect(second.stderr).toContain(`process ${station.run.child.pid}, at ${station.url}`);
     const holder = start(["board", "wasm:good", "--flash", join(bench.folder, "only.flash")]);
-    await holder.says(/tcp:/);
+    await holder.waitFor(/tcp:/);
     await submit(station, { kind: "look", boards: ["only"] });
     const tiles = await tilesOnce(station, (now) => now.only!.state === "failing");
-    expect(tiles.only!.says).toContain(`process ${holder.child.pid}`);
+    expect(tiles.only!.message).toContain(`process ${holder.child.pid}`);
   });
 
   it("leaves a board alone that another bench's station has, says so, and has it afterwards", async () => {
@@ -186,7 +186,7 @@ describe("a station", () => {
     await tilesOnce(first, (now) => /\//.test(now.shared!.running?.step ?? ""));
     await submit(second, { kind: "look", boards: ["same"] });
     const held = await tilesOnce(second, (now) => now.same!.state === "failing");
-    expect(held.same!.says).toContain(`process ${first.run.child.pid}`);
+    expect(held.same!.message).toContain(`process ${first.run.child.pid}`);
     expect((await first.ask(`api/jobs/${proof!.id}`, { method: "DELETE" })).status).toBe(200);
     // What was stopped is looked at, which nobody asked for.
     const isStopped = (now: Record<string, TileShown>) => isQuiet(now) && now.shared!.last !== undefined;
@@ -240,7 +240,7 @@ describe("a station", () => {
     const sent = await station.ask("api/updates?name=older.bin", { bytes });
     expect(await recover((sent.value as { update: { sha256: string } }).update.sha256)).toMatchObject({
       outcome: "refused-by-preflight",
-      says: expect.stringMatching(/This host confirmed counter 2 .*the image has counter 1/),
+      message: expect.stringMatching(/This host confirmed counter 2 .*the image has counter 1/),
     });
   });
 
@@ -318,7 +318,7 @@ describe("who may ask a station", () => {
     [["--token-file", "short"], /A token has at least 16 characters/],
     [["--cert", "short"], /--cert FILE and --tls-key FILE belong together/],
     [["-d", "wasm:nosuch"], /no emulated board "nosuch".*\n.*There are: good/, 10],
-  ])("refuses %j", async (words, says, status = 2) => {
+  ])("refuses %j", async (words, message, status = 2) => {
     const folder = tempFolder();
     writeFileSync(join(folder, "short"), "secret\n");
     const run = await bootproof(["station", "-d", "wasm:good", "--port", "0", ...words], {
@@ -326,7 +326,7 @@ describe("who may ask a station", () => {
       env: { XDG_STATE_HOME: folder },
     });
     expect(run.status).toBe(status);
-    expect(run.stderr).toMatch(says);
+    expect(run.stderr).toMatch(message);
   });
 
   it("has to know a token beyond this machine; TLS with a certificate of its own; who may only look changes nothing", async () => {
@@ -413,7 +413,7 @@ describe("a station with a past", () => {
         verdict: index % 10 ? "pass" : "fail",
         outcome: index % 10 ? "confirmed" : "timeout",
         exitStatus: index % 10 ? 0 : 16,
-        says: index === 7 ? '=HYPERLINK("http://evil"), "quoted"' : "It runs.",
+        message: index === 7 ? '=HYPERLINK("http://evil"), "quoted"' : "It runs.",
         retries: index % 100 ? 0 : 1,
         where: `wasm:${index % 2}`,
       };
@@ -434,7 +434,7 @@ describe("a station with a past", () => {
     });
     expect(await historyOf(station, "text=sn-1234")).toMatchObject({ total: 1 });
     expect(await historyOf(station, "from=2026-01-02&to=2026-01-02")).toMatchObject({ total: 1440 });
-    for (const [query, says] of [
+    for (const [query, message] of [
       ["kind=look%20out", /no kind of job "look out".*flash, together/],
       ["verdict=good", /no verdict "good".*pass, fail/],
       ["from=x", /"from" is "x", which is no time.*2026-01-31/],
@@ -442,7 +442,7 @@ describe("a station with a past", () => {
     ] as const) {
       const answer = await station.ask(`api/history?${query}`);
       expect(answer.status, query).toBe(400);
-      expect((answer.value as { error: string }).error, query).toMatch(says);
+      expect((answer.value as { error: string }).error, query).toMatch(message);
     }
     expect(await historyOf(station, "from=2026-01-02T00:00:00Z&to=2026-01-02")).toMatchObject({
       total: 1440,

@@ -194,11 +194,11 @@ describe("with a token", () => {
     ["more than it", `${TOKEN}0\n`],
     ["none, but a request", "\u0006\u0009AAsIAAABAAABBqBEIw==\n"],
     ["a line that does not end", "x".repeat(5000)],
-  ])("who says %s is shown out, unanswered", async (_, says) => {
+  ])("who says %s is shown out, unanswered", async (_, message) => {
     const { tcp, ends } = await bridge(TOKEN);
     const heard = await new Promise<string>((resolve) => {
       let text = "";
-      const socket = connectSocket(tcp, "127.0.0.1", () => socket.write(says));
+      const socket = connectSocket(tcp, "127.0.0.1", () => socket.write(message));
       socket.on("data", (chunk) => {
         text += chunk.toString("latin1");
       });

@@ -64,10 +64,10 @@ describe("an image for a slot of ST's flash", () => {
     ],
     ["that ends within a page", { ...slot, size: slot.size - 16 }, /shares a page with its neighbours/],
     ["outside the memory", { ...slot, address: 0x0900_0000 }, /is not declared as memory/],
-  ])("is refused before anything is erased: %s", async (_, where, says) => {
+  ])("is refused before anything is erased: %s", async (_, where, message) => {
     const rom = new DfuSe();
     const { error } = await send(new EmulatedDevice(ST_ROM, [rom]), file, { slot: where });
-    expect(error).toMatchObject({ code: "dfu-memory", message: expect.stringMatching(says) });
+    expect(error).toMatchObject({ code: "dfu-memory", message: expect.stringMatching(message) });
     expect(rom.erasedPages).toEqual([]);
   });
 });

@@ -23,9 +23,9 @@ const programs = fixtureImages().filter(({ image }) => image === 0);
 
 describe("the manifest", () => {
   it("breaks only what it claims, and weak variants break something", () => {
-    for (const { id, says, claims, broken } of variants) {
+    for (const { id, summary, claims, broken } of variants) {
       for (const claim of broken) expect(claims, id).toContain(claim);
-      expect(broken.length > 0, id).toBe(says.startsWith("Weak on purpose"));
+      expect(broken.length > 0, id).toBe(summary.startsWith("Weak on purpose"));
     }
   });
 

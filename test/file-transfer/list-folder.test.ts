@@ -51,11 +51,11 @@ test.each([
   [shell("fs: command not found\r\n", -8), "no-listing", "no command"],
   [() => ({ rc: 8 }), "no-listing", "does not have this command"],
   [shell("", -5), "list-failed", "returned -5"],
-] as const)("a shell that cannot: %#", async (answer, code, says) => {
+] as const)("a shell that cannot: %#", async (answer, code, message) => {
   const session = await deviceWith(answer);
   await expect(listFolder(session, "/x")).rejects.toMatchObject({
     code,
-    message: expect.stringContaining(says) as string,
+    message: expect.stringContaining(message) as string,
   });
 });
 

@@ -83,7 +83,7 @@ describe("a board that can only be spoken to", () => {
       // Recovery was entered and left at the start, so what it may destroy it can bring back.
       "recovery/damaged": "holds",
     });
-    expect(result.cases[0]?.seen).toMatch(/no way to restore the board was proven/);
+    expect(result.cases[0]?.observed).toMatch(/no way to restore the board was proven/);
     expect(board.readFlash(0, image.length)).toEqual(home);
   });
 
@@ -101,7 +101,7 @@ describe("a board that can only be spoken to", () => {
 
   it("is not asked for what it does not list: that refusal is its own", async () => {
     const result = await prove(["integrity/truncated-tlv", "integrity/flip-hash"]);
-    expect(result.cases.map(({ verdict, seen }) => [verdict, seen])).toEqual([
+    expect(result.cases.map(({ verdict, observed }) => [verdict, observed])).toEqual([
       ["holds", expect.stringMatching(/reports "image 0 slot 1: verify-failed, reason hash"/)],
       ["holds", expect.stringMatching(/SMP server, before .* lists no image with a hash in that slot/)],
     ]);
@@ -115,7 +115,7 @@ describe("a board that can only be spoken to", () => {
       "authenticity/unsigned": "does-not-hold",
       "integrity/flip-body-last": "holds",
     });
-    expect(result.putBack.ok, result.putBack.says).toBe(true);
+    expect(result.putBack.ok, result.putBack.message).toBe(true);
   });
 
   it("whose firmware confirms itself, before anybody has judged it, is found out", async () => {
@@ -125,8 +125,8 @@ describe("a board that can only be spoken to", () => {
     await start("good");
     const result = await prove(["trial/waits-for-confirmation"]);
     expect(verdicts(result)).toEqual({ "trial/waits-for-confirmation": "does-not-hold" });
-    expect(result.cases[0]?.seen).toMatch(/confirms itself before it could be judged/);
-    expect(result.putBack.ok, result.putBack.says).toBe(true);
+    expect(result.cases[0]?.observed).toMatch(/confirms itself before it could be judged/);
+    expect(result.putBack.ok, result.putBack.message).toBe(true);
   });
 
   it("is put back when the run is interrupted", async () => {
@@ -140,7 +140,7 @@ describe("a board that can only be spoken to", () => {
         setTimeout(() => abort.abort(), 1000),
     });
     expect(result.cases.length).toBeLessThan(2);
-    expect(result.putBack.ok, result.putBack.says).toBe(true);
+    expect(result.putBack.ok, result.putBack.message).toBe(true);
     expect(board.readFlash(0, image.length)).toEqual(home);
   });
 

@@ -44,11 +44,11 @@ describe("bootproof prove", () => {
     [["--report", "out.pdf"], 2, /the extension of a report's name says its kind/],
     [["--boards", "none.yaml"], 20, /There is no board file none.yaml/],
     [[], 2, /No board is named/],
-  ])("with %j ends with status %i and a sentence", (words, status, says) => {
+  ])("with %j ends with status %i and a sentence", (words, status, message) => {
     const done = prove(
       ...(words.includes("--boards") || words.length === 0 ? words : ["-d", "wasm:good", ...words]),
     );
-    expect(done.stderr).toMatch(says);
+    expect(done.stderr).toMatch(message);
     expect(done.stderr).not.toMatch(/fault in bootproof/);
     expect(done.status).toBe(status);
   });

@@ -40,9 +40,9 @@ describe("an emulated machine of a user's", { timeout: 120_000 }, () => {
     const result = await prove("flash.bin", ["power-cut/upload"]);
     expect(result.unusable).toBeUndefined();
     expect(
-      result.cases.map(({ id, verdict, seen }) => [id, verdict, verdict === "holds" ? "" : seen]),
+      result.cases.map(({ id, verdict, observed }) => [id, verdict, verdict === "holds" ? "" : observed]),
     ).toEqual([["power-cut/upload", "holds", ""]]);
-    expect(result.putBack.ok, result.putBack.says).toBe(true);
+    expect(result.putBack.ok, result.putBack.message).toBe(true);
     expect(deadRuns(join(folder, "journals"))).toEqual([]);
   });
 
@@ -52,8 +52,8 @@ describe("an emulated machine of a user's", { timeout: 120_000 }, () => {
       ["authenticity/unsigned", "holds"],
       ["power-cut/upload", "not-judged"],
     ]);
-    expect(result.cases[1]?.seen).toMatch(/loses its flash contents/);
-    expect(result.putBack.ok, result.putBack.says).toBe(true);
+    expect(result.cases[1]?.observed).toMatch(/loses its flash contents/);
+    expect(result.putBack.ok, result.putBack.message).toBe(true);
   });
 });
 

@@ -187,10 +187,10 @@ describe("prove on a server that answers nothing optional", { timeout: 300_000 }
     );
     expect(verdicts).toEqual(Object.fromEntries(expected));
     const sentences = Object.assign({}, ...Object.values(EXPECTED));
-    for (const { id, seen } of result.cases) {
+    for (const { id, observed } of result.cases) {
       const wanted = sentences[id];
-      if (typeof wanted === "string") expect(seen, id).toBe(wanted);
-      else expect(seen, id).toMatch(wanted);
+      if (typeof wanted === "string") expect(observed, id).toBe(wanted);
+      else expect(observed, id).toMatch(wanted);
     }
     expect(result.putBack).toMatchObject({ ok: true });
   });
@@ -234,7 +234,7 @@ describe("a board of which a part is told", { timeout: 120_000 }, () => {
     );
     expect(result.cases[0]).toMatchObject({
       verdict: "holds",
-      seen: expect.stringMatching(/the stored security counter is 4 as before\.$/),
+      observed: expect.stringMatching(/the stored security counter is 4 as before\.$/),
     });
   });
 
@@ -254,7 +254,7 @@ describe("a board of which a part is told", { timeout: 120_000 }, () => {
     const { cases } = await prove(() => "pass", { cases: ["decompression/bomb"] });
     expect(cases[0]).toMatchObject({
       verdict: "not-supported",
-      seen: "Mode swap-move: bootloaders decompress images only in overwrite-only mode.",
+      observed: "Mode swap-move: bootloaders decompress images only in overwrite-only mode.",
     });
   });
 
@@ -270,12 +270,12 @@ describe("a board of which a part is told", { timeout: 120_000 }, () => {
     });
     expect(sound.putBack).toMatchObject({
       ok: true,
-      says: expect.stringMatching(/signed again with security counter 5/),
+      message: expect.stringMatching(/signed again with security counter 5/),
     });
 
     const weak = await prove(() => "pass", { variant: "counter-early", cases: ["trial/test-burns-nothing"] });
     expect(verdicts(weak)).toEqual({ "trial/test-burns-nothing": "does-not-hold" });
-    expect(weak.putBack).toMatchObject({ ok: true, says: expect.stringMatching(/can never run again/) });
+    expect(weak.putBack).toMatchObject({ ok: true, message: expect.stringMatching(/can never run again/) });
   });
 
   it("a counter that is not reported is judged by what starts", async () => {
@@ -292,7 +292,9 @@ describe("a board of which a part is told", { timeout: 120_000 }, () => {
   it("nothing is lower than counter 0: what is equal is not taken for older", async () => {
     const { cases } = await prove(() => "pass", { counter: 0, cases: ["freshness"] });
     const about = "The board's own image carries security counter 0: none is lower.";
-    expect(cases.filter(({ seen }) => seen === about).map(({ id, verdict }) => [id, verdict])).toEqual(
+    expect(
+      cases.filter(({ observed }) => observed === about).map(({ id, verdict }) => [id, verdict]),
+    ).toEqual(
       [
         "freshness/lower-counter",
         "freshness/counter-edited",
@@ -322,7 +324,7 @@ describe("a board of which a part is told", { timeout: 120_000 }, () => {
     const result = await prove(direct, { cases: ["compatibility/image-number"] });
     expect(result.cases[0]).toMatchObject({
       verdict: "holds",
-      seen: "None of the image numbers 3, 4, 7, 63 was accepted.",
+      observed: "None of the image numbers 3, 4, 7, 63 was accepted.",
     });
   });
 });
@@ -413,13 +415,13 @@ describe("steps of a stored counter that nobody can give back", { timeout: 120_0
     ]);
     expect(first.found).toMatchObject({ verdict: "holds" });
     expect(first.result.home).toMatchObject({ counters: { 0: 4 }, stepsLeft: { 0: 60 } });
-    expect(first.result.putBack.says).toMatch(/stored security counter 5 \(59 steps left\)/);
+    expect(first.result.putBack.message).toMatch(/stored security counter 5 \(59 steps left\)/);
 
     const again = await run("7");
     expect(again.spent).toEqual([]);
     expect(again.found).toMatchObject({
       verdict: "holds",
-      seen: expect.stringMatching(
+      observed: expect.stringMatching(
         /^Shown on \d{4}-\d\d-\d\d, and not tried again: 4 before the confirmation, 5 after/,
       ),
     });
@@ -431,7 +433,7 @@ describe("steps of a stored counter that nobody can give back", { timeout: 120_0
       expect(other.spent).toEqual([]);
       expect(other.found).toMatchObject({
         verdict: "not-judged",
-        seen: expect.stringMatching(
+        observed: expect.stringMatching(
           /nothing says that this is the same board .* the case does not run again/,
         ),
       });
@@ -445,7 +447,7 @@ describe("steps of a stored counter that nobody can give back", { timeout: 120_0
     writeFileSync(path, JSON.stringify({ "trial/confirm-burns": step }));
     expect((await run("7")).found).toMatchObject({
       verdict: "not-judged",
-      seen: expect.stringMatching(/without a result: it did not end\./),
+      observed: expect.stringMatching(/without a result: it did not end\./),
     });
 
     writeFileSync(path, "{");

@@ -314,9 +314,9 @@ describe.skipIf(noRealServersReason !== undefined)("prove on servers that nobody
     expect(result.unusable).toBeUndefined();
     expect(result.putBack).toMatchObject({ ok: true });
     expect(result.cases.length).toBeGreaterThan(30);
-    for (const { id, verdict, seen } of result.cases) {
+    for (const { id, verdict, observed } of result.cases) {
       const [should, words] = expectedOf(server)[id]!;
-      expect([verdict, seen], id).toEqual([
+      expect([verdict, observed], id).toEqual([
         should,
         typeof words === "string" ? words : expect.stringMatching(words),
       ]);

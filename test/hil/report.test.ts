@@ -49,7 +49,7 @@ function hostile(): ProofReport {
   const [board] = report.boards as [BoardResult];
   const cases = board.cases.map((one): CaseResult => {
     const { evidence } = one;
-    if (!evidence) return { ...one, seen: HOSTILE };
+    if (!evidence) return { ...one, observed: HOSTILE };
     const sights = evidence.sights.map((snapshot) => ({
       ...snapshot,
       running: { version: HOSTILE, hash: HOSTILE, confirmed: true },
@@ -57,9 +57,9 @@ function hostile(): ProofReport {
     }));
     const messages = evidence.messages.map((message) => ({ ...message, payload: HOSTILE, command: HOSTILE }));
     const log = [{ at: 0, from: "log" as const, text: HOSTILE }];
-    return { ...one, seen: HOSTILE, evidence: { ...evidence, sights, messages, log } };
+    return { ...one, observed: HOSTILE, evidence: { ...evidence, sights, messages, log } };
   });
-  return { ...report, boards: [{ ...board, board: HOSTILE, says: HOSTILE, cases }] };
+  return { ...report, boards: [{ ...board, board: HOSTILE, summary: HOSTILE, cases }] };
 }
 
 describe("the reports of a run", () => {
@@ -179,8 +179,8 @@ describe("the reports of a run", () => {
     const links = [...page.matchAll(/href="#([^"]+)"/g)].map(([, id]) => id);
     expect(links.length).toBeGreaterThan(10);
     expect(links.filter((id) => !ids.includes(id))).toEqual([]);
-    for (const says of ["run by A. Tester", "Pump 3", "0042", "MCUboot, swap-move", "ab".repeat(32)])
-      expect(page).toContain(says);
+    for (const message of ["run by A. Tester", "Pump 3", "0042", "MCUboot, swap-move", "ab".repeat(32)])
+      expect(page).toContain(message);
     expect(page).toContain("prefers-color-scheme:dark");
     expect(page).toContain("Point by point");
   });

@@ -66,9 +66,11 @@ const CASES = ["authenticity/foreign-key", "trial/never-confirmed", "power-cut/u
 
 function mustHold(result: BoardResult): void {
   expect(result.unusable).toBeUndefined();
-  const seen = result.cases.map(({ id, verdict, seen }) => (verdict === "holds" ? id : `${id}: ${seen}`));
+  const seen = result.cases.map(({ id, verdict, observed }) =>
+    verdict === "holds" ? id : `${id}: ${observed}`,
+  );
   expect(seen).toEqual(CASES);
-  expect(result.putBack.ok, result.putBack.says).toBe(true);
+  expect(result.putBack.ok, result.putBack.message).toBe(true);
 }
 
 /** For a `describe`: without this program its tests are skipped, and say so. */

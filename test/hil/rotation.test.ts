@@ -15,7 +15,9 @@ describe("a rotation of keys, step by step", () => {
     const signal = new AbortController().signal;
     const options = { signal, seed: 1, cases: ["rotation"] };
     const result = await proveBoard(entryOf(`wasm:${step.variant}`), options);
-    const seen = Object.fromEntries(result.cases.map(({ id, verdict, seen }) => [id, `${verdict}: ${seen}`]));
+    const seen = Object.fromEntries(
+      result.cases.map(({ id, verdict, observed }) => [id, `${verdict}: ${observed}`]),
+    );
     expect(seen).toEqual({
       "rotation/accepted-keys":
         step.accepts.length > 0
@@ -40,7 +42,9 @@ boards:
   const signal = new AbortController().signal;
   const entry = parseBoardFile("/bench.yaml", text)[0]!;
   const result = await proveBoard(entry, { signal, seed: 1, cases: ["rotation"] });
-  const seen = Object.fromEntries(result.cases.map(({ id, verdict, seen }) => [id, `${verdict}: ${seen}`]));
+  const seen = Object.fromEntries(
+    result.cases.map(({ id, verdict, observed }) => [id, `${verdict}: ${observed}`]),
+  );
   expect(seen).toEqual({
     "rotation/accepted-keys": expect.stringMatching(/^does-not-hold: .*ed25519-2.* did not start/),
     "rotation/refused-keys": expect.stringMatching(/^does-not-hold: .*ed25519-1.* was accepted/),

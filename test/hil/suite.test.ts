@@ -26,14 +26,14 @@ describe("the list of cases", () => {
   });
 
   it("names controls and needs that exist, and says everything in sentences", () => {
-    for (const { id, control, needs, says, expected } of CASES) {
+    for (const { id, control, needs, summary: observed, expected } of CASES) {
       if (control !== undefined)
         expect(
           CONTROLS.map((one) => one.id),
           id,
         ).toContain(control);
       for (const need of needs) expect(Object.keys(NEEDS), id).toContain(need);
-      expect(says, id).toMatch(/^[A-Z].*\.$/);
+      expect(observed, id).toMatch(/^[A-Z].*\.$/);
       expect(expected, id).toMatch(/^[A-Z].*\.$/);
     }
   });

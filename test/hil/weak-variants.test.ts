@@ -19,13 +19,15 @@ const claimsWith = (result: BoardResult, ...verdicts: string[]) =>
   result.claims.filter(({ verdict }) => verdicts.includes(verdict)).map(({ claim }) => claim);
 
 const caseSays = (result: BoardResult, ...verdicts: string[]) =>
-  result.cases.filter(({ verdict }) => verdicts.includes(verdict)).map(({ id, seen }) => `${id}: ${seen}`);
+  result.cases
+    .filter(({ verdict }) => verdicts.includes(verdict))
+    .map(({ id, observed }) => `${id}: ${observed}`);
 
 describe.concurrent("every variant of our board", { timeout: 300_000 }, () => {
   it.each(boardVariants())("$id breaks $broken and nothing else", async (variant) => {
     const result = await prove(variant.id);
     expect(result.unusable).toBeUndefined();
-    expect(result.putBack.ok, result.putBack.says).toBe(true);
+    expect(result.putBack.ok, result.putBack.message).toBe(true);
     expect(result.controls.filter(({ verdict }) => verdict !== "holds")).toEqual([]);
 
     const broken = claimsWith(result, "does-not-hold").toSorted();
@@ -37,10 +39,10 @@ describe.concurrent("every variant of our board", { timeout: 300_000 }, () => {
     for (const claim of open) {
       const unjudged = result.cases.filter((one) => one.claim === claim && one.verdict === "not-judged");
       expect(unjudged.length).toBeGreaterThan(0);
-      for (const { id, seen } of unjudged) {
-        const named = /^It means nothing while (\S+) does not hold: the same finding\.$/.exec(seen)?.[1];
+      for (const { id, observed } of unjudged) {
+        const named = /^It means nothing while (\S+) does not hold: the same finding\.$/.exec(observed)?.[1];
         const finding = result.cases.find((one) => one.id === named);
-        expect(variant.broken, `${id}: ${seen}`).toContain(finding?.claim);
+        expect(variant.broken, `${id}: ${observed}`).toContain(finding?.claim);
       }
     }
     const sound = claimed.filter((claim) => !variant.broken.includes(claim) && !open.includes(claim));
@@ -107,7 +109,7 @@ describe.concurrent("what a board can be weak in, in each mode", { timeout: 300_
       takesPowerCuts ? { cases: ["power-cut/smaller", "power-cut/trial"] } : { quick: true, cuts: 2 },
     );
     expect(result.unusable).toBeUndefined();
-    expect(result.putBack.ok, result.putBack.says).toBe(true);
+    expect(result.putBack.ok, result.putBack.message).toBe(true);
     expect(
       claimsWith(result, "does-not-hold").toSorted(),
       caseSays(result, "does-not-hold").join("\n"),
@@ -117,7 +119,7 @@ describe.concurrent("what a board can be weak in, in each mode", { timeout: 300_
   it.each(weakInUnpacking)("$id breaks decompression and nothing else", async ({ id }) => {
     const result = await prove(id, { quick: true, cuts: 2 });
     expect(result.unusable).toBeUndefined();
-    expect(result.putBack.ok, result.putBack.says).toBe(true);
+    expect(result.putBack.ok, result.putBack.message).toBe(true);
     expect(claimsWith(result, "does-not-hold"), caseSays(result, "does-not-hold").join("\n")).toEqual([
       "decompression",
     ]);

@@ -43,7 +43,7 @@ async function rig() {
     server.stderr.once("data", (line) => reject(new Error(`${line}`)));
   });
   const board = start(["board", "wasm:good", "--flash", at("flash.bin")]);
-  const [address] = await board.says(/tcp:127\.0\.0\.1:\d+/);
+  const [address] = await board.waitFor(/tcp:127\.0\.0\.1:\d+/);
   const words = [
     ...["agent", "mender", "--once", "--server", `https://localhost:${port}`, "--ca", at("tls.pem")],
     ...["--device-type", "boardA", "-d", address, "--id-by-name", "--soak", "0"],
@@ -149,7 +149,7 @@ describe.skipIf(!canRun)("the Mender agent", () => {
       const { result } = await round();
       expect(result).toMatchObject({
         outcome: "pending",
-        says: expect.stringMatching(/not an Ed25519, P-256/),
+        message: expect.stringMatching(/not an Ed25519, P-256/),
       });
     }
   });
@@ -167,7 +167,7 @@ describe.skipIf(!canRun)("the Mender agent", () => {
     for (const [index, { file, why }] of bad.entries()) {
       wish({ artifact: file, name: "rel", id: `d-${index}` });
       const { status, result } = await round();
-      expect(result).toMatchObject({ outcome: "failure", says: expect.stringMatching(why) });
+      expect(result).toMatchObject({ outcome: "failure", message: expect.stringMatching(why) });
       expect(status).toBe(61);
       expect(statuses().at(-1)).toBe("failure");
       const log = requests().findLast(({ path }) => path.endsWith("/log"))!;

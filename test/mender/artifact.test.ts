@@ -73,7 +73,7 @@ describe("an artifact is read", () => {
     });
   });
 
-  const odd: readonly [what: string, artifact: () => Uint8Array, code: string, says: RegExp][] = [
+  const odd: readonly [what: string, artifact: () => Uint8Array, code: string, message: RegExp][] = [
     [
       "bytes behind the archive",
       () => concat(forge(), text("x".repeat(512))),
@@ -244,10 +244,10 @@ describe("an artifact is read", () => {
     ],
   ];
 
-  it.each(odd)("not with %s", async (_what, make, code, says) => {
+  it.each(odd)("not with %s", async (_what, make, code, message) => {
     const error = await readArtifact(make()).catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(MenderError);
-    expect(error).toMatchObject({ code, message: expect.stringMatching(says) });
+    expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
   it("not with any byte of payload, header, manifest or version changed", async () => {

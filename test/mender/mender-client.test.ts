@@ -23,13 +23,13 @@ async function rig(options: readonly string[] = []) {
   for (const name of ["data", "etc", "modules"]) mkdirSync(at(name));
   const plug = (port = "0") => start(["board", "wasm:good", "--flash", at("flash.bin"), "--port", port]);
   let board = plug();
-  const [address, port] = (await board.says(/tcp:127\.0\.0\.1:(\d+)/)) as unknown as [string, string];
+  const [address, port] = (await board.waitFor(/tcp:127\.0\.0\.1:(\d+)/)) as unknown as [string, string];
   const power = {
     async cycle() {
       board.child.kill("SIGKILL");
       await board.ended;
       board = plug(port);
-      await board.says(/tcp:/);
+      await board.waitFor(/tcp:/);
     },
   };
   const launcher = at("modules", "zephyr-image");

@@ -78,7 +78,7 @@ it.each(STATES)("two boards are walked through, the program killed in state %s",
   const boards = [];
   for (const type of ["left", "right"]) {
     const board = start(["board", "wasm:good", "--flash", join(folder, `${type}.flash`)]);
-    const [address, port] = (await board.says(/tcp:127\.0\.0\.1:(\d+)/)) as unknown as [string, string];
+    const [address, port] = (await board.waitFor(/tcp:127\.0\.0\.1:(\d+)/)) as unknown as [string, string];
     ports.push(port);
     const program = join(folder, type);
     const words = [

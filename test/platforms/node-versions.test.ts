@@ -60,7 +60,7 @@ describe.skipIf(!canRun).each(VERSIONS)("Node %s", (version) => {
     expect(run(signWords("good-b", update))).toMatchObject({ status: 0 });
     expect(run(["verify", update, "--key", publicKey, "--strict"])).toMatchObject({ status: 0 });
     const board = start(["board", "wasm:good"]);
-    const [address] = await board.says(/tcp:127\.0\.0\.1:\d+/);
+    const [address] = await board.waitFor(/tcp:127\.0\.0\.1:\d+/);
     const flashed = run(["flash", update, "--key", publicKey, "-d", address, "--soak", "0", "--json"]);
     expect(flashed.stdout).toContain('"outcome": "confirmed"');
     expect(flashed.status).toBe(0);

@@ -244,12 +244,12 @@ describe("by the port of a hub", () => {
   test.each([
     ["none", NONE, /cannot switch/],
     ["all together", GANGED, /switches its 4 ports together/],
-  ])("a hub that switches %s is left alone: Linux would only hide the board", async (_, hex, says) => {
+  ])("a hub that switches %s is left alone: Linux would only hide the board", async (_, hex, message) => {
     const { tree, read } = hub([{ port: "1-1.4" }]);
     const power = hubSwitch("1-1.4", { roots: tree.roots, ask: async () => Buffer.from(hex, "hex") });
     await expect(power.off()).rejects.toMatchObject({
       code: "no-switch",
-      message: expect.stringMatching(says),
+      message: expect.stringMatching(message),
     });
     expect(read("1-1.4")[0]).toBe("0");
   });

@@ -65,7 +65,7 @@ describe("a board that boots is brought into recovery by its application", () =>
       expect(taken).toEqual(["smp-reset"]);
       expect(await runs(site)).toBe("2.0.0");
       expect(events.find(({ step }) => step === "plan")).toMatchObject({
-        says: [expect.anything(), expect.stringContaining("Overwrite the primary slot")],
+        message: [expect.anything(), expect.stringContaining("Overwrite the primary slot")],
       });
     }));
 });
@@ -146,7 +146,7 @@ describe("a board that is alive", () => {
       const restarts = countRestarts(board);
       const { result, taken, events } = await climb(site, await image("good-b"));
       expect(result.outcome).toBe("alive");
-      expect(result.says).toMatch(/application answers and runs version 1\.0\.0/);
+      expect(result.message).toMatch(/application answers and runs version 1\.0\.0/);
       expect(result.hint).toContain("bootproof flash");
       expect(taken).toEqual([]);
       expect(events.some(({ step }) => step === "alive")).toBe(true);
@@ -161,7 +161,7 @@ describe("a board that is alive", () => {
       const before = board.readFlash(0, 0x80000);
       const { result } = await climb(site, await image("good-b"));
       expect(result.outcome).toBe("alive");
-      expect(result.says).toMatch(/primary slot holds a valid image, version 1\.0\.0/);
+      expect(result.message).toMatch(/primary slot holds a valid image, version 1\.0\.0/);
       expect(equal(board.readFlash(0, 0x80000), before)).toBe(true);
       const agreed = await climb(site, await image("good-b"), althoughAlive);
       expect(agreed.result.outcome).toBe("recovered");
@@ -187,12 +187,12 @@ describe("a board that is alive", () => {
       expect(equal(board.readFlash(0, 0x80000), before)).toBe(true);
     }));
 
-  const refusals: [check: string, file: () => Promise<Uint8Array>, keys: string, says: RegExp][] = [
+  const refusals: [check: string, file: () => Promise<Uint8Array>, keys: string, message: RegExp][] = [
     ["trusted-key", () => image("good-b", { variant: "p256" }), "p256-1", /the board trusts/],
     ["fits-slot", () => oversized(), "ed25519-1", /more than the/],
     ["security-counter", () => oldCounter(), "ed25519-1", /Security counter 0 is below/],
   ];
-  for (const [check, file, key, says] of refusals) {
+  for (const [check, file, key, message] of refusals) {
     it(`refuses by ${check} before it is restarted, as flash does`, () =>
       inVirtualTime(async () => {
         const { site, board } = await patient(undefined);
@@ -200,7 +200,7 @@ describe("a board that is alive", () => {
         const keys = [(await fixtureKey(key)).publicKey];
         const { result, taken } = await climb(site, await file(), { keys, ...althoughAlive });
         expect(result.outcome).toBe("refused-by-preflight");
-        expect(result.says).toMatch(says);
+        expect(result.message).toMatch(message);
         expect(result.preflight.find(({ result: one }) => one === "fail")?.name).toBe(check);
         expect(taken).toEqual([]);
         expect(restarts()).toBe(0);
@@ -292,7 +292,7 @@ describe("image numbers", () => {
       for (const imageNumber of [1, 2, 4, 255]) {
         const { result } = await climb(site, await image("good-a"), { imageNumber });
         expect(result.outcome).toBe("refused-by-preflight");
-        expect(result.says).toContain(`no image number ${imageNumber}`);
+        expect(result.message).toContain(`no image number ${imageNumber}`);
       }
       expect(board.readFlash(0, 0x40000)).toEqual(before);
       expect(await runs(site)).toBe("recovery");
@@ -410,7 +410,7 @@ describe("a silent board", () => {
     }));
 
   const writer = (log: string[]): DirectWriter => ({
-    does: "Write pages 4 to 60 of the flash through ST's ROM bootloader.",
+    summary: "Write pages 4 to 60 of the flash through ST's ROM bootloader.",
     destroys: "The contents of the primary slot.",
     write: async (file) => {
       log.push(`wrote ${file.length}`);
@@ -489,7 +489,7 @@ describe("a silent board", () => {
 async function onTheBench(variant = "good"): Promise<RecoveryTarget> {
   const { site, board } = await patient(harm.erasePrimary, { off: true, variant });
   const probe: DirectWriter = {
-    does: "Use the debug probe.",
+    summary: "Use the debug probe.",
     destroys: "The contents of the primary slot.",
     write: async (file) => {
       await board.powerOff();
@@ -514,7 +514,7 @@ describe("what was written past MCUboot is judged by what runs after the restart
       expect(result).toMatchObject({
         outcome: "recovered",
         method: "debug-probe",
-        says: expect.stringContaining("runs version 2.0.0"),
+        message: expect.stringContaining("runs version 2.0.0"),
       });
     }));
 
@@ -525,7 +525,7 @@ describe("what was written past MCUboot is judged by what runs after the restart
       const foreign = await image("good-b", { variant: "p256" });
       const { result } = await climb(site, foreign, { keys, consent: async () => true, withinMs: 4000 });
       expect(result).toMatchObject({ outcome: "not-running", method: "debug-probe" });
-      expect(result.says).toContain("serial recovery");
+      expect(result.message).toContain("serial recovery");
     }));
 });
 
@@ -577,7 +577,7 @@ describe("an image that the board does not start", () => {
       const foreign = await image("good-b", { variant: "p256" });
       const { result } = await climb(site, foreign, { keys, skip: ["trusted-key"] });
       expect(result.outcome).toBe("not-running");
-      expect(result.says).toContain("signed with a key that the board does not trust");
+      expect(result.message).toContain("signed with a key that the board does not trust");
       expect(await runs(site)).toBe("recovery");
     }));
 });

@@ -47,7 +47,7 @@ describe("a board whose image is damaged", () => {
       const { result } = await tell(session, foreign, { throughRecovery: true, skip: "all" });
       expect(result).toMatchObject({
         outcome: "not-running",
-        says: expect.stringMatching(/serial recovery/),
+        message: expect.stringMatching(/serial recovery/),
       });
       const { result: second } = await tell(session, await image("good-b"), { throughRecovery: true });
       expect(second).toMatchObject({
@@ -98,7 +98,7 @@ describe("a healthy board", () => {
       const gated = await tell(session, old, { throughRecovery: true });
       expect(gated.result).toMatchObject({
         outcome: "refused-by-preflight",
-        says: expect.stringMatching(/Security counter 1 is below the 2/),
+        message: expect.stringMatching(/Security counter 1 is below the 2/),
       });
       const forced = await tell(session, old, { throughRecovery: true, skip: "all" });
       expect(forced.result).toMatchObject({ outcome: "not-running" });

@@ -32,7 +32,7 @@ async function method(device: TreeDevice, profile = nucleo) {
 
 test("ST's ROM is written where the board's primary slot lies, and says which device", async () => {
   const writer = await method(ROM);
-  expect(writer?.does).toContain("STM32  BOOTLOADER S1 on USB port 1-2, to the primary slot at 0x8020000");
+  expect(writer?.summary).toContain("STM32  BOOTLOADER S1 on USB port 1-2, to the primary slot at 0x8020000");
 });
 
 test("ST's ROM of a board whose slots are not known has no such recovery method", async () => {
@@ -45,7 +45,7 @@ test("a DFU without addresses decides by itself, whatever the board is", async (
     { vendorId: "2fe3", productId: "ffff", interfaces: [{ number: 0, triple: "fe 01 02" }] },
     KNOWN_BOARDS.find(({ id }) => id === "nrf52840dk"),
   );
-  expect(writer?.does).toContain("to the place that its DFU uses for images");
+  expect(writer?.summary).toContain("to the place that its DFU uses for images");
 });
 
 test("a device without DFU, or none, has no such recovery method", async () => {
@@ -55,7 +55,7 @@ test("a device without DFU, or none, has no such recovery method", async () => {
 
 test("ST's ROM is known by its ids where the system tells no interfaces", async () => {
   const { interfaces: _untold, ...rom } = ROM;
-  expect((await method(rom))?.does).toContain("to the primary slot at 0x8020000");
+  expect((await method(rom))?.summary).toContain("to the primary slot at 0x8020000");
 });
 
 test("why there is no such recovery method is told by what is missing", async () => {

@@ -195,7 +195,7 @@ describe("a Zephyr board that tells what MCUboot shares", () => {
         imageNumber: 0,
         throughRecovery: false,
       });
-      return Object.fromEntries(checks.map(({ name, result, says }) => [name, [result, says]]));
+      return Object.fromEntries(checks.map(({ name, result, message }) => [name, [result, message]]));
     };
     const large = await sized(122880);
     expect(large["fits-slot"]).toEqual([

@@ -233,10 +233,10 @@ describe("a file is not fetched", () => {
       "fetch-refused",
       /changed while/,
     ],
-  ])("%s", async (_what, handle, code, says, options = {}) => {
+  ])("%s", async (_what, handle, code, message, options = {}) => {
     const { url } = await serve(handle);
     const error = await fails(url, { ...quick, ...options });
-    expect(error.message).toMatch(says);
+    expect(error.message).toMatch(message);
     expect(error.code).toBe(code);
   });
 

@@ -224,9 +224,9 @@ describe("a build bundle", () => {
       manifest([entry({ version_MCUBOOT: "2.0.1" })]),
       /version 2\.0\.1; its header says 2\.0\.0/,
     ],
-  ])("that says %s than its file is not trusted", async (_what, text, says) => {
+  ])("that says %s than its file is not trusted", async (_what, text, message) => {
     bundle(text);
-    expect(failedCheck(await open("dfu_application.zip"))?.message).toMatch(says);
+    expect(failedCheck(await open("dfu_application.zip"))?.message).toMatch(message);
   });
 
   it.each([
@@ -240,11 +240,11 @@ describe("a build bundle", () => {
     ["a path as file", manifest([entry({ file: "../app.bin" })]), /does not contain/],
     ["a key twice", '{"files":[{"file":"a","file":"app.bin"}]}', /occurs twice/],
     ["a list", "[]", /not an object/],
-  ])("with %s is refused", async (_what, text, says) => {
+  ])("with %s is refused", async (_what, text, message) => {
     const path = text === undefined ? zip("none.zip", { "app.bin": app }) : bundle(text);
     const error = await readBundle("x.zip", files.read(path)).catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(SourceError);
-    expect(error).toMatchObject({ code: "bad-source", message: expect.stringMatching(says) });
+    expect(error).toMatchObject({ code: "bad-source", message: expect.stringMatching(message) });
   });
 
   it("names what is in it beside its manifest", async () => {
@@ -311,7 +311,7 @@ describe("the folder of a build", () => {
     put("keyed/mcuboot/zephyr/.config", config(key.replace("ed25519-1", "ed25519-2")));
     application("CONFIG_USE_DT_CODE_PARTITION=y\nCONFIG_FLASH_LOAD_SIZE=0x30000\n");
     const failed = matchBuild((await open("keyed")).build!, facts).filter(({ result }) => result === "fail");
-    expect(failed.map(({ says }) => says)).toEqual([
+    expect(failed.map(({ message }) => message)).toEqual([
       expect.stringMatching(
         /^The build's MCUboot has the key [0-9a-f]{12}; the board trusts 99638d140e14\.$/,
       ),
@@ -355,7 +355,7 @@ describe("the folder of a build", () => {
     put("two/b/zephyr/.config", "");
     put("two/b/zephyr/zephyr.signed.bin", part);
     put("out/app/zephyr/.config", 'CONFIG_KERNEL_BIN_NAME="../../../app"\n');
-    for (const [name, says] of [
+    for (const [name, message] of [
       ["empty", /not of a Zephyr build/],
       ["unsigned", /no signed image/],
       ["two", /2 signed images/],
@@ -363,7 +363,7 @@ describe("the folder of a build", () => {
     ] as const)
       await expect(open(name), name).rejects.toMatchObject({
         code: "bad-source",
-        message: expect.stringMatching(says),
+        message: expect.stringMatching(message),
       });
   });
 });

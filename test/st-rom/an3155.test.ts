@@ -113,7 +113,7 @@ describe.each<[string, Omit<RomShape, "say">, number, number]>([
     const { rom, open } = romOnWire(shape);
     rom.flash.fill(0x5a);
     const progress: number[] = [];
-    const says = await stRomWriter(profile(address, size), { open })!.write(image, {
+    const message = await stRomWriter(profile(address, size), { open })!.write(image, {
       onProgress: (done) => void progress.push(done),
     });
     const at = address - rom.flashBase;
@@ -131,7 +131,7 @@ describe.each<[string, Omit<RomShape, "say">, number, number]>([
     expect(untouched.every((byte) => byte === 0x5a)).toBe(true);
     expect(rom.startedAt).toBe(rom.flashBase);
     expect(progress.at(-1)).toBe(image.length);
-    expect(says).toContain(`${image.length} bytes`);
+    expect(message).toContain(`${image.length} bytes`);
   });
 });
 

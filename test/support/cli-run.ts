@@ -27,7 +27,7 @@ export interface Running {
   readonly stdout: string;
   readonly stderr: string;
   /** Resolves when either says what the pattern looks for; fails when the program ends without. */
-  says(pattern: RegExp): Promise<RegExpExecArray>;
+  waitFor(pattern: RegExp): Promise<RegExpExecArray>;
   ended: Promise<Ended>;
 }
 
@@ -73,7 +73,7 @@ export function start(words: readonly string[], options: RunOptions = {}): Runni
     get stderr() {
       return said.stderr;
     },
-    says: (pattern) =>
+    waitFor: (pattern) =>
       new Promise((resolve, reject) => {
         const look = () => {
           const found = pattern.exec(said.stdout) ?? pattern.exec(said.stderr);

@@ -5,7 +5,7 @@ export interface LeftOut {
   readonly why: string;
   readonly of: (recording: Recording) => boolean;
   /** What ours says instead, with status 1; undefined where it cannot be played at all. */
-  readonly says?: RegExp;
+  readonly message?: RegExp;
 }
 
 const typeOf = ({ argv, profile_before }: Recording) => {
@@ -23,12 +23,12 @@ export const LEFT_OUT: readonly LeftOut[] = [
   {
     why: "Bluetooth and CoAP links are not there",
     of: (recording) => /^(ble|bhd|oic_\w+)$/.test(typeOf(recording)) && recording.command !== "conn add",
-    says: /connection type \w+ is not supported by bootproof/,
+    message: /connection type \w+ is not supported by bootproof/,
   },
   {
     why: "CoAP's interactive mode is not there",
     of: ({ command, stderr }) => command === "interactive" && stderr === "",
-    says: /CoAP is not supported by bootproof/,
+    message: /CoAP is not supported by bootproof/,
   },
   {
     why: "the wire was not recorded",

@@ -44,7 +44,7 @@ export async function startStation(
   options: { env?: Record<string, string>; cwd?: string } = {},
 ): Promise<RunningStation> {
   const run = start(["station", "--no-plugged", "--port", "0", "--json", ...words], options);
-  const [, url] = await run.says(/"url":"([^"]+)"/);
+  const [, url] = await run.waitFor(/"url":"([^"]+)"/);
   return {
     url: url!,
     run,
@@ -80,11 +80,11 @@ async function ask(url: string, { method, body, bytes, headers = {} }: AskOption
 export interface TileShown {
   name: string;
   state: string;
-  says?: string;
+  message?: string;
   facts?: { version: string; confirmed: boolean; hash: string };
   running?: { job: { id: string; kind: string }; step: string };
   queue: { id: string }[];
-  last?: { id: string; verdict: string; outcome: string; says: string };
+  last?: { id: string; verdict: string; outcome: string; message: string };
 }
 
 /** No job of a test takes so long on any machine. */

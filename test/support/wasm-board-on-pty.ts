@@ -5,7 +5,7 @@ import { start } from "./cli-run.js";
 /** Starts an emulated board behind a pseudo-terminal, as a serial port would show it; gives its path. Both end with the test. */
 export async function wasmBoardOnPty(): Promise<string> {
   const board = start(["board", "wasm:good"]);
-  const [, port] = await board.says(/tcp:127\.0\.0\.1:(\d+)/);
+  const [, port] = await board.waitFor(/tcp:127\.0\.0\.1:(\d+)/);
   const wire = spawn("socat", ["-d", "-d", "PTY,rawer", `TCP:127.0.0.1:${port}`], {
     stdio: ["ignore", "ignore", "pipe"],
   });

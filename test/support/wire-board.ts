@@ -15,7 +15,7 @@ export async function wireBoard(
   };
   return {
     entry,
-    says: "a board of which only the SMP line is reached",
+    summary: "a board of which only the SMP line is reached",
     can: new Set(),
     log: new LogBuffer(),
     open: async () => new BadCable(await board.connect(), cable),

@@ -100,33 +100,33 @@ describe("an address that can be read", () => {
   }
 });
 
-const BAD: { text: string; says: RegExp }[] = [
-  { text: "", says: /Known: serial:PATH/ },
-  { text: "ttyACM0", says: /Known: serial:PATH/ },
-  { text: "ble:2fe3", says: /Known: serial:.*tcp:.*usb:.*wasm:.*qemu:/ },
-  { text: "usb:2fe3", says: /four hex digits each.*usb:2fe3:0004/ },
-  { text: "usb:12fe3:0004", says: /four hex digits each/ },
-  { text: "usb:2fe3:0004?interface=256", says: /not a number from 0 to 255/ },
-  { text: "constructor:x", says: /no such kind/ },
-  { text: "serial:", says: /Write it as serial:PATH/ },
-  { text: "serial:/dev/ttyACM0?speed=9600", says: /no option "speed".*Known here: baud, dtr, rts/ },
-  { text: "serial:/dev/ttyACM0?baud", says: /option "baud" has no value/ },
-  { text: "serial:/dev/ttyACM0?baud=fast", says: /baud "fast" is not a number from 1/ },
-  { text: "serial:/dev/ttyACM0?baud=0", says: /baud "0" is not a number from 1/ },
-  { text: "serial:/dev/ttyACM0?dtr=1", says: /dtr is "on" or "off", not "1"/ },
-  { text: "tcp:127.0.0.1", says: /tcp:HOST:PORT/ },
-  { text: "tcp:::1:5000", says: /in brackets/ },
-  { text: "tcp:localhost:0", says: /port "0" is not a number from 1 to 65535/ },
-  { text: "tcp:localhost:65536", says: /port "65536"/ },
-  { text: "tcp:localhost:5000?nodelay=on", says: /no option "nodelay".*Known here: framing/ },
-  { text: "tcp:localhost:5000?framing=slip", says: /framing is "console" or "raw", not "slip".*detected/ },
-  { text: "port:SN1?interface=x", says: /interface "x" is not a number from 0 to 255/ },
-  { text: "udp:::1:1337", says: /Write udp:HOST:PORT/ },
-  { text: "udp:[::1", says: /Write udp:HOST:PORT/ },
-  { text: "tcp:192.0.2.7", says: /Write tcp:HOST:PORT/ },
-  { text: "udp:192.0.2.7:1337?framing=raw", says: /no option "framing".*Known here: token/ },
-  { text: "rfc2217:bench", says: /Write rfc2217:HOST:PORT/ },
-  { text: "wasm:swap?ram=1", says: /Known here: flash/ },
+const BAD: { text: string; message: RegExp }[] = [
+  { text: "", message: /Known: serial:PATH/ },
+  { text: "ttyACM0", message: /Known: serial:PATH/ },
+  { text: "ble:2fe3", message: /Known: serial:.*tcp:.*usb:.*wasm:.*qemu:/ },
+  { text: "usb:2fe3", message: /four hex digits each.*usb:2fe3:0004/ },
+  { text: "usb:12fe3:0004", message: /four hex digits each/ },
+  { text: "usb:2fe3:0004?interface=256", message: /not a number from 0 to 255/ },
+  { text: "constructor:x", message: /no such kind/ },
+  { text: "serial:", message: /Write it as serial:PATH/ },
+  { text: "serial:/dev/ttyACM0?speed=9600", message: /no option "speed".*Known here: baud, dtr, rts/ },
+  { text: "serial:/dev/ttyACM0?baud", message: /option "baud" has no value/ },
+  { text: "serial:/dev/ttyACM0?baud=fast", message: /baud "fast" is not a number from 1/ },
+  { text: "serial:/dev/ttyACM0?baud=0", message: /baud "0" is not a number from 1/ },
+  { text: "serial:/dev/ttyACM0?dtr=1", message: /dtr is "on" or "off", not "1"/ },
+  { text: "tcp:127.0.0.1", message: /tcp:HOST:PORT/ },
+  { text: "tcp:::1:5000", message: /in brackets/ },
+  { text: "tcp:localhost:0", message: /port "0" is not a number from 1 to 65535/ },
+  { text: "tcp:localhost:65536", message: /port "65536"/ },
+  { text: "tcp:localhost:5000?nodelay=on", message: /no option "nodelay".*Known here: framing/ },
+  { text: "tcp:localhost:5000?framing=slip", message: /framing is "console" or "raw", not "slip".*detected/ },
+  { text: "port:SN1?interface=x", message: /interface "x" is not a number from 0 to 255/ },
+  { text: "udp:::1:1337", message: /Write udp:HOST:PORT/ },
+  { text: "udp:[::1", message: /Write udp:HOST:PORT/ },
+  { text: "tcp:192.0.2.7", message: /Write tcp:HOST:PORT/ },
+  { text: "udp:192.0.2.7:1337?framing=raw", message: /no option "framing".*Known here: token/ },
+  { text: "rfc2217:bench", message: /Write rfc2217:HOST:PORT/ },
+  { text: "wasm:swap?ram=1", message: /Known here: flash/ },
 ];
 
 test("a token in an address is refused without being repeated", () => {
@@ -137,12 +137,12 @@ test("a token in an address is refused without being repeated", () => {
 });
 
 describe("an address that cannot be read is told what is known", () => {
-  for (const { text, says } of BAD) {
+  for (const { text, message } of BAD) {
     test(JSON.stringify(text), () => {
       const error = failure(text);
       expect(error.code).toBe("bad-address");
       expect(error.pipe).toBe(text);
-      expect(`${error.message} ${error.hint ?? ""}`).toMatch(says);
+      expect(`${error.message} ${error.hint ?? ""}`).toMatch(message);
     });
   }
 });

@@ -81,10 +81,10 @@ describe.skipIf(noSer2netReason ?? noPtyReason)("through Debian's ser2net", () =
 });
 
 /** A server that says what it is told to say to the first bytes it hears, and then to each further chunk. */
-async function scripted(says: (heard: Buffer, socket: Socket) => void): Promise<number> {
+async function scripted(answer: (heard: Buffer, socket: Socket) => void): Promise<number> {
   const server = createServer((socket) => {
     socket.on("error", () => {});
-    socket.on("data", (heard) => says(heard, socket));
+    socket.on("data", (heard) => answer(heard, socket));
     closing.push(() => socket.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

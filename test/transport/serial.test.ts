@@ -39,17 +39,17 @@ test("a file that is no serial port fails with the reason", async () => {
 
 describe("what serialport says when it cannot open", () => {
   const cases = [
-    { says: "Error: No such file or directory, cannot open /dev/ttyACM9", code: "not-found" },
-    { says: "Opening COM9: File not found", code: "not-found" },
-    { says: "Error: Permission denied, cannot open /dev/ttyACM9", code: "permission" },
-    { says: "Error Resource temporarily unavailable Cannot lock port", code: "busy" },
-    { says: "Error: Device or resource busy, cannot open /dev/ttyACM9", code: "busy" },
-    { says: "Opening COM9: Access denied", code: "busy" },
-    { says: "Error: Inappropriate ioctl for device, cannot open /dev/ttyACM9", code: "failed" },
+    { message: "Error: No such file or directory, cannot open /dev/ttyACM9", code: "not-found" },
+    { message: "Opening COM9: File not found", code: "not-found" },
+    { message: "Error: Permission denied, cannot open /dev/ttyACM9", code: "permission" },
+    { message: "Error Resource temporarily unavailable Cannot lock port", code: "busy" },
+    { message: "Error: Device or resource busy, cannot open /dev/ttyACM9", code: "busy" },
+    { message: "Opening COM9: Access denied", code: "busy" },
+    { message: "Error: Inappropriate ioctl for device, cannot open /dev/ttyACM9", code: "failed" },
   ];
-  for (const { says, code } of cases) {
-    test(`${says} -> ${code}`, async () => {
-      const cause = new Error(says);
+  for (const { message, code } of cases) {
+    test(`${message} -> ${code}`, async () => {
+      const cause = new Error(message);
       expect(await openError("/dev/ttyACM9", cause)).toMatchObject({ code, pipe: "/dev/ttyACM9", cause });
     });
   }
@@ -126,7 +126,7 @@ describe("a pseudo-terminal", () => {
       await delay(10);
     }
     expect(clue).toEqual({
-      says: `cat (process ${reader.pid}) has the port open too and may have taken the answers.`,
+      message: `cat (process ${reader.pid}) has the port open too and may have taken the answers.`,
       hint: "Close cat, then try again.",
     });
     const silence = await connect(stream, { probes: 2, probeTimeoutMs: 50 }).catch((error: unknown) => error);

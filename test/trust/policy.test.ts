@@ -225,16 +225,16 @@ describe("a policy", () => {
     expect(findings.find(({ rule }) => rule === "proved")).toMatchObject({ result: "pass" });
   });
 
-  const own = (wants: object, rest: object = {}) =>
+  const withRule = (requires: object, rest: object = {}) =>
     readPolicy({
       version: 1,
       level: "pilot",
-      own: [
+      "custom-rules": [
         {
           name: "third-line",
           summary: "Only releases of the third line.",
           severity: "refuse",
-          wants,
+          requires,
           ...rest,
         },
       ],
@@ -248,22 +248,22 @@ describe("a policy", () => {
     [{ "board.identity": ["usb-2", "smp-*"] }, "broken"],
     [{ "image.hash": `${GOOD.image.hash}`, "image.signedBy": `${KEY.slice(0, 12)}*` }, "pass"],
     [{ "image.classId": "00" }, "unknown"],
-  ])("has a rule of its own that wants %j: %s", (wants, result) => {
-    const { findings } = evaluatePolicy(own(wants), "flash", GOOD);
-    expect(findings.find(({ rule }) => rule === "own/third-line")).toMatchObject({
+  ])("has a custom rule that requires %j: %s", (requires, result) => {
+    const { findings } = evaluatePolicy(withRule(requires), "flash", GOOD);
+    expect(findings.find(({ rule }) => rule === "custom/third-line")).toMatchObject({
       severity: "refuse",
       result,
     });
   });
 
   it("asks its own rules of the actions that they name, and lets them be overridden where it says so", () => {
-    const wants = { "image.counter": ">7" };
+    const requires = { "image.counter": ">7" };
     const asked = (policy: Policy, action: "flash" | "sign") =>
-      evaluatePolicy(policy, action, GOOD).findings.filter(({ rule }) => rule.startsWith("own/"));
-    expect(asked(own(wants, { actions: ["sign"] }), "flash")).toEqual([]);
-    expect(asked(own(wants, { actions: ["sign"] }), "sign")).toHaveLength(1);
-    const policy = { ...own(wants), overrides: ["own/third-line"] as const };
-    const override = { rules: ["own/third-line"], reason: "trial" };
+      evaluatePolicy(policy, action, GOOD).findings.filter(({ rule }) => rule.startsWith("custom/"));
+    expect(asked(withRule(requires, { actions: ["sign"] }), "flash")).toEqual([]);
+    expect(asked(withRule(requires, { actions: ["sign"] }), "sign")).toHaveLength(1);
+    const policy = { ...withRule(requires), overrides: ["custom/third-line"] as const };
+    const override = { rules: ["custom/third-line"], reason: "trial" };
     const { findings } = evaluatePolicy(policy, "flash", GOOD, override);
     expect(findings.at(-1)).toMatchObject({ result: "broken", overridden: "trial" });
   });
@@ -276,8 +276,8 @@ describe("a policy", () => {
     [{ "image.counter": 1 }, { name: "A b" }, /has no name/],
     [{ "image.counter": 1 }, { actions: ["fly"] }, /list of actions/],
     [{ "image.counter": 1 }, { because: "x" }, /unknown field "because"/],
-  ])("refuses to be read with a rule of its own that wants %j and has %j", (wants, rest, why) => {
-    expect(() => own(wants, rest)).toThrow(why);
+  ])("refuses to be read with a custom rule that requires %j and has %j", (wants, rest, why) => {
+    expect(() => withRule(wants, rest)).toThrow(why);
   });
 
   it("is read as it is written, and its schema names every rule and setting", () => {

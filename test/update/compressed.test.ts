@@ -113,7 +113,7 @@ describe("on the board that unpacks", () => {
       expect(sent.result).toMatchObject({
         outcome: "not-running",
         cause: "signature",
-        says: expect.stringContaining("its hash does not match its content"),
+        message: expect.stringContaining("its hash does not match its content"),
       });
       expect(await stands(sent.session)).toMatchObject({ version: "1.0.0" });
     }));
@@ -145,14 +145,14 @@ describe("boards that do not unpack", () => {
   it.each([
     ["good", {}, "compression", /only in overwrite-only mode/],
     ["two-images", {}, "compression", /several images/],
-  ] as const)("%s: refused before a byte is sent", (variant, options, refusedBy, says) =>
+  ] as const)("%s: refused before a byte is sent", (variant, options, refusedBy, message) =>
     inVirtualTime(async () => {
       const { session } = await bench({ variant });
       const { result, steps } = await tell(session, plain, { keys: [key], ...ready, ...options });
       expect(result).toMatchObject({
         outcome: "refused-by-preflight",
         refusedBy,
-        says: expect.stringMatching(says),
+        message: expect.stringMatching(message),
       });
       expect(steps).not.toContain("uploaded");
     }),
@@ -205,7 +205,7 @@ describe("the board in QEMU", () => {
     const file = await image("good-b", { machine: "qemu", variant: "compressed" });
     const { result } = await tell(session, file, { keys: [key], compress });
     expect(result).toMatchObject({ outcome: "running", imageHash: hashOf(file) });
-    expect(found(result, "compression")!.says).toContain("arm-thumb");
+    expect(found(result, "compression")!.message).toContain("arm-thumb");
   });
 });
 

@@ -71,7 +71,7 @@ describe.each(BOARDS)("an image encrypted for the %s board", (variant, outcome) 
       const { result } = await flashed(file, { decryptionKey: await decryptionKeyOf(variant) });
       expect(result).toMatchObject({
         outcome: "refused-by-preflight",
-        says: expect.stringContaining("not for the given key"),
+        message: expect.stringContaining("not for the given key"),
         hint: expect.stringContaining("--encrypt"),
       });
     }));
@@ -82,7 +82,7 @@ describe.each(BOARDS)("an image encrypted for the %s board", (variant, outcome) 
       expect(result).toMatchObject({
         outcome: "not-running",
         cause: "signature",
-        says: expect.stringContaining("not encrypted for the board's key"),
+        message: expect.stringContaining("not encrypted for the board's key"),
       });
       expect(await stands(session)).toMatchObject({ version: "1.0.0" });
     }));
@@ -111,7 +111,7 @@ it("every reason that our bootloader knows has words", async () => {
   for (const reason of reasons.filter((each) => each !== "ok")) {
     const event = { type: "verify-failed", image: 0, slot: 1, reason, value: 0 } as const;
     const sent = { hash: new Uint8Array(32), imageNumber: 0 };
-    const { says } = explainOldImage(board, { ...board, events: [event] }, sent);
-    expect(says).not.toContain(`(${reason})`);
+    const { message } = explainOldImage(board, { ...board, events: [event] }, sent);
+    expect(message).not.toContain(`(${reason})`);
   }
 });

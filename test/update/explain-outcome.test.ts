@@ -35,7 +35,7 @@ function board(fields: Partial<BoardFacts>, secondary?: SlotContent): BoardFacts
 }
 
 const explain = (after: BoardFacts, events: BootEvent[] = []) =>
-  explainOldImage(board({ events }), after, { hash: SENT, imageNumber: 0 }).says;
+  explainOldImage(board({ events }), after, { hash: SENT, imageNumber: 0 }).message;
 
 describe("what is told when the old image runs", () => {
   it("the board's own reasons come first, each in words", () => {
@@ -91,12 +91,12 @@ describe("what is told when the old image runs", () => {
   });
 
   it("what recovery wrote over the primary slot was refused and erased by nobody", () => {
-    const { says, hint } = explainOldImage(board({ server: "recovery" }), board({}), {
+    const { message, hint } = explainOldImage(board({ server: "recovery" }), board({}), {
       hash: SENT,
       imageNumber: 0,
     });
-    expect(says).toMatch(/something has replaced it/);
-    expect(says).not.toMatch(/refused/);
+    expect(message).toMatch(/something has replaced it/);
+    expect(message).not.toMatch(/refused/);
     expect(hint).toContain("-device loader");
   });
 

@@ -52,7 +52,7 @@ describe("an update of two images", () => {
     const { session } = await bench({ variant });
     const files = await update();
     const { result, events } = await flashBoth(session, files);
-    expect(result.outcome, result.says).toBe("confirmed");
+    expect(result.outcome, result.message).toBe("confirmed");
     expect(result.images.map(({ image: number, version, state }) => [number, version, state])).toEqual([
       [1, "2.0.0", "confirmed"],
       [0, "2.0.0", "confirmed"],
@@ -75,13 +75,13 @@ describe("an update of two images", () => {
     const { result } = await flashBoth(session, await update("1.5.0"));
     expect(result).toMatchObject({
       outcome: "refused-by-preflight",
-      says: expect.stringMatching(
+      message: expect.stringMatching(
         /needs image 1 of version 2\.0\.0 or later; the update brings version 1\.5\.0/,
       ),
     });
     const [app] = await update();
     const alone = await flashBoth(session, [app!]);
-    expect(alone.result.says).toMatch(
+    expect(alone.result.message).toMatch(
       /needs image 1 of version 2\.0\.0 or later; the board has version 1\.0\.0/,
     );
     expect((board as WasmBoard).flashOperations).toBe(operations);
@@ -134,14 +134,14 @@ describe("an update of two images", () => {
       await on.anotherSession();
     }
     const { result } = await flashBoth(on.session, files);
-    expect(result.outcome, result.says).toBe("confirmed");
+    expect(result.outcome, result.message).toBe("confirmed");
   });
 
   it("is one image when only that is asked for", async () => {
     const { session } = await bench({ variant });
     const keys = [await trustedKey(variant)];
     const result = await run(flashUpdate(session, await update(), { keys, imageNumber: 1 }));
-    expect(result.outcome, result.says).toBe("confirmed");
+    expect(result.outcome, result.message).toBe("confirmed");
     expect((await versions(session)).map(({ version }) => version)).toEqual(["1.0.0", "2.0.0"]);
     await expect(run(flashUpdate(session, await update(), { keys, imageNumber: 3 }))).rejects.toMatchObject({
       code: "bad-source",
@@ -186,7 +186,7 @@ async function cutAt(operation: number, kind: CutKind, files: readonly ImageFile
   // The application never runs without the image that it needs.
   if (between[0]!.version === "2.0.0") expect(between[1]!.version).toBe("2.0.0");
   const { result } = await flashBoth(second, files);
-  expect(result.outcome, result.says).toMatch(/^(confirmed|already-running)$/);
+  expect(result.outcome, result.message).toMatch(/^(confirmed|already-running)$/);
   expect(await versions(second)).toMatchObject([
     { version: "2.0.0", confirmed: true },
     { version: "2.0.0", confirmed: true },

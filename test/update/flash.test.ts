@@ -33,8 +33,8 @@ describe("a good update", () => {
       // The board does not report how large the running image is: whether every power cut is safe stays open.
       expect(result.preflight.map(({ result: one }) => one)).toEqual([...Array(13).fill("pass"), "unknown"]);
       expect(events.filter(({ step }) => step === "health")).toEqual([
-        { step: "health", name: "echo", ok: true, says: expect.any(String) },
-        { step: "health", name: "self-test", ok: true, says: "healthy" },
+        { step: "health", name: "echo", ok: true, message: expect.any(String) },
+        { step: "health", name: "self-test", ok: true, message: "healthy" },
       ]);
       const sent = events.flatMap((event) => (event.step === "sent" ? [event.sent] : []));
       expect(sent).toEqual([...sent].sort((a, b) => a - b));
@@ -52,7 +52,7 @@ describe("a good update", () => {
       expect(result).toMatchObject({
         outcome: "confirmed",
         counter: { image: 2, stored: 1, settled: false },
-        says: expect.stringContaining(
+        message: expect.stringContaining(
           "stores 2 at its next restart: until then images from 1 on are accepted",
         ),
         hint: expect.stringContaining("--settle"),
@@ -60,12 +60,14 @@ describe("a good update", () => {
       // The stored counter would still let the old image pass; the pending step is counted.
       const old = await tell(session, await image("good-a"), { dryRun: true });
       expect(old.result).toMatchObject({ outcome: "refused-by-preflight" });
-      expect(old.result.says).toContain("Security counter 1 is below the 2 of the confirmed image that runs");
+      expect(old.result.message).toContain(
+        "Security counter 1 is below the 2 of the confirmed image that runs",
+      );
       const settled = await tell(session, file, { settle: true });
       expect(settled.result).toMatchObject({
         outcome: "already-running",
         counter: { image: 2, stored: 2, settled: true },
-        says: expect.stringContaining("has security counter 2 stored"),
+        message: expect.stringContaining("has security counter 2 stored"),
       });
       expect(settled.steps).toEqual("board preflight reset back settled".split(" "));
       expect(await stands(session)).toEqual({ version: "2.0.0", confirmed: true, counter: 2 });
@@ -88,7 +90,7 @@ describe("a good update", () => {
       const { result } = await tell(session, file, { settle: true });
       expect(result).toMatchObject({
         outcome: "confirmed",
-        says: expect.stringContaining("does not report its stored security counter"),
+        message: expect.stringContaining("does not report its stored security counter"),
       });
       expect(result.counter).toBeUndefined();
     }));
@@ -106,7 +108,7 @@ describe("a good update", () => {
       expect(result).toMatchObject({
         outcome: "not-settled",
         counter: { image: 2, stored: 1, settled: false },
-        says: expect.stringContaining("still has security counter 1 stored after one more restart, not 2"),
+        message: expect.stringContaining("still has security counter 1 stored after one more restart, not 2"),
         hint: expect.stringContaining("downgrade prevention"),
       });
       expect((await stands(session)).version).toBe("2.0.0");
@@ -166,7 +168,7 @@ describe("a good update", () => {
       expect(result.preflight.find(({ name }) => name === "revert-possible")).toMatchObject({
         result: "warn",
       });
-      expect(result).toMatchObject({ outcome: "running", says: "Version 2.0.0 runs." });
+      expect(result).toMatchObject({ outcome: "running", message: "Version 2.0.0 runs." });
       expect(await stands(session)).toMatchObject({ version: "2.0.0", counter: 2 });
     }));
 });
@@ -182,7 +184,7 @@ describe("images that behave badly", () => {
       expect(result).toMatchObject({
         outcome: "not-running",
         cause: "reverted",
-        says: expect.stringMatching(reason),
+        message: expect.stringMatching(reason),
       });
       expect(steps).not.toContain("confirmed");
       expect(await stands(session)).toEqual(OLD);
@@ -205,7 +207,7 @@ describe("images that behave badly", () => {
       const { result } = await tell(session, await image("self-confirm"));
       expect(result).toMatchObject({
         outcome: "confirmed",
-        says: expect.stringMatching(/confirmed itself, before any health check/),
+        message: expect.stringMatching(/confirmed itself, before any health check/),
       });
     }));
 
@@ -216,7 +218,7 @@ describe("images that behave badly", () => {
       expect(result).toMatchObject({
         outcome: "unhealthy",
         reverted: true,
-        says: expect.stringMatching(/sick/),
+        message: expect.stringMatching(/sick/),
       });
       expect(steps).not.toContain("confirmed");
       expect(await stands(session)).toEqual(OLD);
@@ -233,7 +235,7 @@ describe("images that behave badly", () => {
       expect(result).toMatchObject({
         outcome: "unhealthy",
         reverted: true,
-        says: expect.stringMatching(/^Health check "clumsy" failed: lamp of null\. The board was reset/),
+        message: expect.stringMatching(/^Health check "clumsy" failed: lamp of null\. The board was reset/),
       });
     }));
 
@@ -263,7 +265,7 @@ describe("images that behave badly", () => {
       const { result, steps } = await tell(session, await image("good-b"), { soakMs: 5000 });
       await resetting;
       expect(steps).toContain("restarted");
-      expect(result).toMatchObject({ outcome: "not-running", says: expect.stringMatching(/reverted/) });
+      expect(result).toMatchObject({ outcome: "not-running", message: expect.stringMatching(/reverted/) });
       expect(await stands(session)).toEqual(OLD);
     }));
 
@@ -293,7 +295,7 @@ describe("the board refuses what the preflight was told to let through", () => {
     inVirtualTime(async () => {
       const { session } = await bench();
       const { result } = await tell(session, await image("good-b", signing), { skip: "all" });
-      expect(result).toMatchObject({ outcome: "not-running", says: expect.stringMatching(reason) });
+      expect(result).toMatchObject({ outcome: "not-running", message: expect.stringMatching(reason) });
       expect(await stands(session)).toEqual(OLD);
     }),
   );
@@ -306,7 +308,7 @@ describe("the board refuses what the preflight was told to let through", () => {
       const { result } = await tell(session, spoilt, { skip: ["hash", "signature"] });
       expect(result).toMatchObject({
         outcome: "not-running",
-        says: expect.stringMatching(/hash does not match/),
+        message: expect.stringMatching(/hash does not match/),
       });
       expect(await stands(session)).toEqual(OLD);
     }));
@@ -407,7 +409,7 @@ describe("messages that get lost", () => {
       const { result } = await tell(session, await image("good-b"));
       expect(result).toMatchObject({
         outcome: "not-running",
-        says: expect.stringMatching(/still waits for the next boot/),
+        message: expect.stringMatching(/still waits for the next boot/),
       });
     }));
 

@@ -82,9 +82,9 @@ describe("boards that pick by version", () => {
     [3, "0.9.9", "warn", /older than the running/],
     [2, "1.0.0", "pass", /also the running version/],
     [undefined, "0.9.9", "warn", /older than the running/],
-  ] as const)("mode %s, version %s: %s", async (mode, version, result, says) => {
+  ] as const)("mode %s, version %s: %s", async (mode, version, result, message) => {
     const judged = check("version", await ofVersion(version), board(mode));
-    expect(judged).toMatchObject({ result, says: expect.stringMatching(says) });
+    expect(judged).toMatchObject({ result, message: expect.stringMatching(message) });
     if (result === "fail") expect(judged?.hint).toMatch(/^Raise the version above 1\.0\.0/);
   });
 
@@ -97,9 +97,9 @@ describe("boards that pick by version", () => {
     const sent = await ofVersion("0.9.0");
     const hash = sent.imageHash!.value;
     const after = board(4, [pair(0, content("1.0.0", { active: true }), content("0.9.0", { hash }))]);
-    const { says, hint } = explainOldImage(board(4), after, { hash, imageNumber: 0, image: sent });
-    expect(says).toMatch(/is in the other slot\. Version 0\.9\.0 is lower than the running 1\.0\.0/);
-    expect(`${says}${hint}`).not.toMatch(/revert|crash/);
+    const { message, hint } = explainOldImage(board(4), after, { hash, imageNumber: 0, image: sent });
+    expect(message).toMatch(/is in the other slot\. Version 0\.9\.0 is lower than the running 1\.0\.0/);
+    expect(`${message}${hint}`).not.toMatch(/revert|crash/);
   });
 
   /** Takes the test boot away from a real board, and its mode: nothing tells how it decides until it is asked. */
@@ -117,7 +117,7 @@ describe("boards that pick by version", () => {
       const { result, steps } = await tell(session, await image("good-b", { version: "1.0.0" }));
       expect(result).toMatchObject({
         outcome: "not-running",
-        says: expect.stringMatching(/^Version 1\.0\.0 runs already/),
+        message: expect.stringMatching(/^Version 1\.0\.0 runs already/),
         hint: expect.stringMatching(/^Raise the version/),
       });
       expect(steps).not.toContain("reset");
@@ -159,10 +159,10 @@ describe("images that need others", () => {
     ["not listed in its slots", [main, pair(1)], "unknown", /does not report its version/],
     ["of no readable version", [main, pair(1, one("<???>"))], "unknown", /does not report/],
     ["on a board that lists nothing", [], "unknown", /does not report/],
-  ] as const)("what is needed is %s", (_title, images, result, says) => {
+  ] as const)("what is needed is %s", (_title, images, result, message) => {
     expect(check("dependencies", needs, board(3, [...images]))).toMatchObject({
       result,
-      says: expect.stringMatching(says),
+      message: expect.stringMatching(message),
     });
   });
 
@@ -173,7 +173,7 @@ describe("images that need others", () => {
   it("a dependency of an odd length is that", () => {
     expect(check("dependencies", input("dep8.bin"), board(3))).toMatchObject({
       result: "fail",
-      says: expect.stringMatching(/8/),
+      message: expect.stringMatching(/8/),
     });
   });
 });
@@ -194,11 +194,11 @@ describe("boards whose application takes no image", () => {
     const sent = await ofVersion("1.0.5");
     expect(check("slot-free", sent, facts)).toMatchObject({
       result: "pass",
-      says: expect.stringMatching(/loader answers/),
+      message: expect.stringMatching(/loader answers/),
     });
     expect(check("version", sent, facts)).toMatchObject({
       result: "pass",
-      says: expect.stringMatching(/newer than the running 1\.0\.0/),
+      message: expect.stringMatching(/newer than the running 1\.0\.0/),
     });
     expect(check("revert-possible", sent, facts)?.result).toBe("warn");
   });
@@ -207,7 +207,7 @@ describe("boards whose application takes no image", () => {
     const facts = board(7, [pair(0, content("1.0.0", { active: true }), content("1.1.0"))]);
     expect(check("slot-free", await ofVersion("2.0.0"), facts)).toMatchObject({
       result: "fail",
-      says: expect.stringMatching(/only the loader in slot 1 takes images/),
+      message: expect.stringMatching(/only the loader in slot 1 takes images/),
     });
   });
 });
@@ -236,9 +236,9 @@ describe("images that go elsewhere", () => {
     expect(judged).toMatchObject({
       runs: false,
       taken: true,
-      says: expect.stringMatching(/What runs there is not reported/),
+      message: expect.stringMatching(/What runs there is not reported/),
     });
-    expect(judged.says).not.toMatch(/refused/);
+    expect(judged.message).not.toMatch(/refused/);
   });
 
   it("through the pair of the application, told by their vectors", () => {
@@ -273,18 +273,21 @@ describe("images that go elsewhere", () => {
       );
     expect(check(far)).toMatchObject({
       result: "warn",
-      says: expect.stringMatching(/entry point 0x00004201 is not in the slot .* 0x00804201/),
+      message: expect.stringMatching(/entry point 0x00004201 is not in the slot .* 0x00804201/),
     });
-    expect(check(near)).toMatchObject({ result: "pass", says: expect.stringContaining("near the running") });
-    expect(check(near, startingAt(0x1000_4000, 0x4201))?.says).toContain("other memory");
+    expect(check(near)).toMatchObject({
+      result: "pass",
+      message: expect.stringContaining("near the running"),
+    });
+    expect(check(near, startingAt(0x1000_4000, 0x4201))?.message).toContain("other memory");
     // Of images that run from either slot each is linked for its own.
     const either = { ...far, bootloader: { mode: 4 } };
     expect(check(either)).toMatchObject({ result: "pass" });
     expect(check(board(3), net)).toMatchObject({
       result: "warn",
-      says: expect.stringContaining("network core"),
+      message: expect.stringContaining("network core"),
     });
-    expect(check(board(3), startingAt(0, 0))?.says).toContain("begins with zeros");
+    expect(check(board(3), startingAt(0, 0))?.message).toContain("begins with zeros");
   });
 
   it("are judged by the version where it is told without a hash", async () => {
@@ -300,7 +303,7 @@ describe("images that go elsewhere", () => {
     const judged = judge(board(3), board(3), target(sent, 0));
     expect(judged).toMatchObject({
       runs: false,
-      says: expect.stringMatching(/most likely refused and erased it/),
+      message: expect.stringMatching(/most likely refused and erased it/),
     });
     expect("taken" in judged).toBe(false);
   });
@@ -323,7 +326,7 @@ describe("modes and sizes that are not told", () => {
     const sent = { ...(await ofVersion("2.0.0")), size: 217_806 } as Image;
     expect(check("fits-slot", sent, sized(225_280))).toMatchObject({
       result: "warn",
-      says: expect.stringMatching(
+      message: expect.stringMatching(
         /fit a slot of 225280 bytes, but not in every mode.*swap using move takes 217088/,
       ),
     });

@@ -39,7 +39,7 @@ describe("flash sends the image and not what follows it", () => {
       expect(steps).toContain("marked");
       expect(trailerCheck(result.preflight)).toMatchObject({
         result: intent === "test" ? "pass" : "warn",
-        says: expect.stringContaining(`${file.length - size} bytes follow the image`),
+        message: expect.stringContaining(`${file.length - size} bytes follow the image`),
       });
     }),
   );
@@ -52,7 +52,7 @@ describe("flash sends the image and not what follows it", () => {
       const padded = await tell(session, concat(plain, new Uint8Array(999).fill(0xff)), dry);
       expect(trailerCheck(padded.result.preflight)).toMatchObject({
         result: "pass",
-        says: "999 bytes of padding follow the image; they are not sent.",
+        message: "999 bytes of padding follow the image; they are not sent.",
       });
       const { result } = await tell(session, concat(plain, await image("good-a")));
       expect(result).toMatchObject({ outcome: "confirmed", uploadedBytes: parseImage(plain).size });
@@ -66,7 +66,7 @@ describe("flash sends the image and not what follows it", () => {
       const refused = await tell(session, file, { confirm: false });
       expect(refused.result).toMatchObject({
         outcome: "refused-by-preflight",
-        says: expect.stringContaining("permanent without a trial boot"),
+        message: expect.stringContaining("permanent without a trial boot"),
         hint: expect.stringContaining("--skip trailer"),
       });
       const { result } = await tell(session, file, { confirm: false, skip: ["trailer"] });
@@ -110,7 +110,10 @@ describe("a trailer is made on purpose", () => {
     const payload = payloadFor(plain, parseImage(plain), facts("recovery", mode), { confirm });
     expect(payload.made).toBe(made);
     if (made === undefined) return expect(payload.bytes).toHaveLength(parseImage(plain).size);
-    expect(payload.check).toMatchObject({ result: "warn", says: expect.stringContaining("trailer is made") });
+    expect(payload.check).toMatchObject({
+      result: "warn",
+      message: expect.stringContaining("trailer is made"),
+    });
     expect(payload.bytes).toHaveLength(LAYOUT.slotSize);
     expect(tailOf(payload.bytes, parseImage(plain))).toMatchObject({ kind: "trailer", intent: made });
   });
@@ -138,7 +141,7 @@ describe("a trailer is made on purpose", () => {
       const unsized = await climb(site, await image("good-a"), asked);
       expect(unsized.result).toMatchObject({
         outcome: "refused-by-preflight",
-        says: expect.stringContaining("does not report the slot's size"),
+        message: expect.stringContaining("does not report the slot's size"),
       });
       const { result } = await climb(site, (await withTrailer("test", "good-a")).file, asked);
       expect(result.outcome).toBe("recovered");
@@ -164,7 +167,7 @@ describe("a trailer is made on purpose", () => {
       const imageOk = bytes.length - trailerLayout(8).imageOk;
       const behind = bytes.subarray(parsed.size, magicAt);
       expect([...behind].flatMap((byte, at) => (byte === 0 ? [] : [at + parsed.size]))).toEqual([imageOk]);
-      expect(check.says).toContain("erased flash is 0");
+      expect(check.message).toContain("erased flash is 0");
     }
     const usual = payloadFor(plain, parsed, undefined, wish).bytes;
     expect(usual.subarray(parsed.size).filter((byte) => byte === 0)).toHaveLength(0);

@@ -64,7 +64,7 @@ async function cutAt(operation: number, kind: CutKind, file: Uint8Array): Promis
   expect(between.version, "a valid image runs").toMatch(/^(1|2)\.0\.0$/);
   expect(between.counter ?? 0, "the counter did not go back").toBeGreaterThanOrEqual(counterBefore);
   const { result } = await tell(second, file);
-  expect(result.outcome, result.says).toMatch(/^(confirmed|already-running)$/);
+  expect(result.outcome, result.message).toMatch(/^(confirmed|already-running)$/);
   await run(restart(second));
   expect(await stands(second)).toEqual({ version: "2.0.0", confirmed: true, counter: 2 });
   await second.close();

@@ -63,7 +63,7 @@ interface Case {
   options?: FlashOptions;
   /** Brings the board into the state in which it refuses. */
   before?: (bench: Bench) => Promise<void>;
-  says: RegExp;
+  message: RegExp;
   /** What the hint must say. */
   tries?: RegExp;
 }
@@ -74,13 +74,13 @@ const CASES: readonly Case[] = [
     refuses: "structure",
     why: "a file that is not an image",
     file: async () => new Uint8Array(5000).fill(0x20),
-    says: /starts with 0x20202020, not with MCUboot's/,
+    message: /starts with 0x20202020, not with MCUboot's/,
   },
   {
     refuses: "structure",
     why: "an image cut in the middle",
     file: async () => (await image("good-b")).subarray(0, 20_000),
-    says: /20000/,
+    message: /20000/,
   },
   {
     refuses: "dependencies",
@@ -90,21 +90,21 @@ const CASES: readonly Case[] = [
         { type: TLV.SEC_CNT, value: Uint8Array.of(2, 0, 0, 0) },
         { type: TLV.DEPENDENCY, value: new Uint8Array(8) },
       ]),
-    says: /DEPENDENCY TLV at \d+ has 8 bytes, not 12/,
+    message: /DEPENDENCY TLV at \d+ has 8 bytes, not 12/,
   },
   {
     refuses: "security-counter",
     why: "a security counter that no bootloader can read",
     file: async () =>
       signedByHand(await key(), new Uint8Array(4096), [{ type: TLV.SEC_CNT, value: new Uint8Array(8) }]),
-    says: /SEC_CNT TLV at \d+ has 8 bytes, not 4/,
+    message: /SEC_CNT TLV at \d+ has 8 bytes, not 4/,
   },
   {
     refuses: "decryption",
     why: "an image that the given key does not open",
     file: async () => signed({ encrypt: { key: (await fixtureKey("p256-1")).publicKey } }),
     options: { decryptionKey: await fixtureKey("x25519-1") },
-    says: /not for the given key/,
+    message: /not for the given key/,
     tries: /--encrypt/,
   },
   {
@@ -113,44 +113,44 @@ const CASES: readonly Case[] = [
     file: async () =>
       signed({ compression: { kind: "lzma2", compress: async () => changed(PACKED, 8, 0x01) } }),
     board: { variant: "compressed" },
-    says: /does not decompress|damaged/,
+    message: /does not decompress|damaged/,
   },
   {
     refuses: "compression",
     why: "a compressed image for a bootloader that swaps",
     file: async () => signed({ compression: { kind: "lzma2", compress: async () => PACKED } }),
-    says: /^Mode swap using move: bootloaders decompress images only in overwrite-only mode\.$/,
+    message: /^Mode swap using move: bootloaders decompress images only in overwrite-only mode\.$/,
     tries: /without --compress/,
   },
   {
     refuses: "flags",
     why: "two kinds of encryption flagged at once",
     file: async () => changed(await image("good-b"), 16, 0x0c),
-    says: /Two kinds of encryption/,
+    message: /Two kinds of encryption/,
   },
   {
     refuses: "bootable",
     why: "an image marked as not bootable",
     file: async () => changed(await image("good-b"), 16, 0x10),
-    says: /boot/,
+    message: /boot/,
   },
   {
     refuses: "tlv-types",
     why: "an unknown TLV among the unprotected ones",
     file: async () => strangeTlv(await image("good-b")),
-    says: /TLV/,
+    message: /TLV/,
   },
   {
     refuses: "hash",
     why: "one changed bit in the body",
     file: async () => changed(await image("good-b"), 0x1000, 0x01),
-    says: /was changed/,
+    message: /was changed/,
   },
   {
     refuses: "signature",
     why: "a key that was not named",
     file: () => image("good-b", { key: "foreign-ed25519" }),
-    says: /^None of the given keys signed the image/,
+    message: /^None of the given keys signed the image/,
     tries: /signer's public key/,
   },
   {
@@ -164,7 +164,7 @@ const CASES: readonly Case[] = [
         padHeader: true,
         slotSize: LAYOUT.slotSize,
       }).then((made) => made.image),
-    says: /^The image is not signed/,
+    message: /^The image is not signed/,
     tries: /bootproof sign --key FILE/,
   },
   {
@@ -172,7 +172,7 @@ const CASES: readonly Case[] = [
     why: "no key to check it with",
     file: () => image("good-b"),
     options: { keys: [] },
-    says: /no key/i,
+    message: /no key/i,
   },
   {
     refuses: "trailer",
@@ -182,33 +182,33 @@ const CASES: readonly Case[] = [
       return withMadeTrailer(plain, parseImage(plain), { intent: "confirmed", slotSize: LAYOUT.slotSize });
     },
     options: { confirm: false },
-    says: /permanent without a trial boot, and the command leaves it on trial/,
+    message: /permanent without a trial boot, and the command leaves it on trial/,
   },
   {
     refuses: "trusted-key",
     why: "a good signature by a key that the board does not trust",
     file: () => image("good-b", { key: "foreign-ed25519" }),
     options: { keys: [] },
-    says: /the board trusts 99638d140e14/,
+    message: /the board trusts 99638d140e14/,
   },
   {
     refuses: "fits-slot",
     why: "an image larger than the bootloader allows",
     file: () => signed({ body: new Uint8Array(125_000).fill(1) }),
-    says: /more than the 122880 that the bootloader allows/,
+    message: /more than the 122880 that the bootloader allows/,
   },
   {
     refuses: "fits-slot",
     why: "an image number that the board does not have",
     file: () => image("good-b"),
     options: { imageNumber: 1 },
-    says: /no image number 1/,
+    message: /no image number 1/,
   },
   {
     refuses: "security-counter",
     why: "a counter below the stored one",
     file: () => image("good-b", { counter: 0 }),
-    says: /Security counter 0 is below the 1/,
+    message: /Security counter 0 is below the 1/,
   },
   {
     refuses: "security-counter",
@@ -232,28 +232,29 @@ const CASES: readonly Case[] = [
       });
       return made.image;
     },
-    says: /carries no security counter; the board has 1 stored/,
+    message: /carries no security counter; the board has 1 stored/,
   },
   {
     refuses: "version",
     why: "an older version on a board that prevents downgrades",
     file: () => image("good-b", { version: "0.9.0", variant: "downgrade-version" }),
     board: { variant: "downgrade-version" },
-    says: /older than the running 1\.0\.0/,
+    message: /older than the running 1\.0\.0/,
   },
   {
     refuses: "ratchet",
     why: "this host has confirmed a higher counter on this board",
     file: () => image("good-b"),
     options: { ratchet: rememberingCounter(7) },
-    says: /^This host confirmed counter 7 \(version 3\.0\.0\) on this board on 2031-02-03; the image has counter 2\.$/,
+    message:
+      /^This host confirmed counter 7 \(version 3\.0\.0\) on this board on 2031-02-03; the image has counter 2\.$/,
   },
   {
     refuses: "board",
     why: "an update that was made for another board",
     file: () => image("good-b"),
     options: { binding: { boards: ["nrf52840dk/nrf52840"] } },
-    says: /^The update is for nrf52840dk\/nrf52840; the board reports \S+\.$/,
+    message: /^The update is for nrf52840dk\/nrf52840; the board reports \S+\.$/,
   },
   {
     refuses: "upgrade-mode",
@@ -265,7 +266,8 @@ const CASES: readonly Case[] = [
           ? { fields: { mode: 9 } }
           : "pass",
     },
-    says: /mode is swap using move, the application was built for mode swap using offset\. Its uploads begin one sector/,
+    message:
+      /mode is swap using move, the application was built for mode swap using offset\. Its uploads begin one sector/,
   },
   {
     refuses: "slot-free",
@@ -274,7 +276,7 @@ const CASES: readonly Case[] = [
     before: async ({ session }) => {
       await tell(session, await image("good-b"), { confirm: false });
     },
-    says: /2\.0\.0 is on trial: writing now would destroy/,
+    message: /2\.0\.0 is on trial: writing now would destroy/,
   },
   {
     refuses: "slot-free",
@@ -285,7 +287,7 @@ const CASES: readonly Case[] = [
       for await (const event of flash(session, await image("good-b"), { keys }))
         if (event.step === "marked") break;
     },
-    says: /Slot 1 holds 2\.0\.0, which is already marked/,
+    message: /Slot 1 holds 2\.0\.0, which is already marked/,
   },
   {
     refuses: "revert-possible",
@@ -294,7 +296,7 @@ const CASES: readonly Case[] = [
     before: async ({ session }) => {
       await run(restart(session, { bootMode: BOOT_MODES.recovery }));
     },
-    says: /straight over the primary slot/,
+    message: /straight over the primary slot/,
   },
 ];
 
@@ -324,21 +326,21 @@ function strangeTlv(file: Uint8Array): Uint8Array {
 describe("the preflight refuses, with the reason, before a byte is sent", () => {
   it.each(CASES.map((one) => [`${one.refuses}: ${one.why}`, one] as const))(
     "%s",
-    (_title, { refuses, file, board, options, before, says, tries = /./ }) =>
+    (_title, { refuses, file, board, options, before, message, tries = /./ }) =>
       inVirtualTime(async () => {
         const on = await bench(board);
         await before?.(on);
         const flashed = on.board.readFlash(0, LAYOUT.flashSize);
         on.trace.length = 0;
         const { result, steps } = await tell(on.session, await file(), options);
-        expect(result).toMatchObject({ outcome: "refused-by-preflight", says: expect.any(String) });
+        expect(result).toMatchObject({ outcome: "refused-by-preflight", message: expect.any(String) });
         const check = result.preflight.find(({ name }) => name === refuses);
         expect(check).toMatchObject({
           result: "fail",
-          says: expect.stringMatching(says),
+          message: expect.stringMatching(message),
           hint: expect.stringMatching(tries),
         });
-        expect(result.says).toBe(result.preflight.find((one) => one.result === "fail")?.says);
+        expect(result.message).toBe(result.preflight.find((one) => one.result === "fail")?.message);
         expect(steps).toEqual(["board", "preflight"]);
         expect(on.trace.filter(({ header }) => header?.op === "write" && header.group === 1)).toEqual([]);
         expect(Buffer.compare(on.board.readFlash(0, LAYOUT.flashSize), flashed)).toBe(0);
@@ -362,10 +364,11 @@ it("says of a key that the image names and the board trusts no more than that, t
     const told = Object.fromEntries(result.preflight.map((one) => [one.name, one]));
     expect(told["trusted-key"]).toMatchObject({
       result: "pass",
-      says: "The board trusts key 99638d140e14, which the image names; the signature is checked separately.",
+      message:
+        "The board trusts key 99638d140e14, which the image names; the signature is checked separately.",
     });
     expect(told.signature).toMatchObject({ result: "fail" });
-    expect(result).toMatchObject({ outcome: "refused-by-preflight", says: told.signature!.says });
+    expect(result).toMatchObject({ outcome: "refused-by-preflight", message: told.signature!.message });
   }));
 
 describe("a check that may be skipped", () => {
@@ -386,12 +389,12 @@ describe("a check that may be skipped", () => {
         result: "fail",
       });
       expect(result).toMatchObject({ outcome: "dry-run" });
-      expect(result.says).toMatch(/^Nothing was sent\. The preflight failed in .*security-counter/);
-      expect(result.preflight.find(({ name }) => name === "trusted-key")?.says).toMatch(
+      expect(result.message).toMatch(/^Nothing was sent\. The preflight failed in .*security-counter/);
+      expect(result.preflight.find(({ name }) => name === "trusted-key")?.message).toMatch(
         /^The image names no key; the board trusts/,
       );
       const good = await tell(session, await image("good-b"), { dryRun: true });
-      expect(good.result.says).toBe("The preflight passed; nothing was sent.");
+      expect(good.result.message).toBe("The preflight passed; nothing was sent.");
     }));
 
   it("is only that one: another failure still refuses", () =>
@@ -401,7 +404,7 @@ describe("a check that may be skipped", () => {
       const { result } = await tell(session, file, { skip: ["signature"] });
       expect(result).toMatchObject({
         outcome: "refused-by-preflight",
-        says: expect.stringMatching(/changed/),
+        message: expect.stringMatching(/changed/),
       });
     }));
 

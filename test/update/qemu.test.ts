@@ -33,7 +33,7 @@ describe("on the board in QEMU", () => {
     expect((await tell(session, old)).result).toMatchObject({ outcome: "refused-by-preflight" });
     expect((await tell(session, old, { skip: "all" })).result).toMatchObject({
       outcome: "not-running",
-      says: expect.stringMatching(/anti-rollback/),
+      message: expect.stringMatching(/anti-rollback/),
     });
     expect(await stands(session)).toEqual(updated);
   });
@@ -41,7 +41,7 @@ describe("on the board in QEMU", () => {
   it.each(["crash", "hang"])("an image that does %s is reverted, and that is told", async (id) => {
     const { session } = await bench({ machine: "qemu" });
     const { result } = await tell(session, await onQemu(id));
-    expect(result).toMatchObject({ outcome: "not-running", says: expect.stringMatching(/reverted/) });
+    expect(result).toMatchObject({ outcome: "not-running", message: expect.stringMatching(/reverted/) });
     expect(await stands(session)).toEqual({ version: "1.0.0", confirmed: true, counter: 1 });
   });
 

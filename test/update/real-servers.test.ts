@@ -88,11 +88,11 @@ describe("bootloaders that load the higher version into RAM", () => {
         const refused = await tell(session, second, {});
         expect(refused).toMatchObject({
           outcome: "refused-by-preflight",
-          says: expect.stringMatching(/not signed/),
+          message: expect.stringMatching(/not signed/),
         });
 
         const newer = await tell(session, second);
-        expect(newer).toMatchObject({ outcome: "running", says: "Version 2.0.0 runs." });
+        expect(newer).toMatchObject({ outcome: "running", message: "Version 2.0.0 runs." });
         expect(newer.steps).toEqual(
           expect.arrayContaining(["uploaded", "marked", "reset", "judged", "health"]),
         );
@@ -101,14 +101,14 @@ describe("bootloaders that load the higher version into RAM", () => {
         const older = await tell(session, otherVersion(server, 1));
         expect(older).toMatchObject({
           outcome: "not-running",
-          says: expect.stringMatching(
+          message: expect.stringMatching(
             /^Version 1\.0\.0 is lower than the running 2\.0\.0: this bootloader starts the higher/,
           ),
         });
 
         await run(restart(session, { bootMode: BOOT_MODES.recovery }));
         expect(session.client.server.mode).toBe("recovery");
-        expect((await tell(session, otherVersion(server, 3))).says).toMatch(
+        expect((await tell(session, otherVersion(server, 3))).message).toMatch(
           /^Serial recovery writes the image straight over/,
         );
         await run(upload(session, otherVersion(server, 3)));

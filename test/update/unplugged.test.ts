@@ -40,7 +40,7 @@ describe("the cable is pulled, the board keeps its power, and the cable comes ba
         const pulls: string[] = [];
         for (let moment = 0; ; moment++) {
           const { pulled, result } = await updateWithPull(moment);
-          expect(result.outcome, `${moment}: ${pulled}: ${result.says}`).toBe("confirmed");
+          expect(result.outcome, `${moment}: ${pulled}: ${result.message}`).toBe("confirmed");
           if (pulled === undefined) break;
           pulls.push(pulled);
         }

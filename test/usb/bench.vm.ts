@@ -95,12 +95,12 @@ describe.skipIf(why !== "")(`A bench of USB devices${why && `: ${why}`}`, () => 
     it.each([
       ["ganged", "ganged", "switches its 4 ports together"],
       ["none", "nops", "cannot switch the power"],
-    ] as const)("that switches otherwise (%s) is not asked to", async (switching, judged, says) => {
+    ] as const)("that switches otherwise (%s) is not asked to", async (switching, judged, message) => {
       const switched = await plugHubOf(switching);
       expect(await uhubctl("-f")).toContain(judged);
       const end = await power("off");
       expect(end.code).not.toBe(0);
-      expect(end.stderr).toContain(says);
+      expect(end.stderr).toContain(message);
       expect(switched).toEqual([]);
     });
 

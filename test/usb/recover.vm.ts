@@ -32,7 +32,7 @@ const CONFIG = {
     {
       id: "wired",
       name: "Wired board",
-      lines: { says: "DTR and RTS are wired to boot pin and reset, crosswise.", dtr: false, rts: false },
+      lines: { message: "DTR and RTS are wired to boot pin and reset, crosswise.", dtr: false, rts: false },
       enter: [{ dtr: false, rts: true, waitMs: 50 }, { dtr: true, rts: false, waitMs: 50 }, { dtr: false }],
     },
   ],

@@ -31,7 +31,7 @@ export interface AwsRoundResult {
   readonly thing: string;
   /** `pending`: the next look goes on with the job. `left`: the job is some other program's. */
   readonly outcome: "nothing" | "left" | "succeeded" | "failed" | "rejected" | "ended" | "pending";
-  readonly says: string;
+  readonly message: string;
   readonly job?: string;
 }
 
@@ -156,8 +156,8 @@ export class AwsRound {
     this.#folder.forgetFile();
   }
 
-  #ended(outcome: AwsRoundResult["outcome"], says: string, job?: string): AwsRoundResult {
-    return { thing: this.#thing.name, outcome, says, ...(job === undefined ? {} : { job }) };
+  #ended(outcome: AwsRoundResult["outcome"], message: string, job?: string): AwsRoundResult {
+    return { thing: this.#thing.name, outcome, message, ...(job === undefined ? {} : { job }) };
   }
 
   /** Tells the service, and keeps the version that it expects next. */
@@ -221,11 +221,11 @@ export class AwsRound {
     const blocks = this.#folder.blocks(job.size, options.blockSize);
     if (blocks.missing > 0 && job.stream) {
       const receive = () => ({ receive: `${blocks.count - blocks.missing}/${blocks.count}` });
-      let told = blocks.missing;
+      let reported = blocks.missing;
       const onBlock = async ({ index, bytes }: { index: number; bytes: Uint8Array }) => {
         this.#folder.keep(blocks, index, bytes);
-        if (told - blocks.missing < TELL_EVERY) return;
-        told = blocks.missing;
+        if (reported - blocks.missing < TELL_EVERY) return;
+        reported = blocks.missing;
         await this.#tell("IN_PROGRESS", receive());
       };
       await fetchStream(this.#thing, job.stream, blocks, onBlock, {
@@ -285,7 +285,7 @@ export class AwsRound {
       }),
       (event) => {
         record(event);
-        if (event.step === "judged") this.#context.out.note(`${this.#thing.name}: ${event.says}`);
+        if (event.step === "judged") this.#context.out.note(`${this.#thing.name}: ${event.message}`);
       },
     );
     if ("result" in ending) {

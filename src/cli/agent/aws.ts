@@ -137,7 +137,7 @@ async function actFor(
           });
           const folder = new AwsStateFolder(options.endpoint, name);
           result = await new AwsRound(thing, board, folder, setup, context).run();
-          out.line(result, `${printable(name)}  ${result.outcome}  ${printable(result.says)}`);
+          out.line(result, `${printable(name)}  ${result.outcome}  ${printable(result.message)}`);
           if (!options.once)
             await Promise.race([announced, delay(options.poll * 1000, undefined, { signal })]);
         } while (!options.once);
@@ -146,10 +146,10 @@ async function actFor(
       }
     } catch (error) {
       signal.throwIfAborted();
-      const says = error instanceof Error ? error.message : String(error);
+      const message = error instanceof Error ? error.message : String(error);
       out.line(
-        { thing: name, outcome: "pending", says, ...errorJson(error) },
-        `${printable(name)}  failed  ${printable(says)}`,
+        { thing: name, outcome: "pending", message, ...errorJson(error) },
+        `${printable(name)}  failed  ${printable(message)}`,
       );
     }
     if (options.once) return result;

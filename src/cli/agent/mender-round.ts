@@ -30,7 +30,7 @@ export interface RoundResult {
   readonly board: string;
   /** `pending`: the next round goes on with the deployment. */
   readonly outcome: "nothing" | "success" | "failure" | "aborted" | "pending";
-  readonly says: string;
+  readonly message: string;
   readonly artifact?: string;
 }
 
@@ -141,8 +141,8 @@ class Round {
     this.#folder.write(state);
   }
 
-  #ended(outcome: RoundResult["outcome"], says: string, artifact?: string): RoundResult {
-    return { board: this.#board, outcome, says, ...(artifact === undefined ? {} : { artifact }) };
+  #ended(outcome: RoundResult["outcome"], message: string, artifact?: string): RoundResult {
+    return { board: this.#board, outcome, message, ...(artifact === undefined ? {} : { artifact }) };
   }
 
   /** Tells the server what the board is; returns what it provides. */
@@ -221,14 +221,14 @@ class Round {
       }),
       (event) => {
         record(event);
-        if (event.step === "judged") this.#context.out.note(`${this.#board}: ${event.says}`);
+        if (event.step === "judged") this.#context.out.note(`${this.#board}: ${event.message}`);
       },
     );
     if ("result" in ending) {
       recordFlashResult(audit, ending.result, about.counter);
       this.#settle({
         status: "success",
-        lines: [ending.result.says, "It still runs after one more restart."],
+        lines: [ending.result.message, "It still runs after one more restart."],
         provides,
       });
       return undefined;
@@ -279,7 +279,7 @@ class Round {
   async #report(): Promise<RoundResult> {
     const { id, artifactName, outcome } = this.#deployment;
     const { status, lines, provides } = outcome!;
-    const says = lines.join(" ");
+    const message = lines.join(" ");
     try {
       if (status === "failure") await this.#server.log(id, lines);
       await this.#server.status(id, status);
@@ -292,7 +292,7 @@ class Round {
     }
     if (provides) this.#change({ provides });
     this.#forget();
-    return this.#ended(status, says, artifactName);
+    return this.#ended(status, message, artifactName);
   }
 }
 

@@ -75,13 +75,13 @@ async function roundOf(board: ChosenBoard, setup: RoundSetup, context: Context):
   const { out, signal } = context;
   try {
     const result = await menderRound(board, setup, context);
-    out.line(result, `${printable(board.name)}  ${result.outcome}  ${printable(result.says)}`);
+    out.line(result, `${printable(board.name)}  ${result.outcome}  ${printable(result.message)}`);
     return result;
   } catch (error) {
     signal.throwIfAborted();
-    const says = error instanceof Error ? error.message : String(error);
-    const result = { board: board.name, outcome: "pending" as const, says };
-    out.line({ ...result, ...errorJson(error) }, `${printable(board.name)}  failed  ${printable(says)}`);
+    const message = error instanceof Error ? error.message : String(error);
+    const result = { board: board.name, outcome: "pending" as const, message };
+    out.line({ ...result, ...errorJson(error) }, `${printable(board.name)}  failed  ${printable(message)}`);
     return result;
   }
 }

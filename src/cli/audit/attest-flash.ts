@@ -48,10 +48,10 @@ export async function attestFlash(
     board: { ...(identity.id !== undefined && { id: identity.id }), address: result.before.name },
     ...("images" in result ? ofSeveral(files, result) : ofOne(files, result)),
     outcome: result.outcome,
-    message: result.says,
+    message: result.message,
     notPassed: checksOf(result)
       .filter((check) => check.result !== "pass")
-      .map((check) => ({ name: check.name, result: check.result, message: check.says })),
+      .map((check) => ({ name: check.name, result: check.result, message: check.message })),
     tool: `bootproof ${version()}`,
     ...(job !== undefined && { job }),
     finishedOn: new Date().toISOString(),
@@ -96,7 +96,7 @@ function ofSeveral(files: readonly AttestedFile[], { images, before, after }: Im
 function checksOf(result: FlashResult | ImagesResult): readonly PreflightCheck[] {
   if (!("images" in result)) return result.preflight;
   return result.preflight.flatMap(({ image, checks }) =>
-    checks.map((check) => ({ ...check, says: `Image ${image}: ${check.says}` })),
+    checks.map((check) => ({ ...check, message: `Image ${image}: ${check.message}` })),
   );
 }
 

@@ -40,14 +40,14 @@ export function recordFlash(
       case "judged": {
         const type = event.runsNewImage ? "boot.observed" : "boot.refused";
         const result = event.runsNewImage ? "ok" : "failed";
-        return to.record({ type, ...about, result, detail: { message: event.says } });
+        return to.record({ type, ...about, result, detail: { message: event.message } });
       }
       case "health":
         return to.record({
           type: "health.result",
           ...about,
           result: event.ok ? "ok" : "failed",
-          detail: { name: event.name, message: event.says },
+          detail: { name: event.name, message: event.message },
         });
     }
   };
@@ -58,16 +58,16 @@ function decisions(checks: readonly PreflightCheck[], skip: readonly string[] | 
   const failed = checks.filter(({ name, result }) => result === "fail" && !name.startsWith("policy/"));
   const isSkipped = ({ name }: PreflightCheck) =>
     !name.startsWith("policy/") && (skip === "all" || skip.includes(name));
-  const told = failed.map(
+  const recorded = failed.map(
     (check): Recorded => ({
       type: isSkipped(check) ? "policy.override" : "refusal",
       rule: check.name,
       result: isSkipped(check) ? "ok" : "refused",
-      detail: { message: check.says },
+      detail: { message: check.message },
     }),
   );
   const isOpen = checks.every((check) => check.result !== "fail" || isSkipped(check));
-  return [...told, { type: "policy.decision", rule: "preflight", result: isOpen ? "ok" : "refused" }];
+  return [...recorded, { type: "policy.decision", rule: "preflight", result: isOpen ? "ok" : "refused" }];
 }
 
 /** What an update came to: installed, reverted, and how the stored counter moved. */
@@ -86,13 +86,18 @@ export function recordFlashResult(to: EventSink | undefined, result: FlashResult
   else if (after === undefined && result.outcome === "confirmed" && counter !== undefined)
     to.record({ type: "counter.advance", image, detail: { how: "inferred", stored: counter } });
   if (result.selfConfirmed)
-    to.record({ type: "confirm", image, result: "ok", detail: { by: "application", message: result.says } });
+    to.record({
+      type: "confirm",
+      image,
+      result: "ok",
+      detail: { by: "application", message: result.message },
+    });
   const isGood = ["confirmed", "on-trial", "running", "already-running"].includes(result.outcome);
   to.record({
     type: "install",
     image,
     result: isGood ? "ok" : "failed",
-    detail: { outcome: result.outcome, message: result.says },
+    detail: { outcome: result.outcome, message: result.message },
   });
 }
 
@@ -140,22 +145,22 @@ export async function* recordedRecovery(
       to?.record({
         type: "plan",
         ...about,
-        detail: { method: event.method.name, message: event.method.does },
+        detail: { method: event.method.name, message: event.method.summary },
       });
     else if (event.step === "written")
-      to?.record({ type: "upload.done", ...about, result: "ok", detail: { message: event.says } });
+      to?.record({ type: "upload.done", ...about, result: "ok", detail: { message: event.message } });
   };
   try {
     for (;;) {
       const step = await story.next();
       if (step.done) {
-        const { outcome, says } = step.value;
+        const { outcome, message } = step.value;
         if (outcome !== "dry-run" && outcome !== "refused-by-preflight")
           to?.record({
             type: "install",
             ...about,
             result: outcome === "recovered" || outcome === "written" ? "ok" : "failed",
-            detail: { outcome, message: says },
+            detail: { outcome, message: message },
           });
         return step.value;
       }

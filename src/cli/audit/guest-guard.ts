@@ -67,19 +67,19 @@ export function guardGuests(session: Session, guard: StepGuard, audit: EventSink
     const { group, id, op } = header;
     const command = commandOf({ group, id, op }) ?? commandByNumber({ group, id, op });
     const answer = pass();
-    const told = answer.then((bytes) => decodeResponse(command, bytes) as unknown);
+    const response = answer.then((bytes) => decodeResponse(command, bytes) as unknown);
     // Nobody else waits for it where nothing is recorded.
-    told.catch(() => undefined);
-    if (audit) observerOf(audit, guest)(command, fields, told);
-    if (settlement) await settle(settlement, told);
+    response.catch(() => undefined);
+    if (audit) observerOf(audit, guest)(command, fields, response);
+    if (settlement) await settle(settlement, response);
     return answer;
   };
 }
 
 /** Silence leaves the intent: it is not known what the board did. */
-async function settle(settlement: Settlement, told: Promise<unknown>): Promise<void> {
+async function settle(settlement: Settlement, response: Promise<unknown>): Promise<void> {
   try {
-    await told;
+    await response;
   } catch (error) {
     if (error instanceof BootproofError && "rc" in error) await settlement.notConfirmed();
     return;

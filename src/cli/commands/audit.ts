@@ -166,11 +166,11 @@ function show(
     missing.length === 0
       ? undefined
       : `bootproof prove -d ${device ?? facts.name} ${missing.map((claim) => `--claim ${claim}`).join(" ")}`;
-  const told = answers.map((answer) => {
+  const shown = answers.map((answer) => {
     const command = next(answer.missing);
     return { ...answer, ...(command !== undefined && { next: command }) };
   });
-  const rows = told.flatMap(({ question, answer, because, next: command }) => {
+  const rows = shown.flatMap(({ question, answer, because, next: command }) => {
     const [first = "nothing is known", ...more] = because;
     const lines = [first, ...more, ...(command === undefined ? [] : [`next: ${command}`])].map(printable);
     return lines.map((line, at) =>
@@ -179,9 +179,9 @@ function show(
   });
   const board = identity.id ?? facts.name;
   out.result(
-    { board, ...(identity.id === undefined && { noIdentityBecause: identity.reason }), questions: told },
+    { board, ...(identity.id === undefined && { noIdentityBecause: identity.reason }), questions: shown },
     `${printable(board)}\n${table(["QUESTION", "ANSWER", "BECAUSE"], rows)}`,
   );
-  if (told.some(({ answer }) => answer === "broken")) process.exitCode = 26;
-  else if (told.some(({ answer }) => answer === "open")) process.exitCode = 27;
+  if (shown.some(({ answer }) => answer === "broken")) process.exitCode = 26;
+  else if (shown.some(({ answer }) => answer === "open")) process.exitCode = 27;
 }

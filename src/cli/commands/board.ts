@@ -46,7 +46,7 @@ async function listVariants({ out }: Context): Promise<void> {
   const variants = boardVariants();
   const rows = variants.map((variant) => [
     variant.broken.length > 0 ? tone("warn", variant.id) : variant.id,
-    variant.says,
+    variant.summary,
     variant.claims.join(" "),
     tone("bad", variant.broken.join(" ")),
   ]);

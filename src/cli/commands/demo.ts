@@ -54,7 +54,7 @@ interface SceneReport {
   scene: string;
   expected: string;
   outcome: FlashOutcome;
-  says: string;
+  message: string;
   before: Observed;
   after: Observed;
   asExpected: boolean;
@@ -143,7 +143,7 @@ async function demo(machine: string, { out, signal }: Context): Promise<void> {
       reports.push(report);
       const verdict = report.asExpected ? tone("good", "as expected") : tone("bad", "NOT as expected");
       out.note(
-        `expected: ${scene.expected}\nobserved: ${report.outcome}: ${printable(report.says)}\n${drawChange(report)}\n=> ${verdict}`,
+        `expected: ${scene.expected}\nobserved: ${report.outcome}: ${printable(report.message)}\n${drawChange(report)}\n=> ${verdict}`,
       );
     }
     await session.close();
@@ -178,7 +178,15 @@ async function play(
   const after = await observe(session, signal);
   const asExpected = result.outcome === scene.outcome && JSON.stringify(after) === JSON.stringify(scene.end);
   const { name, expected } = scene;
-  return { scene: name, expected, outcome: result.outcome, says: result.says, before, after, asExpected };
+  return {
+    scene: name,
+    expected,
+    outcome: result.outcome,
+    message: result.message,
+    before,
+    after,
+    asExpected,
+  };
 }
 
 async function observe(session: Session, signal: AbortSignal): Promise<Observed> {

@@ -192,7 +192,7 @@ async function showStatus(options: DfuOptions, { out, signal }: Context): Promis
     if (device.offer.mode === "runtime")
       return out.result({ mode: "runtime" }, "Its firmware runs, and can be asked to enter DFU mode.");
     const status = await device.status();
-    const fault = status.code === 0 ? [] : [`${status.name}: ${status.says}`];
+    const fault = status.code === 0 ? [] : [`${status.name}: ${status.message}`];
     out.result({ mode: "dfu", ...status }, [stateInWords(status.state), ...fault].join("\n"));
   } finally {
     await device.close();
@@ -236,7 +236,11 @@ async function downloadFile(file: string, options: DownloadCommandOptions, conte
     const tell = draw(out);
     const result = await run(download(device, bytes, how), (event) => {
       if (event.step === "plan")
-        audit?.record({ type: "upload.start", ...about, detail: { what: event.says, bytes: event.bytes } });
+        audit?.record({
+          type: "upload.start",
+          ...about,
+          detail: { what: event.message, bytes: event.bytes },
+        });
       tell(event);
     });
     const { pagesErased, verified, left } = result;
@@ -269,9 +273,9 @@ function draw(out: Output): (event: DownloadEvent) => void {
   return (event) => {
     switch (event.step) {
       case "device":
-        return out.note(`Writing to ${printable(event.says)}.`);
+        return out.note(`Writing to ${printable(event.message)}.`);
       case "plan":
-        return out.note(printable(event.says));
+        return out.note(printable(event.message));
       case "erased":
         return out.progress("erasing", event.page, event.pages, "pages");
       case "sent":

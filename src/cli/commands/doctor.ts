@@ -38,7 +38,7 @@ interface DoctorOptions extends BoardOptions {
 interface Finding {
   readonly about: string;
   readonly verdict: "good" | "warn" | "bad";
-  readonly says: string;
+  readonly message: string;
   readonly hint?: string;
 }
 
@@ -114,7 +114,7 @@ async function reachBoard(address: WireAddress | BoardAddress, examination: Exam
   const board = await startEmulated(address.kind, address.variant, address.flash);
   try {
     const client = await connect(await board.connect(), { signal });
-    add({ about: "answer", verdict: "good", says: heardOf(client) });
+    add({ about: "answer", verdict: "good", message: heardOf(client) });
     return {
       client,
       close: async () => {
@@ -135,14 +135,14 @@ async function reachPipe(address: WireAddress, examination: Examination): Promis
   try {
     const stream = await openStream(address, { signal });
     const { baudRate } = stream;
-    add({ about: "open", verdict: "good", says: `${stream.name} can be opened.` });
+    add({ about: "open", verdict: "good", message: `${stream.name} can be opened.` });
     let overShell = false;
     const onText = (line: string) => {
       overShell ||= hasPrompt(line);
     };
     const noticeMs = address.kind === "tcp" ? EMULATOR_START_MS : undefined;
     const client = await connect(stream, { ...PROBE, noticeMs, onText, signal });
-    add({ about: "answer", verdict: "good", says: heardOf(client, overShell) });
+    add({ about: "answer", verdict: "good", message: heardOf(client, overShell) });
     return {
       client,
       overShell,
@@ -155,7 +155,7 @@ async function reachPipe(address: WireAddress, examination: Examination): Promis
     const about = error.code === "timeout" ? "answer" : "open";
     // What is wrong with the port may have been said already.
     if (error.message !== port?.problem?.message)
-      add({ about, verdict: "bad", says: error.message, ...hint });
+      add({ about, verdict: "bad", message: error.message, ...hint });
     if (error instanceof RequestTimeout && !READABLE.includes(error.heard))
       await tryBaudRates(address, examination);
     return { ...closed, error };
@@ -182,7 +182,9 @@ async function lookAtPort(
   add({
     about: "port",
     verdict: problem ? "bad" : "good",
-    says: problem ? problem.message : `${port.path} is ${describePort(port)}; no other program has it open.`,
+    message: problem
+      ? problem.message
+      : `${port.path} is ${describePort(port)}; no other program has it open.`,
     ...(problem && { hint: problem.hint }),
   });
   return port;
@@ -203,7 +205,7 @@ async function tryBaudRates(address: WireAddress, { add, signal }: Examination):
       add({
         about: "baud",
         verdict: "warn",
-        says: `It answers at ${baudRate} baud.`,
+        message: `It answers at ${baudRate} baud.`,
         hint: `Use -d ${formatAddress(other)}`,
       });
       return;
@@ -214,7 +216,7 @@ async function tryBaudRates(address: WireAddress, { add, signal }: Examination):
   add({
     about: "baud",
     verdict: "bad",
-    says: `It answers at none of ${[address.baudRate, ...others].join(", ")} baud.`,
+    message: `It answers at none of ${[address.baudRate, ...others].join(", ")} baud.`,
   });
 }
 
@@ -238,7 +240,7 @@ function findingsOf(diagnosis: Diagnosis): Finding[] {
     {
       about: "round trip",
       verdict: "good",
-      says: `A short request takes ${ms(roundTripMs)}${
+      message: `A short request takes ${ms(roundTripMs)}${
         longestRoundTripMs === undefined
           ? ""
           : `, the longest message (${diagnosis.largestMessage} bytes) and back ${ms(longestRoundTripMs)}`
@@ -247,7 +249,7 @@ function findingsOf(diagnosis: Diagnosis): Finding[] {
     {
       about: "losses",
       verdict: losesBursts ? "bad" : repeated > 0 ? "warn" : "good",
-      says: losesBursts
+      message: losesBursts
         ? "Messages of several lines get lost unless each line is followed by a pause."
         : repeated > 0
           ? `${repeated} of the requests had to be repeated.`
@@ -256,17 +258,23 @@ function findingsOf(diagnosis: Diagnosis): Finding[] {
     {
       about: "rate",
       verdict: ceiling !== undefined && diagnosis.uploadRate < ceiling * 0.9 ? "warn" : "good",
-      says:
+      message:
         ceiling === undefined
           ? `An upload can reach ${rate} here.`
           : `An upload can reach ${rate}; the line can carry ${kilobytes(ceiling)} with this framing and buffer.`,
     },
     ...(eraseMs === undefined
       ? []
-      : [{ about: "erase", verdict: "good" as const, says: `Erasing the free slot takes ${ms(eraseMs)}.` }]),
+      : [
+          {
+            about: "erase",
+            verdict: "good" as const,
+            message: `Erasing the free slot takes ${ms(eraseMs)}.`,
+          },
+        ]),
     ...(eraseRefused === undefined
       ? []
-      : [{ about: "erase", verdict: "warn" as const, says: `Not measured: ${printable(eraseRefused)}` }]),
+      : [{ about: "erase", verdict: "warn" as const, message: `Not measured: ${printable(eraseRefused)}` }]),
   ];
 }
 
@@ -285,9 +293,9 @@ function summary(diagnosis: Diagnosis | undefined, findings: readonly Finding[])
 
 const TONES: Record<Finding["verdict"], Tone> = { good: "good", warn: "warn", bad: "bad" };
 
-function draw({ about, verdict, says, hint }: Finding): string {
+function draw({ about, verdict, message, hint }: Finding): string {
   const tried = hint === undefined ? "" : `\n            try: ${printable(hint)}`;
-  return `${tone(TONES[verdict], about.padEnd(11))} ${printable(says)}${tried}`;
+  return `${tone(TONES[verdict], about.padEnd(11))} ${printable(message)}${tried}`;
 }
 
 const ms = (value: number) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;

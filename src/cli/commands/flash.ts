@@ -286,8 +286,8 @@ export function runFlash(file: string, options: FlashCommandOptions): Promise<vo
         });
       if (options.logProof !== undefined) await writeLogProof(options.logProof);
       const late = "images" in result ? undefined : judgeAfterwards(chosen, result);
-      const told = late && { refusedBy: `policy/${late.rule}` as const, hint: late.message };
-      finish(source, { ...result, ...told }, factsOf(board.about, board.device), out);
+      const refusal = late && { refusedBy: `policy/${late.rule}` as const, hint: late.message };
+      finish(source, { ...result, ...refusal }, factsOf(board.about, board.device), out);
     };
     const device = options.device?.[0];
     try {
@@ -348,7 +348,7 @@ async function writeLogProof(file: string): Promise<void> {
 
 /** What an update of several images came to, an event for each. */
 function recordImages(
-  { images, says, outcome }: ImagesResult,
+  { images, message, outcome }: ImagesResult,
   abouts: ReadonlyMap<number, ReturnType<typeof describeImage>>,
 ): void {
   if (outcome === "dry-run" || outcome === "refused-by-preflight") return;
@@ -359,7 +359,7 @@ function recordImages(
       type: "install",
       ...(image && { image }),
       result,
-      detail: { outcome: state, message: says },
+      detail: { outcome: state, message: message },
     });
   }
 }
@@ -432,11 +432,11 @@ export function drawFlash(out: Output): (event: ImagesEvent) => void {
       case "preflight":
         for (const check of event.checks) {
           const file = check.name === "signature" ? keyWords(event) : "";
-          out.note(`  ${MARKS[check.result]}  ${check.name.padEnd(17)} ${printable(check.says)}${file}`);
+          out.note(`  ${MARKS[check.result]}  ${check.name.padEnd(17)} ${printable(check.message)}${file}`);
         }
         return;
       case "plan":
-        for (const line of event.says) out.note(printable(line));
+        for (const line of event.messages) out.note(printable(line));
         return;
       case "uploaded":
         return out.note(`Sent ${event.bytes} bytes in ${(event.elapsedMs / 1000).toFixed(1)} s.`);
@@ -460,10 +460,10 @@ export function drawFlash(out: Output): (event: ImagesEvent) => void {
         return out.note("The board restarted by itself.");
       case "judged":
         // When it does not run, the result says so and why.
-        return event.runsNewImage ? out.note(printable(event.says)) : undefined;
+        return event.runsNewImage ? out.note(printable(event.message)) : undefined;
       case "health":
         return out.note(
-          `  ${event.ok ? MARKS.pass : MARKS.fail}  health: ${printable(event.name)}: ${printable(event.says)}`,
+          `  ${event.ok ? MARKS.pass : MARKS.fail}  health: ${printable(event.name)}: ${printable(event.message)}`,
         );
       case "link-lost":
         return "at" in event
@@ -485,9 +485,11 @@ export function statusOfRefusal(name: PreflightCheckName | undefined): ExitStatu
   return name?.startsWith("policy/") ? 48 : undefined;
 }
 
-export function statusOf(told: FlashResult | ImagesResult): ExitStatus {
-  const cause = "cause" in told ? told.cause : undefined;
-  return statusOfRefusal(told.refusedBy) ?? (cause === undefined ? STATUS[told.outcome] : NOT_RUNNING[cause]);
+export function statusOf(flashed: FlashResult | ImagesResult): ExitStatus {
+  const cause = "cause" in flashed ? flashed.cause : undefined;
+  return (
+    statusOfRefusal(flashed.refusedBy) ?? (cause === undefined ? STATUS[flashed.outcome] : NOT_RUNNING[cause])
+  );
 }
 
 /** Bytes and seconds against sending the image as it is. */
@@ -497,22 +499,22 @@ function drawSaved({ sentBytes, plainBytes, savedBytes, savedMs }: Compression):
   return `  saved: ${savedBytes} of ${plainBytes} bytes (${part} %)${time}, by sending ${sentBytes} compressed.`;
 }
 
-function finish(source: Source, told: FlashResult | ImagesResult, facts: RunFacts, out: Output): void {
-  const status = statusOf(told);
-  const next = hintForBoard(facts.board.address, told.hint);
+function finish(source: Source, flashed: FlashResult | ImagesResult, facts: RunFacts, out: Output): void {
+  const status = statusOf(flashed);
+  const next = hintForBoard(facts.board.address, flashed.hint);
   const result = {
-    ...told,
+    ...flashed,
     ...(next === undefined ? {} : { hint: next }),
-    ...("signedBy" in told && told.signedBy && { signedBy: describeKey(told.signedBy) }),
+    ...("signedBy" in flashed && flashed.signedBy && { signedBy: describeKey(flashed.signedBy) }),
     ...facts,
     // What came over a network or out of a container is named beside the verdict.
     ...(source.kind === "file" && !source.transport ? {} : { source: describeSource(source) }),
   };
-  const verdict = status === 0 ? tone("good", told.outcome) : tone("bad", told.outcome);
-  const images = "images" in told ? told.images.map(drawImageEnding) : [];
+  const verdict = status === 0 ? tone("good", flashed.outcome) : tone("bad", flashed.outcome);
+  const images = "images" in flashed ? flashed.images.map(drawImageEnding) : [];
   const hint = next ? [`  try: ${next}`] : [];
-  const saved = "compression" in told && told.compression ? [drawSaved(told.compression)] : [];
-  const lines = [...images, `${verdict}: ${printable(told.says)}`, ...saved, ...hint];
+  const saved = "compression" in flashed && flashed.compression ? [drawSaved(flashed.compression)] : [];
+  const lines = [...images, `${verdict}: ${printable(flashed.message)}`, ...saved, ...hint];
   out.result(result, prose(lines.join("\n")));
   process.exitCode = status;
 }

@@ -136,11 +136,11 @@ async function send(
     trailer !== undefined || tail.kind === "trailer" || session.client.server.mode === "recovery";
   const facts = matters && !wholeFile ? await readFacts(session, { signal }) : undefined;
   const payload = payloadFor(bytes, image, facts, { imageNumber, trailer, erasedValue });
-  const { result, says, hint } = payload.check;
-  if (!wholeFile && result === "fail") throw new UsageError(says, hint);
+  const { result, message, hint } = payload.check;
+  if (!wholeFile && result === "fail") throw new UsageError(message, hint);
   if (wholeFile && tail.kind !== "none")
     out.note(`The whole file is sent, including the ${tail.bytes} bytes that follow the image.`);
-  if (!wholeFile && tail.kind !== "none") out.note(says);
+  if (!wholeFile && tail.kind !== "none") out.note(message);
   const content = wholeFile ? bytes : payload.bytes;
   const hash = image.imageHash && toHex(image.imageHash.value);
   const sent = await run(upload(session, content, { signal, image: imageNumber, upgrade }), drawUpload(out));

@@ -170,7 +170,7 @@ async function inspectOne(
       ...describeImage(file, bytes, image),
       ...(address !== undefined && { address }),
       map: regions,
-      ...(verdict && { verdict: told(verdict) }),
+      ...(verdict && { verdict: verdictJson(verdict) }),
     },
     [
       `${tone("dim", "file".padEnd(11))}${printable(file)}, ${bytes.length} bytes${at}; ${note}`,
@@ -189,7 +189,7 @@ async function inspectSource(source: Source, options: InspectOptions, context: C
       const image = parseImage(bytes);
       const verdict = await judge?.(bytes);
       return {
-        value: { ...describeImage(name, bytes, image), ...(verdict && { verdict: told(verdict) }) },
+        value: { ...describeImage(name, bytes, image), ...(verdict && { verdict: verdictJson(verdict) }) },
         page: `${tone("strong", printable(name))}\n${drawImage(image, verdict)}`,
       };
     }),
@@ -227,7 +227,7 @@ async function verdictOptions(
   };
 }
 
-function told({ result, checks }: Verdict) {
+function verdictJson({ result, checks }: Verdict) {
   return { result, checks };
 }
 
@@ -472,7 +472,7 @@ function describe(
       role: slots.length === 1 ? undefined : ROLES[index],
       ...describeSlot(slot),
       ...(slot.image && index > 0 && { image: describeImage(file, of(slot, parts[index]!), slot.image) }),
-      ...(verdict && { verdict: told(verdict) }),
+      ...(verdict && { verdict: verdictJson(verdict) }),
     })),
     ...(next && { nextBoot: { mode, ...next } }),
   };

@@ -55,11 +55,11 @@ export function define(command: Command): void {
           policy.overrides.includes(rule.name) ? "with a reason" : "no",
           rule.summary,
         ]);
-        for (const { name, severity, summary } of policy.own ?? [])
+        for (const { name, severity, summary } of policy.customRules ?? [])
           rows.push([
-            `own/${name}`,
+            `custom/${name}`,
             severity,
-            policy.overrides.includes(`own/${name}`) ? "with a reason" : "no",
+            policy.overrides.includes(`custom/${name}`) ? "with a reason" : "no",
             summary,
           ]);
         const shown = RULES.map(({ name, summary, actions }) => ({
@@ -70,7 +70,12 @@ export function define(command: Command): void {
           mayBeOverridden: policy.overrides.includes(name),
         }));
         out.result(
-          { level: policy.level, settings: policy.settings, rules: shown, own: policy.own ?? [] },
+          {
+            level: policy.level,
+            settings: policy.settings,
+            rules: shown,
+            customRules: policy.customRules ?? [],
+          },
           [`level ${policy.level}`, table(["RULE", "BROKEN", "OVERRIDE", "SCOPE"], rows)].join("\n"),
         );
       }),

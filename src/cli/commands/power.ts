@@ -146,7 +146,7 @@ function tell(event: ProofEvent): string {
       return `Before: ${event.what} is there.`;
     case "off":
     case "on":
-      return event.does;
+      return event.action;
     case "gone":
       return `Gone after ${seconds(event.afterMs)}.`;
     case "back":

@@ -308,13 +308,13 @@ function recordProof({ boards }: ProofReport, identity: BoardIdentity | undefine
 
 function list(suite: Suite, { out }: Context): void {
   const cases = suite.listCases();
-  const rows = cases.map(({ id, says, risk, quick }) => [id, quick ? "yes" : "", risk, says]);
+  const rows = cases.map(({ id, message, risk, quick }) => [id, quick ? "yes" : "", risk, message]);
   out.result(cases, table(["CASE", "QUICK", "AT RISK", "WHAT IS ASKED"], rows));
 }
 
 async function restore(suite: Suite, { out, signal }: Context): Promise<void> {
   const results = await suite.restoreAll(signal);
-  const lines = results.map(({ board, ok, says }) => `${board}: ${ok ? "" : "NOT PUT BACK: "}${says}`);
+  const lines = results.map(({ board, ok, message }) => `${board}: ${ok ? "" : "NOT PUT BACK: "}${message}`);
   out.result(results, lines.length > 0 ? lines.join("\n") : "No interrupted run has to be restored.");
   if (results.some(({ ok }) => !ok))
     throw new ProofError("not-put-back", "A board does not run its own image again.", {

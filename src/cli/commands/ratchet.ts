@@ -119,12 +119,12 @@ export function define(command: Command): void {
           index === undefined
             ? "bound to no trusted counter"
             : `bound to the counter ${index} of a TPM (${kind ?? "which does not answer"})`;
-        const told = {
+        const facts = {
           boards: Object.keys(boards).length,
           generation,
           ...(index && { index, ...(kind && { kind }) }),
         };
-        out.result(told, `${told.boards} board(s), change ${generation}, ${bound}.`);
+        out.result(facts, `${facts.boards} board(s), change ${generation}, ${bound}.`);
       }),
   );
 

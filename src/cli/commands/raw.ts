@@ -75,9 +75,15 @@ function readMark(request: Uint8Array, guard: StepGuard): Record<string, unknown
 }
 
 async function listCommands({ out }: Context): Promise<void> {
-  const rows = allCommands.map(({ name, group, id, op, does }) => ({ name, group, id, op, does }));
-  const drawn = rows.map(({ name, group, id, op, does }) => [name, `${group}`, `${id}`, op, does]);
-  out.result({ commands: rows }, table(["NAME", "GROUP", "ID", "OP", "DOES"], drawn));
+  const rows = allCommands.map(({ does: summary, name, group, id, op }) => ({
+    name,
+    group,
+    id,
+    op,
+    summary,
+  }));
+  const drawn = rows.map(({ name, group, id, op, summary }) => [name, `${group}`, `${id}`, op, summary]);
+  out.result({ commands: rows }, table(["NAME", "GROUP", "ID", "OP", "SUMMARY"], drawn));
 }
 
 /** Numbers, or as many words as the name of a command has; then perhaps the request. */

@@ -199,7 +199,7 @@ export function define(command: Command): void {
           const hint = next === undefined ? "" : `\n  try: ${printable(next)}`;
           const facts = factsOf(about, bench.followed?.device);
           const hinted = next === undefined ? result : { ...result, hint: next };
-          out.result({ ...hinted, ...facts }, prose(`${verdict}: ${printable(result.says)}${hint}`));
+          out.result({ ...hinted, ...facts }, prose(`${verdict}: ${printable(result.message)}${hint}`));
           process.exitCode = status;
         } finally {
           await bench.close();
@@ -236,14 +236,14 @@ function names(texts: readonly string[] = [], known: readonly string[], what: st
 }
 
 async function consent(
-  { does, destroys }: MethodWords,
+  { summary, destroys }: MethodWords,
   yes: boolean,
   signal: AbortSignal,
   mayAsk: boolean,
 ): Promise<boolean> {
   if (yes) return true;
   if (!mayAsk || !canAsk()) return false;
-  return askPerson(`This writes flash and bypasses MCUboot. ${does}\nWhat is lost: ${destroys}`, signal);
+  return askPerson(`This writes flash and bypasses MCUboot. ${summary}\nWhat is lost: ${destroys}`, signal);
 }
 
 /** Enter is too easily pressed where a working board is at stake: the word has to be typed. */
@@ -274,27 +274,29 @@ function drawRecover(out: Output): (event: RecoverEvent) => void {
       case "file": {
         const failed = event.checks.filter(({ result }) => result === "fail");
         const noted = event.checks.filter(({ name, result }) => name === "trailer" && result === "warn");
-        for (const { name, says } of noted) out.note(`${tone("warn", "note")}  ${name}: ${printable(says)}`);
+        for (const { name, message } of noted)
+          out.note(`${tone("warn", "note")}  ${name}: ${printable(message)}`);
         if (failed.length === 0)
           return out.note("The image is complete, and one of the given keys signed it.");
-        for (const { name, says } of failed) out.note(`${tone("bad", "fail")}  ${name}: ${printable(says)}`);
+        for (const { name, message } of failed)
+          out.note(`${tone("bad", "fail")}  ${name}: ${printable(message)}`);
         return;
       }
       case "found":
-        return out.note(printable(event.says));
+        return out.note(printable(event.message));
       case "alive":
         return out.note(`${tone("warn", "alive")}  ${printable(event.message)}`);
       case "passed-over":
         return out.note(tone("dim", methodLine(event.method, `Not available: ${printable(event.why)}`)));
       case "method":
-        out.note(methodLine(event.method.name, printable(event.method.does)));
+        out.note(methodLine(event.method.name, printable(event.method.summary)));
         return out.note(methodLine("", `What is lost: ${printable(event.method.destroys)}`));
       case "failed":
         return out.note(methodLine("", `${tone("warn", "It failed:")} ${printable(event.why)}`));
       case "in-recovery":
         return out.note("The bootloader's serial recovery answers.");
       case "written":
-        return out.note(printable(event.says));
+        return out.note(printable(event.message));
       case "again":
         return out.note(`Starting again from the beginning: ${printable(event.why)}`);
       case "writing":

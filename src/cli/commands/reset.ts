@@ -56,10 +56,10 @@ async function reset(session: Session, options: ResetOptions, { out, signal }: C
     );
   }
   const state = STATES[mode];
-  const says = restarted
+  const message = restarted
     ? `The board has restarted; ${state} answers.`
     : `The board was asked to restart, and ${state} answers. It reports nothing that shows whether it restarted.`;
-  out.result({ restarted, server: mode }, says);
+  out.result({ restarted, server: mode }, message);
 }
 
 const STATES = {

@@ -12,7 +12,7 @@ export interface Attack {
   /** The first is the one that counts. */
   readonly refusedBy: readonly string[];
   readonly exitStatus: number | null;
-  readonly says: string;
+  readonly message: string;
   /** What was read back afterwards. */
   readonly board: string;
   readonly asExpected: boolean;
@@ -62,7 +62,7 @@ async function report(desk: Desk, board: string, ran: Ran, expected: Expectation
     expected: expected.refusedBy,
     refusedBy,
     exitStatus: ran.status,
-    says: said(ran.value),
+    message: said(ran.value),
     board: `the board runs ${version}${confirmed ? "" : " (not confirmed)"}, stored counter ${storedCounter}`,
     asExpected: stands && refusedBy[0] === expected.refusedBy && ran.status === expected.status,
   };

@@ -60,9 +60,9 @@ export async function demoChain({ out, signal }: Context): Promise<void> {
   }
 }
 
-function drawAttack({ attack, says, board, asExpected }: Attack, out: Output): void {
+function drawAttack({ attack, message, board, asExpected }: Attack, out: Output): void {
   const mark = asExpected ? tone("good", "refused") : tone("bad", "NOT AS EXPECTED");
-  out.note(`${mark}  ${attack}\n         ${printable(says)}\n         ${board}`);
+  out.note(`${mark}  ${attack}\n         ${printable(message)}\n         ${board}`);
 }
 
 async function theChain(desk: Desk, product: Product, held: (link: Link) => void): Promise<void> {
@@ -71,7 +71,7 @@ async function theChain(desk: Desk, product: Product, held: (link: Link) => void
   const signed = await signOffline(desk, product, { output: update, version: "2.0.0", counter: 7 });
   held({
     link: "signer",
-    what: product.signer.says,
+    what: product.signer.summary,
     readBack: `signed security counter ${signed.counter}; key ${toHex(product.key.keyHash).slice(0, 16)} never left it`,
   });
 
@@ -110,12 +110,12 @@ async function theChain(desk: Desk, product: Product, held: (link: Link) => void
     ...["--attest", product.attestation, "--attest-key", product.attestKey],
   ]);
   const after = await observe(board, desk.signal);
-  const checks = flashed.value.preflight as readonly { name: string; result: string; says: string }[];
+  const checks = flashed.value.preflight as readonly { name: string; result: string; message: string }[];
   const origin = checks.find(({ name, result }) => name === "policy/provenance" && result === "pass");
   held({
     link: "build",
     what: "the build server's signed SLSA statement is about this very file",
-    readBack: origin?.says ?? "-",
+    readBack: origin?.message ?? "-",
   });
   held({
     link: "board",

@@ -105,5 +105,5 @@ export class Desk {
 /** What a result or an error says in words. */
 export function said(value: Record<string, unknown>): string {
   const error = value.error as { message?: unknown } | undefined;
-  return String(error?.message ?? value.says ?? value.message ?? "");
+  return String(error?.message ?? value.message ?? "");
 }

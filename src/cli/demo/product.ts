@@ -44,7 +44,7 @@ export interface Product {
 /** Where the image key is: nowhere that the build can reach. */
 export interface OfflineSigner {
   readonly kind: "softhsm" | "file";
-  readonly says: string;
+  readonly summary: string;
   /** Options of `keys sign-request`. */
   readonly words: readonly string[];
   readonly environment: NodeJS.ProcessEnv;
@@ -63,7 +63,7 @@ export async function prepareProduct(desk: Desk): Promise<Product> {
   writeFileSync(publicKey, await toPem(key.publicKey, "public"));
   const signer = (await moveToSoftHsm(vault, privateFile)) ?? {
     kind: "file",
-    says: "a key file in another folder answered the build's request",
+    summary: "a key file in another folder answered the build's request",
     words: ["-k", privateFile],
     environment: {},
   };
@@ -245,7 +245,7 @@ async function moveToSoftHsm(vault: string, privateFile: string): Promise<Offlin
   writeFileSync(pinFile, `${PIN}\n`, { mode: 0o600 });
   return {
     kind: "softhsm",
-    says: "a key inside a SoftHSM token answered the build's request",
+    summary: "a key inside a SoftHSM token answered the build's request",
     words: [
       "--pkcs11-module",
       library,

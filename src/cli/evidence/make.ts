@@ -239,7 +239,7 @@ async function write(folder: string, pack: Pack, { out, signal }: Context): Prom
   renameOver(fresh, folder);
   const keyHash = toHex(chosen.signer.publicKey.keyHash);
   recorder()?.record({ type: "attest", result: "ok", detail: { what: "evidence", evidence: id, keyHash } });
-  const told =
+  const text =
     comparison?.runsImage === undefined
       ? ""
       : `\nThe board runs ${comparison.runsImage ? "this very image" : "ANOTHER image"}, says the board.`;
@@ -252,7 +252,7 @@ async function write(folder: string, pack: Pack, { out, signal }: Context): Prom
       signedBy: keyHash,
       ...(comparison && { board: comparison }),
     },
-    `${folder}: ${files.length} files under ${top}.${told}\nKeep its name elsewhere: it is the SHA-256 of the signed file.`,
+    `${folder}: ${files.length} files under ${top}.${text}\nKeep its name elsewhere: it is the SHA-256 of the signed file.`,
   );
 }
 

@@ -4,7 +4,7 @@ import { UsageError } from "../usage-error.js";
 /** One subcommand's command line. */
 export interface CommandSpec {
   readonly name: string;
-  readonly says: string;
+  readonly summary: string;
   readonly operands: readonly string[];
   readonly options: readonly OptionSpec[];
 }
@@ -65,7 +65,7 @@ export function parseArguments(spec: CommandSpec, argv: readonly string[]): Argu
 }
 
 /** What `-h` prints. */
-export function usageOf({ name, says, operands, options }: CommandSpec): string {
+export function usageOf({ name, summary, operands, options }: CommandSpec): string {
   const rows = options.map(({ name: long, short, value, choices, help, required }) => {
     const takes = choices ? ` [${choices.join("|")}]` : value ? ` ${value}` : "";
     const left = `  ${short ? `-${short}, ` : ""}--${long}${takes}`;
@@ -74,7 +74,7 @@ export function usageOf({ name, says, operands, options }: CommandSpec): string 
   return [
     usageLine(name, operands),
     "",
-    `  ${says}`,
+    `  ${summary}`,
     "",
     "Options:",
     ...rows,

@@ -17,7 +17,7 @@ import { yamlOf } from "./yaml.js";
 
 export const DUMPINFO: CommandSpec = {
   name: "dumpinfo",
-  says: "Print header, TLVs and trailer of an image.",
+  summary: "Print header, TLVs and trailer of an image.",
   operands: ["IMGFILE"],
   options: [
     { name: "outfile", short: "o", value: "FILE", help: "instead of stdout" },

@@ -28,7 +28,7 @@ const suffix: OptionSpec = {
 
 export const KEYGEN: CommandSpec = {
   name: "keygen",
-  says: "Generate a private key.",
+  summary: "Generate a private key.",
   operands: [],
   options: [
     { ...key, help: "the file to write" },
@@ -41,7 +41,7 @@ export const KEYGEN: CommandSpec = {
 
 export const GETPUB: CommandSpec = {
   name: "getpub",
-  says: "Print the public part of a key.",
+  summary: "Print the public part of a key.",
   operands: [],
   options: [
     key,
@@ -67,7 +67,7 @@ export const GETPUB: CommandSpec = {
 
 export const GETPUBHASH: CommandSpec = {
   name: "getpubhash",
-  says: "Print the SHA-256 of the public part of a key.",
+  summary: "Print the SHA-256 of the public part of a key.",
   operands: [],
   options: [
     key,
@@ -80,7 +80,7 @@ export const GETPUBHASH: CommandSpec = {
 
 export const GETPRIV: CommandSpec = {
   name: "getpriv",
-  says: "Print a private key for decryption, to be compiled into a bootloader.",
+  summary: "Print a private key for decryption, to be compiled into a bootloader.",
   operands: [],
   options: [
     key,
@@ -92,7 +92,7 @@ export const GETPRIV: CommandSpec = {
 
 export const KEYINFO: CommandSpec = {
   name: "keyinfo",
-  says: "Print whether a key is private or public.",
+  summary: "Print whether a key is private or public.",
   operands: [],
   options: [
     key,

@@ -24,7 +24,7 @@ interface ImgtoolCommand {
 
 const VERSION: CommandSpec = {
   name: "version",
-  says: "Print the version of imgtool that this follows.",
+  summary: "Print the version of imgtool that this follows.",
   operands: [],
   options: [],
 };
@@ -106,6 +106,6 @@ async function overview(): Promise<string> {
     "",
     "  The commands of MCUboot's imgtool, with the same options, outputs and exit statuses.",
     "",
-    ...commands.map(({ spec }) => `  ${spec.name.padEnd(12)} ${spec.says}`),
+    ...commands.map(({ spec }) => `  ${spec.name.padEnd(12)} ${spec.summary}`),
   ].join("\n");
 }

@@ -4,7 +4,8 @@ import type { CommandSpec } from "./arguments.js";
 /** imgtool's `sign` and `create`. */
 export const SIGN: CommandSpec = {
   name: "sign",
-  says: "Make a signed or unsigned image. INFILE and OUTFILE are Intel HEX when named .hex, INFILE may be ELF.",
+  summary:
+    "Make a signed or unsigned image. INFILE and OUTFILE are Intel HEX when named .hex, INFILE may be ELF.",
   operands: ["INFILE", "OUTFILE"],
   options: [
     { name: "key", short: "k", value: "FILE", help: "private key" },

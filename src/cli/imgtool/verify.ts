@@ -17,7 +17,7 @@ import { loadKey } from "./load-key.js";
 
 export const VERIFY: CommandSpec = {
   name: "verify",
-  says: "Check an image's hash, and its signature if a key is given.",
+  summary: "Check an image's hash, and its signature if a key is given.",
   operands: ["IMGFILE"],
   options: [
     { name: "key", short: "k", value: "FILE", help: "key that should have signed it" },

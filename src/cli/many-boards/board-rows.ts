@@ -10,7 +10,7 @@ export interface BoardRow {
   /** What the verb would have ended with for this board alone. */
   readonly exitStatus: ExitStatus;
   readonly version?: string;
-  readonly says: string;
+  readonly message: string;
   readonly hint?: string;
 }
 
@@ -22,7 +22,7 @@ export function rowOfError(board: string, error: unknown): BoardRow {
     board,
     outcome: code,
     exitStatus: exitStatus as ExitStatus,
-    says: message,
+    message: message,
     ...(hint === undefined ? {} : { hint }),
   };
 }
@@ -41,12 +41,12 @@ export function finishRows(rows: readonly BoardRow[], out: Output): void {
 function rowsTable(rows: readonly BoardRow[]): string {
   return table(
     ["BOARD", "OUTCOME", "VERSION", "STATUS", "WHAT"],
-    rows.map(({ board, outcome, version = "-", exitStatus, says }) => [
+    rows.map(({ board, outcome, version = "-", exitStatus, message }) => [
       printable(board),
       tone(exitStatus === 0 ? "good" : "bad", outcome),
       version,
       `${exitStatus}`,
-      printable(says),
+      printable(message),
     ]),
   );
 }

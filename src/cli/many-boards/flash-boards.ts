@@ -36,12 +36,12 @@ export function flashBoards(
     },
     step: stepOfFlash,
     row(result) {
-      const { outcome, says, version } = result;
+      const { outcome, message, version } = result;
       const hint = hintForBoard(result.board.address, result.hint);
       return {
         outcome,
         exitStatus: statusOf(result),
-        says,
+        message,
         ...(hint === undefined ? {} : { hint }),
         ...(version === undefined ? {} : { version }),
       };

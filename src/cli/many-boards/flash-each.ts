@@ -56,9 +56,9 @@ export async function flashEach(
       const { name, address, untilGone } = await slot.next();
       const row = await flashOne({ name, address }, options, context, story, statusOf);
       const label = labels.take();
-      const told = { number, ...(label !== undefined && { label }), ...row };
-      rows.push(told);
-      tell(told, context);
+      const line = { number, ...(label !== undefined && { label }), ...row };
+      rows.push(line);
+      tell(line, context);
       if (number === options.count) break;
       out.note(`${tally(rows)} Unplug it.`);
       await untilGone();
@@ -97,12 +97,12 @@ async function flashOne(
         out.event(event, name);
         showStep(lines, name, stepOfFlash(event));
       });
-      const { outcome, says, hint, version } = result;
+      const { outcome, message, hint, version } = result;
       return {
         board: open.identity.id ?? name,
         outcome,
         exitStatus: statusOf(result),
-        says,
+        message,
         ...(hint !== undefined && { hint }),
         ...(version !== undefined && { version }),
       };
@@ -128,11 +128,11 @@ function tell(row: EachRow, { out }: Context): void {
     out.line({ kind: "board", ...row }, "");
     return;
   }
-  const { number, board, label, outcome, says, hint } = row;
+  const { number, board, label, outcome, message, hint } = row;
   const before = outcome === "already-running" ? " It was done before." : "";
   const words = [`Board ${number}`, ...(label === undefined ? [] : [printable(label)]), printable(board)];
   out.line(undefined, roomBanner(wordOf(row), process.stdout.isTTY ? process.stdout.columns : undefined));
-  out.line(undefined, `${words.join(", ")}: ${outcome}. ${printable(says)}${before}`);
+  out.line(undefined, `${words.join(", ")}: ${outcome}. ${printable(message)}${before}`);
   if (hint !== undefined) out.line(undefined, `  try: ${printable(hint)}`);
 }
 

@@ -27,24 +27,24 @@ export interface FlashTogetherOptions extends FlashBoardsOptions {
 
 /** What a joint update came to, in words. */
 const TOGETHER_OUTCOMES: Readonly<
-  Record<TogetherOutcome, { status: ExitStatus; says: string; hint?: string }>
+  Record<TogetherOutcome, { status: ExitStatus; message: string; hint?: string }>
 > = {
-  committed: { status: 0, says: "All boards run the new image, confirmed." },
+  committed: { status: 0, message: "All boards run the new image, confirmed." },
   isolated: {
     status: 65,
-    says: "All boards run the new image, confirmed, but those that may stay behind and did not pass.",
+    message: "All boards run the new image, confirmed, but those that may stay behind and did not pass.",
     hint: "Check the boards that stayed behind, then repeat the command.",
   },
-  refused: { status: 61, says: "Not every board can take the image; nothing was sent to any." },
-  reverted: { status: 62, says: "Not every board passed: all run their old images again." },
+  refused: { status: 61, message: "Not every board can take the image; nothing was sent to any." },
+  reverted: { status: 62, message: "Not every board passed: all run their old images again." },
   "not-reverted": {
     status: 63,
-    says: "Not every board passed, and at least one is not proven to run its old image again.",
+    message: "Not every board passed, and at least one is not proven to run its old image again.",
     hint: "Bring that board back, then repeat the command: it finishes or reverts what it finds.",
   },
   "partly-committed": {
     status: 64,
-    says: "The new image is confirmed on some boards and not on others. The only way is forward.",
+    message: "The new image is confirmed on some boards and not on others. The only way is forward.",
     hint: "Bring the other boards back, then repeat the command: boards that have the image are left alone.",
   },
 };
@@ -52,7 +52,7 @@ const TOGETHER_OUTCOMES: Readonly<
 /** The words for an outcome. Boards that ran the image before are not said to have been given it. */
 export function wordsOfOutcome({ outcome, boards }: Pick<TogetherResult, "outcome" | "boards">): {
   readonly status: ExitStatus;
-  readonly says: string;
+  readonly message: string;
   readonly hint?: string;
 } {
   const words = TOGETHER_OUTCOMES[outcome];
@@ -60,7 +60,7 @@ export function wordsOfOutcome({ outcome, boards }: Pick<TogetherResult, "outcom
   if (outcome !== "committed" || why === undefined) return words;
   return {
     status: words.status,
-    says: `All boards ran their image before, confirmed; nothing was sent. The preflight refuses it now: ${why}`,
+    message: `All boards ran their image before, confirmed; nothing was sent. The preflight refuses it now: ${why}`,
   };
 }
 
@@ -159,17 +159,17 @@ const TONES: Readonly<Record<JointState, "good" | "bad" | "warn">> = {
 
 /** Tells what came of it, and chooses the exit status. */
 export function finishTogether({ outcome, boards }: TogetherResult, out: Output): void {
-  const { status, says, hint } = wordsOfOutcome({ outcome, boards });
+  const { status, message, hint } = wordsOfOutcome({ outcome, boards });
   const rows = boards.map(({ board, state, version = "-", failure = "" }) => [
     printable(board),
     tone(TONES[state], state),
     printable(version),
     printable(failure),
   ]);
-  const verdict = tone(status === 0 ? "good" : "bad", `${outcome}: ${printable(says)}`);
+  const verdict = tone(status === 0 ? "good" : "bad", `${outcome}: ${printable(message)}`);
   const text = [table(["BOARD", "STATE", "RUNS", "WHAT WENT WRONG"], rows), verdict];
   if (hint !== undefined) text.push(`  try: ${hint}`);
-  if (out.json) out.line({ kind: "summary", outcome, exitStatus: status, says, hint, boards }, "");
+  if (out.json) out.line({ kind: "summary", outcome, exitStatus: status, message, hint, boards }, "");
   else out.result(undefined, text.join("\n"));
   process.exitCode = status;
 }

@@ -83,11 +83,11 @@ export async function proveBoards(
     return device && identityAt(parseAddress(device.address), context);
   });
   const rows = outcome.boards.map(
-    ({ board: name, ending, says, version: runs }): BoardRow => ({
+    ({ board: name, ending, message, version: runs }): BoardRow => ({
       board: name,
       outcome: ending,
       exitStatus: PROOF_STATUS[ending],
-      says,
+      message,
       ...(runs === undefined ? {} : { version: runs }),
     }),
   );

@@ -37,12 +37,12 @@ export function recoverBoards(
     },
     step: stepOfRecover,
     row(result) {
-      const { outcome, says, flash } = result;
+      const { outcome, message, flash } = result;
       const hint = hintForBoard(result.board.address, result.hint);
       return {
         outcome,
         exitStatus: statusOf(result),
-        says,
+        message,
         ...(hint === undefined ? {} : { hint }),
         ...(flash?.version === undefined ? {} : { version: flash.version }),
       };

@@ -36,13 +36,13 @@ function notesOf(event: FlashEvent): string[] {
     case "preflight":
       return event.checks
         .filter(({ result }) => result === "fail")
-        .map(({ name, says }) => `FAIL ${name}: ${says}`);
+        .map(({ name, message }) => `FAIL ${name}: ${message}`);
     case "restarted":
       return ["The board restarted by itself."];
     case "sent-again":
       return [`The slot contained this file already, but it cannot be marked: ${event.why}`];
     case "health":
-      return event.ok ? [] : [`FAIL health: ${event.name}: ${event.says}`];
+      return event.ok ? [] : [`FAIL health: ${event.name}: ${event.message}`];
     case "link-lost":
       return [`The link was lost: ${event.why} Waiting for the board...`];
     default:
@@ -58,7 +58,7 @@ export function stepOfRecover(event: RecoverEvent): BoardStep {
     case "alive":
       return { notes: [`alive: ${event.message}`] };
     case "method":
-      return { step: "entering", notes: [`${event.method.name}: ${event.method.does}`] };
+      return { step: "entering", notes: [`${event.method.name}: ${event.method.summary}`] };
     case "failed":
       return { notes: [`${event.method} failed: ${event.why}`] };
     case "again":
@@ -87,10 +87,10 @@ export function stepOfProof(event: ProofEvent): BoardStep {
     case "cut":
       return { step: "power cuts", progress: { done: event.done, total: event.total } };
     case "result": {
-      const { id, verdict, seen } = event.result;
-      return verdict === "does-not-hold" ? { notes: [`does not hold: ${id}: ${seen}`] } : {};
+      const { id, verdict, observed } = event.result;
+      return verdict === "does-not-hold" ? { notes: [`does not hold: ${id}: ${observed}`] } : {};
     }
     case "put-back":
-      return event.ok ? { step: "put back" } : { notes: [`NOT PUT BACK: ${event.says}`] };
+      return event.ok ? { step: "put back" } : { notes: [`NOT PUT BACK: ${event.message}`] };
   }
 }

@@ -78,9 +78,9 @@ export const coreCommands: readonly McumgrCommand[] = [
     about: "Download core from a device",
     operands: "<core-file>",
     flags: [
-      { name: "elfify", letter: "e", kind: "bool", says: "convert it to ELF (not supported here)" },
-      { name: "offset", kind: "uint32", says: "where in the core to begin" },
-      { name: "bytes", letter: "n", kind: "uint32", says: "how many bytes of it" },
+      { name: "elfify", letter: "e", kind: "bool", summary: "convert it to ELF (not supported here)" },
+      { name: "offset", kind: "uint32", summary: "where in the core to begin" },
+      { name: "bytes", letter: "n", kind: "uint32", summary: "how many bytes of it" },
     ],
     run: download,
   },

@@ -5,7 +5,7 @@ export interface Flag {
   readonly name: string;
   readonly letter?: string;
   readonly kind: "text" | "int" | "uint32" | "float" | "bool";
-  readonly says: string;
+  readonly summary: string;
 }
 
 export type FlagValue = string | number | boolean;

@@ -93,10 +93,10 @@ function watchFor(run: NonNullable<ReturnType<typeof recorder>>): Watch {
   const observe = observeCommands(run);
   return ({ op, group, id, fields }, answer) => {
     const command = commandOf({ op, group, id }) ?? commandByNumber({ op, group, id });
-    const told = answer.then((heard) => settled(command, heard));
+    const settling = answer.then((heard) => settled(command, heard));
     // Of a command that changes nothing nobody waits for the answer.
-    told.catch(() => undefined);
-    observe(command, fields, told);
+    settling.catch(() => undefined);
+    observe(command, fields, settling);
   };
 }
 

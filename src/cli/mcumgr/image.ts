@@ -193,14 +193,14 @@ export const image: McumgrCommand = {
       about: "Upload image to a device",
       operands: "<image-file>",
       flags: [
-        { name: "noerase", letter: "e", kind: "bool", says: "send no erase request first (default true)" },
-        { name: "image", letter: "n", kind: "int", says: "number of the image, not of the slot" },
-        { name: "upgrade", letter: "u", kind: "bool", says: "only a newer version is taken" },
+        { name: "noerase", letter: "e", kind: "bool", summary: "send no erase request first (default true)" },
+        { name: "image", letter: "n", kind: "int", summary: "number of the image, not of the slot" },
+        { name: "upgrade", letter: "u", kind: "bool", summary: "only a newer version is taken" },
         {
           name: "maxwinsize",
           letter: "w",
           kind: "int",
-          says: "accepted but not used: one request at a time",
+          summary: "accepted but not used: one request at a time",
         },
       ],
       run: upload,

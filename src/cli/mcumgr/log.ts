@@ -159,7 +159,7 @@ export const log: McumgrCommand = {
       about:
         "Show the logs of a device. The arguments narrow down what is shown: a log by its name, the least index\n(`last` for the last entry), the least timestamp.",
       operands: "[log-name [min-index [min-timestamp]]]",
-      flags: [{ name: "all", letter: "a", kind: "bool", says: "read on until all entries are there" }],
+      flags: [{ name: "all", letter: "a", kind: "bool", summary: "read on until all entries are there" }],
       run: show,
     },
     {

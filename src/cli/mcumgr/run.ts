@@ -17,15 +17,15 @@ import type { Session } from "./session.js";
 export const MCUMGR_VERSION = "mcumgr 0.0.0-dev";
 
 const GLOBAL_FLAGS: readonly Flag[] = [
-  { name: "conn", letter: "c", kind: "text", says: "connection profile to use" },
-  { name: "connextra", kind: "text", says: "appended to the connection string" },
-  { name: "connstring", kind: "text", says: "connection string, instead of the profile's" },
-  { name: "conntype", kind: "text", says: "connection type, instead of the profile's" },
-  { name: "hci", letter: "i", kind: "int", says: "Bluetooth controller (accepted but not used)" },
-  { name: "loglevel", letter: "l", kind: "text", says: "accepted but not used (default info)" },
-  { name: "name", kind: "text", says: "name of a Bluetooth device (accepted but not used)" },
-  { name: "timeout", letter: "t", kind: "float", says: "seconds to wait for an answer (default 10)" },
-  { name: "tries", letter: "r", kind: "int", says: "how often a request is sent (default 1)" },
+  { name: "conn", letter: "c", kind: "text", summary: "connection profile to use" },
+  { name: "connextra", kind: "text", summary: "appended to the connection string" },
+  { name: "connstring", kind: "text", summary: "connection string, instead of the profile's" },
+  { name: "conntype", kind: "text", summary: "connection type, instead of the profile's" },
+  { name: "hci", letter: "i", kind: "int", summary: "Bluetooth controller (accepted but not used)" },
+  { name: "loglevel", letter: "l", kind: "text", summary: "accepted but not used (default info)" },
+  { name: "name", kind: "text", summary: "name of a Bluetooth device (accepted but not used)" },
+  { name: "timeout", letter: "t", kind: "float", summary: "seconds to wait for an answer (default 10)" },
+  { name: "tries", letter: "r", kind: "int", summary: "how often a request is sent (default 1)" },
 ];
 
 const LOG_LEVELS = new Set(["panic", "fatal", "error", "warn", "warning", "info", "debug", "trace"]);
@@ -91,9 +91,9 @@ export function usageOf(path: readonly McumgrCommand[]): string {
   ].join("\n");
 }
 
-function flagLine({ name, letter, kind, says }: Flag): string {
+function flagLine({ name, letter, kind, summary }: Flag): string {
   const short = letter === undefined ? "    " : `-${letter}, `;
-  return `  ${short}--${`${name}${kind === "bool" ? "" : ` ${kind}`}`.padEnd(20)} ${says}`;
+  return `  ${short}--${`${name}${kind === "bool" ? "" : ` ${kind}`}`.padEnd(20)} ${summary}`;
 }
 
 /**

@@ -58,9 +58,9 @@ export class Session {
     const asked = this.#ask(
       request,
       (answer) => {
-        const told = read(answer);
+        const value = read(answer);
         heard = answer;
-        return told;
+        return value;
       },
       leastTries,
     );

@@ -59,7 +59,7 @@ export function asChecks({ findings, level }: PolicyVerdict): PreflightCheck[] {
   return findings.map((finding) => ({
     name: `policy/${finding.rule}` as const,
     result: resultOf(finding, level),
-    says:
+    message:
       finding.overridden === undefined
         ? finding.message
         : `${finding.message} Overridden: ${finding.overridden}`,

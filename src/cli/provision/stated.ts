@@ -48,10 +48,10 @@ export async function askedOnce(
   const now = new Date().toISOString();
   let isNew = false;
   for (const { name, asks } of QUESTIONS_FOR_PEOPLE) {
-    const told =
+    const stated =
       given.get(name) ?? (answers.has(name) ? undefined : await askLine(`${asks} (Enter: not known) `));
-    if (told === undefined || told.trim() === "") continue;
-    answers.set(name, { answer: told.trim().slice(0, LONGEST), statedOn: now });
+    if (stated === undefined || stated.trim() === "") continue;
+    answers.set(name, { answer: stated.trim().slice(0, LONGEST), statedOn: now });
     isNew = true;
   }
   const all = Object.fromEntries(answers);

@@ -221,7 +221,7 @@ async function run(
     const results: Partial<Record<AwsResult, string>> = { digest };
     const filled = (text: string) => fillAwsResults(text, (name) => results[name]!);
     for (const call of calls) {
-      out.note(`${call.does}: aws ${call.words.slice(0, 2).join(" ")}`);
+      out.note(`${call.step}: aws ${call.words.slice(0, 2).join(" ")}`);
       const answer = await callAws([...call.words.map(filled), ...accountWords(options)], signal);
       if (call.brings !== undefined) results[call.brings] = mustBeAnswer(call, answer);
       // A signature by another key is found here, and not by every board.
@@ -250,8 +250,8 @@ function mustBeAnswer({ brings, words }: AwsCall, answer: string): string {
 function print(path: string, plan: AwsReleasePlan, options: Options, { out }: Context): void {
   const { calls, document } = plan;
   const readable = (text: string) => fillAwsResults(text, (name) => `<${name}>`);
-  const list = calls.map(({ does, words, brings }) => ({
-    does,
+  const list = calls.map(({ step, words, brings }) => ({
+    step,
     words: ["aws", ...words, ...accountWords(options)].map(readable),
     ...(brings !== undefined && { brings }),
   }));

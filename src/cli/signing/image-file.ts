@@ -14,17 +14,17 @@ export interface ImageTarget {
 }
 
 /**
- * A target for what becomes of this input. Intel HEX needs an address: `told`, or where the input was, with room for
+ * A target for what becomes of this input. Intel HEX needs an address: `reported`, or where the input was, with room for
  * the header in front of it. Throws `UsageError` when neither says where.
  */
 export function imageTarget(
   file: string,
   { address }: Firmware,
   { isAdded, size }: HeaderPlan,
-  told: number | undefined,
+  reported: number | undefined,
 ): ImageTarget {
   if (!isHexName(file)) return { file, base: undefined };
-  if (told !== undefined) return { file, base: told };
+  if (reported !== undefined) return { file, base: reported };
   if (address === undefined)
     throw new UsageError(
       "No address exists in the input file nor was one given.",

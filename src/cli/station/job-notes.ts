@@ -20,11 +20,11 @@ export class JobNotes {
     return this.#lines;
   }
 
-  step(told: BoardStep, isRetry = false): void {
-    if (told.step !== undefined && told.step !== this.#step) this.#keep(told.step);
-    this.#step = told.step ?? this.#step;
-    for (const note of told.notes ?? []) this.#keep(note);
-    this.#tell(isRetry ? { ...told, isRetry } : told);
+  step(event: BoardStep, isRetry = false): void {
+    if (event.step !== undefined && event.step !== this.#step) this.#keep(event.step);
+    this.#step = event.step ?? this.#step;
+    for (const note of event.notes ?? []) this.#keep(note);
+    this.#tell(isRetry ? { ...event, isRetry } : event);
   }
 
   console(lines: readonly string[]): void {

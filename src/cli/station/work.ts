@@ -84,7 +84,9 @@ export class BenchWork implements StationWork {
   /** Several boards that all keep the update, or none. */
   async runGroup(jobs: readonly Job[], how: GroupControl): Promise<ReadonlyMap<string, JobEnding>> {
     const { signal, tell } = how;
-    const places = jobs.map((job) => this.#place(job, job.board, signal, (told) => tell(job.board, told)));
+    const places = jobs.map((job) =>
+      this.#place(job, job.board, signal, (progress) => tell(job.board, progress)),
+    );
     const endings = await this.#together(places, how);
     return new Map(places.map((at) => [at.job.board, this.#kept(at, endings.get(at.job.board)!)]));
   }
@@ -195,10 +197,14 @@ export class BenchWork implements StationWork {
       }
     });
     const endings = places.map(async ({ job: { board: name }, board }) => {
-      const told = boards.find((one) => one.board === name)!;
+      const ending = boards.find((one) => one.board === name)!;
       // Links of the update are closed: what each board says now is what counts. One that was silent was waited for already.
-      const runs = await this.#runsNow(board, context, told.state === "unknown" ? SILENT_WAIT_MS : undefined);
-      return [name, jointEnding(outcome, told, runs, giveUp.aborted)] as const;
+      const runs = await this.#runsNow(
+        board,
+        context,
+        ending.state === "unknown" ? SILENT_WAIT_MS : undefined,
+      );
+      return [name, jointEnding(outcome, ending, runs, giveUp.aborted)] as const;
     });
     return new Map(await Promise.all(endings));
   }
@@ -229,8 +235,8 @@ export class BenchWork implements StationWork {
     const hash = parseImage(image).imageHash?.value;
     const isDone = runs?.server === "application" && hash !== undefined && runs.hash === toHex(hash);
     if (job.begunBefore > 0 && result.outcome === "alive" && !imageNumber && isDone) {
-      const says = `It runs ${runs.version}: the recovery had finished when the station stopped.`;
-      return endingOf({ outcome: "recovered", says }, 0, runs);
+      const message = `It runs ${runs.version}: the recovery had finished when the station stopped.`;
+      return endingOf({ outcome: "recovered", message }, 0, runs);
     }
     return endingOf(result, statusOfRecover(result), runs);
   }
@@ -249,10 +255,10 @@ export class BenchWork implements StationWork {
       },
     );
     this.#keepReport(suite, job, outcome.report);
-    const [{ ending, says } = { ending: "claim-open" as const, says: "" }] = outcome.boards;
+    const [{ ending, message } = { ending: "claim-open" as const, message: "" }] = outcome.boards;
     if (ending === "interrupted") context.signal.throwIfAborted();
     const runs = await this.#runsNow(board, context);
-    return endingOf({ outcome: ending, says }, PROOF_STATUS[ending], runs);
+    return endingOf({ outcome: ending, message }, PROOF_STATUS[ending], runs);
   }
 
   /** What a killed station left in the middle of a proof: the board gets its own image back. */
@@ -263,13 +269,13 @@ export class BenchWork implements StationWork {
     const left = await suite.restoreAll(context.signal, (name) => name === job.board);
     const runs = await this.#runsNow(board, context);
     const isBack = left.every(({ ok }) => ok);
-    const says =
-      left.length === 0 ? "Nothing had been changed on the board." : left.map((one) => one.says).join(" ");
+    const message =
+      left.length === 0 ? "Nothing had been changed on the board." : left.map((one) => one.message).join(" ");
     return {
       verdict: isBack ? "unfinished" : "fail",
       outcome: isBack ? "put-back" : "not-put-back",
       exitStatus: isBack ? 27 : 28,
-      says: `The station was killed during this proof. ${says}`,
+      message: `The station was killed during this proof. ${message}`,
       retries: 0,
       ...(runs && { runs }),
     };
@@ -286,8 +292,8 @@ export class BenchWork implements StationWork {
     try {
       const runs = await factsOf(open, context.signal);
       const words = { outcome: "looked", exitStatus: 0, retries: 0 } as const;
-      if (runs) return { ...words, verdict: "pass", says: "It answers.", runs };
-      return { ...words, verdict: "fail", exitStatus: 16, says: "It does not report what it runs." };
+      if (runs) return { ...words, verdict: "pass", message: "It answers.", runs };
+      return { ...words, verdict: "fail", exitStatus: 16, message: "It does not report what it runs." };
     } finally {
       await open.close();
     }
@@ -321,7 +327,7 @@ export class BenchWork implements StationWork {
       }
     }
     signal.throwIfAborted();
-    return { verdict: "fail", outcome: "lost", exitStatus: 15, says: "The port disappeared.", retries: 0 };
+    return { verdict: "fail", outcome: "lost", exitStatus: 15, message: "The port disappeared.", retries: 0 };
   }
 
   async #imageOf({ update }: Job, context: Context) {
@@ -368,7 +374,7 @@ export class BenchWork implements StationWork {
         station: job.kind,
         record: job.id,
         outcome: ending.outcome,
-        message: ending.says,
+        message: ending.message,
         ...(job.label !== undefined && { label: job.label }),
       },
     });
@@ -376,8 +382,8 @@ export class BenchWork implements StationWork {
 }
 
 function endingOfError(board: string, error: unknown): JobEnding {
-  const { outcome, exitStatus, says, hint } = rowOfError(board, error);
-  return { verdict: "fail", outcome, exitStatus, says, retries: 0, ...(hint !== undefined && { hint }) };
+  const { outcome, exitStatus, message, hint } = rowOfError(board, error);
+  return { verdict: "fail", outcome, exitStatus, message, retries: 0, ...(hint !== undefined && { hint }) };
 }
 
 /** What a joint update came to for one of its boards. */
@@ -388,8 +394,8 @@ function jointEnding(
   isStopped: boolean,
 ): JobEnding {
   const { failure } = board;
-  const { status, says, hint } = wordsOfOutcome({ outcome, boards: [board] });
-  const words = { outcome, says: failure === undefined ? says : `${failure} ${says}`, hint };
+  const { status, message, hint } = wordsOfOutcome({ outcome, boards: [board] });
+  const words = { outcome, message: failure === undefined ? message : `${failure} ${message}`, hint };
   const ending = endingOf(words, status, runs);
   const isTakenBack = outcome === "refused" || outcome === "reverted";
   return isStopped && isTakenBack ? { ...ending, verdict: "stopped" } : ending;
@@ -397,7 +403,7 @@ function jointEnding(
 
 /** What a verb came to, as a job's ending. */
 function endingOf(
-  { outcome, says, hint }: { outcome: string; says: string; hint?: string | undefined },
+  { outcome, message, hint }: { outcome: string; message: string; hint?: string | undefined },
   exitStatus: number,
   runs: TileFacts | undefined,
 ): JobEnding {
@@ -405,7 +411,7 @@ function endingOf(
     verdict: exitStatus === 0 ? "pass" : "fail",
     outcome,
     exitStatus,
-    says,
+    message,
     retries: 0,
     ...(hint !== undefined && { hint }),
     ...(runs && { runs }),

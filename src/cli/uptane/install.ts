@@ -71,7 +71,7 @@ function finish(result: VehicleResult, out: Output): void {
     else out.result(undefined, "Nothing is directed to this vehicle.");
     return;
   }
-  const { status, says, hint } = wordsOfOutcome({ outcome, boards });
+  const { status, message, hint } = wordsOfOutcome({ outcome, boards });
   const rows = boards.map(({ board, serial, target, state, version = "-", failure = "" }) => [
     printable(board),
     printable(serial),
@@ -82,10 +82,19 @@ function finish(result: VehicleResult, out: Output): void {
   ]);
   const text = [
     table(["BOARD", "ECU", "IMAGE", "STATE", "RUNS", "WHAT WENT WRONG"], rows),
-    tone(status === 0 ? "good" : "bad", `${outcome}: ${printable(says)}`),
+    tone(status === 0 ? "good" : "bad", `${outcome}: ${printable(message)}`),
     ...(hint === undefined ? [] : [`  try: ${hint}`]),
   ];
-  const summary = { kind: "summary", outcome, exitStatus: status, says, hint, resumed, verifiedAt, boards };
+  const summary = {
+    kind: "summary",
+    outcome,
+    exitStatus: status,
+    message,
+    hint,
+    resumed,
+    verifiedAt,
+    boards,
+  };
   if (out.json) out.line(summary, "");
   else out.result(undefined, text.join("\n"));
   process.exitCode = status satisfies ExitStatus;

@@ -143,7 +143,7 @@ async function visit({
   verify,
 }: Visit): Promise<RehearsalOutcome> {
   const store = memoryStore();
-  const told = { client, given, wanted };
+  const attempt = { client, given, wanted };
   await trustRoot(fileBytes(first), store, { verify });
   let versions = "";
   for (const [index, files] of visits.entries()) {
@@ -166,10 +166,10 @@ async function visit({
       versions = versionsOf(trusted);
     } catch (error) {
       if (!(error instanceof TufError) || index < visits.length - 1) throw error;
-      return { ...told, accepted: false, outcome: error.message, ...(error.step && { step: error.step }) };
+      return { ...attempt, accepted: false, outcome: error.message, ...(error.step && { step: error.step }) };
     }
   }
-  return { ...told, accepted: true, outcome: versions };
+  return { ...attempt, accepted: true, outcome: versions };
 }
 
 function versionsOf({

@@ -261,10 +261,10 @@ async function ended({ process, console }: Parts): Promise<never> {
   throw new Error(`QEMU ended (exit code ${exitCode}): ${said}\n${readTail(console)}`);
 }
 
-async function within<T>(limitMs: number, work: Promise<T>, says: () => string): Promise<T> {
+async function within<T>(limitMs: number, work: Promise<T>, output: () => string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(says())), limitMs);
+    timer = setTimeout(() => reject(new Error(output())), limitMs);
   });
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }

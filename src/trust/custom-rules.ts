@@ -3,8 +3,8 @@ import type { PolicyFacts } from "./policy-rules.js";
 import { POLICY_ACTIONS, type PolicyAction, SEVERITIES, type Severity } from "./policy-settings.js";
 
 /** A rule that a policy file adds: every condition in it has to hold. */
-export interface OwnRule {
-  /** Findings call it `own/NAME`. */
+export interface CustomRule {
+  /** Findings call it `custom/NAME`. */
   readonly name: string;
   /** One sentence: what holds where the rule holds. */
   readonly summary: string;
@@ -27,7 +27,7 @@ type Field =
 interface Condition {
   readonly field: Field;
   /** Of versions and counters: all comparators must hold. Of the others: one of the texts, `*` at an end for any rest. */
-  readonly wants: readonly string[];
+  readonly requires: readonly string[];
 }
 
 const FIELDS: Readonly<Record<Field, "version" | "count" | "text">> = {
@@ -42,18 +42,18 @@ const FIELDS: Readonly<Record<Field, "version" | "count" | "text">> = {
   "board.storedCounter": "count",
 };
 
-/** Judges a rule of the policy's own. */
-export function judgeOwnRule(
-  { conditions, summary }: OwnRule,
+/** Judges a custom rule. */
+export function judgeCustomRule(
+  { conditions, summary }: CustomRule,
   facts: PolicyFacts,
 ): { readonly result: "pass" | "broken" | "unknown"; readonly message: string } {
-  for (const { field, wants } of conditions) {
+  for (const { field, requires } of conditions) {
     const value = factOf(field, facts);
     if (value === undefined) return { result: "unknown", message: `${summary} ${field} is not known.` };
-    if (!holds(FIELDS[field], wants, value, facts))
+    if (!holds(FIELDS[field], requires, value, facts))
       return {
         result: "broken",
-        message: `${summary} ${field} is ${value}; the policy requires ${wants.join(" ")}.`,
+        message: `${summary} ${field} is ${value}; the policy requires ${requires.join(" ")}.`,
       };
   }
   return { result: "pass", message: summary };
@@ -80,13 +80,15 @@ const VERSION = /^\d{1,3}\.\d{1,3}\.\d{1,5}(\+\d{1,10})?$/;
 
 function holds(
   kind: "version" | "count" | "text",
-  wants: readonly string[],
+  requires: readonly string[],
   value: string,
   { compareVersions }: PolicyFacts,
 ): boolean {
   if (kind === "text")
-    return wants.some((want) => (want.endsWith("*") ? value.startsWith(want.slice(0, -1)) : value === want));
-  return wants.every((want) => {
+    return requires.some((want) =>
+      want.endsWith("*") ? value.startsWith(want.slice(0, -1)) : value === want,
+    );
+  return requires.every((want) => {
     const [, sign = "=", limit = ""] = COMPARATOR.exec(want) ?? [];
     const order = kind === "version" ? compareVersions(value, limit) : Number(value) - Number(limit);
     if (order === 0) return sign.includes("=");
@@ -95,19 +97,19 @@ function holds(
 }
 
 /** JSON schema of the list. */
-export const OWN_RULES_SCHEMA: object = {
+export const CUSTOM_RULES_SCHEMA: object = {
   type: "array",
   description: "rules of your own; every condition has to hold",
   items: {
     type: "object",
-    required: ["name", "summary", "severity", "wants"],
+    required: ["name", "summary", "severity", "requires"],
     additionalProperties: false,
     properties: {
       name: { type: "string", pattern: "^[a-z][a-z0-9-]{0,39}$" },
       summary: { type: "string", minLength: 1, maxLength: 300 },
       severity: { enum: SEVERITIES.filter((one) => one !== "off") },
       actions: { type: "array", items: { enum: POLICY_ACTIONS }, minItems: 1 },
-      wants: {
+      requires: {
         type: "object",
         minProperties: 1,
         additionalProperties: false,
@@ -119,29 +121,29 @@ export const OWN_RULES_SCHEMA: object = {
   },
 };
 
-/** Reads the field `own` of a policy. @throws PolicyError `bad-policy` */
-export function readOwnRules(value: unknown): OwnRule[] {
-  if (!Array.isArray(value)) throw bad("own is not a list of rules");
-  const rules = value.map(readOwnRule);
+/** Reads the field `custom-rules` of a policy. @throws PolicyError `bad-policy` */
+export function readCustomRules(value: unknown): CustomRule[] {
+  if (!Array.isArray(value)) throw bad("custom-rules is not a list of rules");
+  const rules = value.map(readCustomRule);
   const twice = rules.find(({ name }, at) => rules.findIndex((one) => one.name === name) !== at);
-  if (twice !== undefined) throw bad(`own has two rules "${twice.name}"`);
+  if (twice !== undefined) throw bad(`custom-rules has two rules "${twice.name}"`);
   return rules;
 }
 
-function readOwnRule(value: unknown): OwnRule {
+function readCustomRule(value: unknown): CustomRule {
   if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw bad("a rule of own is not a map");
+    throw bad("a custom rule is not a map");
   const {
     name,
     summary,
     severity,
     actions = POLICY_ACTIONS,
-    wants,
+    requires,
     ...rest
   } = value as Record<string, unknown>;
   if (typeof name !== "string" || !/^[a-z][a-z0-9-]{0,39}$/.test(name))
-    throw bad("a rule of own has no name");
-  const wrong = (why: string) => bad(`the rule own/${name} ${why}`);
+    throw bad("a custom rule has no name");
+  const wrong = (why: string) => bad(`the rule custom/${name} ${why}`);
   const [stranger] = Object.keys(rest);
   if (stranger !== undefined) throw wrong(`has an unknown field "${stranger.slice(0, 40)}"`);
   if (typeof summary !== "string" || summary === "" || summary.length > 300) throw wrong("has no summary");
@@ -149,11 +151,12 @@ function readOwnRule(value: unknown): OwnRule {
   const isAction = (one: unknown): one is PolicyAction => POLICY_ACTIONS.some((known) => known === one);
   if (!Array.isArray(actions) || actions.length === 0 || !actions.every(isAction))
     throw wrong(`has no list of actions (${POLICY_ACTIONS.join(", ")})`);
-  if (typeof wants !== "object" || wants === null || Array.isArray(wants)) throw wrong("has no conditions");
-  const conditions = Object.entries(wants).map(([field, wish]): Condition => {
+  if (typeof requires !== "object" || requires === null || Array.isArray(requires))
+    throw wrong("has no conditions");
+  const conditions = Object.entries(requires).map(([field, wish]): Condition => {
     if (!Object.hasOwn(FIELDS, field))
       throw bad(
-        `the rule own/${name} wants the unknown "${field.slice(0, 40)}"`,
+        `the rule custom/${name} requires the unknown "${field.slice(0, 40)}"`,
         `There are: ${Object.keys(FIELDS).join(", ")}.`,
       );
     const kind = FIELDS[field as Field];
@@ -162,7 +165,7 @@ function readOwnRule(value: unknown): OwnRule {
       .filter((one) => one !== "");
     if (texts.length === 0 || !texts.every((text) => isWish(kind, text)))
       throw wrong(`has no condition for ${field}`);
-    return { field: field as Field, wants: texts };
+    return { field: field as Field, requires: texts };
   });
   if (conditions.length === 0) throw wrong("has no conditions");
   return { name, summary, severity, actions, conditions };
