@@ -19,7 +19,7 @@ import { openPlace } from "./boards/labgrid.js";
 import { openMachine } from "./boards/machine.js";
 import { areaOf, type FlashLayout, layoutFrom, layoutOf } from "./flash-layout.js";
 import type { NamedKey } from "./harness/options.js";
-import { type ForgeParts, ImageFactory } from "./image-factory.js";
+import { ImageFactory, type ImageFactoryParts } from "./image-factory.js";
 
 /** A board and what its bad images are made from. */
 export interface Assembly {
@@ -43,7 +43,7 @@ export async function assemble(entry: BoardEntry, overrides: Overrides = {}): Pr
 }
 
 async function usersOwn(entry: BoardEntry, reach: UsersReach, overrides: Overrides): Promise<Assembly> {
-  const factory = await ownForge(entry, overrides);
+  const factory = await ownImageFactory(entry, overrides);
   const keys = await namedKeys(entry);
   return {
     board: await openUsers(entry, reach),
@@ -109,7 +109,9 @@ async function emulated(
   };
 }
 
-async function namedEncryption({ keys: { encryption } }: BoardEntry): Promise<ForgeParts["encryption"]> {
+async function namedEncryption({
+  keys: { encryption },
+}: BoardEntry): Promise<ImageFactoryParts["encryption"]> {
   if (!encryption) return undefined;
   return {
     key: await parseKey(readInput(encryption.file)),
@@ -118,7 +120,7 @@ async function namedEncryption({ keys: { encryption } }: BoardEntry): Promise<Fo
   };
 }
 
-async function encryptionOf({ decryption, claims }: BoardVariant): Promise<ForgeParts["encryption"]> {
+async function encryptionOf({ decryption, claims }: BoardVariant): Promise<ImageFactoryParts["encryption"]> {
   if (!decryption) return undefined;
   const key = await fixtureKey(decryption.key);
   return { key, keyLength: decryption.aesBits, always: claims.includes("encrypted-only") };
@@ -156,7 +158,7 @@ async function fixtureKeys(names: readonly string[], like: Key): Promise<NamedKe
   return all.filter(({ key }) => key.type === like.type);
 }
 
-async function ownForge(entry: BoardEntry, overrides: Overrides): Promise<ImageFactory> {
+async function ownImageFactory(entry: BoardEntry, overrides: Overrides): Promise<ImageFactory> {
   const image = overrides.image ?? entry.image;
   if (image === undefined) {
     throw new UnusableBoard("board-unusable", `The running image of ${entry.name} is not named.`, {

@@ -69,8 +69,8 @@ const QUESTIONS: readonly Question[] = [
   {
     id: "confirm",
     action: "confirm the running image",
-    unless: ({ home }) =>
-      home.running?.confirmed === true
+    unless: ({ initial }) =>
+      initial.running?.confirmed === true
         ? undefined
         : "the board does not report that the running image is confirmed",
     async ask({ client, signal }) {
@@ -128,7 +128,7 @@ export async function attackSurface(
   mayTouchSlot: boolean,
   recovery: { wasTried: boolean },
 ): Promise<readonly SurfaceItem[]> {
-  await harness.goHome();
+  await harness.restoreBase();
   const items: SurfaceItem[] = [];
   for (const question of QUESTIONS) {
     harness.signal.throwIfAborted();
@@ -178,7 +178,7 @@ async function restarted(harness: Harness): Promise<SurfaceItem> {
     if (!(error instanceof DeviceError)) throw error;
     return { ...named, ...refusal(error, false) };
   }
-  const { state } = await harness.look("after a requested restart");
+  const { state } = await harness.takeSnapshot("after a requested restart");
   return { ...named, verdict: "open", evidence: `it accepted the request; afterwards it is in its ${state}` };
 }
 

@@ -48,7 +48,7 @@ export type Need =
   | "accepted-key"
   | "refused-key"
   | "key-list"
-  | "unpacks"
+  | "decompresses"
   | "no-confirm"
   | "hang"
   | "crash"

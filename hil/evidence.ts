@@ -31,14 +31,14 @@ export interface Offered {
   readonly imageHash?: string;
   /** What in it is random, so that another run offers a file with another digest: a salt, a content key. */
   readonly random?: readonly string[];
-  readonly way: string;
+  readonly delivery: string;
   /** Where it was written to, when that was asked for. */
   readonly path?: string;
 }
 
 /** One power cut and what came of it. */
 export interface CutRecord {
-  readonly story: string;
+  readonly scenario: string;
   /** Flash operation, or milliseconds after the start, at which power failed. */
   readonly at: number;
   readonly unit: "operation" | "ms" | "byte";
@@ -51,7 +51,7 @@ export interface CutRecord {
 export interface Evidence {
   /** What was done and seen, in order. */
   readonly notes: readonly { readonly at: number; readonly message: string }[];
-  readonly sights: readonly Snapshot[];
+  readonly snapshots: readonly Snapshot[];
   readonly offered: readonly Offered[];
   readonly messages: readonly Message[];
   /** How many there were; the report keeps the first and the last. */
@@ -71,7 +71,7 @@ export interface RecorderOptions {
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #notes: { at: number; message: string }[] = [];
-  readonly #sights: Snapshot[] = [];
+  readonly #snapshots: Snapshot[] = [];
   readonly #offered: Offered[] = [];
   readonly #first: Message[] = [];
   #last: Message[] = [];
@@ -86,14 +86,14 @@ export class Recorder {
     this.#notes.push({ at: Date.now(), message });
   }
 
-  saw(snapshot: Snapshot): void {
-    this.#sights.push(snapshot);
+  addSnapshot(snapshot: Snapshot): void {
+    this.#snapshots.push(snapshot);
   }
 
-  offered(what: string, file: Uint8Array, way: string): void {
+  offered(what: string, file: Uint8Array, delivery: string): void {
     const sha256 = createHash("sha256").update(file).digest("hex");
     const imageHash = imageHashOf(file);
-    const random = way === "given" ? [] : randomPartsOf(file);
+    const random = delivery === "given" ? [] : randomPartsOf(file);
     const path = this.#options.keepImage?.(file, what);
     this.#offered.push({
       what,
@@ -101,14 +101,14 @@ export class Recorder {
       sha256,
       ...(imageHash && { imageHash }),
       ...(random.length > 0 && { random }),
-      way,
+      delivery,
       ...(path === undefined ? {} : { path }),
     });
     const anew = random.length > 0 ? `, with ${random.join(" and ")} generated again` : "";
-    this.note(`${way}: ${what} (${file.length} bytes, sha256 ${sha256.slice(0, 12)}${anew})`);
+    this.note(`${delivery}: ${what} (${file.length} bytes, sha256 ${sha256.slice(0, 12)}${anew})`);
   }
 
-  heard(record: TraceRecord): void {
+  traced(record: TraceRecord): void {
     const kept = this.#options.everything ? record.hex.length : KEPT_HEX;
     const message = {
       at: record.at,
@@ -130,7 +130,7 @@ export class Recorder {
   finish(log: readonly LogLine[]): Evidence {
     return {
       notes: this.#notes,
-      sights: this.#sights,
+      snapshots: this.#snapshots,
       offered: this.#offered,
       messages: [...this.#first, ...this.#last],
       messageCount: this.#count,

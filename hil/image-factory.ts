@@ -25,7 +25,7 @@ export class ImageFactoryError extends BootproofError {
   declare readonly code: ImageFactoryErrorCode;
 }
 
-export interface ForgeParts {
+export interface ImageFactoryParts {
   /** The board's own image, whole. */
   readonly base: Uint8Array;
   /** Signs like the board's maker. `none`: images of this board carry a hash only. Absent: no key at hand. */
@@ -74,11 +74,11 @@ export class ImageFactory {
   readonly base: Image;
   /** What bodies and load addresses are taken from. */
   readonly model: Image;
-  readonly #parts: ForgeParts;
+  readonly #parts: ImageFactoryParts;
   readonly #encrypts: boolean;
 
   /** Throws `ImageError` when the base is no image. */
-  constructor(parts: ForgeParts, model?: Image, encrypts = false) {
+  constructor(parts: ImageFactoryParts, model?: Image, encrypts = false) {
     this.#parts = parts;
     this.#encrypts = encrypts;
     this.base = parseImage(parts.base);
@@ -126,7 +126,7 @@ export class ImageFactory {
   }
 
   /** The board's own firmware, its version as it is, signed with another security counter. Throws {@link ImageFactoryError}. */
-  signedAnew(counter: number): Promise<Uint8Array> {
+  signedAgain(counter: number): Promise<Uint8Array> {
     return this.make({ version: formatVersion(this.base.version), counter });
   }
 

@@ -100,12 +100,12 @@ function pathOf(entry: BoardEntry, folder: string): string {
 /** What a board is to the journal: the same board under another name is the same board. */
 export function fileNameOf({ reach }: BoardEntry): string {
   const name = createHash("sha256")
-    .update(`${reach.kind} ${whereabouts(reach)}`)
+    .update(`${reach.kind} ${reachText(reach)}`)
     .digest("hex");
   return `${name.slice(0, 24)}.json`;
 }
 
-function whereabouts(reach: BoardEntry["reach"]): string | undefined {
+function reachText(reach: BoardEntry["reach"]): string | undefined {
   switch (reach.kind) {
     case "attached":
       return oneSpelling(reach.address);

@@ -56,7 +56,7 @@ export const NEEDS: Readonly<Record<Need, Test>> = {
         "The board has one slot, which can be written neither by a programmer nor by serial recovery.",
       );
     return unless(
-      harness.home.slots.some(({ image }) => image === 0),
+      harness.initial.slots.some(({ image }) => image === 0),
       "The board has no second slot for updates.",
     );
   },
@@ -86,9 +86,9 @@ export const NEEDS: Readonly<Record<Need, Test>> = {
       board.can.has("cut") || isMachine(board),
       "This may destroy the bootloader: emulated boards only.",
     ),
-  "two-images": ({ home }) =>
+  "two-images": ({ initial }) =>
     unless(
-      home.slots.some(({ image }) => image === 1),
+      initial.slots.some(({ image }) => image === 1),
       "The board has one image only.",
     ),
   "accepted-key": ({ options }) =>
@@ -98,16 +98,16 @@ export const NEEDS: Readonly<Record<Need, Test>> = {
       options.keys.refused.length > 0,
       "The board file names no key that must be refused (keys.refused).",
     ),
-  "key-list": ({ home }) =>
-    unless(home.trustedKeys !== undefined, "The board does not list the keys that it trusts."),
-  unpacks: (harness) => {
-    const { compression } = harness.home;
+  "key-list": ({ initial }) =>
+    unless(initial.trustedKeys !== undefined, "The board does not list the keys that it trusts."),
+  decompresses: (harness) => {
+    const { compression } = harness.initial;
     if (compression !== undefined)
       return unless(
         compression.includes("lzma2"),
         `The bootloader decompresses ${compression.join(", ")}, not lzma2.`,
       );
-    if (harness.options.unpacks) return undefined;
+    if (harness.options.decompresses) return undefined;
     return cannotUnpack(harness)
       ? `Mode ${harness.traits.mode}: bootloaders decompress images only in overwrite-only mode.`
       : "The board does not report whether its bootloader decompresses images (claim decompression of the board file).";

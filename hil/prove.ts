@@ -14,7 +14,7 @@ import { NotJudged } from "./harness/not-judged.js";
 import { Journal } from "./journal.js";
 import { cannotUnpack, lacks, lacksOtherSlot } from "./preconditions.js";
 import { type BoardResult, type CaseResult, type ControlResult, judgeClaims } from "./result.js";
-import { coveredBy, type WayBack, waysBack } from "./safety.js";
+import { coveredBy, type RestoreMethod, restoreMethods } from "./safety.js";
 import { describe, leftWords, type Snapshot } from "./snapshot.js";
 import { SpentSteps } from "./spent-steps.js";
 
@@ -29,7 +29,7 @@ export interface ProveOptions extends Overrides {
   /** Run also what no proven way back covers. */
   readonly allowDestructive?: boolean | undefined;
   readonly through?: "smp" | "programmer" | undefined;
-  /** Power cuts per story and kind. */
+  /** Power cuts per scenario and kind. */
   readonly cuts?: number | undefined;
   readonly randomCuts?: number | undefined;
   /** The bootloader build that is on the boards, for those whose board file names none. */
@@ -92,15 +92,15 @@ export async function proveAssembled(
   journal?: Journal,
   start = performance.now(),
 ): Promise<BoardResult> {
-  const harness = new Harness(standOptions(entry, assembly, options));
+  const harness = new Harness(harnessOptions(entry, assembly, options));
   try {
-    return await proveStand(entry, harness, journal, options, start);
+    return await proveOnHarness(entry, harness, journal, options, start);
   } finally {
     await harness.close();
   }
 }
 
-async function proveStand(
+async function proveOnHarness(
   entry: BoardEntry,
   harness: Harness,
   journal: Journal | undefined,
@@ -110,7 +110,7 @@ async function proveStand(
   const { summary } = harness.board;
   let isPutBack = true;
   try {
-    const home = await harness.base.open();
+    const initial = await harness.base.open();
     mustRunItsImage(harness);
     await harness.base.findOutWhatItKeeps();
     if (entry.reach.kind === "machine" && !harness.board.can.has("forgets"))
@@ -121,7 +121,7 @@ async function proveStand(
       ...(harness.traits.canProgram && { flash: harness.flash.readAll() }),
     });
     isPutBack = false;
-    const image = { ...run.imageFacts(), version: home.running!.version };
+    const image = { ...run.imageFacts(), version: initial.running!.version };
     const { cases, controls, putBack } = await runAndPutBack(run, harness, options);
     isPutBack = putBack.ok;
     return {
@@ -130,9 +130,9 @@ async function proveStand(
       ...(harness.traits.mode === undefined ? {} : { mode: harness.traits.mode }),
       ...(entry.product === undefined ? {} : { product: entry.product }),
       ...(entry.unit === undefined ? {} : { unit: entry.unit }),
-      ...bootloaderFacts(home, entry.bootloader ?? options.bootloader),
+      ...bootloaderFacts(initial, entry.bootloader ?? options.bootloader),
       image,
-      home,
+      initial,
       claims: judgeClaims(cases),
       controls,
       cases,
@@ -182,7 +182,11 @@ export function chooseCases(options: Pick<ProveOptions, "cases" | "claims" | "qu
   });
 }
 
-function standOptions(entry: BoardEntry, { board, factory, layout, keys }: Assembly, options: ProveOptions) {
+function harnessOptions(
+  entry: BoardEntry,
+  { board, factory, layout, keys }: Assembly,
+  options: ProveOptions,
+) {
   const { quick, signal, seed, through = "programmer" } = options;
   const size = quick ? "quick" : "full";
   return {
@@ -191,7 +195,7 @@ function standOptions(entry: BoardEntry, { board, factory, layout, keys }: Assem
     layout,
     keys,
     mode: entry.mode,
-    unpacks: entry.claims?.includes("decompression") ?? false,
+    decompresses: entry.claims?.includes("decompression") ?? false,
     through,
     seed,
     signal,
@@ -206,16 +210,18 @@ function standOptions(entry: BoardEntry, { board, factory, layout, keys }: Assem
 
 /** Bad images are made from the board's own, which is also what is put back: it has to be the one that runs. */
 function mustRunItsImage(harness: Harness): void {
-  const { home, factory } = harness;
+  const { initial, factory } = harness;
   const own = factory.base.imageHash && Buffer.from(factory.base.imageHash.value).toString("hex");
-  if (home.state !== "application")
-    throw new NotJudged(`At the start ${describe(home)}; an application should be running.`);
+  if (initial.state !== "application")
+    throw new NotJudged(`At the start ${describe(initial)}; an application should be running.`);
   if (own === undefined)
     throw new NotJudged("The given image carries no hash, so it cannot be told whether it runs.");
-  if (home.running?.hash === own && home.running?.confirmed !== false) return;
-  if (home.running?.hash === own)
+  if (initial.running?.hash === own && initial.running?.confirmed !== false) return;
+  if (initial.running?.hash === own)
     throw new NotJudged("The running image is not confirmed: confirm it first.");
-  throw new NotJudged(`The image that runs (${describe(home)}) is not the given one (${own.slice(0, 12)}).`);
+  throw new NotJudged(
+    `The image that runs (${describe(initial)}) is not the given one (${own.slice(0, 12)}).`,
+  );
 }
 
 /** One run over one board. */
@@ -228,7 +234,7 @@ class Run {
   readonly #options: ProveOptions;
   readonly #results: CaseResult[] = [];
   readonly #spent: SpentSteps;
-  #ways: ReadonlySet<WayBack> = new Set();
+  #restoreMethods: ReadonlySet<RestoreMethod> = new Set();
   #triedRecovery = false;
 
   constructor(entry: BoardEntry, harness: Harness, options: ProveOptions) {
@@ -283,7 +289,7 @@ class Run {
     // A board that reports no mode shows by its first update whether it has trial boots.
     if (this.#harness.traits.hasTrial === undefined && wanted.some(({ needs }) => needs.includes("trial")))
       await this.#control("update");
-    this.#ways = await waysBack(this.#harness, (id) => this.#control(id));
+    this.#restoreMethods = await restoreMethods(this.#harness, (id) => this.#control(id));
   }
 
   async #tryRecovery(): Promise<void> {
@@ -294,7 +300,7 @@ class Run {
   async #survey(): Promise<void> {
     const { cases, claims } = this.#options;
     if (cases !== undefined || claims !== undefined) return;
-    const mayTouchSlot = coveredBy(this.#ways, "secondary slot");
+    const mayTouchSlot = coveredBy(this.#restoreMethods, "secondary slot");
     this.surface = await attackSurface(this.#harness, mayTouchSlot, { wasTried: this.#triedRecovery });
   }
 
@@ -333,7 +339,7 @@ class Run {
         observed: `It means nothing while ${doubt} does not hold: the same finding.`,
       };
     const risk = one.risk === "secondary slot" && this.#harness.traits.hasOneSlot ? "primary slot" : one.risk;
-    if (!this.#options.allowDestructive && !coveredBy(this.#ways, risk))
+    if (!this.#options.allowDestructive && !coveredBy(this.#restoreMethods, risk))
       return {
         verdict: "not-judged",
         observed:
@@ -346,29 +352,29 @@ class Run {
 
   /** A step of a counter that nobody can give back. */
   #isSpending({ risk }: Case): boolean {
-    return risk === "counter step" && !coveredBy(this.#ways, risk);
+    return risk === "counter step" && !coveredBy(this.#restoreMethods, risk);
   }
 
   /** Said before: what a case that will run uses up for ever. */
   #spends(one: Case): string | undefined {
     if (!this.#isSpending(one) || this.#obstacle(one) !== undefined) return undefined;
-    const { home } = this.#harness;
-    const counter = home.counters[0];
+    const { initial } = this.#harness;
+    const counter = initial.counters[0];
     const now =
       counter === undefined
         ? "The board does not report its counter."
-        : `It is ${counter} now${leftWords(home)}.`;
+        : `It is ${counter} now${leftWords(initial)}.`;
     return `It raises the stored security counter by one, permanently, and only once for this board. ${now}`;
   }
 
   /** Lacking it, the board is of a kind that has no such thing. What is not known yet is none of that. */
   #isStructural(need: Need): boolean {
-    const { home, traits } = this.#harness;
+    const { initial, traits } = this.#harness;
     switch (need) {
       case "secondary":
         return !lacksOtherSlot(this.#harness) && !traits.hasOneSlot;
-      case "unpacks":
-        return home.compression !== undefined || cannotUnpack(this.#harness);
+      case "decompresses":
+        return initial.compression !== undefined || cannotUnpack(this.#harness);
       case "recovery":
         return traits.mode === "firmware-loader";
       case "slot-addresses":
@@ -385,7 +391,7 @@ class Run {
     const harness = this.#harness;
     harness.record.begin();
     try {
-      harness.recorder.saw({ ...(await harness.goHome()), label: "before" });
+      harness.recorder.addSnapshot({ ...(await harness.restoreBase()), label: "before" });
       const before = harness.flash.pictures();
       const isSpending = this.#isSpending(one);
       if (isSpending) this.#spent.note(one.id);
@@ -407,7 +413,7 @@ class Run {
     const harness = this.#harness;
     const isStill =
       finding.verdict === "not-judged" &&
-      compareStored(harness.home, await harness.look("after the case")).is === "same";
+      compareStored(harness.initial, await harness.takeSnapshot("after the case")).is === "same";
     if (isStill) this.#spent.forget(id);
     else this.#spent.note(id, finding);
   }
@@ -429,7 +435,7 @@ class Run {
     if (lack !== undefined) return { id, summary, verdict: "not-judged", observed: lack, elapsedMs: 0 };
     harness.record.begin();
     const finding = await guarded(async () => {
-      await harness.goHome();
+      await harness.restoreBase();
       return steps(harness);
     });
     harness.touch();
@@ -489,7 +495,7 @@ async function guarded(steps: () => Promise<Finding>): Promise<Finding> {
 async function putBackAtLast(harness: Harness, options: ProveOptions): Promise<BoardResult["putBack"]> {
   let putBack: BoardResult["putBack"];
   try {
-    const snapshot = await harness.goHome();
+    const snapshot = await harness.restoreBase();
     const own = harness.base.adopted ?? "The board's own image runs again";
     putBack = { ok: true, message: `${own.replace(/\.$/, "")}, hash checked: ${describe(snapshot)}.` };
   } catch (error) {

@@ -27,7 +27,7 @@ export async function restoreBoard(
       seed: 0,
       cuts: 0,
       randomCuts: 0,
-      unpacks: false,
+      decompresses: false,
       bootMs: 0,
       signal,
     });

@@ -52,7 +52,7 @@ export interface BoardResult {
   /** What it calls its bootloader, and SHA-256 of the build that is on it, where somebody named the file. */
   readonly bootloader?: { readonly name?: string; readonly sha256?: string };
   readonly image?: { readonly version: string; readonly imageHash: string; readonly sha256: string };
-  readonly home?: Snapshot;
+  readonly initial?: Snapshot;
   readonly claims: readonly ClaimResult[];
   readonly controls: readonly ControlResult[];
   readonly cases: readonly CaseResult[];

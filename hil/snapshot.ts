@@ -4,7 +4,7 @@ import type { Place } from "./flash-layout.js";
 import type { LogLine } from "./log-buffer.js";
 
 /** What one slot of a board holds, as the board says. */
-export interface SlotSight {
+export interface SlotSnapshot {
   readonly image: number;
   readonly slot: number;
   readonly version?: string;
@@ -33,7 +33,7 @@ export interface Snapshot {
   readonly state: "application" | "recovery" | "silent" | "unknown";
   /** Of image 0. */
   readonly running?: { readonly version: string; readonly hash?: string; readonly confirmed?: boolean };
-  readonly slots: readonly SlotSight[];
+  readonly slots: readonly SlotSnapshot[];
   /** Stored security counter by image number, where the board reports it: by the trust group or a vendor's query. */
   readonly counters: Readonly<Record<number, number>>;
   /** How often it can still be raised, by image number, where the board tells. */
@@ -56,7 +56,7 @@ export interface Snapshot {
   readonly pictures?: readonly SlotPicture[];
 }
 
-export function silentSight(label: string): Snapshot {
+export function silentSnapshot(label: string): Snapshot {
   return {
     label,
     state: "silent",
@@ -70,7 +70,7 @@ export function silentSight(label: string): Snapshot {
 
 const FLAGS = ["active", "confirmed", "pending", "permanent", "bootable"] as const;
 
-export function sightOf(facts: BoardFacts, label: string): Snapshot {
+export function snapshotOf(facts: BoardFacts, label: string): Snapshot {
   const running = runningSlot(facts)?.content;
   const counters = facts.images.flatMap(({ image, storedCounter }) =>
     storedCounter === undefined ? [] : [[image, storedCounter.value] as const],
@@ -148,7 +148,7 @@ export function pictureOf(
 }
 
 /** What became of an image that was offered. */
-export type Fate =
+export type OfferOutcome =
   /** It ran, or was put in the place of what runs. */
   | "started"
   /** The bootloader looked at it and turned it down. */
@@ -163,14 +163,14 @@ export type Fate =
   | "unclear";
 
 export interface Reaction {
-  readonly outcome: Fate;
+  readonly outcome: OfferOutcome;
   /** What shows it, in one sentence. */
   readonly shows: string;
   readonly snapshot: Snapshot;
 }
 
 /** Lines of bootloaders that say what they did with the secondary slot: MCUboot's and our own. */
-const TOLD: readonly { readonly outcome: Fate; readonly line: RegExp }[] = [
+const TOLD: readonly { readonly outcome: OfferOutcome; readonly line: RegExp }[] = [
   { outcome: "refused", line: /Image in the secondary slot is not valid/ },
   {
     outcome: "refused",
@@ -203,7 +203,7 @@ export interface Offer {
   /** The board decides by version between two slots that both may run. */
   readonly picksByVersion: boolean;
   /** The log told of it when the control was swapped in, so its silence means something. */
-  readonly logTellsSwaps: boolean;
+  readonly logMentionsSwaps: boolean;
   /** The board has a log of its own, besides what is heard on the SMP line. */
   readonly hasLog: boolean;
 }
@@ -212,7 +212,7 @@ export interface Offer {
  * Which fate an offered image had. "Which version runs" alone never decides: a refusal is believed when the bootloader
  * says so, or when the slot it was in lists no image afterwards.
  */
-export function fateOf(offer: Offer): { outcome: Fate; shows: string } {
+export function offerOutcome(offer: Offer): { outcome: OfferOutcome; shows: string } {
   const { before, after, hash, lines } = offer;
   const { image } = offer.place;
   const runs = after.slots.find((slot) => slot.image === image && slot.slot === 0);
@@ -225,7 +225,7 @@ export function fateOf(offer: Offer): { outcome: Fate; shows: string } {
   // Some bad images have no hash that could be read of them, or another one to the board.
   if (newcomer !== undefined)
     return { outcome: "started", shows: `${newcomer}, which was not on the board before` };
-  const reported = saidByEvents(offer) ?? saidByLog(offer);
+  const reported = outcomeByEvents(offer) ?? outcomeByLog(offer);
   if (reported?.outcome === "started") return reported;
   if (after.state === "recovery" && offer.isOnlySlot)
     return {
@@ -262,7 +262,7 @@ export function fateOf(offer: Offer): { outcome: Fate; shows: string } {
       outcome: "passed-over",
       shows: "the previous image still runs, and the bootloader, which reports swaps, reports none",
     };
-  if (isBack && offer.logTellsSwaps)
+  if (isBack && offer.logMentionsSwaps)
     return {
       outcome: "passed-over",
       shows: "the previous image still runs, and the log, which mentions swaps, mentions none",
@@ -289,7 +289,7 @@ function newcomerOf(looks: readonly Snapshot[], after: Snapshot): string | undef
   return known.includes(hash) ? undefined : `version ${after.running?.version} (${hash.slice(0, 12)}) runs`;
 }
 
-function saidByEvents(offer: Offer): { outcome: Fate; shows: string } | undefined {
+function outcomeByEvents(offer: Offer): { outcome: OfferOutcome; shows: string } | undefined {
   const { events, place } = offer;
   const runsThere = (event: BootEvent) =>
     event.type === "started" && event.slot === place.slot && isPlaceOfItsOwn(offer);
@@ -307,7 +307,7 @@ function isPlaceOfItsOwn({ before, place, isOnlySlot, picksByVersion }: Offer): 
   return isOnlySlot || (picksByVersion && ran !== undefined && ran.slot !== place.slot);
 }
 
-function saidByLog({ lines }: Offer): { outcome: Fate; shows: string } | undefined {
+function outcomeByLog({ lines }: Offer): { outcome: OfferOutcome; shows: string } | undefined {
   for (const { outcome, line } of TOLD) {
     const found = lines.find(({ text }) => line.test(text));
     if (found) return { outcome, shows: `its log says "${found.text.trim()}"` };
@@ -324,7 +324,7 @@ export function newEvents(before: Snapshot, after: Snapshot): readonly BootEvent
 }
 
 /** Whether a log told that an image was swapped in. */
-export function tellsOfSwap(lines: readonly LogLine[]): boolean {
+export function mentionsSwap(lines: readonly LogLine[]): boolean {
   return TOLD.some(({ outcome, line }) => outcome === "started" && lines.some(({ text }) => line.test(text)));
 }
 

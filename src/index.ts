@@ -112,7 +112,7 @@ export type {
 } from "./recovery/event-lines.js";
 export { RECOVERY_METHODS, type RecoveryMethod, type RecoveryMethodName } from "./recovery/methods.js";
 export {
-  type MethodWords,
+  type MethodSummary as MethodWords,
   type RecoverEvent,
   type RecoverOptions,
   type RecoverOutcome,

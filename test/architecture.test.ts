@@ -42,7 +42,7 @@ const arrows: Record<string, readonly string[]> = {
   boards: ["devices", "trust", "power", "profiles", "transport", "rename-over", "errors"],
   session: ["client", "mcuboot", "smp", "transport", "bytes", "errors"],
   sources: ["http", "mender", "mcuboot", "crypto", "formats", "bytes", "errors"],
-  // The stories.
+  // The workflows.
   update: ["sources", "session", "trust", "client", "mcuboot", "crypto", "smp", "bytes", "errors"],
   "dfu-transfer": ["mcuboot", "crypto", "dfu", "transport", "bytes", "errors"],
   "file-transfer": ["session", "client", "smp", "transport", "bytes", "errors"],

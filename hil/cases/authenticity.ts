@@ -103,7 +103,7 @@ export const authenticity: readonly Case[] = [
 
 async function publishedKey(harness: Harness) {
   const fromImage = harness.factory.base.keyHashes.map((hash) => ({ hash, from: "its own image" }));
-  const reported = harness.home.trustedKeys;
+  const reported = harness.initial.trustedKeys;
   const fromBoard = (reported ?? []).map((hash) => ({
     hash: Uint8Array.from(Buffer.from(hash, "hex")),
     from: "its list of keys",

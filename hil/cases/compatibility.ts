@@ -132,7 +132,7 @@ async function imageNumber(harness: Harness) {
     }
   }
   const after = await harness.boot();
-  if (after.running?.hash !== harness.home.running?.hash)
+  if (after.running?.hash !== harness.initial.running?.hash)
     return fails(`The board no longer runs its image: ${describe(after)}.`);
   return (
     judgeNumbers(taken, tried, own) ?? holds(`None of the image numbers ${tried.join(", ")} was accepted.`)

@@ -63,7 +63,7 @@ export const CONTROLS: readonly Control[] = [
   {
     id: "compressed",
     summary: "A good update, compressed, starts.",
-    needs: ["key", "secondary", "unpacks"],
+    needs: ["key", "secondary", "decompresses"],
     steps: async (harness) =>
       runs(harness, await compressedUpdate(harness.factory), { what: "a good update, compressed" }),
   },
@@ -76,7 +76,7 @@ export const CONTROLS: readonly Control[] = [
       const { snapshot } = await throughRecovery(harness, file, "a good update");
       if (snapshot.state === "application" && snapshot.running?.hash === imageHashOf(file))
         return holds(`It runs: version ${snapshot.running?.version}.`);
-      const isOld = snapshot.running?.hash === harness.home.running?.hash;
+      const isOld = snapshot.running?.hash === harness.initial.running?.hash;
       return isOld && harness.board.can.has("forgets")
         ? unjudged(
             `${describe(snapshot)}: this emulator writes its files into the primary slot at each reset.`,

@@ -205,7 +205,7 @@ async function equalCounter(harness: Harness) {
     what: "an equal security counter",
   });
   if (outcome !== "started") return fails(`It was not accepted: ${shows}.`);
-  const counter = compareStored(harness.home, snapshot);
+  const counter = compareStored(harness.initial, snapshot);
   if (counter.is === "not-reported") return unjudged(`It was accepted; ${counter.message}.`);
   const observed = `It started, and ${counter.message}.`;
   return counter.is === "same" ? holds(observed) : fails(observed);
@@ -219,7 +219,7 @@ async function coldBoot(harness: Harness) {
   });
   if (outcome === "started") return fails(`The old image was accepted: ${shows}.`);
   if (outcome === "unclear" || outcome === "stopped") return unjudged(shows);
-  const counter = compareStored(harness.home, snapshot);
+  const counter = compareStored(harness.initial, snapshot);
   const observed = `Refused: ${shows}; ${counter.message}.`;
   return counter.is === "changed" ? fails(observed) : holds(observed);
 }
@@ -235,7 +235,7 @@ async function slotsErased(harness: Harness) {
   );
   if (control.state !== "application")
     return unjudged(`Not even a good image starts this way: ${describe(control)}.`);
-  const counter = compareStored(harness.home, control);
+  const counter = compareStored(harness.initial, control);
   if (counter.is === "changed") return fails(`With the slots erased ${counter.message}.`);
   return holds(
     `The old image did not start (${describe(snapshot)}); one with an equal counter did, and ${counter.message}.`,
@@ -261,10 +261,10 @@ async function recoveryDowngrade(harness: Harness) {
   const refused = `The old image did not start: ${describe(snapshot)}`;
   // MCUboot's serial recovery tells no counters: whoever tells them has to run again first.
   const teller =
-    stored(harness.home) !== undefined && stored(snapshot) === undefined
+    stored(harness.initial) !== undefined && stored(snapshot) === undefined
       ? (await throughRecovery(harness, harness.factory.baseFile, "the board's own image again")).snapshot
       : snapshot;
-  const counter = compareStored(harness.home, teller);
+  const counter = compareStored(harness.initial, teller);
   return counter.is === "changed"
     ? fails(`${refused}. But ${counter.message}.`)
     : holds(`${refused}; ${counter.message}.`);
@@ -276,7 +276,7 @@ async function recoveryDowngrade(harness: Harness) {
  */
 async function neverBack(harness: Harness) {
   const { factory } = harness;
-  const start = stored(harness.home) ?? factory.counter!;
+  const start = stored(harness.initial) ?? factory.counter!;
   const newer = await factory.make({ counter: start + 1 });
   const first = await harness.offer(newer, { what: "an update with a higher security counter" });
   if (first.outcome !== "started") return unjudged(`The newer image did not start: ${first.shows}.`);
@@ -313,7 +313,7 @@ async function applicationRaises(harness: Harness) {
   });
   if (outcome !== "started" || snapshot.running?.hash !== imageHashOf(file))
     return unjudged(`It did not start: ${shows}.`);
-  const counter = compareStored(harness.home, await harness.look("after it has tried"));
+  const counter = compareStored(harness.initial, await harness.takeSnapshot("after it has tried"));
   if (counter.is === "not-reported") return unjudged(`It ran; ${counter.message}.`);
   return counter.is === "same"
     ? holds(`It ran and tried, and ${counter.message}.`)

@@ -8,7 +8,7 @@ const needs = ["key"] as const;
 const sizesOverflow = refusal({
   id: "lengths/sizes-overflow",
   claim,
-  says: "Sizes in the header whose sum does not fit 32 bits are detected.",
+  summary: "Sizes in the header whose sum does not fit 32 bits are detected.",
   what: "an image size that makes the sum of all sizes wrap, signed over what is left",
   needs,
   make: async (factory) => (await wrappedSizes(factory))!,
@@ -26,7 +26,7 @@ export const lengths: readonly Case[] = [
   refusal({
     id: "lengths/protected-size-short",
     claim,
-    says: "A header that states too short a protected area leaves no TLV outside the signature.",
+    summary: "A header that states too short a protected area leaves no TLV outside the signature.",
     what: "the header's size of the protected TLVs four bytes short, signed over what it states",
     needs,
     quick: true,
@@ -35,7 +35,7 @@ export const lengths: readonly Case[] = [
   refusal({
     id: "lengths/protected-tlv-past-area",
     claim,
-    says: "A protected TLV that reaches past its area is detected, although it is signed.",
+    summary: "A protected TLV that reaches past its area is detected, although it is signed.",
     what: "the last protected TLV four bytes longer than its area, signed",
     needs,
     make: protectedTlvPastArea,
@@ -43,7 +43,7 @@ export const lengths: readonly Case[] = [
   refusal({
     id: "lengths/tlv-past-area",
     claim,
-    says: "An unprotected TLV that reaches past the end of the image is detected.",
+    summary: "An unprotected TLV that reaches past the end of the image is detected.",
     what: "a last TLV, of a kind that may stand there, that claims 1024 bytes more than there are",
     needs: ["update"],
     make: async (factory) => tlvPastArea(await factory.update()),

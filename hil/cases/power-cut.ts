@@ -16,11 +16,11 @@ import { describe } from "../snapshot.js";
 const claim = "power-loss";
 
 /** A stretch of a board's life in which power can fail. */
-interface Story {
+interface Scenario {
   readonly id: "swap" | "trial" | "smaller" | "permanent" | "revert" | "counter" | "mark" | "confirm";
   readonly summary: string;
   readonly needs: readonly Need[];
-  /** Other cases that must hold before this story means what it says. */
+  /** Other cases that must hold before this scenario means what it says. */
   readonly assumes?: readonly string[];
   /** Brings the board to the start of the stretch and leaves it off. */
   prepare(harness: Harness): Promise<Prepared>;
@@ -53,7 +53,7 @@ function muchLarger({ traits: { layout, mode }, factory }: Harness): number {
 /** Signatures differ in length. */
 const SPARE_BYTES = 256;
 
-const STORIES: readonly Story[] = [
+const SCENARIOS: readonly Scenario[] = [
   {
     id: "swap",
     summary: "the boot that swaps a new image in on trial",
@@ -175,18 +175,18 @@ async function uploadedAndMarked(harness: Harness, file: Uint8Array, hash: Uint8
 
 /** Power fails. Nothing may be lost but the moment. */
 export const powerCut: readonly Case[] = [
-  ...STORIES.map(
-    (story): Case => ({
-      id: `power-cut/${story.id}`,
+  ...SCENARIOS.map(
+    (scenario): Case => ({
+      id: `power-cut/${scenario.id}`,
       claim,
-      summary: `Power may fail at any flash operation of ${story.summary}.`,
-      needs: ["programmer", "cut", ...story.needs],
+      summary: `Power may fail at any flash operation of ${scenario.summary}.`,
+      needs: ["programmer", "cut", ...scenario.needs],
       risk: "primary slot",
       expected:
         "After each cut the old or the new image starts, and two boots later the expected one runs; the stored security counter never decreases.",
-      ...(story.assumes && { assumes: story.assumes }),
-      ...(story.id === "swap" ? { quick: true } : {}),
-      steps: (harness) => stepped(harness, story),
+      ...(scenario.assumes && { assumes: scenario.assumes }),
+      ...(scenario.id === "swap" ? { quick: true } : {}),
+      steps: (harness) => stepped(harness, scenario),
     }),
   ),
   {
@@ -322,7 +322,11 @@ interface Judged {
  * The board after a cut: it boots, and boots again; a known image runs, in the end the one that should; the counter is not
  * below `least`.
  */
-async function aftermath(harness: Harness, prepared: Prepared, least: number | undefined): Promise<Judged> {
+async function judgeAfterCut(
+  harness: Harness,
+  prepared: Prepared,
+  least: number | undefined,
+): Promise<Judged> {
   let observed: QuickCheck | undefined;
   let floor = least;
   for (let boot = 1; boot <= 2; boot++) {
@@ -407,28 +411,28 @@ const WRITES_NOTHING: Finding = {
   observed: "There is no flash operation at which power could fail: this board writes nothing there.",
 };
 
-/** How each story of a board begins is found out once: its own case and the one of random cuts begin alike. */
-const begun = new WeakMap<Harness, Map<Story["id"], ReadyStory>>();
+/** How each scenario of a board begins is found out once: its own case and the one of random cuts begin alike. */
+const begun = new WeakMap<Harness, Map<Scenario["id"], ReadyScenario>>();
 
 /** The board stands as at its start, or else nothing of it is asked. */
-async function beginningOf(harness: Harness, story: Story): Promise<ReadyStory> {
-  const known = begun.get(harness) ?? new Map<Story["id"], ReadyStory>();
+async function beginningOf(harness: Harness, scenario: Scenario): Promise<ReadyScenario> {
+  const known = begun.get(harness) ?? new Map<Scenario["id"], ReadyScenario>();
   begun.set(harness, known);
-  const before = known.get(story.id);
+  const before = known.get(scenario.id);
   if (before) {
-    harness.note(`begins as in power-cut/${story.id}`);
+    harness.note(`begins as in power-cut/${scenario.id}`);
     return before;
   }
-  await harness.goHome();
-  const prepared = await story.prepare(harness);
-  const ready = { story: story.id, prepared, range: await rangeOf(harness, prepared) };
-  known.set(story.id, ready);
+  await harness.restoreBase();
+  const prepared = await scenario.prepare(harness);
+  const ready = { scenario: scenario.id, prepared, range: await rangeOf(harness, prepared) };
+  known.set(scenario.id, ready);
   return ready;
 }
 
-async function stepped(harness: Harness, story: Story): Promise<Finding> {
-  const { prepared, range } = await beginningOf(harness, story);
-  const least = harness.home.counters[0];
+async function stepped(harness: Harness, scenario: Scenario): Promise<Finding> {
+  const { prepared, range } = await beginningOf(harness, scenario);
+  const least = harness.initial.counters[0];
   if (range.last < range.first) return WRITES_NOTHING;
   const tally = new Tally();
   for (const kind of ["before", "half-done"] as const) {
@@ -436,8 +440,8 @@ async function stepped(harness: Harness, story: Story): Promise<Finding> {
       harness.signal.throwIfAborted();
       if (tally.isClear) break;
       if (!(await cutOnce(harness, prepared, { operation, kind }))) continue;
-      const judged = await aftermath(harness, prepared, least);
-      harness.recorder.cut({ story: story.id, at: operation, unit: "operation", kind, ...judged });
+      const judged = await judgeAfterCut(harness, prepared, least);
+      harness.recorder.cut({ scenario: scenario.id, at: operation, unit: "operation", kind, ...judged });
       tally.count(`${kind} operation ${operation} of ${range.first} to ${range.last}`, judged);
     }
   }
@@ -453,18 +457,18 @@ async function random(harness: Harness): Promise<Finding> {
   const dice = new Random(harness.options.seed);
   const ready = await prepareAll(harness);
   if (ready.length === 0) return WRITES_NOTHING;
-  const least = harness.home.counters[0];
+  const least = harness.initial.counters[0];
   const wanted = harness.options.randomCuts;
   const tally = new Tally();
   for (let tries = 0; tally.cuts < wanted && !tally.isClear && tries < 4 * wanted; tries++) {
     harness.signal.throwIfAborted();
     const one = await cutAtRandom(harness, dice, dice.pick(ready));
     if (!one) continue;
-    const { story, prepared, operation, kind, again } = one;
-    const judged = await aftermath(harness, prepared, least);
-    harness.recorder.cut({ story, at: operation, unit: "operation", kind, ...judged });
+    const { scenario, prepared, operation, kind, again } = one;
+    const judged = await judgeAfterCut(harness, prepared, least);
+    harness.recorder.cut({ scenario, at: operation, unit: "operation", kind, ...judged });
     tally.count(
-      `cut ${tally.cuts + 1} (seed ${dice.seed}), ${kind} operation ${operation} of "${story}"`,
+      `cut ${tally.cuts + 1} (seed ${dice.seed}), ${kind} operation ${operation} of "${scenario}"`,
       judged,
       again,
     );
@@ -478,19 +482,19 @@ async function random(harness: Harness): Promise<Finding> {
   );
 }
 
-interface ReadyStory {
-  readonly story: string;
+interface ReadyScenario {
+  readonly scenario: string;
   readonly prepared: Prepared;
   readonly range: Range;
 }
 
-/** Every story of this board that has flash operations at all. */
-async function prepareAll(harness: Harness): Promise<ReadyStory[]> {
-  const ready: ReadyStory[] = [];
-  for (const story of STORIES) {
-    if (story.needs.some((need) => lacks(harness, need) !== undefined)) continue;
-    harness.note(story.summary);
-    const beginning = await beginningOf(harness, story);
+/** Every scenario of this board that has flash operations at all. */
+async function prepareAll(harness: Harness): Promise<ReadyScenario[]> {
+  const ready: ReadyScenario[] = [];
+  for (const scenario of SCENARIOS) {
+    if (scenario.needs.some((need) => lacks(harness, need) !== undefined)) continue;
+    harness.note(scenario.summary);
+    const beginning = await beginningOf(harness, scenario);
     if (beginning.range.last >= beginning.range.first) ready.push(beginning);
   }
   return ready;
@@ -501,7 +505,7 @@ const AGAIN_SHARE = 0.25;
 const AGAIN_WITHIN = 60;
 
 /** One cut, and sometimes a second one while the board repairs what the first left. Undefined: power did not fail. */
-async function cutAtRandom(harness: Harness, dice: Random, { story, prepared, range }: ReadyStory) {
+async function cutAtRandom(harness: Harness, dice: Random, { scenario, prepared, range }: ReadyScenario) {
   const operation = dice.whole(range.first, range.last);
   const kind = dice.pick(["before", "half-done"] as const);
   const wantsAgain = dice.next() < AGAIN_SHARE;
@@ -509,13 +513,13 @@ async function cutAtRandom(harness: Harness, dice: Random, { story, prepared, ra
   if (!(await cutOnce(harness, prepared, { operation, kind }))) return undefined;
   const { act, ...bootOnly } = prepared;
   const again = wantsAgain && (await cutAgain(harness, bootOnly, second));
-  return { story, prepared, operation, kind, again };
+  return { scenario, prepared, operation, kind, again };
 }
 
 async function duringUpload(harness: Harness): Promise<Finding> {
   const file = await harness.factory.update();
   const dice = new Random(harness.options.seed);
-  const own = harness.home.running?.hash;
+  const own = harness.initial.running?.hash;
   const count = Math.min(harness.options.cuts, 3);
   for (let turn = 1; turn <= count; turn++) {
     const stopAt = dice.whole(1, file.length - 1);
@@ -525,7 +529,7 @@ async function duringUpload(harness: Harness): Promise<Finding> {
     const snapshot = await harness.boot("power", `after power failed at byte ${stopAt}`);
     const ok = snapshot.running?.hash === own;
     harness.recorder.cut({
-      story: "upload",
+      scenario: "upload",
       at: stopAt,
       unit: "byte",
       kind: "before",
@@ -543,10 +547,10 @@ async function duringUpload(harness: Harness): Promise<Finding> {
 async function timed(harness: Harness): Promise<Finding> {
   const file = await harness.factory.update();
   const dice = new Random(harness.options.seed);
-  const good = { [harness.home.running!.hash!]: "old image", [imageHashOf(file)!]: "new image" };
+  const good = { [harness.initial.running!.hash!]: "old image", [imageHashOf(file)!]: "new image" };
   const count = Math.min(harness.options.cuts, 8);
   for (let turn = 1; turn <= count; turn++) {
-    await harness.goHome();
+    await harness.restoreBase();
     const refusal = await harness.delivery.ask(file, { what: "a good update, for one trial boot" });
     if (refusal !== undefined) return unjudged(`The update was not taken: ${refusal}`);
     const afterMs = Math.round(dice.next() * harness.options.bootMs);
@@ -559,7 +563,7 @@ async function timed(harness: Harness): Promise<Finding> {
     const ended = good[snapshot.running?.hash ?? ""];
     const ok = ended !== undefined;
     harness.recorder.cut({
-      story: "timed",
+      scenario: "timed",
       at: afterMs,
       unit: "ms",
       kind: "before",

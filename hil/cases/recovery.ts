@@ -129,7 +129,7 @@ async function enterAndLeave(harness: Harness): Promise<Finding> {
     },
   );
   const snapshot = await harness.boot("reset", "after leaving recovery");
-  return snapshot.state === "application" && snapshot.running?.hash === harness.home.running?.hash
+  return snapshot.state === "application" && snapshot.running?.hash === harness.initial.running?.hash
     ? holds(`${answered}; after the reset ${describe(snapshot)}.`)
     : fails(`Recovery could not be left: ${describe(snapshot)}.`);
 }
@@ -176,7 +176,7 @@ async function imageNumbers(harness: Harness): Promise<Finding> {
   const snapshot = await harness.boot(harness.board.can.has("forgets") ? "reset" : undefined);
   return (
     judgeNumbers(taken, tried, own) ??
-    (snapshot.running?.hash === harness.home.running?.hash
+    (snapshot.running?.hash === harness.initial.running?.hash
       ? holds(
           `Image numbers ${tried.join(", ")} were all refused, and the board's own image runs. ${own.message}`,
         )

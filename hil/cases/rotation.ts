@@ -43,7 +43,7 @@ async function acceptedKeys(harness: Harness) {
     const file = await harness.factory.make({ key });
     const { outcome, shows } = await harness.offer(file, { what: `an update signed with ${name}` });
     if (outcome !== "started") return fails(`An update signed with ${name} did not start: ${shows}.`);
-    await harness.goHome();
+    await harness.restoreBase();
   }
   return holds(`Accepted: ${keys.map(({ name }) => name).join(", ")}.`);
 }
@@ -55,13 +55,13 @@ async function refusedKeys(harness: Harness) {
     const { outcome, shows } = await harness.offer(file, { what: `an update signed with ${name}` });
     if (outcome === "started") return fails(`An update signed with ${name} was accepted: ${shows}.`);
     if (outcome === "unclear" || outcome === "stopped") return unjudged(`${name}: ${shows}.`);
-    await harness.goHome();
+    await harness.restoreBase();
   }
   return holds(`Refused: ${keys.map(({ name }) => name).join(", ")}.`);
 }
 
 async function listedKeys(harness: Harness) {
-  const listed = new Set(harness.home.trustedKeys);
+  const listed = new Set(harness.initial.trustedKeys);
   const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
   const own: Key[] = [harness.factory.key!, ...harness.options.keys.accepted.map(({ key }) => key)];
   const expected = new Set(own.map((key) => hex(key.keyHash)));

@@ -150,7 +150,7 @@ async function onTrial(harness: Harness, file: Uint8Array, what: string): Promis
  */
 function isRewritten(harness: Harness, snapshot: Snapshot, candidate?: string): boolean {
   const hashes = snapshot.slots.filter(({ image }) => image === 0).map(({ hash }) => hash);
-  const own = harness.home.running?.hash;
+  const own = harness.initial.running?.hash;
   if (candidate !== undefined && snapshot.running?.hash === own && !hashes.includes(candidate)) return true;
   return hashes.length > 1 && hashes.every((hash) => hash === own);
 }
@@ -161,7 +161,7 @@ const REWRITTEN =
 async function isBack(harness: Harness, how: string): Promise<Finding> {
   const snapshot = await harness.boot("reset", how);
   if (isRewritten(harness, snapshot)) return unjudged(REWRITTEN);
-  if (snapshot.running?.hash !== harness.home.running?.hash)
+  if (snapshot.running?.hash !== harness.initial.running?.hash)
     return fails(`The old image did not come back: ${describe(snapshot)}.`);
   if (snapshot.running?.confirmed === undefined)
     return unjudged("The old image came back; the board does not report whether it is confirmed.");
@@ -177,7 +177,7 @@ async function neverConfirmed(harness: Harness): Promise<Finding> {
 /** Hangs and crashes end by themselves; the others by a reset. */
 async function misbehaves(harness: Harness, behaviour: keyof typeof SAYS): Promise<Finding> {
   const file = await harness.factory.make({ behaviour });
-  const own = harness.home.running?.hash;
+  const own = harness.initial.running?.hash;
   const { outcome, shows, snapshot } = await harness.offer(file, {
     what: `an image that behaves as "${behaviour}"`,
   });
@@ -204,7 +204,7 @@ const STARTS = 3;
  */
 async function afterItself(harness: Harness, trial: Snapshot): Promise<Snapshot> {
   const { board, traits } = harness;
-  const own = harness.home.running?.hash;
+  const own = harness.initial.running?.hash;
   const begun = performance.now();
   let from = board.log.end;
   let now = trial;
@@ -300,7 +300,7 @@ async function waitsForConfirmation(harness: Harness): Promise<Finding> {
   const problem = await onTrial(harness, offered, "a good update, for one trial boot");
   if (problem) return unjudged(problem);
   await new Promise((resolve) => setTimeout(resolve, SOAK_MS));
-  const snapshot = await harness.look("a moment later, untouched");
+  const snapshot = await harness.takeSnapshot("a moment later, untouched");
   if (snapshot.running?.hash !== imageHashOf(offered))
     return unjudged(`It did not keep running: ${describe(snapshot)}.`);
   if (snapshot.running?.confirmed === undefined)
@@ -316,7 +316,7 @@ async function oneOfTwo(harness: Harness): Promise<Finding> {
   const second = await harness.factory.withBase(harness.flash.imageIn({ image: 1, slot: 0 })).update();
   const hashOf = (snapshot: Snapshot, image: number) =>
     snapshot.slots.find((slot) => slot.image === image && slot.slot === 0)?.hash;
-  const before = hashOf(harness.home, 1);
+  const before = hashOf(harness.initial, 1);
   await harness.delivery.program(own, { what: "an update of image 0, for one trial boot" });
   await harness.delivery.program(second, { what: "an update of image 1, for one trial boot", image: 1 });
   const onTrial = await harness.boot("power", "both on trial");
@@ -347,7 +347,7 @@ async function slotsUntouched(harness: Harness): Promise<Finding> {
   const held = snapshot.slots.find((one) => one.image === 0 && one.slot === slot);
   if (snapshot.running?.hash === imageHashOf(file))
     return fails(`It runs although it was not requested: ${describe(snapshot)}.`);
-  if (snapshot.running?.hash !== harness.home.running?.hash) return unjudged(`${describe(snapshot)}.`);
+  if (snapshot.running?.hash !== harness.initial.running?.hash) return unjudged(`${describe(snapshot)}.`);
   if (held?.hash !== imageHashOf(file)) return whoEmptied(harness, snapshot);
   if (held?.flags.includes("pending"))
     return fails("It is pending for the next boot although it was not requested.");
@@ -355,7 +355,7 @@ async function slotsUntouched(harness: Harness): Promise<Finding> {
 }
 
 function whoEmptied(harness: Harness, snapshot: Snapshot): Finding {
-  const erased = newEvents(harness.beforeBoot ?? harness.home, snapshot).find(
+  const erased = newEvents(harness.beforeBoot ?? harness.initial, snapshot).find(
     ({ type }) => type === "erased",
   );
   if (erased) return unjudged(`The bootloader itself erased it: "${wordsOf(erased)}".`);
@@ -374,7 +374,7 @@ async function brokenSlot(harness: Harness): Promise<Finding> {
   board.breakFlash!(offset, size);
   try {
     const snapshot = await harness.boot("power");
-    return snapshot.state === "application" && snapshot.running?.hash === harness.home.running?.hash
+    return snapshot.state === "application" && snapshot.running?.hash === harness.initial.running?.hash
       ? holds(`With slot ${place.slot} unreadable ${describe(snapshot)}.`)
       : fails(`With slot ${place.slot} unreadable ${describe(snapshot)}.`);
   } finally {
@@ -384,7 +384,7 @@ async function brokenSlot(harness: Harness): Promise<Finding> {
 
 /** An image one step above what the board asks for, on trial. */
 async function higher(harness: Harness) {
-  const start = stored(harness.home) ?? harness.factory.counter!;
+  const start = stored(harness.initial) ?? harness.factory.counter!;
   const file = await harness.factory.make({ counter: start + 1 });
   const problem = await onTrial(
     harness,
@@ -398,7 +398,7 @@ async function higher(harness: Harness) {
 async function testBurnsNothing(harness: Harness): Promise<Finding> {
   const prepared = await higher(harness);
   if ("verdict" in prepared) return prepared;
-  const trial = compareStored(harness.home, await harness.look("on trial"));
+  const trial = compareStored(harness.initial, await harness.takeSnapshot("on trial"));
   if (trial.is === "changed") return fails(`The trial boot alone moved it: ${trial.message}.`);
   if (trial.is === "same") return holds(`On trial, ${trial.message}.`);
   const back = await isBack(harness, "after a reset without confirmation");
@@ -411,7 +411,7 @@ async function confirmBurns(harness: Harness): Promise<Finding> {
   const prepared = await higher(harness);
   if ("verdict" in prepared) return prepared;
   const { start, file } = prepared;
-  const trial = compareStored(harness.home, await harness.look("on trial"));
+  const trial = compareStored(harness.initial, await harness.takeSnapshot("on trial"));
   await harness.delivery.confirm();
   const snapshot = await harness.boot("reset", "after the confirmation and a reset");
   if (snapshot.running?.hash !== imageHashOf(file))
@@ -426,7 +426,7 @@ async function confirmBurns(harness: Harness): Promise<Finding> {
 /** The board does not report its counter: whether it has risen shows by what it starts. */
 async function refusesBelow(harness: Harness, counter: number): Promise<Finding> {
   const { factory } = harness;
-  const running = (await harness.look("before the older image")).running?.hash;
+  const running = (await harness.takeSnapshot("before the older image")).running?.hash;
   const old = await factory.make({ counter, version: factory.version(3) });
   const { outcome, shows, snapshot } = await harness.offer(old, {
     what: `a higher version with security counter ${counter}`,

@@ -16,7 +16,7 @@ export interface UploadNumbers {
  * them (`upload_image_id`). Without slot info only the images are known.
  */
 export async function uploadNumbers(harness: Harness): Promise<UploadNumbers> {
-  const listed = new Set([0, ...harness.home.slots.map(({ image }) => image)]);
+  const listed = new Set([0, ...harness.initial.slots.map(({ image }) => image)]);
   const answer = await harness.client
     .send(imageSlotInfo, {}, { signal: harness.signal })
     .catch((error: unknown) => {

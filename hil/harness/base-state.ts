@@ -9,7 +9,7 @@ import type { Flash } from "./flash.js";
 import type { Line } from "./link.js";
 import { NotJudged } from "./not-judged.js";
 import type { Power } from "./power.js";
-import { walkHome } from "./put-back.js";
+import { restoreWithoutProgrammer } from "./put-back.js";
 
 /** The parts by which a board is brought back. */
 interface Parts {
@@ -70,14 +70,14 @@ export class BaseState {
     await board.powerOff().catch(unlessUnable);
     const start = await power.on();
     await line.open();
-    const home = await this.#context.look("at the start");
-    this.#isAt(home);
-    strategy.arrived(home.state === "recovery" ? "recovery" : "app");
-    if (start !== "unknown" && start !== home.state)
-      throw new NotJudged(`Its log says "${start}", its answers say "${home.state}".`);
+    const initial = await this.#context.takeSnapshot("at the start");
+    this.#isAt(initial);
+    strategy.arrived(initial.state === "recovery" ? "recovery" : "app");
+    if (start !== "unknown" && start !== initial.state)
+      throw new NotJudged(`Its log says "${start}", its answers say "${initial.state}".`);
     if (board.can.has("program")) this.#flash = flash.readAll();
     this.#dirty = false;
-    return home;
+    return initial;
   }
 
   /** Enters serial recovery and leaves it again: from then on it is known to be a way back. */
@@ -102,7 +102,7 @@ export class BaseState {
     await this.open();
     this.#flash = undefined;
     if (!flash) await this.#walk();
-    const snapshot = await this.#context.look("restored");
+    const snapshot = await this.#context.takeSnapshot("restored");
     if (
       snapshot.running?.hash !== imageHashOf(this.factory.baseFile) ||
       snapshot.running?.confirmed === false
@@ -129,11 +129,11 @@ export class BaseState {
     } else {
       await this.#walk();
     }
-    let snapshot = await this.#context.look("put back");
+    let snapshot = await this.#context.takeSnapshot("put back");
     if (!this.#isOwn(snapshot) && board.can.has("forgets")) {
       this.#keepsFlash();
       await this.#walk();
-      snapshot = await this.#context.look("put back");
+      snapshot = await this.#context.takeSnapshot("put back");
     }
     if (!this.#isOwn(snapshot))
       throw new NotJudged(`The board's own image could not be put back: now ${describe(snapshot)}.`);
@@ -142,11 +142,11 @@ export class BaseState {
 
   /**
    * The board's own image cannot run any more, because a security counter was raised above its own: from now on the same
-   * firmware, signed anew above it, is what the board is put back to.
+   * firmware, signed again above it, is what the board is put back to.
    */
   async adopt(file: Uint8Array, why: string): Promise<void> {
     this.#factory = this.#factory.withBase(file);
-    this.#isAt(await this.#context.look("with its own firmware signed again"));
+    this.#isAt(await this.#context.takeSnapshot("with its own firmware signed again"));
     this.#adopted = why;
     this.#context.note(why);
   }
@@ -159,23 +159,24 @@ export class BaseState {
     const { board, signal } = this.#context;
     const { line, delivery, strategy } = this.#parts;
     const { reach } = board.entry;
-    const isTold = reach.kind === "machine" && reach.keepsFlash !== undefined;
-    if (isTold || !board.can.has("forgets") || !this.#factory.canUpdate) return;
+    const isReported = reach.kind === "machine" && reach.keepsFlash !== undefined;
+    if (isReported || !board.can.has("forgets") || !this.#factory.canUpdate) return;
     const file = await this.#factory.update();
     const hash = imageHashOf(file);
     const isListed = (snapshot: Snapshot) =>
       this.#isOwn(snapshot) && snapshot.slots.some((slot) => slot.slot === 1 && slot.hash === hash);
     await runWorkflow(upload(line.session, file, { signal }));
-    if (!isListed(await this.#context.look("with an unrequested image in the secondary slot"))) return;
+    if (!isListed(await this.#context.takeSnapshot("with an unrequested image in the secondary slot")))
+      return;
     await this.#anew();
-    if (!isListed(await this.#context.look("after power off and on"))) return;
+    if (!isListed(await this.#context.takeSnapshot("after power off and on"))) return;
     this.#keepsFlash();
     if (strategy.state !== "recovery") await delivery.eraseSecondary();
   }
 
-  #isAt(home: Snapshot): void {
-    this.#snapshot = home;
-    this.#context.traits.reported(home);
+  #isAt(initial: Snapshot): void {
+    this.#snapshot = initial;
+    this.#context.traits.reported(initial);
   }
 
   #isOwn({ running }: Snapshot): boolean {
@@ -196,7 +197,7 @@ export class BaseState {
   #walk(): Promise<void> {
     const { recoveryProblem } = this;
     const adopt = (file: Uint8Array, why: string) => this.adopt(file, why);
-    return walkHome({ ...this.#parts, context: this.#context, recoveryProblem, adopt });
+    return restoreWithoutProgrammer({ ...this.#parts, context: this.#context, recoveryProblem, adopt });
   }
 
   /** Off and on, and reached again, for boards that forget everything meanwhile. */

@@ -3,7 +3,7 @@ import type { BoardUnderTest, Start } from "../board.js";
 import type { Recorder } from "../evidence.js";
 import type { ImageFactory } from "../image-factory.js";
 import type { Snapshot } from "../snapshot.js";
-import type { StandOptions } from "./options.js";
+import type { HarnessOptions } from "./options.js";
 import type { Traits } from "./traits.js";
 
 /** The least that tells how a board is, for when it is looked at a thousand times. */
@@ -29,11 +29,11 @@ export interface OfferOptions {
 /** What the parts of a test stand share: the board, what is known of it, and where it is written down. */
 export interface HarnessContext {
   readonly board: BoardUnderTest;
-  readonly options: StandOptions;
+  readonly options: HarnessOptions;
   readonly traits: Traits;
   readonly factory: ImageFactory;
   /** How the board stood at the start. */
-  readonly home: Snapshot;
+  readonly initial: Snapshot;
   /** Aborted by Ctrl-C, until the board is put back. */
   readonly signal: AbortSignal;
   readonly recorder: Recorder;
@@ -41,7 +41,7 @@ export interface HarnessContext {
   /** Says that the board is no longer as it stood at the start. */
   touch(): void;
   /** What the board shows now. A board that restarts meanwhile is waited for; one that stays away is `silent`. */
-  look(label: string): Promise<Snapshot>;
+  takeSnapshot(label: string): Promise<Snapshot>;
   /** One boot and what the board is afterwards. */
   boot(how?: Restart, label?: string): Promise<Snapshot>;
   /** Into serial recovery, unless it is there. */

@@ -3,7 +3,7 @@ import { upgradeMode } from "bootproof/mcuboot";
 import { imageErase, imageList, imageMark } from "bootproof/smp";
 import { imageHashOf } from "../evidence.js";
 import { areaOf, firstSector, type Place, slotBytes } from "../flash-layout.js";
-import { fateOf, newEvents, type Reaction, type Snapshot, tellsOfSwap } from "../snapshot.js";
+import { mentionsSwap, newEvents, offerOutcome, type Reaction, type Snapshot } from "../snapshot.js";
 import { type HarnessContext, isUnreachable, type OfferOptions } from "./context.js";
 import type { Line } from "./link.js";
 import type { Power } from "./power.js";
@@ -16,7 +16,7 @@ export class Delivery {
   readonly #context: HarnessContext;
   readonly #line: Line;
   readonly #power: Power;
-  #logTellsSwaps = false;
+  #logMentionsSwaps = false;
 
   constructor(context: HarnessContext, line: Line, power: Power) {
     this.#context = context;
@@ -26,14 +26,14 @@ export class Delivery {
 
   /** Puts an image where updates go, asks for it, restarts, and tells what became of it. */
   async offer(file: Uint8Array, options: OfferOptions): Promise<Reaction> {
-    const { home, traits } = this.#context;
+    const { initial, traits } = this.#context;
     const place = traits.placeFor(options.image ?? 0);
     const refusal = await this.ask(file, options);
     if (refusal !== undefined) {
-      const snapshot = await this.#context.look("after the refusal");
+      const snapshot = await this.#context.takeSnapshot("after the refusal");
       return { outcome: "refused-by-server", shows: refusal, snapshot };
     }
-    return this.#react(home, await this.#context.boot(), file, place);
+    return this.#react(initial, await this.#context.boot(), file, place);
   }
 
   /** Puts an image where updates go and asks for it. Returns why the board's server refused, when it did. */
@@ -147,7 +147,7 @@ export class Delivery {
   #react(before: Snapshot, after: Snapshot, file: Uint8Array, place: Place): Reaction {
     const { board, beforeBoot, traits } = this.#context;
     const lines = board.log.since(this.#power.bootFrom);
-    const outcome = fateOf({
+    const outcome = offerOutcome({
       before,
       lately: beforeBoot,
       after,
@@ -157,10 +157,10 @@ export class Delivery {
       events: newEvents(beforeBoot ?? before, after),
       lines,
       picksByVersion: traits.picksByVersion,
-      logTellsSwaps: this.#logTellsSwaps,
+      logMentionsSwaps: this.#logMentionsSwaps,
       hasLog: board.can.has("log"),
     });
-    if (outcome.outcome === "started" && tellsOfSwap(lines)) this.#logTellsSwaps = true;
+    if (outcome.outcome === "started" && mentionsSwap(lines)) this.#logMentionsSwaps = true;
     this.#context.note(`${outcome.outcome}: ${outcome.shows}`);
     return { ...outcome, snapshot: after };
   }

@@ -35,10 +35,10 @@ export class Flash {
 
   /** Slots as their flash reads; nothing where flash cannot be read. */
   pictures(): SlotPicture[] {
-    const { board, traits, home } = this.#context;
+    const { board, traits, initial } = this.#context;
     if (!traits.canProgram) return [];
     const { layout, mode } = traits;
-    const images = home.slots.length > 2 ? [0, 1] : [0];
+    const images = initial.slots.length > 2 ? [0, 1] : [0];
     return images.flatMap((image) =>
       ([0, 1] as const).map((slot) => {
         const { offset, size } = areaOf(layout, { image, slot });

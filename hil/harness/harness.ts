@@ -11,14 +11,14 @@ import { Delivery } from "./delivery.js";
 import { Flash } from "./flash.js";
 import { Line } from "./link.js";
 import { NotJudged } from "./not-judged.js";
-import type { StandOptions } from "./options.js";
+import type { HarnessOptions } from "./options.js";
 import { Power } from "./power.js";
 import { Traits } from "./traits.js";
 
 /** A board on its test stand, in parts, and what the steps of every case call. Everything done and seen becomes evidence. */
 export class Harness implements HarnessContext {
   readonly board: BoardUnderTest;
-  readonly options: StandOptions;
+  readonly options: HarnessOptions;
   readonly traits: Traits;
   readonly record: CaseRecord;
   readonly strategy: Strategy;
@@ -31,7 +31,7 @@ export class Harness implements HarnessContext {
   #last: Snapshot | undefined;
   #beforeBoot: Snapshot | undefined;
 
-  constructor(options: StandOptions) {
+  constructor(options: HarnessOptions) {
     this.options = options;
     this.#signal = options.signal;
     this.board = options.board;
@@ -81,7 +81,7 @@ export class Harness implements HarnessContext {
   }
 
   /** How the board stood at the start. */
-  get home(): Snapshot {
+  get initial(): Snapshot {
     return this.base.snapshot;
   }
 
@@ -102,9 +102,9 @@ export class Harness implements HarnessContext {
   }
 
   /** As it stood at the start, whatever happened since. Throws when that cannot be brought about. */
-  async goHome(): Promise<Snapshot> {
+  async restoreBase(): Promise<Snapshot> {
     this.#last = await this.base.goBack();
-    this.traits.saw(this.#last);
+    this.traits.learnFrom(this.#last);
     return this.#last;
   }
 
@@ -116,15 +116,15 @@ export class Harness implements HarnessContext {
   async boot(how: Restart = this.power.usual, label = "after the restart"): Promise<Snapshot> {
     this.#beforeBoot = this.#last;
     await this.power.restart(how);
-    return this.look(label);
+    return this.takeSnapshot(label);
   }
 
   /** What the board shows now. A board that restarts meanwhile is waited for; one that stays away is `silent`. */
-  look(label: string): Promise<Snapshot> {
+  takeSnapshot(label: string): Promise<Snapshot> {
     return this.#look(label, () => true);
   }
 
-  /** As {@link look}; written down only when the board shows something else than before: for when it is watched. */
+  /** As {@link takeSnapshot}; written down only when the board shows something else than before: for when it is watched. */
   lookAgain(label: string): Promise<Snapshot> {
     return this.#look(
       label,
@@ -142,9 +142,9 @@ export class Harness implements HarnessContext {
       snapshot.state === "recovery" ? "recovery" : snapshot.state === "silent" ? "silent" : "app",
     );
     this.#last = snapshot;
-    this.traits.saw(snapshot);
+    this.traits.learnFrom(snapshot);
     if (!isNews(snapshot, before)) return snapshot;
-    this.recorder.saw(snapshot);
+    this.recorder.addSnapshot(snapshot);
     this.note(`${label}: ${describe(snapshot)}`);
     return snapshot;
   }
@@ -161,7 +161,7 @@ export class Harness implements HarnessContext {
 
   async #enterRecovery(): Promise<void> {
     await this.power.askRecovery();
-    const snapshot = await this.look("after asking for recovery");
+    const snapshot = await this.takeSnapshot("after asking for recovery");
     if (snapshot.state !== "recovery")
       throw new NotJudged(`Serial recovery did not answer: ${describe(snapshot)}.`);
   }

@@ -15,7 +15,7 @@ import {
 } from "bootproof";
 import type { Start } from "../board.js";
 import type { LogLine } from "../log-buffer.js";
-import { type Snapshot, sightOf, silentSight } from "../snapshot.js";
+import { type Snapshot, silentSnapshot, snapshotOf } from "../snapshot.js";
 import { type HarnessContext, isMachine, isUnreachable, silenceMs } from "./context.js";
 import { NotJudged } from "./not-judged.js";
 
@@ -41,7 +41,7 @@ export class Line {
   /** How the last line of a boot begins, of machines that log on the line itself. */
   #bootEndsWith: string | undefined;
   /** Who is there, as far as it was told without asking: the next question then needs no introduction. */
-  #told: Start = "unknown";
+  #lastStart: Start = "unknown";
 
   constructor(context: HarnessContext) {
     this.#context = context;
@@ -58,7 +58,7 @@ export class Line {
 
   /** The board's log has said who started. */
   noteStart(start: Start): void {
-    this.#told = start;
+    this.#lastStart = start;
   }
 
   /**
@@ -102,12 +102,12 @@ export class Line {
     for (;;) {
       signal.throwIfAborted();
       try {
-        await this.identifyUnlessTold();
-        return sightOf(await readFacts(this.session, { signal }), label);
+        await this.identifyUnlessKnown();
+        return snapshotOf(await readFacts(this.session, { signal }), label);
       } catch (error) {
         if (!(error instanceof BootproofError) || !isUnreachable(error)) throw error;
-        if (performance.now() > deadline) return silentSight(label);
-        this.#told = "unknown";
+        if (performance.now() > deadline) return silentSnapshot(label);
+        this.#lastStart = "unknown";
         if (error instanceof TransportError) await this.#reopen();
       }
     }
@@ -117,8 +117,8 @@ export class Line {
    * Unless the log has told that it is the same as before, whoever answers now may be another server than before, with
    * other buffers.
    */
-  async identifyUnlessTold(): Promise<void> {
-    if (this.#told === this.client.server.mode) return;
+  async identifyUnlessKnown(): Promise<void> {
+    if (this.#lastStart === this.client.server.mode) return;
     const { signal, traits } = this.#context;
     await identify(this.client, { signal, probeTimeoutMs: traits.canProgram ? 250 : 1000, probes: 3 });
   }
@@ -171,7 +171,7 @@ export class Line {
     const client = await connect(this.#tamper?.(stream) ?? stream, {
       signal,
       ...(traits.canProgram ? { timeoutMs: this.#tamper ? 250 : 1000, probeTimeoutMs: 300, probes: 8 } : {}),
-      trace: (record) => this.#context.recorder.heard(record),
+      trace: (record) => this.#context.recorder.traced(record),
       onText: (line) => board.log.add("console", line),
     });
     if (isMachine(board)) this.#bootEndsWith ??= endingOf(board.log.since(from));

@@ -6,18 +6,18 @@ import type { FlashLayout } from "../flash-layout.js";
 import type { ImageFactory } from "../image-factory.js";
 
 /** What a board on its test stand is given for a run. */
-export interface StandOptions {
+export interface HarnessOptions {
   readonly board: BoardUnderTest;
   readonly factory: ImageFactory;
   readonly layout: FlashLayout | undefined;
   /** From the board file; else what the board reports. */
   readonly mode: UpgradeMode | undefined;
   /** The board file claims that the bootloader unpacks compressed images. */
-  readonly unpacks: boolean;
+  readonly decompresses: boolean;
   /** How images get into the secondary slot where there is a choice. */
   readonly through: "smp" | "programmer";
   readonly seed: number;
-  /** Power cuts per story and kind; random ones altogether. */
+  /** Power cuts per scenario and kind; random ones altogether. */
   readonly cuts: number;
   readonly randomCuts: number;
   /** How long a boot takes, about: moments of power cuts are chosen within it. */

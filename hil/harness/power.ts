@@ -84,13 +84,13 @@ export class Power {
     await this.off();
     const start = await this.on();
     if (start !== "application") return { start };
-    await this.#line.identifyUnlessTold();
+    await this.#line.identifyUnlessKnown();
     const { client } = this.#line;
     const how = { signal: this.#context.signal, timeoutMs: 500, retries: 3 };
     const { images } = await client.send(imageList, {}, how);
     const hash = images.find(({ active, image = 0 }) => active && image === 0)?.hash;
-    const reported = this.#context.home.reportsTrust
-      ? await client.send(trustCounters, {}, how).catch(notTold)
+    const reported = this.#context.initial.reportsTrust
+      ? await client.send(trustCounters, {}, how).catch(unlessUnreported)
       : undefined;
     return {
       start,
@@ -107,6 +107,6 @@ export class Power {
 }
 
 /** A trust group need not tell counters. */
-function notTold(error: unknown): undefined {
+function unlessUnreported(error: unknown): undefined {
   if (!(error instanceof DeviceError)) throw error;
 }

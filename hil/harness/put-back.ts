@@ -13,7 +13,7 @@ const ERASE_WITHIN_MS = 40_000;
 const MOST_TRIES = 3;
 
 /** What it takes to bring a board back without a programmer. */
-export interface WayHome {
+export interface RestoreTools {
   readonly context: HarnessContext;
   readonly line: Line;
   readonly delivery: Delivery;
@@ -26,24 +26,24 @@ export interface WayHome {
 
 /**
  * Without a programmer: the old image is reverted to, or sent again and confirmed. When a security counter has been raised
- * above its own it can never run again; its firmware signed anew then takes its place.
+ * above its own it can never run again; the same firmware, signed again, then takes its place.
  */
-export async function walkHome(way: WayHome): Promise<void> {
-  const { signal, factory } = way.context;
-  let { snapshot, refusal } = await bringIn(way, factory.baseFile);
-  const raised = raisedCounter(way.context, snapshot);
+export async function restoreWithoutProgrammer(tools: RestoreTools): Promise<void> {
+  const { signal, factory } = tools.context;
+  let { snapshot, refusal } = await bringIn(tools, factory.baseFile);
+  const raised = raisedCounter(tools.context, snapshot);
   if (!isIn(snapshot, factory.baseFile) && raised !== undefined) {
-    const file = await factory.signedAnew(raised);
-    ({ snapshot, refusal } = await bringIn(way, file));
+    const file = await factory.signedAgain(raised);
+    ({ snapshot, refusal } = await bringIn(tools, file));
     if (isIn(snapshot, file))
-      await way.adopt(
+      await tools.adopt(
         file,
         `The security counter was raised above the ${factory.counter} of the board's own image, which can never run again; the same firmware, signed again with security counter ${raised}, has taken its place.`,
       );
   } else if (refusal !== undefined) {
     throw new NotJudged(`The board's own image could not be sent back: ${refusal}`);
   }
-  await way.line.client
+  await tools.line.client
     .send(imageErase, {}, { signal, timeoutMs: ERASE_WITHIN_MS })
     .catch((error: unknown) => {
       // Slots that are pending, or boards without this command: harmless, the next upload erases.
@@ -71,11 +71,11 @@ function raisedCounter({ factory }: HarnessContext, { counters, slots }: Snapsho
 }
 
 async function bringIn(
-  { context, line, delivery, strategy, recoveryProblem }: WayHome,
+  { context, line, delivery, strategy, recoveryProblem }: RestoreTools,
   file: Uint8Array,
 ): Promise<{ snapshot: Snapshot; refusal: string | undefined }> {
   const wanted = imageHashOf(file);
-  let snapshot = await context.look("before putting back");
+  let snapshot = await context.takeSnapshot("before putting back");
   let refusal: string | undefined;
   for (let tries = 0; tries < MOST_TRIES && !(isIn(snapshot, file) && isIdle(snapshot)); tries++) {
     if (snapshot.state === "recovery") {
@@ -90,7 +90,7 @@ async function bringIn(
     if (snapshot.running?.confirmed === false && snapshot.running.hash !== wanted) {
       if (recoveryProblem !== undefined) return { snapshot, refusal: recoveryProblem };
       await strategy.to("recovery");
-      snapshot = await context.look("before putting back through recovery");
+      snapshot = await context.takeSnapshot("before putting back through recovery");
       continue;
     }
     if (snapshot.state === "application" && snapshot.running?.hash !== wanted) {
@@ -99,7 +99,7 @@ async function bringIn(
     }
     if (snapshot.running?.hash === wanted && snapshot.running?.confirmed === false) {
       await delivery.confirm();
-      snapshot = await context.look("own image confirmed");
+      snapshot = await context.takeSnapshot("own image confirmed");
     }
   }
   return { snapshot, refusal };

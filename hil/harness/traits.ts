@@ -3,7 +3,7 @@ import type { BoardUnderTest } from "../board.js";
 import { areaOf, type FlashLayout, type Place } from "../flash-layout.js";
 import type { Snapshot } from "../snapshot.js";
 import { NotJudged } from "./not-judged.js";
-import type { StandOptions } from "./options.js";
+import type { HarnessOptions } from "./options.js";
 
 /** The watchdogs of emulated boards bite after one or two seconds, on a busy host some seconds later. */
 const EMULATED_PATIENCE_MS = 10_000;
@@ -11,23 +11,23 @@ const EMULATED_PATIENCE_MS = 10_000;
 /** Of what kind a board is: what its test stand says, what it reports, and what it has shown on the way. */
 export class Traits {
   readonly #board: BoardUnderTest;
-  readonly #options: StandOptions;
+  readonly #options: HarnessOptions;
   #modeNumber: number | undefined;
   #sawTrial = false;
   #last: Snapshot | undefined;
   #knowsNoRequest = false;
 
-  constructor(options: StandOptions) {
+  constructor(options: HarnessOptions) {
     this.#board = options.board;
     this.#options = options;
   }
 
   /** `home`: how it stood at the start. */
-  reported(home: Snapshot): void {
-    this.#modeNumber = home.modeNumber;
+  reported(initial: Snapshot): void {
+    this.#modeNumber = initial.modeNumber;
   }
 
-  saw(snapshot: Snapshot): void {
+  learnFrom(snapshot: Snapshot): void {
     if (snapshot.running?.confirmed === false) this.#sawTrial = true;
     this.#last = snapshot;
   }

@@ -41,7 +41,7 @@ function controlPart(control: ControlResult | undefined): string[] {
 
 function evidencePart({ evidence }: CaseResult): string[] {
   if (!evidence) return ["", "Nothing was sent."];
-  const { notes, offered, sights, log, messages, messageCount } = evidence;
+  const { notes, offered, snapshots, log, messages, messageCount } = evidence;
   const start = notes[0]?.at ?? 0;
   const ms = (at: number) => `${at < start ? "" : "+"}${at - start} ms`.padStart(9);
   const left = messageCount - messages.length;
@@ -53,9 +53,9 @@ function evidencePart({ evidence }: CaseResult): string[] {
     ...part("Images that were given to the board", offered.flatMap(imageLines)),
     ...part(
       "What the board showed",
-      sights.flatMap((sight) => [
-        `${sight.label}: ${describe(sight)}`,
-        ...sight.events.map((event) => `  its bootloader: ${wordsOf(event)}`),
+      snapshots.flatMap((snapshot) => [
+        `${snapshot.label}: ${describe(snapshot)}`,
+        ...snapshot.events.map((event) => `  its bootloader: ${wordsOf(event)}`),
       ]),
     ),
     ...part(
@@ -74,9 +74,9 @@ function part(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : ["", title, ...lines.map((line) => `  ${line}`)];
 }
 
-function imageLines({ what, size, sha256, imageHash, random = [], way, path }: Offered): string[] {
+function imageLines({ what, size, sha256, imageHash, random = [], delivery, path }: Offered): string[] {
   return [
-    `${what}: ${size} bytes, ${way}`,
+    `${what}: ${size} bytes, ${delivery}`,
     `  sha256 of the file ${sha256}`,
     `  image hash ${imageHash ?? "none that can be read"}`,
     ...random.map((part) => `  ${part} is different in each run`),

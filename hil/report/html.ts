@@ -171,11 +171,11 @@ function controlPart(control: BoardResult["controls"][number], board: string): M
   return html`<details class="${control.verdict}" id="${anchor(board, `control/${control.id}`)}"><summary>${badge(control.verdict)}<span class="grow">${control.summary}</span><small>${seconds(control.elapsedMs)}</small></summary><div class="in"><p>${control.observed}</p>${control.evidence && drawEvidence(control.evidence, { after: [], isBrief: control.verdict === "holds" })}</div></details>`;
 }
 
-function boardFacts({ image, home, mode, cases }: BoardResult): Markup {
+function boardFacts({ image, initial, mode, cases }: BoardResult): Markup {
   const slots = cases.find(({ before }) => before !== undefined && before.length > 0)?.before;
   return html`${slots && drawSlots("Its slots, before each case", slots)}<dl class="facts"><dt>Own image</dt><dd>${image ? `version ${image.version}` : "not read"}</dd><dt>Image hash</dt><dd><code>${image?.imageHash ?? "-"}</code></dd>
 <dt>SHA-256 of the file</dt><dd><code>${image?.sha256 ?? "-"}</code></dd><dt>Bootloader mode</dt><dd>${mode ?? "not reported"}</dd>
-<dt>Stored security counter</dt><dd>${home?.counters[0] ?? "not reported"}</dd><dt>Reports what its bootloader did</dt><dd>${home?.reportsEvents ? "yes (trust group)" : "no"}</dd></dl>`;
+<dt>Stored security counter</dt><dd>${initial?.counters[0] ?? "not reported"}</dd><dt>Reports what its bootloader did</dt><dd>${initial?.reportsEvents ? "yes (trust group)" : "no"}</dd></dl>`;
 }
 
 /** Point by point, with the verdicts of each board. */

@@ -46,16 +46,16 @@ const HEIGHT = 64;
 
 /** How often power was cut where, and what came of it. */
 export function drawCuts(cuts: readonly CutRecord[]): Markup {
-  const stories = [...new Set(cuts.map(({ story }) => story))];
-  return html`${stories.map((story) =>
-    drawStory(
-      story,
-      cuts.filter((cut) => cut.story === story),
+  const scenarios = [...new Set(cuts.map(({ scenario }) => scenario))];
+  return html`${scenarios.map((scenario) =>
+    drawScenario(
+      scenario,
+      cuts.filter((cut) => cut.scenario === scenario),
     ),
   )}<p class="legend"><span class="key"><i class="c-old"></i>the old image ran</span><span class="key"><i class="c-fresh"></i>the new image ran</span><span class="key"><i class="c-bad"></i>wrong</span></p>`;
 }
 
-function drawStory(story: string, cuts: readonly CutRecord[]): Markup {
+function drawScenario(scenario: string, cuts: readonly CutRecord[]): Markup {
   const first = Math.min(...cuts.map(({ at }) => at));
   const last = Math.max(...cuts.map(({ at }) => at));
   const bins = Math.min(BINS, last - first + 1);
@@ -75,8 +75,8 @@ function drawStory(story: string, cuts: readonly CutRecord[]): Markup {
   });
   const unit = UNITS[cuts[0]!.unit];
   const bad = cuts.filter(({ ok }) => !ok).length;
-  return html`<figure><figcaption>${story}: ${cuts.length} power cuts, ${unit} ${first} to ${last}; ${bad === 0 ? "the right image ran after each" : `${bad} left the board wrong`}</figcaption>
-<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" class="cuts" role="img" aria-label="Power cuts of ${story}">${bars}</svg></figure>`;
+  return html`<figure><figcaption>${scenario}: ${cuts.length} power cuts, ${unit} ${first} to ${last}; ${bad === 0 ? "the right image ran after each" : `${bad} left the board wrong`}</figcaption>
+<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" class="cuts" role="img" aria-label="Power cuts of ${scenario}">${bars}</svg></figure>`;
 }
 
 const UNITS = { operation: "flash operation", ms: "millisecond", byte: "byte" } as const;

@@ -109,18 +109,18 @@ export async function follow(
   // One that was asked for and is not there must not become another.
   const { usbInterface } = smpPort(device, selected.usbInterface);
   const list = (how: AbortSignal | undefined) => devicesHere(config, how);
-  const whereabouts = new DeviceTracker(device, { usbInterface, among, list });
+  const tracker = new DeviceTracker(device, { usbInterface, among, list });
   const { kind: _kind, ...line } = address;
   return {
     device,
     identity: boardIdentityOf(device, among),
-    now: (how) => whereabouts.device(how),
+    now: (how) => tracker.device(how),
     address: async (how) => ({
       baudRate: line.baudRate,
       ...(line.framing && { framing: line.framing }),
       ...linesFor(device, line),
       kind: "serial",
-      path: await whereabouts.port(how),
+      path: await tracker.port(how),
     }),
   };
 }

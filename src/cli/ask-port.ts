@@ -31,13 +31,13 @@ export async function askPort(
     return { path, answers: true, server: mode, message: who };
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof RequestTimeout) return { path, answers: false, message: HEARD[error.heard] };
+    if (error instanceof RequestTimeout) return { path, answers: false, message: HEARD[error.received] };
     if (error instanceof BootproofError) return { path, answers: false, message: error.message };
     throw error;
   }
 }
 
-const HEARD: Readonly<Record<RequestTimeout["heard"], string>> = {
+const HEARD: Readonly<Record<RequestTimeout["received"], string>> = {
   nothing: "silent",
   text: "log text only",
   boot: "starting; ask again",

@@ -84,7 +84,7 @@ export class ConsoleScript {
   }
 
   /** What the board prints, as it arrives. */
-  hear(text: string): void {
+  receive(text: string): void {
     this.#heard = (this.#heard + text).slice(-KEPT);
     this.#wake?.();
   }

@@ -57,7 +57,7 @@ import type { UploadError } from "../update/upload.js";
 import type { UptaneError } from "../uptane/error.js";
 import type { RatchetRefusal } from "./audit/ratchet-guard.js";
 import type { ProbeToolError } from "./debug-probe.js";
-import type { DemoError } from "./demo/desk.js";
+import type { DemoError } from "./demo/workspace.js";
 import type { FileError } from "./files.js";
 import type { FirmwareError } from "./firmware-file.js";
 import type { ImgtoolFailure } from "./imgtool/failure.js";
@@ -564,14 +564,14 @@ const statusByCode: ReadonlyMap<string, ExitStatus> = new Map(
 );
 
 /** What was heard in place of an answer: the board's silence, or a sign that this is the wrong port or speed. */
-const SILENT: readonly RequestTimeout["heard"][] = ["nothing", "boot"];
+const SILENT: readonly RequestTimeout["received"][] = ["nothing", "boot"];
 
 /** The exit status an error leads to. */
 export function statusFor(error: unknown): ExitStatus {
   // Node's own AbortError is no DOMException, but means the same.
   if (error instanceof Error && error.name === "AbortError") return 130;
   if (!(error instanceof BootproofError)) return 1;
-  if (isTimeout(error) && !SILENT.includes(error.heard)) return 17;
+  if (isTimeout(error) && !SILENT.includes(error.received)) return 17;
   return statusByCode.get(error.code) ?? 1;
 }
 

@@ -40,7 +40,7 @@ export function isHexName(path: string): boolean {
 export interface FlashContent {
   readonly kind: "raw" | "intel-hex" | "elf";
   /** Gaps inside are filled with 0xff. In the order of addresses; empty for a HEX file without data. */
-  readonly stretches: readonly Segment[];
+  readonly segments: readonly Segment[];
   /** Bytes that the file holds, without what fills the gaps. */
   readonly size: number;
   readonly notes: readonly string[];
@@ -62,22 +62,21 @@ export function readFlashContent(path: string, bytes = readContent(path)): Flash
         ? [`${path} has ${linesBehind} lines after its end record, which are ignored.`]
         : []),
     ];
-    return { kind: "intel-hex", stretches: stretchesOf(segments), size: sizeOf(segments), notes };
+    return { kind: "intel-hex", segments: mergeAdjacent(segments), size: sizeOf(segments), notes };
   }
-  if (!isElf(bytes))
-    return { kind: "raw", stretches: [{ address: 0, bytes }], size: bytes.length, notes: [] };
+  if (!isElf(bytes)) return { kind: "raw", segments: [{ address: 0, bytes }], size: bytes.length, notes: [] };
   const notes = isElfForHost(bytes)
     ? [`${path} is an ELF file for ${elfMachine(bytes)}, a program for a computer: no board runs it.`]
     : [];
   const segments = parseElf(bytes);
-  return { kind: "elf", stretches: stretchesOf(segments), size: sizeOf(segments), notes };
+  return { kind: "elf", segments: mergeAdjacent(segments), size: sizeOf(segments), notes };
 }
 
 function sizeOf(segments: readonly Segment[]): number {
   return segments.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
 
-function stretchesOf(segments: readonly Segment[]): Segment[] {
+function mergeAdjacent(segments: readonly Segment[]): Segment[] {
   const groups: Segment[][] = [];
   let end = Number.NEGATIVE_INFINITY;
   for (const segment of segments) {
@@ -96,12 +95,12 @@ const LARGEST_SETTINGS = 4096;
  * settings at most. Throws `FileError`, `HexError`, `ElfError`.
  */
 export function readFirmware(path: string): Firmware {
-  const { kind, stretches, notes } = readFlashContent(path);
-  const [main, ...others] = stretches.toSorted((a, b) => b.bytes.length - a.bytes.length);
+  const { kind, segments, notes } = readFlashContent(path);
+  const [main, ...others] = segments.toSorted((a, b) => b.bytes.length - a.bytes.length);
   if (kind === "raw") return { bytes: main!.bytes, notes };
   if (!main) return { bytes: new Uint8Array(0), address: 0, notes };
   if (others.some(({ bytes }) => bytes.length > LARGEST_SETTINGS))
-    return { ...joinSegments(stretches), notes };
+    return { ...joinSegments(segments), notes };
   return { ...main, notes: [...notes, ...others.map(leftOut)] };
 }
 
@@ -140,13 +139,13 @@ export interface ImageFile extends Firmware {
  * @param content of the file, where it was read already
  */
 export function readImageFile(path: string, content?: Uint8Array): ImageFile {
-  const { kind, stretches, size, notes } = readFlashContent(path, content);
-  if (kind === "raw") return { bytes: stretches[0]!.bytes, notes };
-  const found = stretches.flatMap((stretch) => imagesIn(stretch));
+  const { kind, segments, size, notes } = readFlashContent(path, content);
+  if (kind === "raw") return { bytes: segments[0]!.bytes, notes };
+  const found = segments.flatMap((stretch) => imagesIn(stretch));
   const [first, ...more] = found;
   if (!first) {
     // One that is broken is told by the parser, with the reason.
-    const broken = stretches.flatMap(brokenImage)[0];
+    const broken = segments.flatMap(brokenImage)[0];
     if (broken) return { ...broken, notes };
     const name = kind === "elf" ? "an ELF file" : "an Intel HEX file";
     throw new FirmwareError("no-image", `${path} is ${name} with firmware that is not signed.`, {

@@ -16,7 +16,7 @@ export interface Output {
   /** Progress of something countable; one line that redraws itself on a terminal, a line each quarter elsewhere. */
   /** `unit`: of what is counted; bytes when nothing is said. */
   progress(label: string, done: number, total: number, unit?: string): void;
-  /** An event of a story, for programs: a line of JSON on stderr with `--progress json`, else nothing. `board`: of several. */
+  /** An event of a workflow, for programs: a line of JSON on stderr with `--progress json`, else nothing. `board`: of several. */
   event(event: object, board?: string): void;
   /** Ends a progress line, if one is open. */
   settle(): void;

@@ -41,7 +41,7 @@ import { UsageError } from "./usage-error.js";
 
 /** A board on the bench, answering or not, and what the config file knows of it. */
 export interface RecoverySetup {
-  readonly site: RecoveryTarget;
+  readonly target: RecoveryTarget;
   readonly address: Address;
   /** The device behind a serial address. */
   readonly followed?: Followed;
@@ -53,7 +53,7 @@ export interface RecoverySetup {
   close(): Promise<void>;
 }
 
-export interface SiteOptions extends BoardOptions {
+export interface TargetOptions extends BoardOptions {
   /** Short name of the profile that holds for this board. */
   profile?: string;
   /** Keys that may have signed what is written. */
@@ -65,7 +65,7 @@ export interface SiteOptions extends BoardOptions {
 }
 
 /** A board that was chosen already, as one of several. */
-export interface SiteChoice {
+export interface TargetChoice {
   readonly name: string;
   readonly address: Address;
   /** The switch that a board file names. */
@@ -77,9 +77,9 @@ export interface SiteChoice {
  * the board to answer.
  */
 export async function recoverySetup(
-  options: SiteOptions,
+  options: TargetOptions,
   context: Context,
-  chosen?: SiteChoice,
+  chosen?: TargetChoice,
 ): Promise<RecoverySetup> {
   const { config } = context;
   const address = chosen?.address ?? (await chooseDevice(options.device, context));
@@ -88,19 +88,19 @@ export async function recoverySetup(
   const named = profileOf(options.profile ?? details.profile, context);
   const way = await wayTo(address, context);
   try {
-    return await siteOn(way, address, named ?? way.device?.profile, details, options, context);
+    return await targetAt(way, address, named ?? way.device?.profile, details, options, context);
   } catch (error) {
     await way.close();
     throw error;
   }
 }
 
-async function siteOn(
+async function targetAt(
   way: Way,
   address: Address,
   profile: BoardProfile | undefined,
   details: BoardDetails,
-  options: SiteOptions,
+  options: TargetOptions,
   { config, signal, out }: Context,
 ): Promise<RecoverySetup> {
   const onText = options.log ? (line: string) => out.note(`log: ${printable(line)}`) : undefined;
@@ -115,7 +115,7 @@ async function siteOn(
     keys: options.keys,
     skip: options.mayFail,
   });
-  const site: RecoveryTarget = {
+  const target: RecoveryTarget = {
     name: formatAddress(address),
     dial: way.dial,
     connect: {
@@ -129,7 +129,7 @@ async function siteOn(
     ...(profile && { profile }),
     ...(power && typeof power !== "string" ? { power: recordedSwitch(power, audit) } : {}),
     ...(followed && { lines: async (steps, how) => playLines(followed, steps, how) }),
-    ...romRung(pathOf(address, followed), profile),
+    ...romMethod(pathOf(address, followed), profile),
     ...(typeof probe === "string" ? {} : { probe }),
     ...(usbDfu && { usbDfu }),
     absent: {
@@ -140,7 +140,7 @@ async function siteOn(
   };
   signal.throwIfAborted();
   return {
-    site,
+    target,
     address,
     ...(followed && { followed }),
     identity,
@@ -247,7 +247,10 @@ function pathOf(address: Address, followed: Followed | undefined): PathOf | unde
   return address.kind === "serial" ? async () => address.path : undefined;
 }
 
-function romRung(path: PathOf | undefined, profile: BoardProfile | undefined): Pick<RecoveryTarget, "stRom"> {
+function romMethod(
+  path: PathOf | undefined,
+  profile: BoardProfile | undefined,
+): Pick<RecoveryTarget, "stRom"> {
   if (path === undefined) return {};
   const open = async (signal: AbortSignal | undefined) => {
     const { openRomPort } = await import("../transport/rom-port.js");
@@ -313,10 +316,10 @@ export async function askForYes(words: string, signal: AbortSignal | undefined):
 
 /** What a board shows of itself by answering; undefined while it does not. */
 export function lookBySmp(
-  site: RecoveryTarget,
+  target: RecoveryTarget,
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
-  return askQuietly(site, signal, async (session) => {
+  return askQuietly(target, signal, async (session) => {
     const { restartFingerprint } = await import("../session/board-facts.js");
     return restartFingerprint(session, signal);
   });
@@ -324,20 +327,24 @@ export function lookBySmp(
 
 /** How often the board has started, when it answers and counts. */
 export function countBoots(
-  site: RecoveryTarget,
+  target: RecoveryTarget,
   signal: AbortSignal | undefined,
 ): Promise<number | undefined> {
-  return askQuietly(site, signal, async ({ client }) => (await client.send(trustBoot, {}, { signal })).boots);
+  return askQuietly(
+    target,
+    signal,
+    async ({ client }) => (await client.send(trustBoot, {}, { signal })).boots,
+  );
 }
 
 async function askQuietly<T>(
-  site: RecoveryTarget,
+  target: RecoveryTarget,
   signal: AbortSignal | undefined,
   ask: (session: Session) => Promise<T>,
 ): Promise<T | undefined> {
   const { Session } = await import("../session/session.js");
   const open = async (how: AbortSignal | undefined) =>
-    connect(await site.dial(how), { ...site.connect, signal: how, probes: 1, probeTimeoutMs: 700 });
+    connect(await target.dial(how), { ...target.connect, signal: how, probes: 1, probeTimeoutMs: 700 });
   try {
     const session = await Session.open(open, signal);
     try {

@@ -68,11 +68,11 @@ async function converse(socket: Socket, replay: Replay, { onRequest }: ServeOpti
   for await (const chunk of socket as AsyncIterable<Uint8Array>) {
     framing ??= framingOf(chunk[0]);
     decoder ??= framing.decoder(LIMITS);
-    for (const heard of decoder.push(chunk)) {
-      if (heard.kind !== "message") continue;
-      const replayed = answerTo(replay, heard.bytes);
+    for (const received of decoder.push(chunk)) {
+      if (received.kind !== "message") continue;
+      const replayed = answerTo(replay, received.bytes);
       if (replayed === undefined) continue;
-      onRequest(heard.bytes, replayed);
+      onRequest(received.bytes, replayed);
       for (const message of replayed.messages)
         if (!socket.write(framing.encode(message))) await taken(socket);
     }

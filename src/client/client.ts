@@ -84,7 +84,7 @@ export { RequestTimeout };
 const DEFAULT_TIMEOUT_MS = 2500;
 const ASSUMED_SERVER: ServerFacts = { version: 2, bufSize: 384, bufSizeFrom: "assumed", mode: "unknown" };
 
-/** Commands to one device and their answers: {@link Client.send}. The stories are in rooms above. */
+/** Commands to one device and their answers: {@link Client.send}. The workflows are in rooms above. */
 export class Client {
   server: ServerFacts = ASSUMED_SERVER;
   /** How fast to speak on this link, as it has taught, and what to remember of that. */
@@ -183,10 +183,10 @@ export class Client {
     this.#exchange.expectTwice(seq, options.seq === undefined ? undefined : options.onAnsweredTwice);
     const turn = this.#lock.shared(signal);
     const done = typeof turn === "function" ? turn : await turn;
-    const ear = this.link.ear;
+    const diagnostics = this.link.diagnostics;
     const message = encodeRequest(command, request, { seq, version: this.server.version });
     const trying = this.#exchange.attempt(command.name, message, {
-      ear,
+      diagnostics,
       timeoutMs,
       linePauseMs,
       signal: options.givesUpItself ? undefined : signal,
@@ -196,7 +196,7 @@ export class Client {
       (bytes) => {
         done();
         if (bytes) return understood(command, bytes);
-        throw this.#silent({ command: command.name, attempts: 1, timeoutMs }, ear);
+        throw this.#silent({ command: command.name, attempts: 1, timeoutMs }, diagnostics);
       },
       (error: unknown) => {
         done();
@@ -221,12 +221,16 @@ export class Client {
     try {
       const ours = joinMessage({ ...header, seq: this.#exchange.freeSeq() }, payload);
       const command = `group ${header.group} command ${header.id}`;
-      const { ear } = this.link;
-      const answer = await this.#exchange.attempt(command, ours, { ear, timeoutMs, linePauseMs, signal })
-        .answer;
-      if (!answer) throw this.#silent({ command, attempts: 1, timeoutMs }, ear);
-      const heard = readMessage(answer);
-      return joinMessage({ ...heard.header, seq: header.seq }, heard.payload);
+      const { diagnostics } = this.link;
+      const answer = await this.#exchange.attempt(command, ours, {
+        diagnostics,
+        timeoutMs,
+        linePauseMs,
+        signal,
+      }).answer;
+      if (!answer) throw this.#silent({ command, attempts: 1, timeoutMs }, diagnostics);
+      const received = readMessage(answer);
+      return joinMessage({ ...received.header, seq: header.seq }, received.payload);
     } finally {
       done();
     }
@@ -240,7 +244,7 @@ export class Client {
   async #ask<Req>(command: Command<Req, unknown>, request: Req, options: SendOptions): Promise<Uint8Array> {
     const plan = this.#triesOf(command, options);
     const seq = this.#exchange.nextSeq();
-    const ear = this.link.newEar();
+    const diagnostics = this.link.newDiagnostics();
     // Somebody who gives less time than usual wants to know soon.
     const isHurried = plan.timeoutMs < DEFAULT_TIMEOUT_MS;
     for (const [index, { version, framing }] of plan.tries.entries()) {
@@ -258,7 +262,7 @@ export class Client {
       const linePauseMs = pause ? LINE_PAUSE_MS : 0;
       const isLast = index === plan.tries.length - 1;
       const timeoutMs = isLast || isHurried ? plan.timeoutMs : this.beforeRepeatMs(plan.timeoutMs);
-      const attempt = { ear, timeoutMs, linePauseMs, framing, signal: options.signal };
+      const attempt = { diagnostics, timeoutMs, linePauseMs, framing, signal: options.signal };
       const sentAt = performance.now();
       const answer = await this.#exchange.attempt(command.name, message, attempt).answer;
       if (answer) {
@@ -269,13 +273,16 @@ export class Client {
       this.link.giveUpPartial();
     }
     const attempts = plan.tries.length;
-    throw this.#silent({ command: command.name, attempts, timeoutMs: plan.timeoutMs }, ear);
+    throw this.#silent({ command: command.name, attempts, timeoutMs: plan.timeoutMs }, diagnostics);
   }
 
-  #silent(request: ConstructorParameters<typeof RequestTimeout>[1], ear: Link["ear"]): RequestTimeout {
+  #silent(
+    request: ConstructorParameters<typeof RequestTimeout>[1],
+    diagnostics: Link["diagnostics"],
+  ): RequestTimeout {
     // A single try is a probe, and more will follow: the search for a reason is left to the last of several.
     const clue = request.attempts > 1 ? this.link.explainSilence() : undefined;
-    return new RequestTimeout(this.name, request, ear, clue);
+    return new RequestTimeout(this.name, request, diagnostics, clue);
   }
 
   /** A server that told its buffer drops what is longer, without a word. */

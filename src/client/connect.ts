@@ -141,7 +141,7 @@ export async function letBoot(
 
 /** The first question again, for a board that only said that it starts. */
 async function askStarting(client: Client, options: SendOptions, silence: unknown): Promise<Buffers> {
-  if (!(silence instanceof RequestTimeout && silence.heard === "boot")) throw silence;
+  if (!(silence instanceof RequestTimeout && silence.received === "boot")) throw silence;
   const probes = 1 + (options.retries ?? 0);
   await letBoot(client, { signal: options.signal });
   return askBuffers(client, { ...options, retries: (PATIENCE - 1) * probes - 1 });
@@ -154,8 +154,8 @@ async function askStarting(client: Client, options: SendOptions, silence: unknow
 async function askAfterSilence(client: Client, options: SendOptions, silence: unknown): Promise<Buffers> {
   const raw = client.link.framings.find(({ name }) => name === "raw");
   if (!(silence instanceof RequestTimeout) || raw === undefined) throw silence;
-  const isNoise = silence.heard === "noise" || silence.heard === "damaged";
-  const mayBeWaiting = silence.heard === "nothing" && (client.isFramingKnown || client.link.hasHeardBytes);
+  const isNoise = silence.received === "noise" || silence.received === "damaged";
+  const mayBeWaiting = silence.received === "nothing" && (client.isFramingKnown || client.link.hasHeardBytes);
   if (!isNoise && !mayBeWaiting) throw silence;
   const { signal } = options;
   await delay(RAW_FORGETS_MS, undefined, { signal }).catch(() => signal?.throwIfAborted());

@@ -25,7 +25,7 @@ export interface ExchangeListener {
 
 /** One try of one message. */
 export interface Attempt {
-  readonly ear: ReceiveDiagnostics;
+  readonly diagnostics: ReceiveDiagnostics;
   /** How long to wait for an answer, milliseconds. */
   readonly timeoutMs: number;
   readonly linePauseMs: number;
@@ -45,7 +45,7 @@ export interface Try {
 interface Pending {
   readonly command: string;
   readonly header: Header;
-  readonly ear: ReceiveDiagnostics;
+  readonly diagnostics: ReceiveDiagnostics;
   resolve(answer: Uint8Array): void;
   reject(reason: unknown): void;
 }
@@ -85,7 +85,7 @@ export class Exchange {
   ) {
     this.#trace = trace;
     this.link = new Link(stream, framings, {
-      message: (bytes, framing) => this.#hear(bytes, framing),
+      message: (bytes, framing) => this.#receive(bytes, framing),
       text: (line) => onText?.(line),
       fault: () => void this.counts.faults++,
       ended: (error) =>
@@ -118,7 +118,7 @@ export class Exchange {
    * joining took half of a message's processor time.
    */
   attempt(command: string, message: Uint8Array, options: Attempt): Try {
-    const { ear, timeoutMs, signal } = options;
+    const { diagnostics, timeoutMs, signal } = options;
     const header = decodeHeader(message);
     let isWanted = true;
     let giveUp = (_reason: unknown): void => {};
@@ -141,7 +141,7 @@ export class Exchange {
       const pending: Pending = {
         command,
         header,
-        ear,
+        diagnostics,
         // What is being sent goes on: half a message would spoil the next.
         resolve: (bytes) => {
           end();
@@ -193,7 +193,7 @@ export class Exchange {
     await this.link.close();
   }
 
-  #hear(bytes: Uint8Array, framing: Framing): void {
+  #receive(bytes: Uint8Array, framing: Framing): void {
     const header = headerOf(bytes);
     const pending = header && this.#pending.get(header.seq);
     const asked = pending ?? this.#between;
@@ -215,8 +215,8 @@ export class Exchange {
       this.#repeated.delete(header.seq);
     }
     if (this.#pending.size === 0) return;
-    if (header && OPS[header.op] % 2 === 0) this.link.ear.echoes++;
-    else this.link.ear.otherAnswers++;
+    if (header && OPS[header.op] % 2 === 0) this.link.diagnostics.echoes++;
+    else this.link.diagnostics.otherAnswers++;
   }
 
   #end(error: unknown): void {

@@ -31,16 +31,16 @@ export const RAW_FORGETS_MS = 3300;
 export class FlowControl {
   readonly window: Window;
   readonly length: MessageSize;
-  readonly answerTime: RttEstimator;
-  readonly promptness = new ServerLatency();
+  readonly rtt: RttEstimator;
+  readonly serverLatency = new ServerLatency();
   readonly #isReading: boolean;
   readonly #sizes: WindowSizes;
   readonly #linePauseMs: number;
 
   /** `isReading`: what is sent is short in any case, so there is no length to choose. */
-  constructor(sizes: WindowSizes, answerTime: RttEstimator, memory: LinkMemory = {}, isReading = false) {
+  constructor(sizes: WindowSizes, rtt: RttEstimator, memory: LinkMemory = {}, isReading = false) {
     this.#isReading = isReading;
-    this.answerTime = answerTime;
+    this.rtt = rtt;
     this.#sizes = sizes;
     this.window = new Window(sizes, memory.window);
     this.length = new MessageSize(memory.maxMessage);
@@ -49,14 +49,10 @@ export class FlowControl {
 
   /** How long the next message may be where the server takes `largest`; on a noisy line the window is chosen with it. */
   nextLength(largest: number): number {
-    const { window, length, answerTime } = this;
+    const { window, length, rtt } = this;
     if (this.#isReading) return largest;
-    if (!window.isNoisy) return length.best(largest, [window.size], answerTime).length;
-    const best = length.best(
-      largest,
-      [1, ...WINDOWS_TO_WEIGH.filter((size) => size <= window.most)],
-      answerTime,
-    );
+    if (!window.isNoisy) return length.best(largest, [window.size], rtt).length;
+    const best = length.best(largest, [1, ...WINDOWS_TO_WEIGH.filter((size) => size <= window.most)], rtt);
     window.adopt(best.window);
     return best.length;
   }
@@ -69,18 +65,18 @@ export class FlowControl {
   /** How long the answer to a message of this length is waited for, from when the wire is free for it. */
   waitMs(length: number, most: number): number {
     const { size: window, isNoisy } = this.window;
-    return this.answerTime.waitMs(length, most, { window, isNoisy });
+    return this.rtt.waitMs(length, most, { window, isNoisy });
   }
 
   /** A message was lost that nothing behind it has made good. */
   lost(): void {
-    if (this.window.size > this.#sizes.safe) this.promptness.suspect();
+    if (this.window.size > this.#sizes.safe) this.serverLatency.suspect();
     this.window.lost();
   }
 
   /** What counted as lost had all arrived: the server held it while it paused. */
   onlyPaused(): void {
-    this.promptness.acquit();
+    this.serverLatency.acquit();
     this.window.foundAgain();
   }
 

@@ -19,14 +19,14 @@ export interface PacedServer {
 export class LinkPacing {
   readonly #to: PacedServer;
   readonly #remembered: LinkMemory | undefined;
-  readonly #answerTime: RttEstimator;
+  readonly #rtt: RttEstimator;
   #rescues = 0;
   #paces: { server: ServerFacts; framing: Framing; writing: FlowControl; reading: FlowControl } | undefined;
 
   constructor(to: PacedServer, remembered: LinkMemory | undefined) {
     this.#to = to;
     this.#remembered = remembered;
-    this.#answerTime = new RttEstimator(this.byteMs);
+    this.#rtt = new RttEstimator(this.byteMs);
   }
 
   /** What a byte of a message takes on the wire, framing included, milliseconds; undefined where its speed is unknown. */
@@ -66,7 +66,7 @@ export class LinkPacing {
 
   /** A message of this length, bytes, was answered at its first try. */
   firstAnswered(length: number, ms: number): void {
-    this.#answerTime.firstAnswered(length, ms);
+    this.#rtt.firstAnswered(length, ms);
   }
 
   /** A burst got through with pauses between its lines. */
@@ -79,7 +79,7 @@ export class LinkPacing {
     const { framing } = link;
     if (this.#paces?.server !== server || this.#paces.framing !== framing) {
       const sizes = windowSizes(server, framing.name);
-      const writing = new FlowControl(sizes, this.#answerTime, this.#remembered);
+      const writing = new FlowControl(sizes, this.#rtt, this.#remembered);
       const reading = new FlowControl(sizes, new RttEstimator(), {}, true);
       this.#paces = { server, framing, writing, reading };
     }

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { concat } from "../bytes.js";
-import type { Decoder, Framing, HeardFault } from "../smp/framing/framing.js";
+import type { Decoder, Framing, ReceivedFault } from "../smp/framing/framing.js";
 import type { ByteStream, SilenceClue } from "../transport/transport.js";
-import { ReceiveDiagnostics, tellsOfBoot } from "./receive-diagnostics.js";
+import { isBootText, ReceiveDiagnostics } from "./receive-diagnostics.js";
 
 /** Who is told what a {@link Link} hears, in the order it was heard. */
 export interface LinkListener {
@@ -10,7 +10,7 @@ export interface LinkListener {
   message(bytes: Uint8Array, framing: Framing): void;
   /** A line of the log that shares the wire. As the device sent it: clean it before it reaches a terminal. */
   text(line: string): void;
-  fault(fault: HeardFault): void;
+  fault(fault: ReceivedFault): void;
   /** Nothing more will come: this side closed, or `error` says why the pipe ended. Called once. */
   ended(error?: unknown): void;
 }
@@ -49,7 +49,7 @@ export class Link {
   readonly #listener: LinkListener;
   #framing: Framing;
   #decoders: readonly { readonly framing: Framing; readonly decoder: Decoder }[];
-  #ear = new ReceiveDiagnostics();
+  #diagnostics = new ReceiveDiagnostics();
   #isBooting = false;
   #lastHeardAt = Number.NEGATIVE_INFINITY;
   /** Resolves when what was sent before is written: the lines of two messages must not mix. */
@@ -96,14 +96,14 @@ export class Link {
   }
 
   /** What hears now. */
-  get ear(): ReceiveDiagnostics {
-    return this.#ear;
+  get diagnostics(): ReceiveDiagnostics {
+    return this.#diagnostics;
   }
 
   /** A fresh ear, which hears from now until the next one is asked for. */
-  newEar(): ReceiveDiagnostics {
-    this.#ear = new ReceiveDiagnostics(this.#isBooting);
-    return this.#ear;
+  newDiagnostics(): ReceiveDiagnostics {
+    this.#diagnostics = new ReceiveDiagnostics(this.#isBooting);
+    return this.#diagnostics;
   }
 
   /** True when the device was heard starting, and has said no message since. */
@@ -179,7 +179,7 @@ export class Link {
 
   /** Gives up half a message or half a line of text whose rest did not come. */
   giveUpPartial(): void {
-    for (const { framing, decoder } of this.#decoders) this.#hear(decoder.flush(), framing);
+    for (const { framing, decoder } of this.#decoders) this.#receive(decoder.flush(), framing);
   }
 
   close(): Promise<void> {
@@ -200,8 +200,8 @@ export class Link {
     try {
       for await (const chunk of this.#stream.chunks) {
         this.#lastHeardAt = performance.now();
-        this.#ear.hearBytes(chunk);
-        for (const { framing, decoder } of this.#decoders) this.#hear(decoder.push(chunk), framing);
+        this.#diagnostics.receiveBytes(chunk);
+        for (const { framing, decoder } of this.#decoders) this.#receive(decoder.push(chunk), framing);
       }
       this.giveUpPartial();
       this.#listener.ended();
@@ -211,21 +211,21 @@ export class Link {
     }
   }
 
-  #hear(all: ReturnType<Decoder["push"]>, framing: Framing): void {
-    for (const heard of all) {
-      if (heard.kind === "message") {
+  #receive(all: ReturnType<Decoder["push"]>, framing: Framing): void {
+    for (const received of all) {
+      if (received.kind === "message") {
         if (framing === this.#framing) this.#isBooting = false;
-        this.#listener.message(heard.bytes, framing);
+        this.#listener.message(received.bytes, framing);
       }
       // What is no message is judged by the likeliest framing: every byte of the others is a fault to it.
       else if (framing !== this.#framing) continue;
-      else if (heard.kind === "text") {
-        this.#isBooting ||= tellsOfBoot(heard.text);
-        this.#ear.hearText(heard.text);
-        this.#listener.text(heard.text);
+      else if (received.kind === "text") {
+        this.#isBooting ||= isBootText(received.text);
+        this.#diagnostics.receiveText(received.text);
+        this.#listener.text(received.text);
       } else {
-        this.#ear.hearFault(heard.code);
-        this.#listener.fault(heard);
+        this.#diagnostics.receiveFault(received.code);
+        this.#listener.fault(received);
       }
     }
   }

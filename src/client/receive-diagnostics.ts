@@ -2,7 +2,7 @@ import { concat } from "../bytes.js";
 import type { FaultCode } from "../smp/framing/framing.js";
 
 /** What came from the device while an answer was waited for: the best evidence of why there was none. */
-export type HeardInstead =
+export type ReceivedInstead =
   /** Not one byte. */
   | "nothing"
   /** Readable text only. */
@@ -29,7 +29,7 @@ const BOOT_TEXT =
   /\*\*\* (Booting|Using Zephyr)|Starting bootloader|Jumping to the |Image index: \d|Swap type: |\bU-Boot \d|\brst:0x/;
 
 /** True when a line of text is one that a board writes while it starts. */
-export const tellsOfBoot = (line: string): boolean => BOOT_TEXT.test(line);
+export const isBootText = (line: string): boolean => BOOT_TEXT.test(line);
 
 /** Collects what is heard from one moment on, in bounded memory. */
 export class ReceiveDiagnostics {
@@ -48,18 +48,18 @@ export class ReceiveDiagnostics {
     this.#boot = duringBoot;
   }
 
-  hearBytes(chunk: Uint8Array): void {
+  receiveBytes(chunk: Uint8Array): void {
     this.bytes += chunk.length;
     const room = SAMPLE_SIZE - this.#sample.length;
     if (room > 0) this.#sample = concat(this.#sample, chunk.subarray(0, room));
   }
 
-  hearText(text: string): void {
-    this.#boot ||= tellsOfBoot(text);
+  receiveText(text: string): void {
+    this.#boot ||= isBootText(text);
     this.#text = `${this.#text} ${text.slice(-QUOTE_LENGTH)}`.slice(-QUOTE_LENGTH);
   }
 
-  hearFault(code: FaultCode): void {
+  receiveFault(code: FaultCode): void {
     this.faults[code] = (this.faults[code] ?? 0) + 1;
   }
 
@@ -71,7 +71,7 @@ export class ReceiveDiagnostics {
       .trim();
   }
 
-  get heard(): HeardInstead {
+  get received(): ReceivedInstead {
     if (this.bytes === 0) return this.#boot ? "boot" : "nothing";
     if (this.otherAnswers > 0) return "other-answers";
     if (this.echoes > 0) return "echo";

@@ -83,7 +83,7 @@ export class Relay {
     try {
       for await (const chunk of guest.chunks) {
         idle?.refresh();
-        for (const message of speaker.hear(chunk)) {
+        for (const message of speaker.receive(chunk)) {
           if (waiting >= MOST_WAITING) continue;
           waiting++;
           void relay()
@@ -209,7 +209,7 @@ class Speaker {
     return this.#framing ?? this.#decoders[0]!.framing;
   }
 
-  hear(chunk: Uint8Array): Uint8Array[] {
+  receive(chunk: Uint8Array): Uint8Array[] {
     const bytes = this.#token ? this.#pastToken(chunk) : chunk;
     const messages: Uint8Array[] = [];
     if (bytes.length === 0) return messages;
@@ -219,11 +219,11 @@ class Speaker {
     if (this.isHttp) return messages;
     for (const { framing, decoder } of this.#decoders) {
       if (this.#framing && this.#framing !== framing) continue;
-      for (const heard of decoder.push(bytes)) {
-        if (heard.kind !== "message" || !isRequest(heard.bytes)) continue;
+      for (const received of decoder.push(bytes)) {
+        if (received.kind !== "message" || !isRequest(received.bytes)) continue;
         this.#framing = framing;
         this.#guest.keep?.();
-        messages.push(heard.bytes);
+        messages.push(received.bytes);
       }
     }
     return messages;

@@ -1,6 +1,6 @@
 import { BootproofError } from "../errors.js";
 import type { SilenceClue } from "../transport/transport.js";
-import type { HeardInstead, ReceiveDiagnostics } from "./receive-diagnostics.js";
+import type { ReceiveDiagnostics, ReceivedInstead } from "./receive-diagnostics.js";
 
 /** A command was sent, as often as it may be, and no answer came. */
 export class RequestTimeout extends BootproofError {
@@ -9,24 +9,26 @@ export class RequestTimeout extends BootproofError {
   readonly attempts: number;
   /** Waited for each attempt. */
   readonly timeoutMs: number;
-  readonly heard: HeardInstead;
+  readonly received: ReceivedInstead;
   /** The end of the text that was heard, on one line. */
   readonly text: string;
 
   constructor(
     pipe: string,
     request: { command: string; attempts: number; timeoutMs: number },
-    ear: ReceiveDiagnostics,
+    diagnostics: ReceiveDiagnostics,
     clue?: SilenceClue,
   ) {
     const { command, attempts, timeoutMs } = request;
     const asked = attempts === 1 ? "one request" : `${attempts} requests`;
-    const { message: sentence, hint } = SILENCES[ear.heard];
+    const { message: sentence, hint } = SILENCES[diagnostics.received];
     const quote =
-      (ear.heard === "text" || ear.heard === "boot") && ear.quote !== "" ? ` ("${ear.quote}")` : "";
+      (diagnostics.received === "text" || diagnostics.received === "boot") && diagnostics.quote !== ""
+        ? ` ("${diagnostics.quote}")`
+        : "";
     const message = `${command}: ${pipe} did not answer ${asked} of ${Math.round(timeoutMs)} ms each; heard ${sentence}${quote}.`;
     // Text and an echo explain themselves.
-    const found = ["text", "boot", "echo"].includes(ear.heard) ? undefined : clue;
+    const found = ["text", "boot", "echo"].includes(diagnostics.received) ? undefined : clue;
     const sentences = found === undefined ? message : `${message} ${found.message}`;
     super("timeout", sentences, {
       hint: found === undefined ? hint : `${found.hint} Otherwise: ${hint}`,
@@ -34,13 +36,13 @@ export class RequestTimeout extends BootproofError {
     this.command = command;
     this.attempts = attempts;
     this.timeoutMs = Math.round(timeoutMs);
-    this.heard = ear.heard;
-    this.text = ear.quote;
+    this.received = diagnostics.received;
+    this.text = diagnostics.quote;
   }
 }
 
 /** What a silence sounds like, and what it usually means. */
-export const SILENCES: Readonly<Record<HeardInstead, { message: string; hint: string }>> = {
+export const SILENCES: Readonly<Record<ReceivedInstead, { message: string; hint: string }>> = {
   nothing: {
     message: "nothing at all",
     hint: "Is the board on, is this its SMP port and not its log port, and does its firmware have an SMP server?",

@@ -20,7 +20,10 @@ export class ServerLatency {
    * `ownMs`: what an answer took beyond the times of the line; `lineMs`: of one line on the wire. A message that is alone
    * shows what the server takes for each, others only what it takes more for some.
    */
-  heard(bytes: number, { ownMs, lineMs, isLone }: { ownMs: number; lineMs: number; isLone: boolean }): void {
+  answered(
+    bytes: number,
+    { ownMs, lineMs, isLone }: { ownMs: number; lineMs: number; isLone: boolean },
+  ): void {
     const isQuick = ownMs <= lineMs * SHARE_OF_A_LINE;
     this.#bytes = isQuick ? this.#bytes + bytes : Math.min(0, this.#bytes);
     if (isLone) this.#isSlowAlone = !isQuick;

@@ -100,7 +100,7 @@ class Transfer<Req, Res> {
   readonly #client: Client;
   readonly #plan: TransferPlan<Req, Res>;
   readonly #signal: AbortSignal | undefined;
-  readonly #pace: FlowControl;
+  readonly #flow: FlowControl;
   /** In the order they were sent. */
   #flights: Flight<Req>[] = [];
   /** All that may still be answered: what was passed over too. */
@@ -136,8 +136,8 @@ class Transfer<Req, Res> {
     this.#signal = signal;
     this.#next = offset;
     this.#wanted = offset;
-    this.#pace = plan.isReading ? client.pacing.reading : client.pacing.writing;
-    this.#pace.window.begin();
+    this.#flow = plan.isReading ? client.pacing.reading : client.pacing.writing;
+    this.#flow.window.begin();
   }
 
   get isDone(): boolean {
@@ -149,16 +149,16 @@ class Transfer<Req, Res> {
    * line that is known for losses, and elsewhere it gets one more at a time.
    */
   get #most(): number {
-    const { window, safeWindow } = this.#pace;
+    const { window, safeWindow } = this.#flow;
     if (this.#unheard === 0) return window.size;
     return window.isNoisy ? Math.max(1, Math.min(window.size, safeWindow - this.#unheard)) : 1;
   }
 
   /** Sends as much as may be under way. */
   async fill(): Promise<void> {
-    const pace = this.#pace;
+    const flow = this.#flow;
     while (this.#flights.length < this.#most) {
-      const length = pace.nextLength(this.#client.largestMessage);
+      const length = flow.nextLength(this.#client.largestMessage);
       const planned = this.#plan.ask(this.#next, length);
       this.#isAtEnd = planned === undefined;
       const isAlone = planned?.patienceMs !== undefined;
@@ -224,7 +224,7 @@ class Transfer<Req, Res> {
     const passedOver = this.#flights.splice(0, at + 1);
     const wanted = this.#plan.wanted(result.answer, flight.asked);
     for (const lost of passedOver)
-      if (lost !== flight && lost.asked.next > wanted) this.#pace.length.lost(lost.length);
+      if (lost !== flight && lost.asked.next > wanted) this.#flow.length.lost(lost.length);
     this.#learn(flight, wanted);
     if (flight.isStale && wanted <= this.#wanted) return undefined;
     this.#goOn(wanted, flight);
@@ -235,7 +235,7 @@ class Transfer<Req, Res> {
   #goOn(wanted: number, { asked, isStale }: Flight<Req>): void {
     this.#wanted = wanted;
     if (isStale ? wanted <= this.#next : wanted === asked.next) return;
-    if (wanted < asked.next) this.#pace.lost();
+    if (wanted < asked.next) this.#flow.lost();
     this.#restart(wanted);
   }
 
@@ -254,68 +254,71 @@ class Transfer<Req, Res> {
 
   #learn(flight: Flight<Req>, wanted: number): void {
     const now = performance.now();
-    const pace = this.#pace;
+    const flow = this.#flow;
     const isOrdinary = flight.asked.patienceMs === undefined;
     // It was silent to one behind the other and has got them all: nothing was lost, it paused.
     if (flight.isRepeat && this.#unheardBehind > 0 && wanted > flight.asked.next)
       for (let seeming = this.#unheard; seeming > 0; seeming--) this.#foundAgain(flight.length);
     if (this.#sentBeforeSilence !== undefined && wanted >= this.#sentBeforeSilence) {
       // It has got what it was not sent again.
-      if (wanted > flight.asked.next) pace.onlyPaused();
+      if (wanted > flight.asked.next) flow.onlyPaused();
       this.#sentBeforeSilence = undefined;
     }
     this.#silentMs = 0;
     this.#unheard = 0;
     this.#unheardBehind = 0;
     const tookMs = now - flight.sentAt;
-    if (isOrdinary && !flight.isRepeat)
-      pace.answerTime.answered(flight.messageLength, tookMs - flight.queuedMs);
+    if (isOrdinary && !flight.isRepeat) flow.rtt.answered(flight.messageLength, tookMs - flight.queuedMs);
     if (isOrdinary && !flight.isRepeat && flight.isLone) this.#learnAlone(flight.messageLength, tookMs);
-    if (flight.isRepeat && pace.answerTime.repeatAnswered(flight.messageLength, tookMs - flight.queuedMs))
+    if (flight.isRepeat && flow.rtt.repeatAnswered(flight.messageLength, tookMs - flight.queuedMs))
       this.#foundAgain(flight.length);
-    pace.length.answered(flight.length);
+    flow.length.answered(flight.length);
     if (!isOrdinary || wanted <= this.#wanted) return;
-    if (!flight.isRepeat) this.#learnPromptness(flight, wanted - this.#wanted, now);
-    pace.window.answered(wanted - this.#wanted, now);
+    if (!flight.isRepeat) this.#learnServerLatency(flight, wanted - this.#wanted, now);
+    flow.window.answered(wanted - this.#wanted, now);
   }
 
   /** Whether the server is so quick that its last buffer may be used too. */
-  #learnPromptness(flight: Flight<Req>, bytes: number, now: number): void {
-    const pace = this.#pace;
+  #learnServerLatency(flight: Flight<Req>, bytes: number, now: number): void {
+    const flow = this.#flow;
     const { byteMs } = this.#client.pacing;
-    const { restMs } = pace.answerTime;
+    const { restMs } = flow.rtt;
     if (byteMs === undefined || restMs === undefined) return;
     const lateMs = now - flight.arrivedAt - restMs;
     const onWireMs = flight.messageLength * byteMs;
     // USB and pseudo-terminals take any baud rate and care for none: nothing there keeps the next message back.
-    if (flight.isLone && lateMs < -onWireMs * MOST_TOO_EARLY) pace.promptness.doubt();
+    if (flight.isLone && lateMs < -onWireMs * MOST_TOO_EARLY) flow.serverLatency.doubt();
     // No two clocks agree: behind one another messages come later and later than reckoned, but only by so much each.
     const driftMs = flight.isLone ? 0 : this.#driftMs + onWireMs * MOST_CLOCKS_DIFFER;
     this.#driftMs = Math.max(0, Math.min(lateMs, driftMs));
     const { isLone } = flight;
-    pace.promptness.heard(bytes, { ownMs: lateMs - this.#driftMs, lineMs: byteMs * BYTES_A_LINE, isLone });
-    pace.window.takeAll(pace.promptness.isProven);
+    flow.serverLatency.answered(bytes, {
+      ownMs: lateMs - this.#driftMs,
+      lineMs: byteMs * BYTES_A_LINE,
+      isLone,
+    });
+    flow.window.takeAll(flow.serverLatency.isProven);
   }
 
   #learnAlone(length: number, tookMs: number): void {
-    const { answerTime, window } = this.#pace;
-    answerTime.answeredAlone(length, tookMs);
-    const onLineMs = length * answerTime.byteMs;
-    if (onLineMs > 0) window.suggest(Math.ceil(answerTime.roundMs(length) / onLineMs));
+    const { rtt, window } = this.#flow;
+    rtt.answeredAlone(length, tookMs);
+    const onLineMs = length * rtt.byteMs;
+    if (onLineMs > 0) window.suggest(Math.ceil(rtt.roundMs(length) / onLineMs));
   }
 
   /** A request that was not answered in time: again from there, unless the device has been silent for too long. */
   #lose(flight: Flight<Req>, error: unknown): void {
-    if (isOutOfBuffers(error) && this.#pace.window.size > 1) {
-      this.#pace.lost();
+    if (isOutOfBuffers(error) && this.#flow.window.size > 1) {
+      this.#flow.lost();
       if (!flight.isStale) this.#restart(this.#wanted);
       return;
     }
     if (!(error instanceof RequestTimeout || error instanceof PassedOver)) throw error;
-    const pace = this.#pace;
+    const flow = this.#flow;
     const { counts } = this.#client;
     this.#client.link.giveUpPartial();
-    pace.length.lost(flight.length);
+    flow.length.lost(flight.length);
     if (error instanceof RequestTimeout && this.#unheard++ === 0) this.#sentBeforeSilence = this.#next;
     if (flight.isStale) {
       this.#unheardBehind++;
@@ -323,7 +326,7 @@ class Transfer<Req, Res> {
     }
     if (error instanceof PassedOver) {
       if (flight.asked.patienceMs !== undefined) this.#passedOver++;
-      pace.lost();
+      flow.lost();
       counts.repeated++;
       this.#restart(this.#wanted);
       return;
@@ -334,8 +337,8 @@ class Transfer<Req, Res> {
     // Other questions were answered meanwhile: it is this command that is not.
     if (flight.asked.patienceMs !== undefined && this.#passedOver > 0) throw new PassedOver();
     if (flight.asked.patienceMs !== undefined || this.#silentMs >= this.#patienceMs) throw error;
-    pace.lost();
-    pace.answerTime.backOff();
+    flow.lost();
+    flow.rtt.backOff();
     counts.repeated++;
     this.#unanswered = { offset: flight.asked.offset, seq: flight.seq };
     this.#restart(this.#wanted);
@@ -343,9 +346,9 @@ class Transfer<Req, Res> {
 
   /** A message that counted as lost had arrived; its answer was slow. */
   #foundAgain(length: number): void {
-    const pace = this.#pace;
-    pace.length.foundAgain(length);
-    pace.answerTime.tooHasty();
+    const flow = this.#flow;
+    flow.length.foundAgain(length);
+    flow.rtt.tooHasty();
   }
 
   /** What an ordinary request would be given with all its retries. */
@@ -354,15 +357,15 @@ class Transfer<Req, Res> {
   }
 
   async #send(asked: Asked<Req>, length: number): Promise<Flight<Req>> {
-    const pace = this.#pace;
+    const flow = this.#flow;
     const { timeoutMs: most } = this.#client;
     const isPatient = asked.patienceMs !== undefined;
     const sentAt = performance.now();
     const atMost = most + length * (this.#client.pacing.byteMs ?? 0);
     const queuedMs = Math.max(0, this.#wireFreeAt - sentAt);
     // Answers that carry data wait for each other on their way here.
-    const shares = this.#plan.isReading ? pace.window.size : 1;
-    const waitMs = () => queuedMs + shares * pace.waitMs(length, atMost);
+    const shares = this.#plan.isReading ? flow.window.size : 1;
+    const waitMs = () => queuedMs + shares * flow.waitMs(length, atMost);
     const isIgnored = isPatient && this.#passedOver >= this.#client.retries;
     const timeoutMs = isIgnored
       ? Math.min(asked.patienceMs ?? 0, IGNORED_PATIENCE_MS)
@@ -370,7 +373,7 @@ class Transfer<Req, Res> {
     const before = this.#unanswered?.offset === asked.offset ? this.#unanswered : undefined;
     this.#unanswered = undefined;
     const onAnsweredTwice = () => this.#foundAgain(length);
-    const { linePauseMs } = pace;
+    const { linePauseMs } = flow;
     const isLone = this.#flights.length === 0;
     const options = {
       signal: this.#signal,
@@ -414,7 +417,7 @@ class Transfer<Req, Res> {
 
   /** When a message that is sent now should have arrived, behind what was sent before. */
   #arrivalOf({ length, wireMs }: Posted<Res>, sentAt: number): number {
-    const onWireMs = wireMs ?? length * this.#pace.answerTime.byteMs;
+    const onWireMs = wireMs ?? length * this.#flow.rtt.byteMs;
     this.#wireFreeAt = Math.max(this.#wireFreeAt, sentAt) + onWireMs;
     return this.#wireFreeAt;
   }
@@ -422,11 +425,11 @@ class Transfer<Req, Res> {
   /** Questions that may wait at the server beside a lone request; each takes a buffer, as its answer in the making does. */
   #questionsBehind(isPatient: boolean): number {
     const { framing, server, retries } = this.#client;
-    const spare = this.#pace.safeWindow - 1;
+    const spare = this.#flow.safeWindow - 1;
     // A raw server that is busy holds a few bytes of it, loses the rest, and takes what follows for that rest.
     if (framing.name === "raw") return 0;
     // Where a wait is short, only a server that is known to hold several messages is asked.
-    if (!isPatient) return this.#pace.window.isNoisy ? 0 : Math.min(1, spare);
+    if (!isPatient) return this.#flow.window.isNoisy ? 0 : Math.min(1, spare);
     if (this.#passedOver >= retries) return 0;
     // One with a single buffer answers in the request's own.
     const isCounted = framing.name === "console" && server.mode !== "recovery" && (server.bufCount ?? 0) > 1;
@@ -435,7 +438,7 @@ class Transfer<Req, Res> {
 
   /** Silence that is more than the usual, where that is known. */
   #soonMs(length: number): number {
-    return this.#pace.answerTime.waitMs(length, ASK_BEHIND_MS, { window: 1, isNoisy: true });
+    return this.#flow.rtt.waitMs(length, ASK_BEHIND_MS, { window: 1, isNoisy: true });
   }
 }
 

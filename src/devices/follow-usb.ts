@@ -26,11 +26,11 @@ export function followUsb(
 ): FollowedUsb | undefined {
   const [device, ...others] = among.filter((one) => isMeantBy(address, one));
   if (device === undefined || others.length > 0) return undefined;
-  const whereabouts = new DeviceTracker(device, { among, list });
+  const tracker = new DeviceTracker(device, { among, list });
   return {
     device,
     address: async (how) => {
-      const now = await whereabouts.device(how);
+      const now = await tracker.device(how);
       if (isMeantBy(address, now)) return address;
       const { usbInterface: _interface, serialNumber: _serial, ...line } = address;
       const ids = { vendorId: Number(`0x${now.vendorId}`), productId: Number(`0x${now.productId}`) };

@@ -7,7 +7,7 @@ import { answers, decodeHeader, HEADER_SIZE, type Header, joinMessage, MessageEr
 interface Exchange {
   readonly request: Uint8Array;
   readonly header: Header;
-  readonly heard: readonly Uint8Array[];
+  readonly received: readonly Uint8Array[];
 }
 
 export interface Replayed {
@@ -47,8 +47,11 @@ export class Replay {
     const index = this.#find(message, header);
     if (index === undefined) return { messages: [refusal(header)], from: "unknown" };
     this.#next = index + 1;
-    const { heard, header: recorded } = this.#exchanges[index]!;
-    return { messages: heard.map((bytes) => renumbered(bytes, recorded.seq, header.seq)), from: "recorded" };
+    const { received, header: recorded } = this.#exchanges[index]!;
+    return {
+      messages: received.map((bytes) => renumbered(bytes, recorded.seq, header.seq)),
+      from: "recorded",
+    };
   }
 
   /** The next exchange from here on with this request; behind the end it goes on at the beginning. */
@@ -66,15 +69,15 @@ export class Replay {
 function exchangesOf(
   records: readonly (Pick<TraceRecord, "direction"> & { readonly bytes: Uint8Array })[],
 ): Exchange[] {
-  const exchanges: (Exchange & { heard: Uint8Array[] })[] = [];
+  const exchanges: (Exchange & { received: Uint8Array[] })[] = [];
   for (const { direction, bytes } of records) {
     if (direction === "received") {
       // Answers to requests sent before this trace began belong to nothing.
-      exchangeFor(bytes, exchanges)?.heard.push(bytes);
+      exchangeFor(bytes, exchanges)?.received.push(bytes);
       continue;
     }
     const header = headerOf(bytes);
-    if (header) exchanges.push({ request: bytes, header, heard: [] });
+    if (header) exchanges.push({ request: bytes, header, received: [] });
   }
   return exchanges;
 }

@@ -46,7 +46,7 @@ export interface BoardVariant {
   /** The board takes encrypted images; `key` names the private key it unwraps them with. */
   decryption?: { type: Decryption["type"]; key: string; aesBits: 128 | 256 };
   /** The board takes compressed images: a bootloader of its own build unpacks them. */
-  unpacks?: true;
+  decompresses?: true;
   /** The stored security counter can be raised to this and no further, as where each step is a fuse. Default: without end. */
   counterSteps?: number;
   /** Machines that have this board. Default: all. */
@@ -159,7 +159,7 @@ export function weakVariants(): readonly BoardVariant[] {
 }
 
 /** What every board promises without saying so. */
-const UNSAID: readonly Claim[] = ["power-loss", "lengths", "broken-slot"];
+const UNREPORTED: readonly Claim[] = ["power-loss", "lengths", "broken-slot"];
 
 function changes(
   { breaks, notIn = [], notWith = [], images, policy }: Weakness,
@@ -169,7 +169,7 @@ function changes(
     !notIn.includes(board.mode) &&
     (images === undefined || images === board.images) &&
     ![...policy, ...notWith].some((bit) => board.policy.includes(bit)) &&
-    breaks.some((claim) => board.claims.includes(claim) || UNSAID.includes(claim))
+    breaks.some((claim) => board.claims.includes(claim) || UNREPORTED.includes(claim))
   );
 }
 
@@ -180,7 +180,7 @@ function weakened(board: BoardVariant, weakness: Weakness): BoardVariant {
     id: `${board.id}+${id}`,
     summary: `${board.summary} Weak on purpose: ${summary[0]!.toLowerCase()}${summary.slice(1)}`,
     policy: [...board.policy, ...policy],
-    broken: breaks.filter((claim) => board.claims.includes(claim) || UNSAID.includes(claim)),
+    broken: breaks.filter((claim) => board.claims.includes(claim) || UNREPORTED.includes(claim)),
   };
 }
 
@@ -326,11 +326,11 @@ async function recipient({ id, decryption }: BoardVariant): Promise<EncryptOptio
 }
 
 /** What of a variant decides about its bootloader. */
-type BootTraits = Pick<BoardVariant, "policy" | "unpacks" | "counterSteps">;
+type BootTraits = Pick<BoardVariant, "policy" | "decompresses" | "counterSteps">;
 
 /** Some traits are known to programs of one build only, which also unpack. */
-function isUnpackingBuild({ unpacks, counterSteps }: BootTraits): boolean {
-  return unpacks === true || counterSteps !== undefined;
+function isUnpackingBuild({ decompresses, counterSteps }: BootTraits): boolean {
+  return decompresses === true || counterSteps !== undefined;
 }
 
 /** The program that a variant boots with: most need none of the further options. */

@@ -100,11 +100,11 @@ export {
 } from "../power/power.js";
 export { powerSwitch } from "../power/switch.js";
 export {
+  type LivenessProbe as Vitals,
   type PowerProof,
   type ProofEvent,
   type ProofOptions,
   provePower,
-  type Vitals,
 } from "../power/verify-switch.js";
 export { KNOWN_BOARDS } from "../profiles/boards.js";
 export type { BoardProfile, LineStep } from "../profiles/profile.js";

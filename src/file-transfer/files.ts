@@ -43,42 +43,42 @@ export async function* putFile(
   let oneByOne = false;
   for (let attempts = 1; ; attempts++) {
     const resume = attempts === 1 && options.resume !== false;
-    const carrier = new FileTransfer(session, name, { ...options, resume });
+    const transfer = new FileTransfer(session, name, { ...options, resume });
     try {
-      const result = yield* writeFile(carrier, file, { check: options.check, oneByOne });
+      const result = yield* writeFile(transfer, file, { check: options.check, oneByOne });
       return { ...result, movedBytes: movedBefore + result.movedBytes };
     } catch (error) {
       if (isMissingFolder(error))
         throw await explainMissingFolder(session.client, name, error, options.signal);
       if (!isNoRoom(error) || attempts > MOST_NEW_BEGINNINGS) throw error;
-      const by = (yield* carrier.leftItsOwnPart(file)) ? "own-part" : "other-file";
+      const by = (yield* transfer.leftItsOwnPart(file)) ? "own-part" : "other-file";
       // Given up once, it is in nobody's way any more.
       if (by === "other-file" && !(options.replace && attempts === 1)) throw error;
       // A chunk that overtakes a lost one is what closes the file too early.
       oneByOne ||= by === "own-part";
       yield { step: "made-room", by };
-      yield* carrier.giveUp();
-      movedBefore += carrier.movedBytes;
+      yield* transfer.giveUp();
+      movedBefore += transfer.movedBytes;
     }
   }
 }
 
 async function* writeFile(
-  carrier: FileTransfer,
+  transfer: FileTransfer,
   file: Uint8Array,
   options: { check?: boolean | undefined; oneByOne: boolean },
 ): AsyncGenerator<FileEvent, FileResult, void> {
   const start = performance.now();
   // Before anything is asked about it: a name that leaves no room for data is refused as such.
-  carrier.chunk(file, 0);
+  transfer.chunk(file, 0);
   let resumedAt: number | undefined;
   /** Undefined: to be found out from the device. */
   let offset: number | undefined;
   let accepted = false;
   for (;;) {
     if (offset === undefined) {
-      const held = carrier.whereToBegin(file, { known: resumedAt !== undefined });
-      offset = yield* carrier.attempt(0, held);
+      const held = transfer.whereToBegin(file, { known: resumedAt !== undefined });
+      offset = yield* transfer.attempt(0, held);
       if (offset === undefined) continue;
       resumedAt ??= offset;
       accepted = offset > 0;
@@ -87,28 +87,28 @@ async function* writeFile(
     }
     // An empty file is one chunk without data.
     if (offset === file.length && accepted) break;
-    const chunk = carrier.chunk(file, offset);
-    const wanted = yield* carrier.attempt(offset, () => carrier.send(chunk));
+    const chunk = transfer.chunk(file, offset);
+    const wanted = yield* transfer.attempt(offset, () => transfer.send(chunk));
     // After a lost link the same chunk is sent again: if the device had taken it, it says so.
     if (wanted === undefined) continue;
-    const next = carrier.goOn(chunk, wanted);
+    const next = transfer.goOn(chunk, wanted);
     if (next === "anew") {
-      yield* carrier.attempt(offset, () => carrier.letGo());
+      yield* transfer.attempt(offset, () => transfer.letGo());
       yield { step: "restarted", at: offset };
       [offset, accepted] = [0, false];
     } else {
       [offset, accepted] = [next, true];
       if (next === undefined) continue;
       yield { step: "moved", done: next, total: file.length };
-      if (next < file.length && !options.oneByOne) offset = yield* carrier.stream(file, next);
+      if (next < file.length && !options.oneByOne) offset = yield* transfer.stream(file, next);
     }
   }
   // Some file systems show a file's new size only when it is closed.
-  await carrier.letGo();
-  const result = { bytes: file.length, movedBytes: carrier.movedBytes, resumedAt: resumedAt ?? 0 };
+  await transfer.letGo();
+  const result = { bytes: file.length, movedBytes: transfer.movedBytes, resumedAt: resumedAt ?? 0 };
   if (options.check === false) return { ...result, elapsedMs: performance.now() - start };
   yield { step: "checking" };
-  const proof = await carrier.mustHold(file);
+  const proof = await transfer.mustHold(file);
   return { ...result, proof, elapsedMs: performance.now() - start };
 }
 
@@ -128,18 +128,18 @@ export async function* getFile(
   options: DownloadOptions = {},
 ): AsyncGenerator<DownloadEvent, FileResult & { data: Uint8Array }, void> {
   const start = performance.now();
-  const carrier = new FileTransfer(session, name, options);
-  await carrier.letGo();
+  const transfer = new FileTransfer(session, name, options);
+  await transfer.letGo();
   const pieces: Uint8Array[] = [];
   let offset = 0;
   let total: number | undefined;
   let resumedAt = 0;
   while (total === undefined || offset < total) {
-    const answer = yield* carrier.attempt(offset, () => carrier.receive(offset));
+    const answer = yield* transfer.attempt(offset, () => transfer.receive(offset));
     if (answer === undefined) continue;
     if (total === undefined) {
-      total = carrier.acceptedSize(answer.len, options.atMost ?? LARGEST_FILE);
-      const have = yield* carrier.attempt(0, carrier.provenPart(options, total));
+      total = transfer.acceptedSize(answer.len, options.atMost ?? LARGEST_FILE);
+      const have = yield* transfer.attempt(0, transfer.provenPart(options, total));
       if (have !== undefined) {
         resumedAt = offset = have.length;
         pieces.push(have);
@@ -148,20 +148,20 @@ export async function* getFile(
         continue;
       }
     }
-    carrier.mustFit(answer, offset, total);
+    transfer.mustFit(answer, offset, total);
     pieces.push(answer.data);
     if (answer.data.length > 0) yield { step: "data", at: offset, data: answer.data };
     offset += answer.data.length;
     yield { step: "moved", done: offset, total };
     if (answer.data.length > 0 && offset < total)
-      offset = yield* carrier.fetch({ offset, total, chunk: answer.data.length }, pieces);
+      offset = yield* transfer.fetch({ offset, total, chunk: answer.data.length }, pieces);
   }
-  await carrier.letGo();
+  await transfer.letGo();
   const data = concat(...pieces);
-  const result = { bytes: data.length, movedBytes: carrier.movedBytes, resumedAt, data };
+  const result = { bytes: data.length, movedBytes: transfer.movedBytes, resumedAt, data };
   if (options.check === false) return { ...result, elapsedMs: performance.now() - start };
   yield { step: "checking" };
-  const proof = await carrier.mustHold(data);
+  const proof = await transfer.mustHold(data);
   return { ...result, proof, elapsedMs: performance.now() - start };
 }
 

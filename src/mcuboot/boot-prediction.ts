@@ -21,7 +21,7 @@ export interface BootPolicy {
   /** MCUBOOT_VALIDATE_PRIMARY_SLOT; false: the primary is started unchecked. Default true, as in Zephyr. */
   readonly validatesPrimary?: boolean | undefined;
   /** It unpacks compressed images, from the secondary in overwrite-only mode. */
-  readonly unpacks?: boolean | undefined;
+  readonly decompresses?: boolean | undefined;
   /** The stored security counter was given to the verdicts of the slots. */
   readonly knowsStoredCounter?: boolean | undefined;
 }
@@ -32,14 +32,14 @@ export interface NextBoot {
   readonly swapType: SwapType;
   readonly resumed: boolean;
   /** Why, from the trailers. */
-  readonly because: string;
+  readonly reason: string;
   /**
    * `swap`: the slots are exchanged, or overwritten; `keep`: nothing changes; `drop`: the request is taken back and the
    * old image runs; `erase`: so is it, and the secondary is erased; `stuck`: no image starts.
    */
   readonly outcome: "swap" | "keep" | "drop" | "erase" | "stuck";
   /** Sentences for people, in the order of events. */
-  readonly story: readonly string[];
+  readonly steps: readonly string[];
   /** Which slot's image runs afterwards: with a swap the primary's, whatever was in it before. */
   readonly starts: "primary" | "secondary" | "none";
   /** What would have to be known to be sure, as the rest of "This depends on". */

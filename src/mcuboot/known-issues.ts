@@ -8,7 +8,7 @@ import type { UpgradeMode } from "./upgrade-modes.js";
  * - `no-boot`: every later boot fails.
  * - `stuck`: the swap cannot begin, and the bootloader stops at an assertion.
  */
-export type WeakSpot = "no-way-back" | "no-boot" | "stuck";
+export type KnownIssue = "no-way-back" | "no-boot" | "stuck";
 
 export interface Pair {
   /** Bytes of the image that runs, header to last TLV. */
@@ -24,7 +24,7 @@ export interface Pair {
  * The weak spot that this pair of images meets, as seen in recordings of MCUboot 2.4.0-114-g2d4bacc3 with power cut before
  * every flash operation (test/vectors/mcuboot/power-cut-pairs.json; swap_offset.c resumes with the new image's size only).
  */
-export function weakSpotOf(mode: UpgradeMode, pair: Pair): WeakSpot | undefined {
+export function knownIssueOf(mode: UpgradeMode, pair: Pair): KnownIssue | undefined {
   const { oldSize, newSize, sectorSize, primarySize } = pair;
   if (mode === "swap-offset") {
     const [before, after] = [oldSize, newSize].map((size) => alignUp(size, sectorSize) / sectorSize);

@@ -42,21 +42,21 @@ function pickByVersion(
   slots: readonly Candidate[],
   policy: BootPolicy,
 ): NextBoot {
-  const story: string[] = [];
+  const steps: string[] = [];
   let isErased = false;
   const erase = ({ role }: Candidate, why: string) => {
     isErased = true;
-    story.push(`The ${role} is erased: ${why}.`);
+    steps.push(`The ${role} is erased: ${why}.`);
   };
   const started = inOrder(slots).find((one) => {
     const { image, trailer } = one.slot;
     if (!image) return false;
     if (isNonBootable(one)) {
-      story.push(`The ${one.role} is skipped: its image is flagged NON_BOOTABLE.`);
+      steps.push(`The ${one.role} is skipped: its image is flagged NON_BOOTABLE.`);
       return false;
     }
     if (isCompressed(one)) {
-      story.push(
+      steps.push(
         `The ${one.role} is passed over: its image is compressed, and no bootloader of this mode unpacks.`,
       );
       return false;
@@ -73,16 +73,16 @@ function pickByVersion(
     if (failed) erase(one, `its image is refused (${failed.sentence.replace(/\.$/, "")})`);
     return failed === undefined;
   });
-  if (started) story.push(...startStory(started, marked));
-  else story.push("No image starts.");
+  if (started) steps.push(...startSteps(started, marked));
+  else steps.push("No image starts.");
   return {
     swapType: "none",
     resumed: false,
-    because: marked
+    reason: marked
       ? "of the images whose trailer allows it the highest version is started, and of equal ones the primary's"
       : "the highest version is started, and of equal ones the primary's; trailers are not read",
     outcome: started ? (isErased ? "erase" : "keep") : "stuck",
-    story,
+    steps,
     starts: started?.role ?? "none",
     dependsOn: openQuestions(mode, slots, policy),
   };
@@ -99,7 +99,7 @@ function isNonBootable({ slot }: CheckedSlot): boolean {
   return slot.image !== undefined && (slot.image.header.flags & IMAGE_F.NON_BOOTABLE) !== 0;
 }
 
-function startStory({ role, slot }: Candidate, marked: boolean): string[] {
+function startSteps({ role, slot }: Candidate, marked: boolean): string[] {
   const starts = `Version ${formatVersion(slot.image!.version)} in the ${role} is started.`;
   if (!marked || slot.trailer.imageOk === "set") return [starts];
   return [starts, "Unless it is confirmed, the next boot erases it and starts the other one."];
@@ -137,7 +137,7 @@ function application(primary: CheckedSlot, secondary: CheckedSlot, policy: BootP
   ]);
   return {
     ...next,
-    story: [...next.story, loader],
+    steps: [...next.steps, loader],
     dependsOn: [...next.dependsOn, "whether the loader's entrance is asked for at that boot"],
   };
 }
@@ -145,7 +145,7 @@ function application(primary: CheckedSlot, secondary: CheckedSlot, policy: BootP
 function started(
   primary: CheckedSlot,
   policy: BootPolicy,
-  because: string,
+  reason: string,
   otherwise: readonly string[],
 ): NextBoot {
   const problem = problemOf(primary, policy);
@@ -153,9 +153,9 @@ function started(
   return {
     swapType: "none",
     resumed: false,
-    because,
+    reason,
     outcome: problem ? "stuck" : "keep",
-    story: problem
+    steps: problem
       ? [`The application does not start: ${problem}.`, ...otherwise]
       : [`Version ${formatVersion(image!.version)} in the primary is started.`],
     starts: problem ? "none" : "primary",

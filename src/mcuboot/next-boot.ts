@@ -19,7 +19,7 @@ export type { BootPolicy, CheckedSlot, NextBoot } from "./boot-prediction.js";
 
 /**
  * What MCUboot does at the next boot with these two slots, and why (bootutil_public.c, loader.c; corrections from
- * recordings of it). Where a slot's image was not checked, the story says on what it depends.
+ * recordings of it). Where a slot's image was not checked, the steps say on what it depends.
  *
  * @param mode - of the bootloader
  * @param primary - by {@link parseSlot}, with a verdict where its image was checked
@@ -62,12 +62,12 @@ function nextSwap(
 ): NextBoot {
   const cut = interrupted(mode, primary.slot, secondary.slot);
   const asked = cut ?? decideSwapType(mode, primary.slot.trailer, secondary.slot.trailer);
-  const result = (outcome: NextBoot["outcome"], ...story: string[]): NextBoot => ({
+  const result = (outcome: NextBoot["outcome"], ...steps: string[]): NextBoot => ({
     swapType: asked.type,
     resumed: cut !== undefined,
-    because: asked.because,
+    reason: asked.reason,
     outcome,
-    story,
+    steps,
     starts: outcome === "stuck" || (outcome !== "swap" && problemOf(primary, policy)) ? "none" : "primary",
     dependsOn: openQuestions(mode, asked.type, primary, secondary, policy),
   });
@@ -84,10 +84,10 @@ function nextSwap(
   if (asked.type === "none") return afterNothing(primary, policy, result);
   const obstacle = obstacleTo(mode, asked.type, primary, secondary, policy);
   if (obstacle) return result(obstacle.outcome, obstacle.why, ...startOf(obstacle.outcome, primary, policy));
-  return result("swap", ...swapStory(mode, asked.type, secondary));
+  return result("swap", ...swapSteps(mode, asked.type, secondary));
 }
 
-type Result = (outcome: NextBoot["outcome"], ...story: string[]) => NextBoot;
+type Result = (outcome: NextBoot["outcome"], ...steps: string[]) => NextBoot;
 
 /** A swap that was cut short in these modes notes its kind in the primary's trailer. */
 function interrupted(mode: SwapMode, primary: Slot, secondary: Slot) {
@@ -96,7 +96,7 @@ function interrupted(mode: SwapMode, primary: Slot, secondary: Slot) {
   if (magic !== "good" || copyDone !== "unset" || secondary.trailer.magic === "good") return undefined;
   const type = swapInfo?.type ?? "none";
   if (type === "none") return undefined;
-  return { type, because: "the primary's trailer records a swap that has begun but not ended" };
+  return { type, reason: "the primary's trailer records a swap that has begun but not ended" };
 }
 
 /** What is not told and may change the prediction. */
@@ -118,8 +118,8 @@ function openQuestions(
   const counted = [old, asks ? next : undefined].some((image) => image?.securityCounter !== undefined);
   return [
     ...openVerdicts(checked),
-    ...(asks && isUnpackable(mode, secondary) && policy.unpacks === undefined
-      ? ["whether the bootloader decompresses images (--unpacks, or --no-unpacks)"]
+    ...(asks && isUnpackable(mode, secondary) && policy.decompresses === undefined
+      ? ["whether the bootloader decompresses images (--decompresses, or --no-decompresses)"]
       : []),
     ...(problem && policy.bootstraps === undefined && isBootstrapped(mode, primary, secondary, policy)
       ? ["whether the bootloader replaces a primary that cannot start (--bootstrap, or --no-bootstrap)"]
@@ -171,7 +171,7 @@ function packedProblem(mode: SwapMode, secondary: CheckedSlot, policy: BootPolic
     return "It is compressed, and bootloaders unpack such images only in overwrite-only mode.";
   if ((secondary.slot.image!.header.flags & COMPRESSION_FLAGS & ~FILTER) !== IMAGE_F.COMPRESSED_LZMA2)
     return "It is not compressed with LZMA2 alone, and bootloaders unpack nothing else.";
-  if (policy.unpacks === false) return "It is compressed, and this bootloader unpacks nothing.";
+  if (policy.decompresses === false) return "It is compressed, and this bootloader unpacks nothing.";
   const unpacked = statedUnpacked(secondary.slot.image!);
   const room = policy.geometry && largestImage(mode, policy.geometry);
   if (!unpacked || !room || unpacked.size <= room) return undefined;
@@ -269,7 +269,7 @@ const ENDINGS: Readonly<Record<"test" | "perm" | "revert", string>> = {
   revert: "It counts as confirmed.",
 };
 
-function swapStory(mode: SwapMode, type: SwapType, secondary: CheckedSlot): string[] {
+function swapSteps(mode: SwapMode, type: SwapType, secondary: CheckedSlot): string[] {
   const image = named(secondary, "The image");
   const checked = secondary.verdict
     ? []

@@ -13,7 +13,7 @@ export interface SetNextRule {
   readonly writes: readonly TrailerWrite[];
   /** MCUboot's number of the error (bootutil_public.h): 3 BADIMAGE, 4 BADVECT. Absent: it answers that all is well. */
   readonly error?: 3 | 4;
-  readonly because: string;
+  readonly reason: string;
 }
 
 export type TrailerWrite =
@@ -35,28 +35,28 @@ export const SET_NEXT_RULES: readonly SetNextRule[] = [
     magic: "good",
     imageOk: "unset",
     writes: [IMAGE_OK],
-    because: "the running image is confirmed, whether that was asked for or not",
+    reason: "the running image is confirmed, whether that was asked for or not",
   },
-  { target: "active", magic: "good", writes: [], because: "the running image is confirmed already" },
+  { target: "active", magic: "good", writes: [], reason: "the running image is confirmed already" },
   {
     target: "active",
     magic: "unset",
     writes: [],
-    because: "the running image was never swapped in and counts as confirmed",
+    reason: "the running image was never swapped in and counts as confirmed",
   },
   {
     target: "active",
     magic: "bad",
     writes: [],
     error: 4,
-    because: "the running slot's magic is not known",
+    reason: "the running slot's magic is not known",
   },
   {
     target: "inactive",
     magic: "unset",
     confirm: false,
     writes: [MAGIC, swapInfo("test")],
-    because: "the image is asked for, once",
+    reason: "the image is asked for, once",
   },
   {
     target: "inactive",
@@ -64,15 +64,15 @@ export const SET_NEXT_RULES: readonly SetNextRule[] = [
     confirm: true,
     // Three writes: cut after the first, it is a request for a test.
     writes: [MAGIC, IMAGE_OK, swapInfo("perm")],
-    because: "the image is asked for, to stay",
+    reason: "the image is asked for, to stay",
   },
   {
     target: "inactive",
     magic: "good",
     writes: [],
-    because: "an image is asked for already, and the first request stands: a test does not become permanent",
+    reason: "an image is asked for already, and the first request stands: a test does not become permanent",
   },
-  { target: "inactive", magic: "bad", writes: [], error: 3, because: "the slot's magic is not known" },
+  { target: "inactive", magic: "bad", writes: [], error: 3, reason: "the slot's magic is not known" },
 ];
 
 /**

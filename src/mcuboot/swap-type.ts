@@ -16,7 +16,7 @@ export interface SwapRule {
   readonly primary: Pattern;
   readonly type: SwapType;
   /** For people: what the trailers say. */
-  readonly because: string;
+  readonly reason: string;
   /** Only in this mode. */
   readonly mode?: SwapMode;
 }
@@ -28,25 +28,25 @@ export const SWAP_RULES: readonly SwapRule[] = [
     secondary: { magic: "good", imageOk: "unset", copyDone: "set" },
     primary: {},
     type: "revert",
-    because: "a revert was begun and not finished",
+    reason: "a revert was begun and not finished",
   },
   {
     secondary: { magic: "good", imageOk: "unset" },
     primary: {},
     type: "test",
-    because: "the secondary slot asks for a test",
+    reason: "the secondary slot asks for a test",
   },
   {
     secondary: { magic: "good", imageOk: "set" },
     primary: {},
     type: "perm",
-    because: "the secondary slot asks for a permanent upgrade",
+    reason: "the secondary slot asks for a permanent upgrade",
   },
   {
     secondary: {},
     primary: { magic: "good", imageOk: "unset", copyDone: "set" },
     type: "revert",
-    because: "the running image was swapped in for a test and never confirmed",
+    reason: "the running image was swapped in for a test and never confirmed",
   },
 ];
 
@@ -63,14 +63,14 @@ export function decideSwapType(
   mode: SwapMode,
   primary: TrailerState,
   secondary: TrailerState,
-): { readonly type: SwapType; readonly because: string } {
+): { readonly type: SwapType; readonly reason: string } {
   const rule = SWAP_RULES.find(
     (row) =>
       (row.mode === undefined || row.mode === mode) &&
       fits(row.secondary, secondary) &&
       fits(row.primary, primary),
   );
-  return rule ?? { type: "none", because: "no trailer asks for a change" };
+  return rule ?? { type: "none", reason: "no trailer asks for a change" };
 }
 
 /**

@@ -23,7 +23,7 @@ export interface KeyListOutcome {
   readonly device: "old list" | "new list";
   readonly signedBy: string;
   /** What happens to the key. */
-  readonly fate: "kept" | "removed" | "new";
+  readonly change: "kept" | "removed" | "new";
   readonly accepted: boolean;
   /** What the verifier says. */
   readonly message: string;
@@ -62,11 +62,11 @@ export async function rehearseKeyList(
   const outcomes: KeyListOutcome[] = [];
   for (const [id, { name }] of all) {
     const artifact = await readArtifact(await signedBy(signers.get(id)!), { decompressors });
-    const fate = !oldIds.has(id) ? "new" : newIds.has(id) ? "kept" : "removed";
+    const change = !oldIds.has(id) ? "new" : newIds.has(id) ? "kept" : "removed";
     for (const device of ["old list", "new list"] as const) {
       const { result, checks } = await verifyArtifact(artifact, { keys: lists[device] });
       const { message } = checks.find((check) => check.name === "signature")!;
-      outcomes.push({ device, signedBy: name, fate, accepted: result === "good", message });
+      outcomes.push({ device, signedBy: name, change, accepted: result === "good", message });
     }
   }
   const accepted = (device: KeyListOutcome["device"]) =>

@@ -4,7 +4,7 @@ import { BootproofError } from "../errors.js";
 export interface PowerSwitch {
   /** How it switches; left out by one that a caller made. */
   readonly kind?: PowerConfig["kind"];
-  /** In words, for the story: `port 4 of hub 1-1`. */
+  /** In words: `port 4 of hub 1-1`. */
   readonly name: string;
   /** What it does, before it does it. */
   describe(action: "on" | "off"): string;

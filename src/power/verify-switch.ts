@@ -2,11 +2,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { PowerError, type PowerSwitch } from "./power.js";
 
 /** How it is seen whether a board is alive. */
-export interface Vitals {
+export interface LivenessProbe {
   /** In words: `its USB device`, `its answers`. */
   readonly what: string;
   /** A text while it is there, which differs after it was without power where that can be told; undefined while it is away. */
-  look(signal: AbortSignal | undefined): Promise<string | undefined>;
+  sample(signal: AbortSignal | undefined): Promise<string | undefined>;
   /** How often the board has started since it was given power, by its own count, where it keeps one and can be asked. */
   boots?(signal: AbortSignal | undefined): Promise<number | undefined>;
 }
@@ -52,11 +52,11 @@ const LOOK_MS = 100;
  */
 export async function* provePower(
   power: PowerSwitch,
-  vitals: Vitals,
+  vitals: LivenessProbe,
   options: ProofOptions = {},
 ): AsyncGenerator<ProofEvent, PowerProof, void> {
   const { signal, goneWithinMs = 5000, backWithinMs = 30_000, stayAwayMs = 1000 } = options;
-  const before = await vitals.look(signal);
+  const before = await vitals.sample(signal);
   if (before === undefined) {
     throw new PowerError(
       "not-back",
@@ -101,7 +101,7 @@ export async function* provePower(
   return { restarted, goneAfterMs, backAfterMs: back.afterMs };
 }
 
-function onlyHidden({ what }: Vitals, boots: number): PowerError {
+function onlyHidden({ what }: LivenessProbe, boots: number): PowerError {
   return new PowerError(
     "still-powered",
     `${capital(what)} disappeared and came back, but the board kept its power: it still counts ${boots} starts since power-on.`,
@@ -111,7 +111,7 @@ function onlyHidden({ what }: Vitals, boots: number): PowerError {
   );
 }
 
-function stillPowered(power: PowerSwitch, { what }: Vitals, withinMs: number): PowerError {
+function stillPowered(power: PowerSwitch, { what }: LivenessProbe, withinMs: number): PowerError {
   return new PowerError(
     "still-powered",
     `${power.name} was switched off, but ${what} is still there after ${withinMs / 1000} s.`,
@@ -121,21 +121,21 @@ function stillPowered(power: PowerSwitch, { what }: Vitals, withinMs: number): P
   );
 }
 
-function cameBackAlone({ what }: Vitals): PowerError {
+function cameBackAlone({ what }: LivenessProbe): PowerError {
   return new PowerError("still-powered", `${capital(what)} came back although the power is off.`, {
     hint: "Something switched it on again (Linux does so on some hubs), or it disconnected for another reason.",
   });
 }
 
 async function until(
-  vitals: Vitals,
+  vitals: LivenessProbe,
   enough: (now: string | undefined) => boolean,
   withinMs: number,
   signal: AbortSignal | undefined,
 ): Promise<{ afterMs: number; observed: string | undefined } | undefined> {
   const start = performance.now();
   for (;;) {
-    const observed = await vitals.look(signal);
+    const observed = await vitals.sample(signal);
     const afterMs = performance.now() - start;
     if (enough(observed)) return { afterMs, observed };
     if (afterMs > withinMs) return undefined;

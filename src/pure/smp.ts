@@ -10,7 +10,7 @@ export {
   type ResponseOf,
 } from "../smp/command.js";
 export { consoleFraming } from "../smp/framing/console.js";
-export type { Decoder, Framing, Heard } from "../smp/framing/framing.js";
+export type { Decoder, Framing, Received as Heard } from "../smp/framing/framing.js";
 export { rawFraming } from "../smp/framing/raw.js";
 export { allCommands } from "../smp/groups/all.js";
 export * from "../smp/groups/crash.js";

@@ -30,7 +30,7 @@ const OLD_VERSION_EVERY = 4;
  * when there was none in time. The port may come and go meanwhile.
  */
 export async function catchRecovery(
-  site: RecoveryTarget,
+  target: RecoveryTarget,
   options: CatchOptions,
 ): Promise<Client | undefined> {
   const { signal, forMs } = options;
@@ -38,11 +38,11 @@ export async function catchRecovery(
   let client = options.client;
   for (let knock = 0; performance.now() - start < forMs; knock++) {
     signal?.throwIfAborted();
-    client ??= await dialQuietly(site, signal);
+    client ??= await dialQuietly(target, signal);
     if (client === undefined) continue;
-    const heard = await knockOnce(client, knock, signal);
-    if (heard === "recovery") return settled(client, site, signal);
-    if (heard === "lost") {
+    const answerer = await knockOnce(client, knock, signal);
+    if (answerer === "recovery") return settled(client, target, signal);
+    if (answerer === "lost") {
       await client.close();
       client = undefined;
     }
@@ -51,9 +51,9 @@ export async function catchRecovery(
   return undefined;
 }
 
-type Heard = "recovery" | "application" | "nothing" | "lost";
+type Answerer = "recovery" | "application" | "nothing" | "lost";
 
-async function knockOnce(client: Client, knock: number, signal: AbortSignal | undefined): Promise<Heard> {
+async function knockOnce(client: Client, knock: number, signal: AbortSignal | undefined): Promise<Answerer> {
   const old = knock % OLD_VERSION_EVERY === OLD_VERSION_EVERY - 1;
   try {
     await client.send(
@@ -79,19 +79,19 @@ async function knockOnce(client: Client, knock: number, signal: AbortSignal | un
 }
 
 /** Somebody answers at once: knocking on without a rest would only keep it from restarting. */
-async function resting(heard: Heard, signal: AbortSignal | undefined): Promise<Heard> {
+async function resting(answerer: Answerer, signal: AbortSignal | undefined): Promise<Answerer> {
   await rest(ASK_MS / 2, signal);
-  return heard;
+  return answerer;
 }
 
 /** The bootloader is held; now it can be asked at leisure who it is. */
 async function settled(
   client: Client,
-  site: RecoveryTarget,
+  target: RecoveryTarget,
   signal: AbortSignal | undefined,
 ): Promise<Client> {
   try {
-    await identify(client, { ...site.connect, signal });
+    await identify(client, { ...target.connect, signal });
     return client;
   } catch (error) {
     await client.close();
@@ -101,13 +101,13 @@ async function settled(
 
 /** A port that comes and goes during a restart is worth trying again; each try costs a little waiting. */
 async function dialQuietly(
-  site: RecoveryTarget,
+  target: RecoveryTarget,
   signal: AbortSignal | undefined,
 ): Promise<Client | undefined> {
   try {
-    const stream = await site.dial(signal);
-    const framings = site.connect?.framing ? undefined : ([consoleFraming(), rawFraming] as const);
-    return new Client(stream, { ...site.connect, framings });
+    const stream = await target.dial(signal);
+    const framings = target.connect?.framing ? undefined : ([consoleFraming(), rawFraming] as const);
+    return new Client(stream, { ...target.connect, framings });
   } catch (error) {
     if (!(error instanceof BootproofError)) throw error;
     await rest(ASK_MS / 2, signal);

@@ -33,8 +33,8 @@ export type MethodResult =
   | { kind: "failed"; why: string };
 
 /** What is known when a recovery method is considered. */
-export interface Standing {
-  readonly site: RecoveryTarget;
+export interface RecoveryFacts {
+  readonly target: RecoveryTarget;
   readonly file: Uint8Array;
   /** The same as the slot that runs must hold it, which is not encrypted; undefined when nothing here decrypts it. */
   readonly plain: Uint8Array | undefined;
@@ -53,14 +53,14 @@ export interface MethodOptions {
 export interface RecoveryMethod {
   readonly name: RecoveryMethodName;
   /** What it will do. */
-  summary(at: Standing): string;
+  summary(at: RecoveryFacts): string;
   /** What is lost by it even if it works. */
-  destroys(at: Standing): string;
+  destroys(at: RecoveryFacts): string;
   /** It writes flash without MCUboot: somebody has to agree. */
   readonly needsConsent: boolean;
   /** Why it cannot be tried here; undefined when it can. */
-  closed(at: Standing): string | undefined;
-  climb(at: Standing, options: MethodOptions): Promise<MethodResult>;
+  unavailable(at: RecoveryFacts): string | undefined;
+  attempt(at: RecoveryFacts, options: MethodOptions): Promise<MethodResult>;
 }
 
 const NOTHING = "Nothing: the slots stay as they are.";
@@ -75,17 +75,17 @@ export const RECOVERY_METHODS: readonly RecoveryMethod[] = [
       "Ask the application to restart into the bootloader's serial recovery (retained boot mode).",
     destroys: () => A_RESTART,
     needsConsent: false,
-    closed: ({ client }) =>
+    unavailable: ({ client }) =>
       client === undefined ? NOBODY_TO_ASK : isRecovery(client) ? IN_RECOVERY : undefined,
-    climb: resetIntoRecovery,
+    attempt: resetIntoRecovery,
   },
   {
     name: "listen",
     summary: () => "Check whether serial recovery already answers, in both framings and both SMP versions.",
     destroys: () => NOTHING,
     needsConsent: false,
-    closed: () => undefined,
-    climb: listen,
+    unavailable: () => undefined,
+    attempt: listen,
   },
   {
     name: "wait-window",
@@ -93,40 +93,40 @@ export const RECOVERY_METHODS: readonly RecoveryMethod[] = [
       "Restart the application and keep sending requests, to catch the bootloader's wait-for-DFU window.",
     destroys: () => A_RESTART,
     needsConsent: false,
-    closed: ({ client }) => (client === undefined ? NOBODY_TO_ASK : undefined),
-    climb: catchWindow,
+    unavailable: ({ client }) => (client === undefined ? NOBODY_TO_ASK : undefined),
+    attempt: catchWindow,
   },
-  lineRung("lines", (steps) => steps.every(({ baudRate }) => baudRate !== TOUCH)),
-  lineRung("touch-1200", (steps) => steps.some(({ baudRate }) => baudRate === TOUCH)),
+  lineMethod("lines", (steps) => steps.every(({ baudRate }) => baudRate !== TOUCH)),
+  lineMethod("touch-1200", (steps) => steps.some(({ baudRate }) => baudRate === TOUCH)),
   {
     name: "power-cycle",
-    summary: ({ site }) => `Switch the power off and on and keep sending requests. ${switching(site)}`,
+    summary: ({ target }) => `Switch the power off and on and keep sending requests. ${switching(target)}`,
     destroys: () => "Nothing in flash, unless the board writes to it at this moment.",
     needsConsent: false,
-    closed: ({ site }) =>
-      site.power === undefined
-        ? (site.absent?.["power-cycle"] ??
+    unavailable: ({ target }) =>
+      target.power === undefined
+        ? (target.absent?.["power-cycle"] ??
           "No power switch is configured for this board (field `power` in the config file).")
         : undefined,
-    climb: cyclePower,
+    attempt: cyclePower,
   },
-  writerRung("usb-dfu", "It has no USB DFU device.", (site) => site.usbDfu),
-  writerRung(
+  writerMethod("usb-dfu", "It has no USB DFU device.", (target) => target.usbDfu),
+  writerMethod(
     "st-rom",
     "It is not known to have ST's ROM bootloader on a serial port here.",
-    (site) => site.stRom,
+    (target) => target.stRom,
   ),
-  writerRung("debug-probe", "No debug tool is installed.", (site) => site.probe),
+  writerMethod("debug-probe", "No debug tool is installed.", (target) => target.probe),
   {
     name: "person",
-    summary: ({ site }) => `Ask you: ${wordsFor(site)}`,
+    summary: ({ target }) => `Ask you: ${wordsFor(target)}`,
     destroys: () => A_RESTART,
     needsConsent: false,
-    closed: ({ site }) =>
-      site.person === undefined
-        ? `There is no terminal to ask for confirmation. To do it yourself: ${wordsFor(site)}`
+    unavailable: ({ target }) =>
+      target.person === undefined
+        ? `There is no terminal to ask for confirmation. To do it yourself: ${wordsFor(target)}`
         : undefined,
-    climb: askPerson,
+    attempt: askPerson,
   },
 ];
 
@@ -139,29 +139,32 @@ function isRecovery(client: Client): boolean {
 }
 
 /** A session that begins with a client that is there, and dials anew when that is lost. */
-export function sessionFrom(client: Client, site: RecoveryTarget): Promise<Session> {
+export function sessionFrom(client: Client, target: RecoveryTarget): Promise<Session> {
   let first: Client | undefined = client;
   return Session.open(async (signal) => {
     const open = first;
     first = undefined;
-    return open ?? connect(await site.dial(signal), { ...site.connect, signal });
+    return open ?? connect(await target.dial(signal), { ...target.connect, signal });
   });
 }
 
 async function inRecovery(
   client: Client | undefined,
-  site: RecoveryTarget,
+  target: RecoveryTarget,
   why: string,
 ): Promise<MethodResult> {
   if (client === undefined) return { kind: "failed", why };
-  if (isRecovery(client)) return { kind: "in", session: await sessionFrom(client, site) };
+  if (isRecovery(client)) return { kind: "in", session: await sessionFrom(client, target) };
   await client.close();
   return { kind: "failed", why };
 }
 
-async function resetIntoRecovery({ site, client }: Standing, options: MethodOptions): Promise<MethodResult> {
+async function resetIntoRecovery(
+  { target, client }: RecoveryFacts,
+  options: MethodOptions,
+): Promise<MethodResult> {
   const { signal, withinMs } = options;
-  const session = await sessionFrom(client!, site);
+  const session = await sessionFrom(client!, target);
   try {
     await run(restart(session, { signal, withinMs, bootMode: BOOT_MODES.recovery }));
     if (isRecovery(session.client)) return { kind: "in", session };
@@ -178,13 +181,13 @@ async function resetIntoRecovery({ site, client }: Standing, options: MethodOpti
   return { kind: "failed", why };
 }
 
-async function listen({ site, client }: Standing, { signal }: MethodOptions): Promise<MethodResult> {
-  if (client !== undefined && isRecovery(client)) return inRecovery(client, site, "");
+async function listen({ target, client }: RecoveryFacts, { signal }: MethodOptions): Promise<MethodResult> {
+  if (client !== undefined && isRecovery(client)) return inRecovery(client, target, "");
   // The client of before holds the port, and may be dead after the recovery methods above.
   await client?.close();
   try {
-    const fresh = await connect(await site.dial(signal), { ...site.connect, signal, probes: 3 });
-    if (isRecovery(fresh)) return inRecovery(fresh, site, "");
+    const fresh = await connect(await target.dial(signal), { ...target.connect, signal, probes: 3 });
+    if (isRecovery(fresh)) return inRecovery(fresh, target, "");
     await fresh.close();
     return { kind: "failed", why: "The application answers, not the bootloader." };
   } catch (error) {
@@ -197,8 +200,8 @@ async function listen({ site, client }: Standing, { signal }: MethodOptions): Pr
 /** From the request on: Zephyr restarts 250 ms after its answer, a swap may come first, then the window. */
 const WINDOW_MS = 5000;
 
-async function catchWindow({ site }: Standing, { signal }: MethodOptions): Promise<MethodResult> {
-  const client = await connect(await site.dial(signal), { ...site.connect, signal });
+async function catchWindow({ target }: RecoveryFacts, { signal }: MethodOptions): Promise<MethodResult> {
+  const client = await connect(await target.dial(signal), { ...target.connect, signal });
   try {
     await client.send(osReset, {}, { signal });
   } catch (error) {
@@ -209,15 +212,15 @@ async function catchWindow({ site }: Standing, { signal }: MethodOptions): Promi
     }
     if (!isAway(error)) throw error;
   }
-  const caught = await catchRecovery(site, { signal, forMs: WINDOW_MS, client });
+  const caught = await catchRecovery(target, { signal, forMs: WINDOW_MS, client });
   return inRecovery(
     caught,
-    site,
+    target,
     "The bootloader has no wait-for-DFU window, or a shorter one than could be caught.",
   );
 }
 
-function lineRung(
+function lineMethod(
   name: "lines" | "touch-1200",
   fits: (steps: readonly LineStep[]) => boolean,
 ): RecoveryMethod {
@@ -230,17 +233,17 @@ function lineRung(
     summary: () => `${how}, then check whether serial recovery answers.`,
     destroys: () => A_RESTART,
     needsConsent: false,
-    closed: ({ site }) => {
-      if (site.lines === undefined) return "This link has no control lines.";
-      const steps = site.profile?.enter;
+    unavailable: ({ target }) => {
+      if (target.lines === undefined) return "This link has no control lines.";
+      const steps = target.profile?.enter;
       return steps === undefined || !fits(steps)
         ? "No profile states that this board reacts to it (field `enter`)."
         : undefined;
     },
-    climb: async ({ site }, { signal, withinMs }) => {
-      await site.lines!(site.profile!.enter!, signal);
-      const caught = await catchRecovery(site, { signal, forMs: withinMs });
-      return inRecovery(caught, site, "It had no effect.");
+    attempt: async ({ target }, { signal, withinMs }) => {
+      await target.lines!(target.profile!.enter!, signal);
+      const caught = await catchRecovery(target, { signal, forMs: withinMs });
+      return inRecovery(caught, target, "It had no effect.");
     },
   };
 }
@@ -252,43 +255,46 @@ function switching({ power }: RecoveryTarget): string {
 /** How long a board stays without power: its capacitors are empty then. */
 const OFF_MS = 2000;
 
-async function cyclePower({ site }: Standing, { signal, withinMs }: MethodOptions): Promise<MethodResult> {
-  const power = site.power!;
+async function cyclePower(
+  { target }: RecoveryFacts,
+  { signal, withinMs }: MethodOptions,
+): Promise<MethodResult> {
+  const power = target.power!;
   await power.off(signal);
   // Abort only shortens the wait: whatever happens, the board gets its power back.
   await delay(OFF_MS, undefined, { signal }).catch(() => undefined);
-  const knocking = catchRecovery(site, { signal, forMs: withinMs });
+  const knocking = catchRecovery(target, { signal, forMs: withinMs });
   const [caught, on] = await Promise.allSettled([knocking, power.on()]);
   if (caught.status === "rejected") throw caught.reason;
   if (on.status === "rejected") {
     await caught.value?.close();
     throw on.reason;
   }
-  return inRecovery(caught.value, site, "The board came back without serial recovery, or not at all.");
+  return inRecovery(caught.value, target, "The board came back without serial recovery, or not at all.");
 }
 
 /** MCUboot decrypts an update on its way into the primary slot, and nothing that lies there already. */
 const ENCRYPTED =
   "The image is encrypted, and what is written without the bootloader is not decrypted: add --decrypt-key FILE.";
 
-function writerRung(
+function writerMethod(
   name: "usb-dfu" | "st-rom" | "debug-probe",
   absent: string,
-  pick: (site: RecoveryTarget) => DirectWriter | undefined,
+  pick: (target: RecoveryTarget) => DirectWriter | undefined,
 ): RecoveryMethod {
   return {
     name,
-    summary: ({ site }) => pick(site)?.summary ?? "",
-    destroys: ({ site }) => pick(site)?.destroys ?? "",
+    summary: ({ target }) => pick(target)?.summary ?? "",
+    destroys: ({ target }) => pick(target)?.destroys ?? "",
     needsConsent: true,
-    closed: ({ site, plain }) => {
-      const writer = pick(site);
-      if (writer === undefined) return site.absent?.[name] ?? absent;
+    unavailable: ({ target, plain }) => {
+      const writer = pick(target);
+      if (writer === undefined) return target.absent?.[name] ?? absent;
       return plain === undefined && !writer.decrypts ? ENCRYPTED : undefined;
     },
-    climb: async ({ site, file, plain }, { signal, onProgress }) => {
+    attempt: async ({ target, file, plain }, { signal, onProgress }) => {
       try {
-        const writer = pick(site)!;
+        const writer = pick(target)!;
         const message = await writer.write(writer.decrypts ? file : plain!, {
           signal,
           ...(onProgress && { onProgress }),
@@ -311,9 +317,12 @@ export function wordsFor({ profile, name }: RecoveryTarget): string {
   return `Put ${board} into serial recovery: hold the button that its bootloader watches (mcuboot-button0 in its board files) while you press and release reset, or while you plug it in.`;
 }
 
-async function askPerson({ site }: Standing, { signal, withinMs }: MethodOptions): Promise<MethodResult> {
-  const willing = await site.person!(wordsFor(site), signal);
+async function askPerson(
+  { target }: RecoveryFacts,
+  { signal, withinMs }: MethodOptions,
+): Promise<MethodResult> {
+  const willing = await target.person!(wordsFor(target), signal);
   if (!willing) return { kind: "failed", why: "It was not done." };
-  const caught = await catchRecovery(site, { signal, forMs: withinMs });
-  return inRecovery(caught, site, "Serial recovery did not answer afterwards.");
+  const caught = await catchRecovery(target, { signal, forMs: withinMs });
+  return inRecovery(caught, target, "Serial recovery did not answer afterwards.");
 }

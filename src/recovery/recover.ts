@@ -28,9 +28,9 @@ import { type AliveBoard, findLife } from "./alive.js";
 import {
   type MethodResult,
   RECOVERY_METHODS,
+  type RecoveryFacts,
   type RecoveryMethod,
   type RecoveryMethodName,
-  type Standing,
 } from "./methods.js";
 import type { RecoveryTarget } from "./target.js";
 import { judgeWritten } from "./verify-written.js";
@@ -52,7 +52,7 @@ export interface RecoverOptions {
   /** Recovery methods to leave out. */
   without?: readonly RecoveryMethodName[] | undefined;
   /** Asked before a recovery method that writes flash past MCUboot. Default: such recovery methods are not taken. */
-  consent?: ((method: MethodWords) => Promise<boolean>) | undefined;
+  consent?: ((method: MethodSummary) => Promise<boolean>) | undefined;
   /** Private key of an encrypted image, to check its digest as well. */
   decryptionKey?: DecryptionKey | undefined;
   /** Send it decrypted through serial recovery too: most bootloaders decrypt only what they swap in. */
@@ -73,12 +73,12 @@ export interface RecoverOptions {
 }
 
 /** A recovery method in words, before it is taken. */
-export interface MethodWords {
+export interface MethodSummary {
   name: RecoveryMethodName;
   summary: string;
   destroys: string;
   /** Why it cannot be taken here. */
-  closed?: string;
+  unavailable?: string;
 }
 
 export type RecoverEvent =
@@ -90,7 +90,7 @@ export type RecoverEvent =
   /** A recovery method cannot be taken here, or was declined. */
   | { step: "passed-over"; method: RecoveryMethodName; why: string }
   /** A recovery method is about to be taken. */
-  | { step: "method"; method: MethodWords }
+  | { step: "method"; method: MethodSummary }
   | { step: "failed"; method: RecoveryMethodName; why: string }
   | { step: "in-recovery"; method: RecoveryMethodName }
   | { step: "written"; method: RecoveryMethodName; message: string }
@@ -140,18 +140,18 @@ const DEFAULT_WITHIN_MS = 15_000;
  *
  * Refusals and recovery methods that fail are results, not errors. Abort throws the signal's reason.
  *
- * @param site - how the board can be reached
+ * @param target - how the board can be reached
  * @param file - a signed image
  * @param options - `keys` that the board trusts; which methods; consent; times in milliseconds
  * @returns the outcome in words, the method that worked, and every method that was considered
  * @throws what reading of devices throws; abort throws the signal's reason
  */
 export async function* recover(
-  site: RecoveryTarget,
+  target: RecoveryTarget,
   file: Uint8Array,
   options: RecoverOptions,
 ): AsyncGenerator<RecoverEvent, RecoverResult, void> {
-  const { checks, image, bytes, plain } = await checkTheFile(file, site, options);
+  const { checks, image, bytes, plain } = await checkTheFile(file, target, options);
   yield { step: "file", checks };
   const result = { preflight: checks, tried: [] as RecoverResult["tried"] };
   const refused = firstRefusal(checks, options);
@@ -165,36 +165,36 @@ export async function* recover(
       hint: "Add --decrypt-key FILE with the private half of the key that it is encrypted for.",
     };
   const sent = options.decrypted ? plain! : bytes;
-  const standing = await look(site, { file: sent, plain }, options);
+  const recoveryFacts = await gatherFacts(target, { file: sent, plain }, options);
   try {
-    yield { step: "found", message: foundWords(standing) };
-    const life = standing.client && (await findLife(standing.client, options));
-    if (life && standing.client?.server.mode !== "recovery") {
-      const checks = life.facts === undefined ? [] : checkThroughRecovery(image, life.facts, options);
-      yield { step: "preflight", checks: checks };
-      result.preflight = [...checks, ...checks];
-      const why = firstRefusal(checks, options);
+    yield { step: "found", message: foundWords(recoveryFacts) };
+    const life = recoveryFacts.client && (await findLife(recoveryFacts.client, options));
+    if (life && recoveryFacts.client?.server.mode !== "recovery") {
+      const boardChecks = life.facts === undefined ? [] : checkThroughRecovery(image, life.facts, options);
+      yield { step: "preflight", checks: boardChecks };
+      result.preflight = [...checks, ...boardChecks];
+      const why = firstRefusal(boardChecks, options);
       if (why) return { ...result, ...refusalOf(why) };
     }
     const consent: Consent = { agreed: options.dryRun === true, facts: life?.facts };
-    if (life && !(yield* agree(life, consent, options))) return { ...result, ...leftAlone(life, site) };
+    if (life && !(yield* agree(life, consent, options))) return { ...result, ...leftAlone(life, target) };
     for (const method of RECOVERY_METHODS) {
-      const words = wordsOf(method, standing);
+      const words = wordsOf(method, recoveryFacts);
       const passed = options.dryRun ? "This is a dry run." : await whyNot(words, method, options);
       if (passed !== undefined) {
-        result.tried.push({ method: method.name, why: words.closed ?? passed });
-        yield options.dryRun && words.closed === undefined
+        result.tried.push({ method: method.name, why: words.unavailable ?? passed });
+        yield options.dryRun && words.unavailable === undefined
           ? { step: "method", method: words }
-          : { step: "passed-over", method: method.name, why: words.closed ?? passed };
+          : { step: "passed-over", method: method.name, why: words.unavailable ?? passed };
         continue;
       }
       yield { step: "method", method: words };
       // From here on the image may be in the primary slot, whatever ends this process.
       const memory = memoryOf(image, options.imageNumber ?? 0, options.ratchet);
       if (method.needsConsent) await memory.intend();
-      const climbed = yield* climb(method, standing, options);
+      const climbed = yield* attemptMethod(method, recoveryFacts, options);
       if (climbed.kind !== "failed") {
-        const sent = { ...standing, file: options.decrypted ? plain! : file };
+        const sent = { ...recoveryFacts, file: options.decrypted ? plain! : file };
         const ending = yield* finish(method, climbed, sent, consent, options);
         if (climbed.kind === "written" && ending.outcome === "recovered") await memory.confirmed();
         return { ...result, ...ending };
@@ -203,14 +203,14 @@ export async function* recover(
       yield { step: "failed", method: method.name, why: climbed.why };
     }
   } finally {
-    await standing.client?.close();
+    await recoveryFacts.client?.close();
   }
   return options.dryRun
     ? { ...result, outcome: "dry-run", message: "Nothing was done to the board." }
     : {
         ...result,
         outcome: "no-way-in",
-        message: `No recovery method worked for ${site.name}.`,
+        message: `No recovery method worked for ${target.name}.`,
         hint: "Each recovery method above shows what it needs: a power switch, a profile with the wiring, a debug tool.",
       };
 }
@@ -221,11 +221,11 @@ export async function* recover(
  */
 async function checkTheFile(
   file: Uint8Array,
-  site: RecoveryTarget,
+  target: RecoveryTarget,
   {
     keys,
     trailer,
-    erasedValue = site.profile?.erasedValue,
+    erasedValue = target.profile?.erasedValue,
     decryptionKey,
     policy,
     ratchet,
@@ -248,7 +248,7 @@ async function checkTheFile(
   const { bytes, check } = payloadFor(file, image, undefined, {
     trailer,
     erasedValue,
-    slotSize: site.profile?.slots?.[0]?.size,
+    slotSize: target.profile?.slots?.[0]?.size,
   });
   const { signedBy } = verdict;
   const remembers = await askRatchet(image, imageNumber, ratchet);
@@ -324,49 +324,49 @@ function leftAlone({ message }: AliveBoard, { name }: RecoveryTarget): Ending {
   };
 }
 
-async function look(
-  site: RecoveryTarget,
-  content: Pick<Standing, "file" | "plain">,
+async function gatherFacts(
+  target: RecoveryTarget,
+  content: Pick<RecoveryFacts, "file" | "plain">,
   { signal, withinMs = DEFAULT_WITHIN_MS }: RecoverOptions,
-): Promise<Standing> {
-  const meet = async () => connect(await site.dial(signal), { probes: 3, ...site.connect, signal });
+): Promise<RecoveryFacts> {
+  const meet = async () => connect(await target.dial(signal), { probes: 3, ...target.connect, signal });
   try {
     const client = await retryUntilBack(meet, { signal, withinMs });
-    return { site, ...content, client, silence: "" };
+    return { target, ...content, client, silence: "" };
   } catch (error) {
     signal?.throwIfAborted();
     if (!(error instanceof BootproofError)) throw error;
-    return { site, ...content, client: undefined, silence: error.message };
+    return { target, ...content, client: undefined, silence: error.message };
   }
 }
 
-function foundWords({ client, site, silence }: Standing): string {
-  if (client === undefined) return `${site.name}: no answer. ${silence}`;
+function foundWords({ client, target, silence }: RecoveryFacts): string {
+  if (client === undefined) return `${target.name}: no answer. ${silence}`;
   const { mode } = client.server;
   const who: Readonly<Record<Client["server"]["mode"], string>> = {
     application: "its application answers",
     recovery: "its bootloader's serial recovery answers",
     unknown: "a server answers, application or bootloader",
   };
-  return `${site.name}: ${who[mode]}.`;
+  return `${target.name}: ${who[mode]}.`;
 }
 
-function wordsOf(method: RecoveryMethod, standing: Standing): MethodWords {
-  const closed = method.closed(standing);
+function wordsOf(method: RecoveryMethod, recoveryFacts: RecoveryFacts): MethodSummary {
+  const unavailable = method.unavailable(recoveryFacts);
   return {
     name: method.name,
-    summary: method.summary(standing),
-    destroys: method.destroys(standing),
-    ...(closed === undefined ? {} : { closed }),
+    summary: method.summary(recoveryFacts),
+    destroys: method.destroys(recoveryFacts),
+    ...(unavailable === undefined ? {} : { unavailable }),
   };
 }
 
 async function whyNot(
-  words: MethodWords,
+  words: MethodSummary,
   method: RecoveryMethod,
   options: RecoverOptions,
 ): Promise<string | undefined> {
-  if (words.closed !== undefined) return words.closed;
+  if (words.unavailable !== undefined) return words.unavailable;
   if (options.without?.includes(method.name)) return "It was excluded on request.";
   if (!method.needsConsent) return undefined;
   const agreed = (await options.consent?.(words)) ?? false;
@@ -375,15 +375,15 @@ async function whyNot(
     : `It needs consent (--yes). It would do this: ${words.summary} What is lost: ${words.destroys}`;
 }
 
-async function* climb(
+async function* attemptMethod(
   method: RecoveryMethod,
-  standing: Standing,
+  recoveryFacts: RecoveryFacts,
   { signal, withinMs = DEFAULT_WITHIN_MS }: RecoverOptions,
 ): AsyncGenerator<RecoverEvent, MethodResult, void> {
   const progress: RecoverEvent[] = [];
   const onProgress = (done: number, total: number) => void progress.push({ step: "writing", done, total });
   try {
-    return await method.climb(standing, { signal, withinMs, onProgress });
+    return await method.attempt(recoveryFacts, { signal, withinMs, onProgress });
   } catch (error) {
     signal?.throwIfAborted();
     if (!(error instanceof BootproofError)) throw error;
@@ -398,14 +398,14 @@ type Ending = Omit<RecoverResult, "tried" | "preflight">;
 async function* finish(
   method: RecoveryMethod,
   climbed: Exclude<MethodResult, { kind: "failed" }>,
-  { site, file }: Standing,
+  { target, file }: RecoveryFacts,
   consent: Consent,
   options: RecoverOptions,
 ): AsyncGenerator<RecoverEvent, Ending, void> {
   if (climbed.kind === "written") {
     yield { step: "written", method: method.name, message: climbed.message };
     const { signal, withinMs = DEFAULT_WITHIN_MS } = options;
-    const verdict = yield* judgeWritten(site, file, { signal, withinMs });
+    const verdict = yield* judgeWritten(target, file, { signal, withinMs });
     if (verdict.outcome !== "written") return { method: method.name, ...verdict };
     const hint =
       "Nothing has answered on this port since, so it is not known whether it runs: look at its log, or run bootproof info.";
@@ -415,7 +415,7 @@ async function* finish(
   try {
     const life = consent.agreed ? undefined : await findLife(climbed.session.client, options);
     if (life && !(yield* agree(life, consent, options)))
-      return { method: method.name, ...leftAlone(life, site) };
+      return { method: method.name, ...leftAlone(life, target) };
     return { method: method.name, ...(yield* writeThroughRecovery(climbed.session, file, consent, options)) };
   } finally {
     await climbed.session.close();
@@ -468,11 +468,11 @@ const STILL_ENCRYPTED =
 
 /** Passes everything on, and notes which steps came. */
 async function* noting(
-  story: AsyncGenerator<FlashEvent, FlashResult, void>,
+  workflow: AsyncGenerator<FlashEvent, FlashResult, void>,
   seen: Set<RecoverEvent["step"]>,
 ): AsyncGenerator<FlashEvent, FlashResult, void> {
   for (;;) {
-    const next = await story.next();
+    const next = await workflow.next();
     if (next.done) return next.value;
     seen.add(next.value.step);
     yield next.value;

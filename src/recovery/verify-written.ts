@@ -23,12 +23,12 @@ const ASK_EVERY_MS = 250;
  * another port than its application, is waited for until `withinMs` have passed.
  */
 export async function* judgeWritten(
-  site: RecoveryTarget,
+  target: RecoveryTarget,
   file: Uint8Array,
   { signal, withinMs }: { signal?: AbortSignal | undefined; withinMs: number },
 ): AsyncGenerator<FlashEvent, WrittenVerdict, void> {
   const hash = (await verifyImage(file, {})).image?.imageHash?.value;
-  const session = hash && (await answering(site, withinMs, signal));
+  const session = hash && (await answering(target, withinMs, signal));
   if (!session) return { outcome: "written" };
   try {
     const after = yield* observe(session, { signal, withinMs });
@@ -48,12 +48,12 @@ export async function* judgeWritten(
 
 /** The port may come late, or be another one than the bootloader's. */
 async function answering(
-  site: RecoveryTarget,
+  target: RecoveryTarget,
   withinMs: number,
   signal: AbortSignal | undefined,
 ): Promise<Session | undefined> {
   const open = async (how: AbortSignal | undefined) =>
-    connect(await site.dial(how), { probes: 1, ...site.connect, signal: how });
+    connect(await target.dial(how), { probes: 1, ...target.connect, signal: how });
   const end = performance.now() + withinMs;
   for (;;) {
     try {

@@ -263,14 +263,18 @@ type SizeEntry = ResponseOf<typeof imageSlotInfo>["images"][number];
 type CounterEntry = ResponseOf<typeof trustCounters>["images"][number];
 
 /** What the board told beside its image list. */
-interface Told {
+interface Reported {
   sizes: readonly SizeEntry[];
   counters: readonly CounterEntry[];
   /** Stored counters by image number, from a vendor's query. */
   queried: ReadonlyMap<number, number>;
 }
 
-function arrange(state: readonly StateEntry[], reported: Told, known: readonly KnownImage[]): ImageFacts[] {
+function arrange(
+  state: readonly StateEntry[],
+  reported: Reported,
+  known: readonly KnownImage[],
+): ImageFacts[] {
   const numbers = new Set([
     ...state.map((entry) => entry.image ?? 0),
     ...reported.sizes.map((entry) => entry.image),
@@ -283,7 +287,7 @@ function arrange(state: readonly StateEntry[], reported: Told, known: readonly K
 function imageFacts(
   image: number,
   state: readonly StateEntry[],
-  reported: Told,
+  reported: Reported,
   known: readonly KnownImage[],
 ): ImageFacts {
   const statesFlags = state.some((entry) => FLAGS.some((flag) => entry[flag] !== undefined));
@@ -291,7 +295,7 @@ function imageFacts(
   const counters = reported.counters.find((entry) => entry.image === image);
   return defined({
     image,
-    storedCounter: firstTold<number>([
+    storedCounter: firstReported<number>([
       ["device", counters?.counter],
       ["bootloader-info", reported.queried.get(image)],
     ]),
@@ -313,7 +317,9 @@ function imageFacts(
 }
 
 /** The first figure that is there, with its source. */
-function firstTold<T>(figures: readonly (readonly [FactSource, T | undefined])[]): Sourced<T> | undefined {
+function firstReported<T>(
+  figures: readonly (readonly [FactSource, T | undefined])[],
+): Sourced<T> | undefined {
   const reported = figures.find(([, value]) => value !== undefined);
   return reported && { value: reported[1]!, source: reported[0] };
 }
@@ -341,15 +347,15 @@ function contentOf(
     version: entry.version,
     hash: entry.hash,
     ...(reported.statesFlags && Object.fromEntries(FLAGS.map((flag) => [flag, entry[flag] === true]))),
-    securityCounter: firstTold<number>([
+    securityCounter: firstReported<number>([
       ["device", reported.counter],
       ["image-list", counterBeside(entry)],
       ["slot-info", reported.size && counterBeside(reported.size)],
       ["known-file", file?.securityCounter],
     ]),
-    signedBy: firstTold<string>([["known-file", file?.keyHash]]),
-    imageSize: firstTold<number>([["known-file", file?.size]]),
-    vectors: firstTold<NonNullable<KnownImage["vectors"]>>([["known-file", file?.vectors]]),
+    signedBy: firstReported<string>([["known-file", file?.keyHash]]),
+    imageSize: firstReported<number>([["known-file", file?.size]]),
+    vectors: firstReported<NonNullable<KnownImage["vectors"]>>([["known-file", file?.vectors]]),
   }) as SlotContent;
 }
 

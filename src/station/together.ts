@@ -188,10 +188,10 @@ class JointJob {
       const start = (stop: AbortSignal) => this.#onBoard(name, step, stop);
       return { name, start };
     });
-    const story = driveBoards(tasks, { signal: stops.length > 0 ? AbortSignal.any(stops) : undefined });
+    const workflow = driveBoards(tasks, { signal: stops.length > 0 ? AbortSignal.any(stops) : undefined });
     let endings: TaskEnding<string | undefined>[] = [];
     try {
-      for (let next = await story.next(); ; next = await story.next()) {
+      for (let next = await workflow.next(); ; next = await workflow.next()) {
         if (next.done) {
           endings = next.value;
           break;
@@ -199,7 +199,7 @@ class JointJob {
         if (next.value.kind === "event") yield next.value;
       }
     } finally {
-      await story.return([]);
+      await workflow.return([]);
     }
     signal?.throwIfAborted();
     if (mayGiveUp?.aborted) {

@@ -176,17 +176,17 @@ export function permissionProblem(path: string, facts: PermissionFacts | undefin
       hint: `Put this udev rule into /etc/udev/rules.d/60-serial-access.rules and plug the board in again: ${rule}`,
     };
   }
-  const because = `${message}: it belongs to group "${group}".`;
+  const reason = `${message}: it belongs to group "${group}".`;
   if (userInGroup) {
     return {
       code: "permission",
-      message: because,
+      message: reason,
       hint: `You were added to "${group}" after this session began: log out and in again, or run \`newgrp ${group}\`.`,
     };
   }
   return {
     code: "permission",
-    message: because,
+    message: reason,
     hint: `Run \`sudo usermod -aG ${group} ${user}\`, then log out and in again.`,
   };
 }

@@ -118,7 +118,7 @@ async function portsInWords(handle: UsbHandle, ports: readonly AcmPort[]): Promi
 }
 
 /** udev opens a port that has just appeared, and lets go again at once; whoever uses one keeps it for longer. */
-const GLANCE_MS = 1500;
+const QUICK_CHECK_MS = 1500;
 const LOOK_EVERY_MS = 100;
 
 /** The driver would let go even while somebody types into the port: their terminal would die without a word. */
@@ -129,7 +129,7 @@ async function refuseWhatAProgramUses(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (process.platform !== "linux") return;
-  const end = performance.now() + GLANCE_MS;
+  const end = performance.now() + QUICK_CHECK_MS;
   for (;;) {
     const ports = await listSerialPorts();
     const tty = ports.find((one) => one.usbPort === found.usbPort && one.usbInterface === port.control);

@@ -31,7 +31,7 @@ export interface Answer {
   readonly question: Question;
   /** `proven`: bad images were tried on it. `stated`: the board, the policy or this host says so. */
   readonly answer: "proven" | "broken" | "stated" | "open";
-  readonly because: readonly string[];
+  readonly reasons: readonly string[];
   /** Claims that would make it proven. */
   readonly missing: readonly string[];
 }
@@ -57,7 +57,7 @@ export function answerQuestions(known: KnownOfBoard): Answer[] {
   return QUESTIONS.map((question) => {
     const { all, oneOf = [] } = CLAIMS[question];
     const judged = known.claims.filter(({ claim }) => [...all, ...oneOf].includes(claim));
-    const because = judged
+    const reasons = judged
       .filter(({ verdict }) => verdict !== "not-supported")
       .map(
         ({ claim, verdict, at, from }) =>
@@ -74,7 +74,7 @@ export function answerQuestions(known: KnownOfBoard): Answer[] {
         : stated.length > 0
           ? "stated"
           : "open";
-    return { question, answer, because: [...because, ...stated], missing };
+    return { question, answer, reasons: [...reasons, ...stated], missing };
   });
 }
 

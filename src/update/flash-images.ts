@@ -19,7 +19,7 @@ import {
   storedCounter,
 } from "./preflight.js";
 import { markSent, sendImage } from "./send.js";
-import { dryRunSays, runs, type Stage, stageOf, type Target } from "./stage.js";
+import { dryRunMessage, runs, type Stage, stageOf, type Target } from "./stage.js";
 
 /** One image of an update with several. */
 export interface ImageFile {
@@ -131,13 +131,13 @@ export async function* flashImages(
     return {
       ...result(undefined),
       outcome: "dry-run",
-      message: dryRunSays(checked.flatMap(({ checks }) => checks)),
+      message: dryRunMessage(checked.flatMap(({ checks }) => checks)),
     };
 
   yield* bringOn(session, ordered, before, options);
   for (let losses = 1; ; losses++) {
     const after = yield* observe(session, options);
-    const missing = ordered.filter((part) => isTold(after, part) && !runs(after, part));
+    const missing = ordered.filter((part) => isReported(after, part) && !runs(after, part));
     const message = judgement(ordered, missing, after);
     yield { step: "judged", runsNewImage: missing.length === 0, message };
     if (missing.length > 0)
@@ -317,7 +317,7 @@ async function* sendAll(
 
 function judgement(parts: readonly Part[], missing: readonly Part[], facts: BoardFacts): string {
   const list = (some: readonly Part[]) => some.map(({ imageNumber }) => imageNumber).join(", ");
-  const untold = parts.filter((part) => !isTold(facts, part));
+  const untold = parts.filter((part) => !isReported(facts, part));
   const silent = untold.length > 0 ? ` The board reports nothing about image ${list(untold)}.` : "";
   if (missing.length === 0) return `The board runs the images that were sent.${silent}`;
   const running = missing.map(
@@ -328,7 +328,7 @@ function judgement(parts: readonly Part[], missing: readonly Part[], facts: Boar
 }
 
 /** Does the board say anything of this image's slots? */
-function isTold(facts: BoardFacts, { imageNumber }: Target): boolean {
+function isReported(facts: BoardFacts, { imageNumber }: Target): boolean {
   return slotsOf(facts, imageNumber).some(({ content }) => content?.hash !== undefined);
 }
 
@@ -363,7 +363,7 @@ async function* confirmAll(
   let further = "";
   for (const part of parts) {
     if (stageOf(after, part) === "confirmed") await part.memory.confirmed();
-    if (!isTold(after, part) || stageOf(after, part) === "confirmed") continue;
+    if (!isReported(after, part) || stageOf(after, part) === "confirmed") continue;
     yield { step: "image", image: part.imageNumber, name: part.name };
     await part.memory.intend();
     const { refusal, end } = yield* confirmRunning(session, part, options);
@@ -378,7 +378,7 @@ async function* confirmAll(
     if (part.imageNumber > 0) further = ` ${furtherImageHint(part.imageNumber)}`;
     break;
   }
-  const judged = parts.filter((part) => isTold(after, part));
+  const judged = parts.filter((part) => isReported(after, part));
   const confirmed = judged.filter((part) => stageOf(after, part) === "confirmed");
   if (confirmed.length === judged.length)
     return {
@@ -433,7 +433,7 @@ async function* settleAll(
   yield* restart(session, options);
   const after = yield* observe(session, options);
   const so = { ...ending, images: endings(parts, after), after };
-  const missing = parts.filter((part) => isTold(after, part) && !runs(after, part));
+  const missing = parts.filter((part) => isReported(after, part) && !runs(after, part));
   if (missing.length > 0)
     return {
       ...so,
@@ -488,7 +488,7 @@ function endings(parts: readonly Part[], facts: BoardFacts | undefined): ImageEn
 }
 
 function stateOf(part: Part, facts: BoardFacts): ImageEnding["state"] {
-  if (!isTold(facts, part)) return "unknown";
+  if (!isReported(facts, part)) return "unknown";
   const stage = stageOf(facts, part);
   return stage === "confirmed" || stage === "on-trial" ? stage : "not-running";
 }

@@ -23,7 +23,7 @@ import {
 } from "./preflight.js";
 import { sendAndMark } from "./send.js";
 import { settle } from "./settle.js";
-import { dryRunSays, plan, stageOf } from "./stage.js";
+import { dryRunMessage, plan, stageOf } from "./stage.js";
 
 export type {
   Compression,
@@ -93,7 +93,7 @@ export async function* flash(
     step: "plan",
     messages: plan(before, image, found, { ...options, bytes: bytes.length, plainBytes: unpacked?.size }),
   };
-  if (options.dryRun) return { ...result, outcome: "dry-run", message: dryRunSays(checks) };
+  if (options.dryRun) return { ...result, outcome: "dry-run", message: dryRunMessage(checks) };
 
   // Without a trial boot there is no confirmation either: from the mark on the image is there to stay.
   if (found === "absent" && !revertsUnconfirmed(before)) await memory.intend();

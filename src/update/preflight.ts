@@ -2,7 +2,7 @@ import { equal, toHex } from "../bytes.js";
 import { isPure } from "../mcuboot/checks.js";
 import { statedUnpacked } from "../mcuboot/compression.js";
 import type { Image } from "../mcuboot/image.js";
-import { type WeakSpot, weakSpotOf } from "../mcuboot/known-issues.js";
+import { type KnownIssue, knownIssueOf } from "../mcuboot/known-issues.js";
 import { largestImage } from "../mcuboot/largest-image.js";
 import { oddLength, TLV } from "../mcuboot/tlv.js";
 import { upgradeModeOfNumber, upgradeModesOfNumber } from "../mcuboot/upgrade-modes.js";
@@ -136,7 +136,7 @@ const BOARD_CHECKS: readonly BoardCheck[] = [
   ["version", version],
   ["start", judgeStart],
   ["slot-free", slotFree],
-  ["revert-possible", wayBack],
+  ["revert-possible", revertPossible],
   ["power-cut-safe", powerCut],
 ];
 
@@ -448,7 +448,7 @@ function slotFree({ image, sent = image, facts, imageNumber }: PreflightInput): 
   return { result: "pass", message: "The slot for the upload is free." };
 }
 
-function wayBack({ facts, throughRecovery }: PreflightInput): Judgement {
+function revertPossible({ facts, throughRecovery }: PreflightInput): Judgement {
   if (facts.server === "recovery") {
     const message = "Serial recovery writes the image straight over the primary slot, without a trial boot.";
     if (throughRecovery) return { result: "warn", message };
@@ -492,7 +492,7 @@ function wayBack({ facts, throughRecovery }: PreflightInput): Judgement {
 /** How its flash is cut into sectors no board reports: these are the usual ones, the commonest first. */
 const USUAL_SECTORS = [4096, 2048, 1024] as const;
 
-const WEAK_SPOTS: Readonly<Record<WeakSpot, string>> = {
+const KNOWN_ISSUES: Readonly<Record<KnownIssue, string>> = {
   "no-way-back": "a power cut in the middle can leave the new one unconfirmed and the old one lost",
   "no-boot": "a power cut in the middle can leave a board that no longer boots",
   stuck: "the old one leaves no room for the swap, and the bootloader can stop for good",
@@ -516,14 +516,14 @@ function powerCut({ image, facts, imageNumber }: PreflightInput): Judgement {
   }
   const pair = { oldSize, newSize: image.size, primarySize: running?.size };
   const met = USUAL_SECTORS.flatMap((sectorSize) => {
-    const spot = weakSpotOf(mode.name, { ...pair, sectorSize });
+    const spot = knownIssueOf(mode.name, { ...pair, sectorSize });
     return spot === undefined ? [] : [{ spot, sectorSize }];
   });
   const sizes = `from ${oldSize} to ${image.size} bytes`;
   if (!met[0]) return { result: "pass", message: `Mode ${modeName}: no known issue for a swap ${sizes}.` };
   return {
     result: "warn",
-    message: `Mode ${modeName}, ${sizes} in sectors of ${met[0].sectorSize}: ${WEAK_SPOTS[met[0].spot]} (MCUboot 2.4).`,
+    message: `Mode ${modeName}, ${sizes} in sectors of ${met[0].sectorSize}: ${KNOWN_ISSUES[met[0].spot]} (MCUboot 2.4).`,
   };
 }
 

@@ -83,7 +83,7 @@ function markWords(facts: BoardFacts): string {
  * @param checks - of all images
  * @returns one sentence
  */
-export function dryRunSays(checks: readonly Pick<PreflightCheck, "name" | "result">[]): string {
+export function dryRunMessage(checks: readonly Pick<PreflightCheck, "name" | "result">[]): string {
   const failed = [...new Set(checks.filter(({ result }) => result === "fail").map(({ name }) => name))];
   if (failed.length === 0) return "The preflight passed; nothing was sent.";
   return `Nothing was sent. The preflight failed in ${failed.join(", ")}, and would be ignored.`;

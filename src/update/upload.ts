@@ -107,7 +107,7 @@ export async function* upload(
       if (lostLinks > 0) await mustStillBe(mode, session, run.offset, options.signal);
       // No generator between this one and the transfer's: each costs every message several turns.
       for await (const chunk of sendChunks(session.client, run, { ...options, image })) {
-        const event = toldOf(chunk, run);
+        const event = uploadEvent(chunk, run);
         if (hasMore(chunk)) yield { step: "resumed", at: chunk.wanted };
         yield event;
       }
@@ -190,7 +190,7 @@ function hasMore({ asked, wanted }: Transferred<UploadRequest, UploadAnswer>): b
 }
 
 /** What an answer means for the run. */
-function toldOf(chunk: Transferred<UploadRequest, UploadAnswer>, run: UploadRun): UploadEvent {
+function uploadEvent(chunk: Transferred<UploadRequest, UploadAnswer>, run: UploadRun): UploadEvent {
   const { asked, answer, wanted } = chunk;
   const { file } = run;
   const carried = asked.request.data.length;

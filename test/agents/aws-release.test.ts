@@ -39,7 +39,7 @@ if (verb === "sign") {
 else if (verb === "start-signing-job") console.log("0a1b2c3d-0000-4000-8000-000000000000");
 `;
 
-async function desk() {
+async function workspace() {
   const folder = tempFolder();
   const at = (name: string) => join(folder, name);
   const openssl = (...words: string[]) => expect(spawnSync("openssl", words).status).toBe(0);
@@ -92,7 +92,7 @@ const wordAfter = (words: readonly string[] | undefined, name: string) => words!
 
 describe("release aws", () => {
   it("signs, makes a stream and a job that the agent takes", async () => {
-    const { release, stream, kms, calls, bytes, at } = await desk();
+    const { release, stream, kms, calls, bytes, at } = await workspace();
     const { status, stdout, stderr } = await release([...stream, ...kms, "--upload", "--run", "--json"]);
     expect(status, stderr).toBe(0);
     expect(calls().map(([service, verb]) => `${service} ${verb}`)).toEqual([
@@ -119,7 +119,7 @@ describe("release aws", () => {
   });
 
   it("prints what a shell then does, word for word", async () => {
-    const { release, stream, kms, calls, env, bytes, at } = await desk();
+    const { release, stream, kms, calls, env, bytes, at } = await workspace();
     const words = [...stream, ...kms, "--timeout", "90", "--region", "eu-west-1", "--upload"];
     const { stdout } = await release(words);
     expect(calls()).toEqual([]);
@@ -141,7 +141,7 @@ describe("release aws", () => {
   });
 
   it("has AWS Signer's job joined by the service", async () => {
-    const { release, stream, calls } = await desk();
+    const { release, stream, calls } = await workspace();
     const { status, stderr } = await release([
       ...stream,
       "--upload",
@@ -162,7 +162,7 @@ describe("release aws", () => {
   });
 
   it("takes a signature that is there, and makes plain jobs", async () => {
-    const { release, stream, bytes, at, calls } = await desk();
+    const { release, stream, bytes, at, calls } = await workspace();
     writeFileSync(
       at("sig"),
       createSign("sha256")
@@ -195,7 +195,7 @@ describe("release aws", () => {
   });
 
   it("calls nothing for what a board or the service would refuse", async () => {
-    const { release, stream, kms, calls, at, file } = await desk();
+    const { release, stream, kms, calls, at, file } = await workspace();
     writeFileSync(at("sig"), "MAAA");
     const cases: [words: string[], why: RegExp, status: number][] = [
       [[...stream, ...kms, "--job-id", "a b"], /--job-id "a b"/, 2],
@@ -246,7 +246,7 @@ describe("release aws", () => {
   });
 
   it("stops at the call that fails, and at a signature of another key", async () => {
-    const { release, stream, kms, calls, at } = await desk();
+    const { release, stream, kms, calls, at } = await workspace();
     const failed = await release([...stream, ...kms, "--run"], { FAIL_AT: "create-stream" });
     expect(failed).toMatchObject({
       status: 66,
@@ -269,7 +269,7 @@ describe("release aws", () => {
   it.skipIf(!hasAws).each([["kms"], ["profile"]])(
     "says what Amazon's own command line takes (%s)",
     async (way) => {
-      const { at, file, stream, bytes } = await desk();
+      const { at, file, stream, bytes } = await workspace();
       const seen: { path: string; body: Record<string, unknown> }[] = [];
       const server = createServer((request, response) => {
         const chunks: Buffer[] = [];

@@ -12,7 +12,7 @@ import { bootproof, keyFile, signedUpdate, start, tempFolder } from "../support/
 
 beforeAll(ensureBuilt, 120_000);
 
-async function desk() {
+async function workspace() {
   const { image, publicKey } = await signedUpdate();
   const folder = join(tempFolder(), "audit");
   const env = { BOOTPROOF_LOG_FOLDER: folder };
@@ -33,7 +33,7 @@ async function desk() {
 
 describe("the audit log of the program", () => {
   it("has an update from its decision to its end, with a proof, and a refusal with its rule", async () => {
-    const { run, flash, events, image, log } = await desk();
+    const { run, flash, events, image, log } = await workspace();
     const proof = join(tempFolder(), "update.tlog-proof");
     expect((await run(...flash, "--log-proof", proof)).status).toBe(0);
     const update = await events();
@@ -71,7 +71,7 @@ describe("the audit log of the program", () => {
   });
 
   it("has what was let pass, single steps, a counter that was seen to move, signatures and failed verifications", async () => {
-    const { run, flash, events, image } = await desk();
+    const { run, flash, events, image } = await workspace();
     expect((await run(...flash, "--settle", "--skip", "power-cut-safe")).status).toBe(0);
     expect(await events()).toContainEqual(
       expect.objectContaining({ type: "counter.advance", detail: { how: "observed", stored: 2 } }),
@@ -105,7 +105,7 @@ describe("the audit log of the program", () => {
   });
 
   it("has neither plain reads, nor a wrong command line, nor what --no-log leaves out", async () => {
-    const { run, flash, log } = await desk();
+    const { run, flash, log } = await workspace();
     await run("info", "-d", "wasm:good");
     await run("echo", "hello", "-d", "wasm:good");
     await run("flash", "--nonsense");
@@ -115,7 +115,7 @@ describe("the audit log of the program", () => {
   });
 
   it("keeps no values of settings and no words of shell commands", async () => {
-    const { run, events } = await desk();
+    const { run, events } = await workspace();
     await run("settings", "write", "app/password", "hunter2", "-d", "wasm:good");
     await run("shell", "-d", "wasm:good", "echo hunter2");
     const kept = await events();
@@ -124,7 +124,7 @@ describe("the audit log of the program", () => {
   });
 
   it("is whole after kill -9 in the middle of an update, and goes on", async () => {
-    const { flash, env, log, run } = await desk();
+    const { flash, env, log, run } = await workspace();
     const running = start(flash, { env });
     while (log.numbers().length === 0) await delay(5);
     running.child.kill("SIGKILL");
@@ -136,7 +136,7 @@ describe("the audit log of the program", () => {
   });
 
   it("is no reason for an update to fail: a folder that cannot be used is a warning", async () => {
-    const { folder, run, flash } = await desk();
+    const { folder, run, flash } = await workspace();
     writeFileSync(folder, "not a folder");
     const ended = await run(...flash);
     expect(ended).toMatchObject({ status: 0, stdout: expect.stringMatching(/^confirmed/) });
@@ -147,7 +147,7 @@ describe("the audit log of the program", () => {
   });
 
   it("names the link of the chain that refused an update: its source, before a board is touched", async () => {
-    const { run, events, image } = await desk();
+    const { run, events, image } = await workspace();
     const folder = tempFolder();
     const artifact = join(folder, "update.mender");
     const write = ["artifact", "write", artifact, image, "--name", "rel-2", "--device-type", "boardA"];

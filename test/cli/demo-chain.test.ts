@@ -58,7 +58,7 @@ it("demo chain: every link holds, and each attack is refused by the link that sh
   expect(readdirSync(temporary)).toEqual([]);
 });
 
-it("a story or a machine that is none is said at once", async () => {
+it("a scenario or a machine that does not exist is said at once", async () => {
   expect(await bootproof(["demo", "chains"])).toMatchObject({ status: 2, stdout: "" });
   expect(await bootproof(["demo", "chain", "--machine", "qemu"])).toMatchObject({ status: 2, stdout: "" });
 });

@@ -71,9 +71,13 @@ describe("the table of exit statuses", () => {
 
 describe("the status of", () => {
   const timeout = (heard: string) => {
-    const ear = new ReceiveDiagnostics();
-    ear.hearBytes(Buffer.from(heard, "latin1"));
-    return new RequestTimeout("/dev/ttyX", { command: "os params", attempts: 1, timeoutMs: 100 }, ear);
+    const diagnostics = new ReceiveDiagnostics();
+    diagnostics.receiveBytes(Buffer.from(heard, "latin1"));
+    return new RequestTimeout(
+      "/dev/ttyX",
+      { command: "os params", attempts: 1, timeoutMs: 100 },
+      diagnostics,
+    );
   };
 
   it.each<[string, unknown, number]>([

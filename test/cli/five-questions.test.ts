@@ -6,7 +6,7 @@ import { bootproof, json, keyFile, tempFolder } from "../support/cli-run.js";
 
 beforeAll(ensureBuilt, 120_000);
 
-function desk() {
+function workspace() {
   const folder = tempFolder();
   const at = (name: string) => join(folder, name);
   const env = { XDG_STATE_HOME: at("state") };
@@ -18,7 +18,7 @@ function desk() {
 interface Question {
   question: string;
   answer: string;
-  because: string[];
+  reasons: string[];
   next?: string;
 }
 
@@ -26,7 +26,7 @@ const answers = (value: Record<string, unknown>) =>
   Object.fromEntries((value.questions as Question[]).map(({ question, answer }) => [question, answer]));
 
 it("audit: stated and open before, proven after prove, broken on a board that breaks a claim", async () => {
-  const { at, env, run, board } = desk();
+  const { at, env, run, board } = workspace();
   const ask = (variant: string, ...words: string[]) =>
     json(["audit", "-d", board(variant), ...words], { env });
   const before = await ask("good");
@@ -39,7 +39,7 @@ it("audit: stated and open before, proven after prove, broken on a board that br
     recovery: "stated",
   });
   const [authenticity, integrity] = before.value.questions as Question[];
-  expect(authenticity!.because[0]).toMatch(/accepts 1 key\(s\): 99638d140e140ca6/);
+  expect(authenticity!.reasons[0]).toMatch(/accepts 1 key\(s\): 99638d140e140ca6/);
   expect(integrity!.next).toBe(`bootproof prove -d ${board("good")} --claim integrity`);
 
   const attested = at("attest.pem");
@@ -60,7 +60,7 @@ it("audit: stated and open before, proven after prove, broken on a board that br
   const after = await ask("good");
   expect(after.status).toBe(0);
   expect(Object.values(answers(after.value))).toEqual(Array(5).fill("proven"));
-  expect((after.value.questions as Question[])[0]!.because[0]).toMatch(
+  expect((after.value.questions as Question[])[0]!.reasons[0]).toMatch(
     /^signature: holds \(\d{4}-\d\d-\d\d, audit log 1, entry \d+\)$/,
   );
 
@@ -92,7 +92,7 @@ it("audit: stated and open before, proven after prove, broken on a board that br
 });
 
 it("provision record: read, stated and compared, signed and in the log", async () => {
-  const { at, env, run, board } = desk();
+  const { at, env, run, board } = workspace();
   const signer = at("station.pem");
   await run("keys", "public", keyFile("p256-1"), signer);
   writeFileSync(at("boot.elf"), "the bootloader that was built");

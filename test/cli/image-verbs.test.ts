@@ -368,10 +368,10 @@ describe("inspect", () => {
     const words = ["inspect", primary, "--secondary", secondary, "--key", key("ed25519"), "--mode"];
     const foretold = async (...more: string[]) => (await bootproof([...words, ...more])).stdout;
     expect(await foretold("overwrite-only")).toMatch(
-      /decompressed into the primary[\s\S]*--unpacks, or --no-unpacks/,
+      /decompressed into the primary[\s\S]*--decompresses, or --no-decompresses/,
     );
-    expect(await foretold("overwrite-only", "--unpacks")).not.toMatch(/--unpacks/);
-    expect(await foretold("overwrite-only", "--no-unpacks")).toMatch(/erased: It is compressed/);
+    expect(await foretold("overwrite-only", "--decompresses")).not.toMatch(/--decompresses/);
+    expect(await foretold("overwrite-only", "--no-decompresses")).toMatch(/erased: It is compressed/);
     expect(await foretold("swap-offset", "--sector-size", "4096")).toMatch(
       /only in overwrite-only mode|first sector/,
     );

@@ -16,7 +16,7 @@ function run(cwd: string, program: string, ...words: string[]) {
   return { status, stdout, stderr };
 }
 
-/** As `import` sees the library: the whole story in five lines, with its types. */
+/** As `import` sees the library: a whole update in five lines, with its types. */
 const CONSUMER = `
 import { boardVariant, fixtureKey, signedFixture } from "bootproof/boards";
 import { connect, flash, runWorkflow, Session, startBoard, type FlashResult } from "bootproof";

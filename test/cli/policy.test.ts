@@ -13,7 +13,7 @@ beforeAll(ensureBuilt, 120_000);
 
 const KEY = "99638d140e140ca6";
 
-async function desk(policy: string) {
+async function workspace(policy: string) {
   const { image, publicKey, folder } = await signedUpdate();
   const file = join(folder, "bootproof.policy.yaml");
   writeFileSync(file, policy);
@@ -36,13 +36,13 @@ const PILOT = `version: 1\nlevel: pilot\nsettings: { keys: [${KEY}] }\noverrides
 
 describe("the policy of flash", () => {
   it("lets a good image pass, refuses a key it does not name, and is not asked where there is none", async () => {
-    const good = await desk(PILOT);
+    const good = await workspace(PILOT);
     const passed = await good.flash();
     expect(passed.status).toBe(0);
     expect(passed.value.preflight).toContainEqual(
       expect.objectContaining({ name: "policy/signing-key", result: "pass" }),
     );
-    const strict = await desk(PILOT.replace(KEY, "ab".repeat(8)));
+    const strict = await workspace(PILOT.replace(KEY, "ab".repeat(8)));
     const refused = await strict.flash();
     expect(refused).toMatchObject({ status: 48, value: { refusedBy: "policy/signing-key" } });
     expect(refused.value.message).toMatch(/not one of the 1 that the policy names/);
@@ -51,7 +51,7 @@ describe("the policy of flash", () => {
   });
 
   it("refuses a board without identity from pilot up, and skipped checks", async () => {
-    const { image, publicKey, file, env, flash } = await desk(PILOT);
+    const { image, publicKey, file, env, flash } = await workspace(PILOT);
     const plain = await json(["flash", image, "--key", publicKey, "-d", "wasm:good", "--policy", file], {
       env,
     });
@@ -61,7 +61,7 @@ describe("the policy of flash", () => {
   });
 
   it("takes an override that the policy allows, with a reason that is kept, and no other", async () => {
-    const { flash, env } = await desk(PILOT);
+    const { flash, env } = await workspace(PILOT);
     const without = await flash("--skip", "version", "--override", "no-skips");
     expect(without).toMatchObject({ status: 2, stderr: expect.stringMatching(/needs a reason/) });
     const denied = await flash("--override", "revert", "--reason", "because");
@@ -80,7 +80,7 @@ describe("the policy of flash", () => {
     const signing = await parseKey(readFileSync(keyFile("p256-1")));
     const hash = Buffer.from(signing.keyHash).toString("hex").slice(0, 16);
     const policy = `version: 1\nlevel: bench\nsettings: { provenanceKeys: [${hash}] }\nrules: { provenance: refuse }\n`;
-    const { folder, image, flash } = await desk(policy);
+    const { folder, image, flash } = await workspace(policy);
     const statementOf = async (sha256: string) => {
       const predicate = { buildDefinition: {}, runDetails: { builder: { id: "https://builds.example/1" } } };
       const body = formatStatement([{ name: "update.bin", digest: { sha256 } }], SLSA_PROVENANCE, predicate);
@@ -100,7 +100,7 @@ describe("the policy of flash", () => {
 
 describe("the policy of sign and recover, and bootproof policy", () => {
   it("keeps sign from writing an image that it refuses", async () => {
-    const { folder, file, run } = await desk(PILOT);
+    const { folder, file, run } = await workspace(PILOT);
     const target = join(folder, "refused.bin");
     const [verb, ...words] = signWords("good-b", target);
     const withKey = words.map((word) => (word === keyFile("ed25519-1") ? keyFile("p256-1") : word));
@@ -114,7 +114,7 @@ describe("the policy of sign and recover, and bootproof policy", () => {
   });
 
   it("keeps recover from touching a board", async () => {
-    const { image, publicKey, file, run, device } = await desk(PILOT.replace(KEY, "ab".repeat(8)));
+    const { image, publicKey, file, run, device } = await workspace(PILOT.replace(KEY, "ab".repeat(8)));
     const refused = await run(
       "recover",
       image,
@@ -130,7 +130,7 @@ describe("the policy of sign and recover, and bootproof policy", () => {
   });
 
   it("is shown and checked, with its file named in what is wrong with it", async () => {
-    const { file, image, publicKey, run, device } = await desk(PILOT);
+    const { file, image, publicKey, run, device } = await workspace(PILOT);
     expect((await run("policy", "show", file)).stdout).toMatch(/version-not-older +refuse +with a reason/);
     expect((await run("policy", "show", "--level", "production")).stdout).toMatch(/provenance +refuse +no/);
     const checked = await run("policy", "check", file, "--image", image, "--key", publicKey, "-d", device);

@@ -7,7 +7,7 @@ import { bootproof, json, keyFile, signWords, start, tempFolder } from "../suppo
 beforeAll(ensureBuilt, 120_000);
 
 /** A board without stored counter on which this host has confirmed counter 7, and an older signed image. */
-async function desk() {
+async function workspace() {
   const folder = tempFolder();
   const at = (name: string) => join(folder, name);
   const env = { XDG_STATE_HOME: at("state") };
@@ -29,7 +29,7 @@ async function desk() {
 
 describe("what this host remembers", () => {
   it("stops single steps and raw ones: upload, test, confirm", async () => {
-    const { run, older, newer, on, env } = await desk();
+    const { run, older, newer, on, env } = await workspace();
     const message =
       /This host confirmed counter 7 \(version 2\.0\.0\).*the image has counter 3.*\n.*--skip ratchet/;
     expect(await run("image", "upload", older, ...on)).toMatchObject({ status: 46, stderr: message });
@@ -57,7 +57,7 @@ describe("what this host remembers", () => {
   });
 
   it("stops a plug-in's mark", async () => {
-    const { at, run, older, on, env } = await desk();
+    const { at, run, older, on, env } = await workspace();
     const plugin = at("mark.mjs");
     writeFileSync(
       plugin,
@@ -78,7 +78,7 @@ describe("what this host remembers", () => {
   });
 
   it("asks the policy of single steps too, whoever names it", async () => {
-    const { at, run, newer, publicKey, env, on } = await desk();
+    const { at, run, newer, publicKey, env, on } = await workspace();
     const policy = at("policy.yaml");
     writeFileSync(policy, "version: 1\nlevel: bench\nsettings: { counterFloor: 8 }\n");
     const strict = (...words: string[]) => bootproof(words, { env: { ...env, BOOTPROOF_POLICY: policy } });
@@ -104,7 +104,7 @@ describe("what this host remembers", () => {
   });
 
   it("remembers what image confirm confirmed, intent first", async () => {
-    const { run, at, on, board, env, flash } = await desk();
+    const { run, at, on, board, env, flash } = await workspace();
     const next = at("next.bin");
     await run(...signWords("good-a", next, "3.0.0", 9));
     expect((await flash(next, "--no-confirm")).status).toBe(0);
@@ -127,7 +127,7 @@ describe("what this host remembers", () => {
   });
 
   it("stops recover, before anything is done to the board", async () => {
-    const { run, older, newer, publicKey, on, env } = await desk();
+    const { run, older, newer, publicKey, on, env } = await workspace();
     const recover = (file: string) =>
       run("recover", file, "--key", publicKey, ...on, "--yes", "--although-alive");
     expect(await recover(older)).toMatchObject({
@@ -145,7 +145,7 @@ describe("what this host remembers", () => {
 });
 
 it("the policy names who may break the glass", async () => {
-  const { run, at, older, board, env } = await desk();
+  const { run, at, older, board, env } = await workspace();
   const glass = at("glass.pem");
   await run("keys", "public", keyFile("p256-1"), glass);
   const { keyHash } = (await json(["keys", "show", glass])).value as { keyHash: string };
@@ -166,7 +166,7 @@ it("the policy names who may break the glass", async () => {
 });
 
 it("an application that confirms itself early is flagged, and refused where the policy wants the host to confirm", async () => {
-  const { run, at, publicKey } = await desk();
+  const { run, at, publicKey } = await workspace();
   const image = at("self.bin");
   await run(...signWords("self-confirm", image, "4.0.0", 9));
   const flash = (name: string, ...more: string[]) =>
@@ -188,7 +188,7 @@ it("an application that confirms itself early is flagged, and refused where the 
 });
 
 it("a board on a network is known by what it tells of itself, where the config file says how to ask", async () => {
-  const { run, at, newer, older, publicKey, env } = await desk();
+  const { run, at, newer, older, publicKey, env } = await workspace();
   const running = start(["board", "wasm:no-counter", "--flash", at("other.bin")], { env });
   const [, port] = await running.waitFor(/tcp:127\.0\.0\.1:(\d+)/);
   const config = at("config");
@@ -229,7 +229,7 @@ it("a board on a network is known by what it tells of itself, where the config f
 
 /** A board that goes on running, which tells its identity to whoever reads this folder's config file. */
 async function rack() {
-  const { at, run, newer, older, env } = await desk();
+  const { at, run, newer, older, env } = await workspace();
   const running = start(["board", "wasm:no-counter", "--flash", at("other.bin")], { env });
   const [, tcp] = await running.waitFor(/tcp:127\.0\.0\.1:(\d+)/);
   const cwd = at("config");

@@ -44,7 +44,7 @@ afterAll(async () => {
   rmSync(tpm.folder, { recursive: true, force: true });
 });
 
-async function desk(index: string) {
+async function workspace(index: string) {
   const folder = tempFolder();
   const at = (name: string) => join(folder, name);
   const env = { XDG_STATE_HOME: at("state"), TPM2TOOLS_TCTI: tpm?.tcti ?? "" };
@@ -82,7 +82,7 @@ describe(`a TPM's counter under the ratchet${reason ? ` (skipped: ${reason})` : 
     "finds out an older copy of the memory that was put back, and a counter that vanished",
     { timeout: 240_000 },
     async () => {
-      const { at, env, run, flash, tool, bind } = await desk("0x1500b10");
+      const { at, env, run, flash, tool, bind } = await workspace("0x1500b10");
       const ratchet = at("state/bootproof/ratchet");
       expect((await flash("2.0.0", 5)).status).toBe(0);
       expect(await bind()).toMatchObject({
@@ -128,7 +128,7 @@ describe(`a TPM's counter under the ratchet${reason ? ` (skipped: ${reason})` : 
     "is only a warning where no TPM answers, unless the policy asks for it",
     { timeout: 240_000 },
     async () => {
-      const { at, env, run, flash, bind } = await desk("0x1500b11");
+      const { at, env, run, flash, bind } = await workspace("0x1500b11");
       const { writeFileSync } = await import("node:fs");
       const policy = (wanted: string) => {
         const file = at(`${wanted}.yaml`);

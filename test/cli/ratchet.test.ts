@@ -8,7 +8,7 @@ import { bootproof, json, keyFile, signWords, start, tempFolder } from "../suppo
 beforeAll(ensureBuilt, 120_000);
 
 /** A board whose bootloader compares no counters, and signed images for it. */
-async function desk() {
+async function workspace() {
   const folder = tempFolder();
   const env = { XDG_STATE_HOME: join(folder, "state") };
   const run = (...words: string[]) => bootproof(words, { env });
@@ -46,7 +46,7 @@ async function desk() {
 
 describe("the ratchet of flash", () => {
   it("refuses an older, validly signed image on a board without counter, but for a permission that holds once", async () => {
-    const { folder, run, sign, flash, publicKey, env } = await desk();
+    const { folder, run, sign, flash, publicKey, env } = await workspace();
     expect((await flash(await sign("2.0.0", 7))).status).toBe(0);
     const shown = await json(["ratchet", "show"], { env });
     const [board] = Object.keys(shown.value);
@@ -90,7 +90,7 @@ describe("the ratchet of flash", () => {
   });
 
   it("refuses the older image after kill -9 at the confirmation", async () => {
-    const { folder, sign, flash, begin } = await desk();
+    const { folder, sign, flash, begin } = await workspace();
     const newer = await sign("2.0.0", 7);
     const running = begin(newer);
     const file = join(folder, "state/bootproof/ratchet/state/ratchet.json");
@@ -102,7 +102,7 @@ describe("the ratchet of flash", () => {
   });
 
   it("exports and imports, and says once what is wrong with a file", async () => {
-    const { folder, run, sign, flash } = await desk();
+    const { folder, run, sign, flash } = await workspace();
     await flash(await sign("2.0.0", 7));
     const file = join(folder, "export.json");
     expect((await run("ratchet", "export", "-o", file)).status).toBe(0);

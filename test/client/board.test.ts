@@ -61,7 +61,7 @@ test("a board without power is silent, and answers when it has power again", asy
   const error = (await client
     .send(osEcho, { d: "" }, { timeoutMs: 20, retries: 1 })
     .catch((reason: unknown) => reason)) as RequestTimeout;
-  expect(error).toMatchObject({ code: "timeout", attempts: 2, heard: "nothing" });
+  expect(error).toMatchObject({ code: "timeout", attempts: 2, received: "nothing" });
   await board.powerOn();
   expect(await client.send(osEcho, { d: "on" })).toEqual({ r: "on" });
 });

@@ -156,36 +156,36 @@ describe("on silence", () => {
 describe("a silence is told with what was heard instead", () => {
   const garbage = Uint8Array.from({ length: 200 }, (_, n) => (n * 37 + 128) % 256);
   const cases: {
-    heard: string;
+    received: string;
     script: (request: HeardRequest, pipe: ScriptedPipe) => void;
     hint: RegExp;
   }[] = [
-    { heard: "nothing", script: () => {}, hint: /Is the board on/ },
+    { received: "nothing", script: () => {}, hint: /Is the board on/ },
     {
-      heard: "text",
+      received: "text",
       script: (_, pipe) => pipe.say("<inf> app: \u001b[0mstarted\n"),
       hint: /log or shell port/,
     },
-    { heard: "text", script: (_, pipe) => pipe.say("uart:~$ "), hint: /log or shell port/ },
-    { heard: "noise", script: (_, pipe) => pipe.say(garbage), hint: /baud rate is probably wrong/ },
+    { received: "text", script: (_, pipe) => pipe.say("uart:~$ "), hint: /log or shell port/ },
+    { received: "noise", script: (_, pipe) => pipe.say(garbage), hint: /baud rate is probably wrong/ },
     {
-      heard: "damaged",
+      received: "damaged",
       script: (request, pipe) => pipe.say(damaged(pipe.answerBytes(request, { r: "hello" }))),
       hint: /lower baud rate/,
     },
-    { heard: "echo", script: (_, pipe) => pipe.say(pipe.writes.at(-1)!), hint: /Something echoes/ },
+    { received: "echo", script: (_, pipe) => pipe.say(pipe.writes.at(-1)!), hint: /Something echoes/ },
     {
-      heard: "other-answers",
+      received: "other-answers",
       script: (request, pipe) => pipe.answer(request, {}, { seq: (request.header.seq + 1) % 256 }),
       hint: /longer --timeout/,
     },
   ];
-  test.each(cases)("$heard", async ({ heard, script, hint }) => {
+  test.each(cases)("$heard", async ({ received, script, hint }) => {
     const client = new Client(new ScriptedPipe(script));
     const error = (await failureOf(
       client.send(osEcho, { d: "hello" }, { ...QUICK, retries: 1 }),
     )) as RequestTimeout;
-    expect(error.heard).toBe(heard);
+    expect(error.received).toBe(received);
     expect(error.hint).toMatch(hint);
     expect(error.message).toMatch(/^os echo: scripted did not answer 2 requests of 30 ms each/);
   });

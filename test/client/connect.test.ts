@@ -156,7 +156,7 @@ test("a board that was heard starting is asked three times as often, and the sil
   const error = await connect(pipe, { ...QUICK, probes: 2 }).catch((reason: unknown) => reason);
   expect(error).toMatchObject({
     code: "timeout",
-    heard: "boot",
+    received: "boot",
     hint: expect.stringMatching(/leave its power on/),
   });
   expect(pipe.requests).toHaveLength(6);
@@ -189,7 +189,7 @@ test("nobody there: the stream is closed and what was heard is told", async () =
   const pipe = new ScriptedPipe();
   const error = await connect(pipe, { ...QUICK, probes: 2 }).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(RequestTimeout);
-  expect(error).toMatchObject({ heard: "nothing", attempts: 4 });
+  expect(error).toMatchObject({ received: "nothing", attempts: 4 });
   expect(pipe.requests.map(({ header }) => header.version)).toEqual([2, 1]);
   expect(pipe.closed).toBe(true);
 });

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { ReceiveDiagnostics } from "../../src/client/receive-diagnostics.js";
 
-const heardOf = (bytes: Uint8Array | string) => {
-  const ear = new ReceiveDiagnostics();
-  ear.hearBytes(Buffer.from(bytes as string));
-  return ear.heard;
+const receivedOf = (bytes: Uint8Array | string) => {
+  const diagnostics = new ReceiveDiagnostics();
+  diagnostics.receiveBytes(Buffer.from(bytes as string));
+  return diagnostics.received;
 };
 
 /** `text` sent at one baud rate and sampled at another, bit by bit, 8N1: what a wrong rate really makes of it. */
@@ -42,35 +42,35 @@ describe("a wrong baud rate sounds like noise", () => {
     [1000000, 115200],
     [57600, 115200],
   ])("sent at %i, read at %i", (sent, read) => {
-    expect(heardOf(misread(LOG.repeat(4), sent, read))).toBe("noise");
+    expect(receivedOf(misread(LOG.repeat(4), sent, read))).toBe("noise");
   });
 });
 
 test("logs with colours, umlauts, prompts and frames sound like text", () => {
-  expect(heardOf(LOG)).toBe("text");
-  expect(heardOf("\u001b[1;32muart:~$ \u001b[m")).toBe("text");
-  expect(heardOf("\u0006\u0009ABMKAAAJAABCAKFhZGVoZWxsb0YZ\n")).toBe("text");
+  expect(receivedOf(LOG)).toBe("text");
+  expect(receivedOf("\u001b[1;32muart:~$ \u001b[m")).toBe("text");
+  expect(receivedOf("\u0006\u0009ABMKAAAJAABCAKFhZGVoZWxsb0YZ\n")).toBe("text");
 });
 
 test("the words of a start are told from other text, and remembered by the next ear", () => {
-  const ear = new ReceiveDiagnostics();
-  ear.hearBytes(Buffer.from(LOG));
-  for (const line of LOG.split("\r\n")) ear.hearText(line);
-  expect(ear.heard).toBe("boot");
-  expect(new ReceiveDiagnostics(true).heard).toBe("boot");
+  const diagnostics = new ReceiveDiagnostics();
+  diagnostics.receiveBytes(Buffer.from(LOG));
+  for (const line of LOG.split("\r\n")) diagnostics.receiveText(line);
+  expect(diagnostics.received).toBe("boot");
+  expect(new ReceiveDiagnostics(true).received).toBe("boot");
   const other = new ReceiveDiagnostics();
-  other.hearBytes(Buffer.from("the boot is full of shoes\n"));
-  other.hearText("the boot is full of shoes");
-  expect(other.heard).toBe("text");
+  other.receiveBytes(Buffer.from("the boot is full of shoes\n"));
+  other.receiveText("the boot is full of shoes");
+  expect(other.received).toBe("text");
 });
 
 test("memory stays bounded on a wire that never rests", () => {
-  const ear = new ReceiveDiagnostics();
+  const diagnostics = new ReceiveDiagnostics();
   for (let n = 0; n < 1000; n++) {
-    ear.hearBytes(Buffer.alloc(1024, 0x41));
-    ear.hearText("A".repeat(4096));
+    diagnostics.receiveBytes(Buffer.alloc(1024, 0x41));
+    diagnostics.receiveText("A".repeat(4096));
   }
-  expect(ear.bytes).toBe(1024 * 1000);
-  expect(ear.quote.length).toBeLessThanOrEqual(80);
-  expect(ear.heard).toBe("text");
+  expect(diagnostics.bytes).toBe(1024 * 1000);
+  expect(diagnostics.quote.length).toBeLessThanOrEqual(80);
+  expect(diagnostics.received).toBe("text");
 });

@@ -71,25 +71,25 @@ const QUICK = { ownMs: 1, lineMs: 11, isLone: true };
 const SLOW = { ownMs: 8, lineMs: 11, isLone: true };
 
 test("a server proves its promptness with a sector's worth of data, anew after each slow answer", () => {
-  const promptness = new ServerLatency();
+  const latency = new ServerLatency();
   for (let bytes = 0; bytes < 4096; bytes += 512) {
-    expect(promptness.isProven).toBe(false);
-    promptness.heard(512, QUICK);
+    expect(latency.isProven).toBe(false);
+    latency.answered(512, QUICK);
   }
-  expect(promptness.isProven).toBe(true);
-  promptness.heard(512, SLOW);
-  expect(promptness.isProven).toBe(false);
-  for (let n = 0; n < 20; n++) promptness.heard(512, { ...QUICK, isLone: false });
+  expect(latency.isProven).toBe(true);
+  latency.answered(512, SLOW);
+  expect(latency.isProven).toBe(false);
+  for (let n = 0; n < 20; n++) latency.answered(512, { ...QUICK, isLone: false });
   // One that is slow alone is slow for all; behind one another only what is more than that shows.
-  expect(promptness.isProven).toBe(false);
-  promptness.heard(512, QUICK);
-  expect(promptness.isProven).toBe(true);
+  expect(latency.isProven).toBe(false);
+  latency.answered(512, QUICK);
+  expect(latency.isProven).toBe(true);
 });
 
 test("after a loss with all buffers in use it is never believed again", () => {
-  const promptness = new ServerLatency();
-  promptness.heard(8192, QUICK);
-  promptness.doubt();
-  promptness.heard(1 << 20, QUICK);
-  expect(promptness.isProven).toBe(false);
+  const latency = new ServerLatency();
+  latency.answered(8192, QUICK);
+  latency.doubt();
+  latency.answered(1 << 20, QUICK);
+  expect(latency.isProven).toBe(false);
 });

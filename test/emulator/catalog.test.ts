@@ -33,7 +33,7 @@ describe("the manifest", () => {
     const named = machines.flatMap((machine) => [
       basename(bootFile(machine)),
       basename(bootFile(machine, { policy: ["encrypted-only"] })),
-      basename(bootFile(machine, { policy: [], unpacks: true })),
+      basename(bootFile(machine, { policy: [], decompresses: true })),
       ...fixtureImages().flatMap(({ files, unpacking, qemuPlaced }) =>
         [files[machine], ...Object.values(unpacking ?? {}), ...Object.values(qemuPlaced ?? {})].map((path) =>
           basename(path),

@@ -58,7 +58,7 @@ function primaryHash(bench: Bench, length: number = LAYOUT.slotSize, from = 0): 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 /** What `inspect` says of the next boot of a board. */
-async function foretold(bench: Bench, mode: UpgradeMode = "overwrite-only", unpacks?: boolean) {
+async function foretold(bench: Bench, mode: UpgradeMode = "overwrite-only", decompresses?: boolean) {
   const keys = [(await fixtureKey("ed25519-1")).publicKey];
   const geometry = { primarySize: LAYOUT.slotSize, sectorSize: LAYOUT.sector };
   const look = async (index: 0 | 1) => {
@@ -68,7 +68,7 @@ async function foretold(bench: Bench, mode: UpgradeMode = "overwrite-only", unpa
     const how = { keys, mode, geometry, storedCounter: 1 };
     return slot.image ? { slot, verdict: await verifyImage(bytes, how) } : { slot };
   };
-  return nextBoot(mode, await look(0), await look(1), { unpacks, geometry });
+  return nextBoot(mode, await look(0), await look(1), { decompresses, geometry });
 }
 
 function withUpdate(image: Uint8Array): Bench {
@@ -82,8 +82,8 @@ describe.each(KINDS)("an image packed with %s", (kind) => {
   it("is smaller by more than a third, and becomes the very image that was not compressed", async () => {
     expect(packed[kind].length).toBeLessThan(0.65 * plain.length);
     const bench = withUpdate(packed[kind]);
-    const { outcome, story } = await foretold(bench, "overwrite-only", true);
-    expect([outcome, ...story]).toEqual([
+    const { outcome, steps } = await foretold(bench, "overwrite-only", true);
+    expect([outcome, ...steps]).toEqual([
       "swap",
       "The image 2.0.0 is decompressed into the primary and runs. It cannot be reverted.",
     ]);
@@ -351,7 +351,7 @@ it("compressed images are for the secondary slot alone, and for no other board",
   primary.flash.program(slotOffset(0, 0), packed.lzma2);
   expect(await foretold(primary, "overwrite-only", true)).toMatchObject({
     starts: "none",
-    story: [
+    steps: [
       "No image starts: the primary's image is compressed, and bootloaders unpack only what lies in the secondary. There is no fallback to the secondary.",
     ],
   });
@@ -380,9 +380,9 @@ it.each(["xip", "ramload"])("on the %s board a compressed image is passed over",
   const row = boardVariant(variant);
   const bench = await factoryBench(variant);
   bench.flash.program(slotOffset(0, 1), await signedFixture("good-b", "wasm", row, AS_PACKED));
-  const { starts, story } = await foretold(bench, row.mode);
+  const { starts, steps } = await foretold(bench, row.mode);
   expect(starts).toBe("primary");
-  expect(story[0]).toMatch(/^The secondary is passed over: its image is compressed/);
+  expect(steps[0]).toMatch(/^The secondary is passed over: its image is compressed/);
   bench.powerCycle();
   expect(bench.log).toMatch(/slot 0: started/);
 });

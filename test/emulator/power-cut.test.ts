@@ -17,11 +17,11 @@ import { CONFIRM, IMAGE_STATE, imageUpload, markForTest } from "../support/board
  * the board ends where it was asked to go, and the stored counter never goes back.
  */
 
-/** A story of the board: what happens from `start` on, and where it must end when power failed on the way. */
-interface Story {
+/** A scenario of the board: what happens from `start` on, and where it must end when power failed on the way. */
+interface Scenario {
   start: Bench;
   act: (bench: Bench) => void;
-  /** The first operation of `act` at which power fails; the ones before are another story. Default 1. */
+  /** The first operation of `act` at which power fails; the ones before are another scenario. Default 1. */
   first?: number;
   /** Looks at the board after it was cut and booted again. */
   check: (bench: Bench) => void;
@@ -213,7 +213,7 @@ function boots(bench: Bench, version: string): void {
   expect(primaryVersion(bench), bench.log).toBe(version);
 }
 
-function sweep(kind: CutKind, { start, act, check, first = 1 }: Story): void {
+function sweep(kind: CutKind, { start, act, check, first = 1 }: Scenario): void {
   const uncut = start.copy();
   act(uncut);
   const last = uncut.flash.operations;

@@ -54,7 +54,7 @@ describe("the same by hand", () => {
     skip(imgtool.status !== 0, "imgtool is not installed: pip install imgtool");
     const used = new Set<string>();
     for (const { id, expected } of CASES) {
-      const evidence = { offered: [{ what: "", size: 0, sha256: "", way: "" }] };
+      const evidence = { offered: [{ what: "", size: 0, sha256: "", delivery: "" }] };
       const lines = byHand({} as never, { id, expected, evidence } as never);
       for (const line of lines.filter((text) => text.includes("imgtool sign")))
         for (const [option] of line.matchAll(/--[a-z-]+/g)) used.add(option);

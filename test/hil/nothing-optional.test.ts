@@ -208,7 +208,9 @@ describe("prove on a server that answers nothing optional", { timeout: 300_000 }
       "upgrade-flag",
       "link",
     ]);
-    expect(JSON.stringify([result.cases, result.claims, result.home])).not.toMatch(/undefined|NaN|\bnull\b/);
+    expect(JSON.stringify([result.cases, result.claims, result.initial])).not.toMatch(
+      /undefined|NaN|\bnull\b/,
+    );
   });
 });
 
@@ -414,7 +416,7 @@ describe("steps of a stored counter that nobody can give back", { timeout: 120_0
       "It raises the stored security counter by one, permanently, and only once for this board. It is 4 now (60 steps left).",
     ]);
     expect(first.found).toMatchObject({ verdict: "holds" });
-    expect(first.result.home).toMatchObject({ counters: { 0: 4 }, stepsLeft: { 0: 60 } });
+    expect(first.result.initial).toMatchObject({ counters: { 0: 4 }, stepsLeft: { 0: 60 } });
     expect(first.result.putBack.message).toMatch(/stored security counter 5 \(59 steps left\)/);
 
     const again = await run("7");
@@ -425,7 +427,7 @@ describe("steps of a stored counter that nobody can give back", { timeout: 120_0
         /^Shown on \d{4}-\d\d-\d\d, and not tried again: 4 before the confirmation, 5 after/,
       ),
     });
-    expect(again.result.home?.counters).toEqual({ 0: 4 });
+    expect(again.result.initial?.counters).toEqual({ 0: 4 });
 
     // Nothing says that it is the same board, so what was shown then counts for nothing now.
     for (const unit of [undefined, "8"]) {

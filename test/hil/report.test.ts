@@ -50,14 +50,14 @@ function hostile(): ProofReport {
   const cases = board.cases.map((one): CaseResult => {
     const { evidence } = one;
     if (!evidence) return { ...one, observed: HOSTILE };
-    const sights = evidence.sights.map((snapshot) => ({
+    const snapshots = evidence.snapshots.map((snapshot) => ({
       ...snapshot,
       running: { version: HOSTILE, hash: HOSTILE, confirmed: true },
       events: [{ type: HOSTILE, image: 0, slot: 0, reason: HOSTILE }],
     }));
     const messages = evidence.messages.map((message) => ({ ...message, payload: HOSTILE, command: HOSTILE }));
     const log = [{ at: 0, from: "log" as const, text: HOSTILE }];
-    return { ...one, observed: HOSTILE, evidence: { ...evidence, sights, messages, log } };
+    return { ...one, observed: HOSTILE, evidence: { ...evidence, snapshots, messages, log } };
   });
   return { ...report, boards: [{ ...board, board: HOSTILE, summary: HOSTILE, cases }] };
 }
@@ -105,7 +105,7 @@ describe("the reports of a run", () => {
     expect(unsigned.evidence?.offered[0]).toMatchObject({ sha256: expect.stringMatching(/^[0-9a-f]{64}$/) });
     expect(unsigned.evidence?.messages.length).toBeGreaterThan(3);
     expect(unsigned.evidence?.log.map((line) => line.text).join("\n")).toMatch(/swapped/);
-    expect(unsigned.evidence?.sights.at(-1)?.counters).toEqual({ 0: 7 });
+    expect(unsigned.evidence?.snapshots.at(-1)?.counters).toEqual({ 0: 7 });
     expect(unsigned.before?.map(({ version }) => version)).toEqual(["3.1.4", undefined]);
     expect(unsigned.after?.map(({ version }) => version)).toEqual(["4.1.4", "3.1.4"]);
     const cut = report.boards[0]!.cases.find(({ id }) => id === "power-cut/swap")!;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fateOf, newEvents, type Offer, type Snapshot, sightOf } from "../../hil/snapshot.js";
+import { newEvents, type Offer, offerOutcome, type Snapshot, snapshotOf } from "../../hil/snapshot.js";
 
 const OLD = "aa".repeat(32);
 const NEW = "bb".repeat(32);
@@ -30,7 +30,7 @@ function snapshot(
 }
 
 function outcome(after: Snapshot, more: Partial<Offer> = {}): string {
-  return fateOf({
+  return offerOutcome({
     before: snapshot(OLD, undefined),
     after,
     hash: NEW,
@@ -39,7 +39,7 @@ function outcome(after: Snapshot, more: Partial<Offer> = {}): string {
     events: [],
     lines: [],
     picksByVersion: false,
-    logTellsSwaps: false,
+    logMentionsSwaps: false,
     hasLog: true,
     ...more,
   }).outcome;
@@ -114,7 +114,7 @@ describe("what became of an offered image", () => {
       { lines: [line("I: Image index: 0, Swap type: test")] },
       "unclear",
     ],
-    ["a log that tells of swaps is silent", snapshot(OLD, NEW), { logTellsSwaps: true }, "passed-over"],
+    ["a log that tells of swaps is silent", snapshot(OLD, NEW), { logMentionsSwaps: true }, "passed-over"],
     [
       "a bootloader that reports swaps reports none",
       snapshot(OLD, NEW, { reportsTrust: true, reportsEvents: true }),
@@ -203,7 +203,7 @@ describe("events since an earlier look", () => {
 });
 
 it.each(["device", "bootloader-info"] as const)("a stored counter is taken from: %s", (source) => {
-  const snapshot = sightOf(
+  const snapshot = snapshotOf(
     {
       name: "board",
       server: "application",

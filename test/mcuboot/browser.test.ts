@@ -37,11 +37,11 @@ async function bundle(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), "bootproof-bundle-"));
   try {
     const entry = join(folder, "entry.js");
-    const story = fileURLToPath(new URL("../support/image-browser-scenario.ts", import.meta.url));
+    const steps = fileURLToPath(new URL("../support/image-browser-scenario.ts", import.meta.url));
     const all = sources.map(
       (file, index) => `export * as file${index} from ${JSON.stringify(join(src, file))};`,
     );
-    writeFileSync(entry, [`export { scenario } from ${JSON.stringify(story)};`, ...all].join("\n"));
+    writeFileSync(entry, [`export { scenario } from ${JSON.stringify(steps)};`, ...all].join("\n"));
     const result = await build({
       configFile: false,
       logLevel: "silent",

@@ -108,7 +108,7 @@ describe("damaged images", () => {
             whole.set(bytes.subarray(0, 48), 8192 - 48);
             return { slot: parseSlot(whole, mode === "swap-offset" ? { mode, sectorSize: 512 } : {}) };
           };
-          expect(nextBoot(mode as "swap-move", slot(a), slot(b)).story.length).toBeGreaterThan(0);
+          expect(nextBoot(mode as "swap-move", slot(a), slot(b)).steps.length).toBeGreaterThan(0);
         },
       ),
       { numRuns: 1000 },

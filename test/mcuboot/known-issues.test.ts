@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { weakSpotOf } from "../../src/mcuboot/known-issues.js";
+import { knownIssueOf } from "../../src/mcuboot/known-issues.js";
 import type { UpgradeMode } from "../../src/mcuboot/upgrade-modes.js";
 
 interface Row {
@@ -19,7 +19,7 @@ const { pairs }: { pairs: Row[] } = JSON.parse(readFileSync(file, "utf8"));
 
 describe("a pair of images, judged by what real MCUboot did when power was cut", () => {
   it.each(pairs)("$recording: $scenario ($oldSize to $newSize bytes) ends $ends", (row) => {
-    const spot = weakSpotOf(row.mode, { ...row, sectorSize: 4096, primarySize: 0x20000 });
+    const spot = knownIssueOf(row.mode, { ...row, sectorSize: 4096, primarySize: 0x20000 });
     // A confirmed image needs no way back: there the warning is one too many, and never one too few.
     const expected = spot === "no-way-back" && row.confirmed ? "well" : (spot ?? "well");
     expect(expected).toBe(row.ends);
@@ -30,6 +30,6 @@ describe("a pair of images, judged by what real MCUboot did when power was cut",
   });
 
   it.each(["overwrite-only", "direct-xip", "ram-load", "single-slot"] as const)("%s has none", (mode) => {
-    expect(weakSpotOf(mode, { oldSize: 1, newSize: 1, sectorSize: 4096 })).toBeUndefined();
+    expect(knownIssueOf(mode, { oldSize: 1, newSize: 1, sectorSize: 4096 })).toBeUndefined();
   });
 });

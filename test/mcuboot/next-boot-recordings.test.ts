@@ -62,7 +62,7 @@ describe.each(RECORDINGS)("%s", (name, mode) => {
             return { slot, verdict };
           };
           const [primary, secondary] = [await check(slots.primary!), await check(slots.secondary!)];
-          const { starts, story, dependsOn } = nextBoot(mode, primary, secondary, {
+          const { starts, steps, dependsOn } = nextBoot(mode, primary, secondary, {
             knowsStoredCounter: true,
           });
           const did = step.result === "boots" ? (step.slot ?? "primary") : "none";
@@ -70,7 +70,7 @@ describe.each(RECORDINGS)("%s", (name, mode) => {
           if (BY_ADDRESS.test(scenario))
             expect(dependsOn.join(), scenario).toMatch(/where the slots are|which RAM/);
           else if (starts !== did && !(mode === "single-slot" && UNSEEN_FLAGS.test(scenario)))
-            wrong.push(`${scenario}: ${starts} instead of ${did}: ${story.join(" ")}`);
+            wrong.push(`${scenario}: ${starts} instead of ${did}: ${steps.join(" ")}`);
           break;
         } else if (!apply(step, slots)) break;
       }

@@ -68,8 +68,8 @@ describe("the four requests, in every mode", () => {
     expect(await say({}, {})).toMatchObject({ swapType: "none", outcome: "keep" });
     const test = await say({}, TEST);
     expect(test).toMatchObject({ swapType: "test", outcome: "swap", resumed: false });
-    expect(test.story.join(" ")).toContain("2.0.0");
-    expect(test.story.join(" ")).toContain(
+    expect(test.steps.join(" ")).toContain("2.0.0");
+    expect(test.steps.join(" ")).toContain(
       mode === "overwrite-only" ? "cannot be reverted" : "brings the old image back",
     );
     expect(await say({}, { magic: "good", imageOk: 1 })).toMatchObject({ swapType: "perm", outcome: "swap" });
@@ -91,11 +91,11 @@ describe("what stands between a request and its swap", () => {
   };
 
   it.each(MODES)("%s: nothing in the secondary", async (mode) => {
-    const { outcome, story } = await of(mode, slotBytes(old), slotBytes(undefined, TEST));
+    const { outcome, steps } = await of(mode, slotBytes(old), slotBytes(undefined, TEST));
     expect(outcome).toBe("drop");
     // Recorded: overwrite-only leaves the request where it is.
-    expect(story[0]).toContain(mode === "overwrite-only" ? "stays and waits" : "is erased");
-    expect(story[1]).toContain("1.0.0 continues to run");
+    expect(steps[0]).toContain(mode === "overwrite-only" ? "stays and waits" : "is erased");
+    expect(steps[1]).toContain("1.0.0 continues to run");
   });
 
   it.each(["swap-move", "swap-scratch", "overwrite-only"] as const)("%s: a damaged image", async (mode) => {
@@ -136,7 +136,7 @@ describe("what stands between a request and its swap", () => {
   it("nothing asked and a damaged primary: nothing starts", async () => {
     const result = await of("swap-move", slotBytes(changed(old, 2000)), slotBytes(next));
     expect(result).toMatchObject({ swapType: "none", outcome: "stuck" });
-    expect(result.story[0]).toContain("no fallback");
+    expect(result.steps[0]).toContain("no fallback");
   });
 
   it("a swap that was cut short goes on", async () => {
@@ -285,9 +285,9 @@ describe("what a bootloader was built with", () => {
 
   it("a firmware loader's application is started, whatever the trailers ask for", async () => {
     const pair = [await checked(slotBytes(old)), await checked(slotBytes(next, TEST))] as const;
-    const { swapType, starts, story } = nextBoot("firmware-loader", ...pair);
+    const { swapType, starts, steps } = nextBoot("firmware-loader", ...pair);
     expect({ swapType, starts }).toEqual({ swapType: "none", starts: "primary" });
-    expect(story.join(" ")).toMatch(
+    expect(steps.join(" ")).toMatch(
       /The loader 2\.0\.0 in the secondary is started instead when its entrance/,
     );
   });

@@ -69,9 +69,9 @@ describe("swap type from the trailers", () => {
     const running = parseTrailer(slotWith({ magic: "good", imageOk: "unset", copyDone: "set" }));
     expect(decideSwapType("swap-move", running, erased)).toMatchObject({
       type: "revert",
-      because: "the running image was swapped in for a test and never confirmed",
+      reason: "the running image was swapped in for a test and never confirmed",
     });
-    expect(decideSwapType("swap-move", erased, erased).because).toBe("no trailer asks for a change");
+    expect(decideSwapType("swap-move", erased, erased).reason).toBe("no trailer asks for a change");
   });
 
   it("an image that was never swapped in counts as confirmed", () => {

@@ -20,7 +20,9 @@ describe("a change of the artifact keys", () => {
       decompressors,
     );
     expect(
-      outcomes.map(({ device, signedBy, fate, accepted }) => `${device}, ${signedBy} ${fate}: ${accepted}`),
+      outcomes.map(
+        ({ device, signedBy, change, accepted }) => `${device}, ${signedBy} ${change}: ${accepted}`,
+      ),
     ).toEqual([
       "old list, old removed: true",
       "new list, old removed: false",

@@ -9,7 +9,7 @@ import { httpSwitch } from "../../src/power/http.js";
 import { hubSwitch } from "../../src/power/hub.js";
 import { PowerError, type PowerSwitch, readPower } from "../../src/power/power.js";
 import { powerSwitch } from "../../src/power/switch.js";
-import { type ProofEvent, provePower, type Vitals } from "../../src/power/verify-switch.js";
+import { type LivenessProbe, type ProofEvent, provePower } from "../../src/power/verify-switch.js";
 import { run } from "../../src/session/run.js";
 import { UsbTree } from "../support/usb-tree.js";
 
@@ -282,9 +282,9 @@ describe("the proof", () => {
         state.powered = on || state.powered;
       },
     };
-    const vitals: Vitals = {
+    const vitals: LivenessProbe = {
       what: "the board",
-      look: async () => {
+      sample: async () => {
         if (!state.powered && returns && ++looksWhileOff > 1) state.powered = true;
         return state.powered ? `boot ${state.boots}` : undefined;
       },
@@ -326,7 +326,7 @@ describe("the proof", () => {
 
   test("a board that was only hidden from USB is found out by its own count of starts", async () => {
     const { power, vitals } = bench();
-    const hidden: Vitals = { ...vitals, boots: async () => 7 };
+    const hidden: LivenessProbe = { ...vitals, boots: async () => 7 };
     await expect(run(provePower(power, hidden, quick))).rejects.toMatchObject({
       code: "still-powered",
       message: expect.stringContaining("kept its power: it still counts 7 starts"),
@@ -338,9 +338,9 @@ describe("the proof", () => {
     ["a board that counts one start as before may have begun anew or not", 1, false],
   ])("%s", async (_, startsBefore, restarted) => {
     const { power, vitals, state } = bench();
-    const plain: Vitals = {
+    const plain: LivenessProbe = {
       what: "its USB device",
-      look: async (how) => (await vitals.look(how)) && "plugged in",
+      sample: async (how) => (await vitals.sample(how)) && "plugged in",
       boots: async () => (state.boots === 1 ? startsBefore : 1),
     };
     expect(await run(provePower(power, plain, quick))).toMatchObject({ restarted });
@@ -349,9 +349,9 @@ describe("the proof", () => {
   test("an interrupted proof gives the power back", async () => {
     const { power, state } = bench();
     const stop = new AbortController();
-    const vitals: Vitals = {
+    const vitals: LivenessProbe = {
       what: "the board",
-      look: async () => {
+      sample: async () => {
         if (!state.powered) stop.abort(new Error("stop"));
         stop.signal.throwIfAborted();
         return "here";

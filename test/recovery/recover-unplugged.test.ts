@@ -5,20 +5,20 @@ import type { RecoverResult } from "../../src/recovery/recover.js";
 import type { RecoveryTarget } from "../../src/recovery/target.js";
 import { type ByteStream, TransportError } from "../../src/transport/transport.js";
 import { ScriptedPipe } from "../support/pipe-script.js";
-import { climb, harm, type Patient, patient } from "../support/recovery-target.js";
+import { harm, type Patient, patient, recoverTarget } from "../support/recovery-target.js";
 import { image } from "../support/workflow-board.js";
 import { inVirtualTime } from "../support/workflow-clock.js";
 import { BadCable } from "../support/workflow-wire.js";
 
 /** A board in recovery behind a port that is silent until `wake` is called. */
 async function asleep(extra: (wake: () => void) => Partial<RecoveryTarget>): Promise<Patient> {
-  const { site, board } = await patient(harm.erasePrimary);
+  const { target, board } = await patient(harm.erasePrimary);
   let awake = false;
   const wake = () => {
     awake = true;
   };
   const dial = async (): Promise<ByteStream> => (awake ? board.connect() : new ScriptedPipe());
-  return { board, site: { ...site, dial, ...extra(wake) } };
+  return { board, target: { ...target, dial, ...extra(wake) } };
 }
 
 const profile = { id: "own", name: "Own board", enter: [{ rts: true }, { rts: false }], sources: {} };
@@ -65,7 +65,7 @@ interface Pull {
 
 /** Recovers with the cable pulled at one moment. `stays`: it is put back only before the same command is given again. */
 async function recoverWithPull(
-  { site }: Patient,
+  { target }: Patient,
   moment: number,
   { stays }: { stays: boolean },
 ): Promise<Pull> {
@@ -77,7 +77,7 @@ async function recoverWithPull(
   const dial = async (): Promise<ByteStream> => {
     if (isOut)
       throw new TransportError("not-found", "ttyACM0", "There is no ttyACM0.", { hint: "Plugged in?" });
-    return new BadCable(await site.dial(undefined), ({ direction, header }) => {
+    return new BadCable(await target.dial(undefined), ({ direction, header }) => {
       if (what !== undefined) return "pass";
       if (header.group === 1 && header.id === 1 && !CHUNKS_LOOKED_AT.includes(chunks[direction]++))
         return "pass";
@@ -87,9 +87,9 @@ async function recoverWithPull(
       return "pull-cable";
     });
   };
-  const pulled = { ...site, dial };
+  const pulled = { ...target, dial };
   const options = { withinMs: 5000, althoughAlive: async () => true };
-  const result = await climb(pulled, file, options).then(
+  const result = await recoverTarget(pulled, file, options).then(
     (climbed) => climbed.result,
     (error: unknown) => {
       if (error instanceof BootproofError) return error;
@@ -98,7 +98,7 @@ async function recoverWithPull(
   );
   isOut = false;
   const isDone = !(result instanceof BootproofError) && result.outcome === "recovered";
-  const again = isDone ? undefined : (await climb(pulled, file, options)).result;
+  const again = isDone ? undefined : (await recoverTarget(pulled, file, options)).result;
   return { what, result, again };
 }
 

@@ -16,7 +16,7 @@ import { encodeCbor } from "../../src/smp/cbor.js";
 import { consoleFraming } from "../../src/smp/framing/console.js";
 import { BOOT_MODES } from "../../src/smp/groups/os.js";
 import { joinMessage, readMessage } from "../../src/smp/header.js";
-import { climb, harm, patient, WindowPort } from "../support/recovery-target.js";
+import { harm, patient, recoverTarget, WindowPort } from "../support/recovery-target.js";
 import { image, trustedKey } from "../support/workflow-board.js";
 import { inVirtualTime } from "../support/workflow-clock.js";
 import { BadCable, isUpload } from "../support/workflow-wire.js";
@@ -25,8 +25,8 @@ import { BadCable, isUpload } from "../support/workflow-wire.js";
 const althoughAlive = { althoughAlive: async () => true };
 
 /** What runs, asked by a host that knows nothing of before. */
-async function runs(site: RecoveryTarget): Promise<string | undefined> {
-  const client = await connect(await site.dial(undefined));
+async function runs(target: RecoveryTarget): Promise<string | undefined> {
+  const client = await connect(await target.dial(undefined));
   try {
     const facts = await readFacts({ client } as Parameters<typeof readFacts>[0]);
     return facts.server === "recovery" ? "recovery" : runningSlot(facts)?.content?.version;
@@ -59,11 +59,11 @@ test("the list of recovery methods goes from what destroys nothing to what a per
 describe("a board that boots is brought into recovery by its application", () => {
   it("over retained boot mode, and runs the image afterwards", () =>
     inVirtualTime(async () => {
-      const { site } = await patient(undefined);
-      const { result, taken, events } = await climb(site, await image("good-b"), althoughAlive);
+      const { target } = await patient(undefined);
+      const { result, taken, events } = await recoverTarget(target, await image("good-b"), althoughAlive);
       expect(result).toMatchObject({ outcome: "recovered", method: "smp-reset" });
       expect(taken).toEqual(["smp-reset"]);
-      expect(await runs(site)).toBe("2.0.0");
+      expect(await runs(target)).toBe("2.0.0");
       expect(events.find(({ step }) => step === "plan")).toMatchObject({
         message: [expect.anything(), expect.stringContaining("Overwrite the primary slot")],
       });
@@ -76,9 +76,9 @@ describe.each([
 ] as const)("a board with %s", (_name, hurt) => {
   it("is in recovery already, and runs the image afterwards", () =>
     inVirtualTime(async () => {
-      const { site } = await patient(hurt);
-      expect(await runs(site)).toBe("recovery");
-      const { result, taken, events } = await climb(site, await image("good-a"));
+      const { target } = await patient(hurt);
+      expect(await runs(target)).toBe("recovery");
+      const { result, taken, events } = await recoverTarget(target, await image("good-a"));
       expect(result).toMatchObject({ outcome: "recovered", method: "listen", flash: { outcome: "running" } });
       expect(taken).toEqual(["listen"]);
       expect(events).toContainEqual({
@@ -86,7 +86,7 @@ describe.each([
         method: "smp-reset",
         why: "The bootloader already answers.",
       });
-      expect(await runs(site)).toBe("1.0.0");
+      expect(await runs(target)).toBe("1.0.0");
     }));
 });
 
@@ -119,7 +119,7 @@ describe("nothing is done to the board when", () => {
   for (const [why, file, keys, check] of cases) {
     it(why, async () => {
       let dialled = 0;
-      const site: RecoveryTarget = {
+      const target: RecoveryTarget = {
         name: "untouched",
         dial: async () => {
           dialled++;
@@ -127,7 +127,7 @@ describe("nothing is done to the board when", () => {
         },
       };
       const named = await Promise.all((await keys()).map(async (key) => (await fixtureKey(key)).publicKey));
-      const { result } = await climb(site, await file(), {
+      const { result } = await recoverTarget(target, await file(), {
         keys: named,
         skip: ["structure"],
       });
@@ -141,10 +141,10 @@ describe("nothing is done to the board when", () => {
 describe("a board that is alive", () => {
   it("because its application answers is left alone, and flash is named", () =>
     inVirtualTime(async () => {
-      const { site, board } = await patient(undefined);
+      const { target, board } = await patient(undefined);
       const before = board.readFlash(0, 0x80000);
       const restarts = countRestarts(board);
-      const { result, taken, events } = await climb(site, await image("good-b"));
+      const { result, taken, events } = await recoverTarget(target, await image("good-b"));
       expect(result.outcome).toBe("alive");
       expect(result.message).toMatch(/application answers and runs version 1\.0\.0/);
       expect(result.hint).toContain("bootproof flash");
@@ -156,32 +156,32 @@ describe("a board that is alive", () => {
 
   it("because its bootloader lists a valid image in the primary slot is left alone too", () =>
     inVirtualTime(async () => {
-      const { site, board } = await patient(undefined);
-      await intoRecovery(site);
+      const { target, board } = await patient(undefined);
+      await intoRecovery(target);
       const before = board.readFlash(0, 0x80000);
-      const { result } = await climb(site, await image("good-b"));
+      const { result } = await recoverTarget(target, await image("good-b"));
       expect(result.outcome).toBe("alive");
       expect(result.message).toMatch(/primary slot holds a valid image, version 1\.0\.0/);
       expect(equal(board.readFlash(0, 0x80000), before)).toBe(true);
-      const agreed = await climb(site, await image("good-b"), althoughAlive);
+      const agreed = await recoverTarget(target, await image("good-b"), althoughAlive);
       expect(agreed.result.outcome).toBe("recovered");
     }));
 
   it("and was silent at first is found out before a byte is written", () =>
     inVirtualTime(async () => {
-      const { site, board } = await patient(undefined);
-      await intoRecovery(site);
+      const { target, board } = await patient(undefined);
+      await intoRecovery(target);
       const before = board.readFlash(0, 0x80000);
       let pressed = false;
       const asleep: RecoveryTarget = {
-        ...site,
+        ...target,
         dial: async () => (pressed ? board.connect() : (await silence()).stream),
         person: async () => {
           pressed = true;
           return true;
         },
       };
-      const { result, taken } = await climb(asleep, await image("good-b"));
+      const { result, taken } = await recoverTarget(asleep, await image("good-b"));
       expect(taken).toEqual(["listen", "person"]);
       expect(result).toMatchObject({ outcome: "alive", method: "person" });
       expect(equal(board.readFlash(0, 0x80000), before)).toBe(true);
@@ -195,10 +195,10 @@ describe("a board that is alive", () => {
   for (const [check, file, key, message] of refusals) {
     it(`refuses by ${check} before it is restarted, as flash does`, () =>
       inVirtualTime(async () => {
-        const { site, board } = await patient(undefined);
+        const { target, board } = await patient(undefined);
         const restarts = countRestarts(board);
         const keys = [(await fixtureKey(key)).publicKey];
-        const { result, taken } = await climb(site, await file(), { keys, ...althoughAlive });
+        const { result, taken } = await recoverTarget(target, await file(), { keys, ...althoughAlive });
         expect(result.outcome).toBe("refused-by-preflight");
         expect(result.message).toMatch(message);
         expect(result.preflight.find(({ result: one }) => one === "fail")?.name).toBe(check);
@@ -211,11 +211,14 @@ describe("a board that is alive", () => {
 describe("a board whose bootloader checks no signature", () => {
   it("is recovered with an unsigned image once the signature is skipped, as with flash", () =>
     inVirtualTime(async () => {
-      const { site } = await patient(harm.erasePrimary);
-      const refused = await climb(site, await image("good-a"), { keys: [] });
+      const { target } = await patient(harm.erasePrimary);
+      const refused = await recoverTarget(target, await image("good-a"), { keys: [] });
       expect(refused.result).toMatchObject({ outcome: "refused-by-preflight" });
       expect(refused.result.hint).toContain("--skip signature");
-      const { result } = await climb(site, await image("good-a"), { keys: [], skip: ["signature"] });
+      const { result } = await recoverTarget(target, await image("good-a"), {
+        keys: [],
+        skip: ["signature"],
+      });
       expect(result.outcome).toBe("recovered");
     }));
 });
@@ -251,8 +254,8 @@ function countRestarts(board: Board): () => number {
   return () => restarts;
 }
 
-async function intoRecovery(site: RecoveryTarget): Promise<void> {
-  const client = await connect(await site.dial(undefined));
+async function intoRecovery(target: RecoveryTarget): Promise<void> {
+  const client = await connect(await target.dial(undefined));
   const session = await Session.open(async () => client);
   await run(restart(session, { bootMode: BOOT_MODES.recovery }));
   await session.close();
@@ -266,10 +269,10 @@ async function silence() {
 describe("a wire without checksums", () => {
   it("that loses a byte costs another try, not the board", () =>
     inVirtualTime(async () => {
-      const { site, board } = await patient(harm.erasePrimary);
+      const { target, board } = await patient(harm.erasePrimary);
       let spoiled = 0;
       const noisy: RecoveryTarget = {
-        ...site,
+        ...target,
         dial: async () =>
           new BadCable(await board.connect(), (message) => {
             const { off } = message.fields;
@@ -278,7 +281,7 @@ describe("a wire without checksums", () => {
             return { fields: { rc: 3 } };
           }),
       };
-      const { result, events } = await climb(noisy, await image("good-a"));
+      const { result, events } = await recoverTarget(noisy, await image("good-a"));
       expect(events.filter(({ step }) => step === "again")).toHaveLength(2);
       expect(result.outcome).toBe("recovered");
     }));
@@ -287,25 +290,25 @@ describe("a wire without checksums", () => {
 describe("image numbers", () => {
   it("that the bootloader does not have are refused before a byte is sent", () =>
     inVirtualTime(async () => {
-      const { site, board } = await patient(harm.erasePrimary);
+      const { target, board } = await patient(harm.erasePrimary);
       const before = board.readFlash(0, 0x40000);
       for (const imageNumber of [1, 2, 4, 255]) {
-        const { result } = await climb(site, await image("good-a"), { imageNumber });
+        const { result } = await recoverTarget(target, await image("good-a"), { imageNumber });
         expect(result.outcome).toBe("refused-by-preflight");
         expect(result.message).toContain(`no image number ${imageNumber}`);
       }
       expect(board.readFlash(0, 0x40000)).toEqual(before);
-      expect(await runs(site)).toBe("recovery");
+      expect(await runs(target)).toBe("recovery");
     }));
 });
 
 describe("a board whose bootloader knows no boot mode", () => {
   it("leaves the port free for the recovery methods that follow", () =>
     inVirtualTime(async () => {
-      const { site, board } = await patient(undefined);
+      const { target, board } = await patient(undefined);
       // The application says yes to the boot mode, and the bootloader forgets it with the power.
       const forgetful: RecoveryTarget = {
-        ...site,
+        ...target,
         dial: async () => {
           const stream = await board.connect();
           return {
@@ -316,10 +319,10 @@ describe("a board whose bootloader knows no boot mode", () => {
           };
         },
       };
-      const { result, taken } = await climb(forgetful, await image("good-b"), althoughAlive);
+      const { result, taken } = await recoverTarget(forgetful, await image("good-b"), althoughAlive);
       expect(taken).toEqual(["smp-reset", "listen", "wait-window"]);
       expect(result.outcome).toBe("no-way-in");
-      expect(await runs(site)).toBe("1.0.0");
+      expect(await runs(target)).toBe("1.0.0");
     }));
 });
 
@@ -344,8 +347,8 @@ describe("the wait-for-DFU window", () => {
     const { board: bootloader } = await patient(harm.erasePrimary);
     onTestFinished(() => application.close());
     const port = new WindowPort(application, bootloader);
-    const site: RecoveryTarget = { name: "window", dial: port.dial };
-    const { result, taken } = await climb(site, await image("good-a"), {
+    const target: RecoveryTarget = { name: "window", dial: port.dial };
+    const { result, taken } = await recoverTarget(target, await image("good-a"), {
       without: ["smp-reset"],
       ...althoughAlive,
     });
@@ -361,7 +364,7 @@ describe("the wait-for-DFU window", () => {
     onTestFinished(() => application.close());
     const port = new WindowPort(application, bootloader);
     const switched: string[] = [];
-    const site: RecoveryTarget = {
+    const target: RecoveryTarget = {
       name: "window",
       dial: port.dial,
       power: {
@@ -377,7 +380,7 @@ describe("the wait-for-DFU window", () => {
         },
       },
     };
-    const { result } = await climb(site, await image("good-a"), {
+    const { result } = await recoverTarget(target, await image("good-a"), {
       without: ["smp-reset", "wait-window"],
       ...althoughAlive,
     });
@@ -391,7 +394,7 @@ describe("a silent board", () => {
 
   it("is climbed past every recovery method, each saying what it lacks", () =>
     inVirtualTime(async () => {
-      const { result, taken } = await climb(silent, await image("good-a"));
+      const { result, taken } = await recoverTarget(silent, await image("good-a"));
       expect(result.outcome).toBe("no-way-in");
       expect(taken).toEqual(["listen"]);
       expect(result.tried.map(({ method }) => method)).toEqual(RECOVERY_METHODS.map(({ name }) => name));
@@ -404,7 +407,7 @@ describe("a silent board", () => {
 
   it("is only described on a dry run", () =>
     inVirtualTime(async () => {
-      const { result, events } = await climb(silent, await image("good-a"), { dryRun: true });
+      const { result, events } = await recoverTarget(silent, await image("good-a"), { dryRun: true });
       expect(result.outcome).toBe("dry-run");
       expect(events.filter(({ step }) => step === "failed")).toEqual([]);
     }));
@@ -422,15 +425,15 @@ describe("a silent board", () => {
     inVirtualTime(async () => {
       const log: string[] = [];
       const file = await image("good-a");
-      const site = { ...silent, stRom: writer(log) };
-      const refused = await climb(site, file);
+      const target = { ...silent, stRom: writer(log) };
+      const refused = await recoverTarget(target, file);
       expect(refused.result.outcome).toBe("no-way-in");
       expect(refused.result.tried.find(({ method }) => method === "st-rom")?.why).toMatch(
         /It needs consent.*pages 4 to 60.*primary slot/,
       );
       expect(log).toEqual([]);
       const asked: string[] = [];
-      const agreed = await climb(site, file, {
+      const agreed = await recoverTarget(target, file, {
         consent: async ({ name, destroys }) => {
           asked.push(`${name}: ${destroys}`);
           return true;
@@ -444,11 +447,11 @@ describe("a silent board", () => {
   it("is left to a person, in words made for the board", () =>
     inVirtualTime(async () => {
       const { KNOWN_BOARDS } = await import("../../src/profiles/boards.js");
-      const { site, board } = await patient(harm.erasePrimary);
+      const { target, board } = await patient(harm.erasePrimary);
       let pressed = false;
       let words = "";
       const asleep: RecoveryTarget = {
-        ...site,
+        ...target,
         dial: async () => (pressed ? board.connect() : (await silence()).stream),
         profile: KNOWN_BOARDS.find(({ id }) => id === "nrf52840dongle"),
         person: async (asked) => {
@@ -457,21 +460,21 @@ describe("a silent board", () => {
           return true;
         },
       };
-      const { result } = await climb(asleep, await image("good-a"));
+      const { result } = await recoverTarget(asleep, await image("good-a"));
       expect(words).toContain("Hold SW1 while you plug the dongle in");
       expect(result).toMatchObject({ outcome: "recovered", method: "person" });
     }));
 
   it("is switched by DTR and RTS only when its profile says how", () =>
     inVirtualTime(async () => {
-      const { site, board } = await patient(harm.erasePrimary);
+      const { target, board } = await patient(harm.erasePrimary);
       let switched = 0;
       const wired: RecoveryTarget = {
-        ...site,
+        ...target,
         dial: async () => (switched > 0 ? board.connect() : (await silence()).stream),
         lines: async () => void switched++,
       };
-      expect((await climb(wired, await image("good-a"))).result.outcome).toBe("no-way-in");
+      expect((await recoverTarget(wired, await image("good-a"))).result.outcome).toBe("no-way-in");
       expect(switched).toBe(0);
       const profile = {
         id: "own",
@@ -479,7 +482,7 @@ describe("a silent board", () => {
         enter: [{ rts: true, waitMs: 100 }, { rts: false }],
         sources: {},
       };
-      const { result } = await climb({ ...wired, profile }, await image("good-a"));
+      const { result } = await recoverTarget({ ...wired, profile }, await image("good-a"));
       expect(result).toMatchObject({ outcome: "recovered", method: "lines" });
       expect(switched).toBe(1);
     }));
@@ -487,7 +490,7 @@ describe("a silent board", () => {
 
 /** A programmer that puts the image into the primary slot, and a board that is silent until it has done so. */
 async function onTheBench(variant = "good"): Promise<RecoveryTarget> {
-  const { site, board } = await patient(harm.erasePrimary, { off: true, variant });
+  const { target, board } = await patient(harm.erasePrimary, { off: true, variant });
   const probe: DirectWriter = {
     summary: "Use the debug probe.",
     destroys: "The contents of the primary slot.",
@@ -500,14 +503,14 @@ async function onTheBench(variant = "good"): Promise<RecoveryTarget> {
     },
   };
   await board.powerOff();
-  return { ...site, probe };
+  return { ...target, probe };
 }
 
 describe("what was written past MCUboot is judged by what runs after the restart", () => {
   it("and recovered when it runs", () =>
     inVirtualTime(async () => {
-      const site = await onTheBench();
-      const { result } = await climb(site, await image("good-b"), {
+      const target = await onTheBench();
+      const { result } = await recoverTarget(target, await image("good-b"), {
         consent: async () => true,
         withinMs: 4000,
       });
@@ -520,10 +523,14 @@ describe("what was written past MCUboot is judged by what runs after the restart
 
   it("and not running when the bootloader refuses it", () =>
     inVirtualTime(async () => {
-      const site = await onTheBench();
+      const target = await onTheBench();
       const keys = [(await fixtureKey("p256-1")).publicKey];
       const foreign = await image("good-b", { variant: "p256" });
-      const { result } = await climb(site, foreign, { keys, consent: async () => true, withinMs: 4000 });
+      const { result } = await recoverTarget(target, foreign, {
+        keys,
+        consent: async () => true,
+        withinMs: 4000,
+      });
       expect(result).toMatchObject({ outcome: "not-running", method: "debug-probe" });
       expect(result.message).toContain("serial recovery");
     }));
@@ -537,12 +544,12 @@ describe("an encrypted image that is written past MCUboot, which decrypts only w
       const file = await image("good-b", { variant, encrypted: true });
       const keys = [await trustedKey(variant)];
       const how = { keys, consent: async () => true, withinMs: 4000, without: ["person" as const] };
-      const closed = await climb(await onTheBench(variant), file, how);
+      const closed = await recoverTarget(await onTheBench(variant), file, how);
       expect(closed.result.outcome).toBe("no-way-in");
       const { why } = closed.result.tried.find(({ method }) => method === "debug-probe")!;
       expect(why).toContain("--decrypt-key");
       const decryptionKey = await fixtureKey("x25519-1");
-      const { result } = await climb(await onTheBench(variant), file, { ...how, decryptionKey });
+      const { result } = await recoverTarget(await onTheBench(variant), file, { ...how, decryptionKey });
       expect(result).toMatchObject({ outcome: "recovered", method: "debug-probe" });
     }));
 });
@@ -553,18 +560,22 @@ describe.each([
 ])("an encrypted image on the %s board", (variant, key) => {
   it("goes through serial recovery decrypted, when the bootloader decrypts only what it swaps in", () =>
     inVirtualTime(async () => {
-      const { site } = await patient(harm.erasePrimary, { variant });
+      const { target } = await patient(harm.erasePrimary, { variant });
       const keys = [await trustedKey(variant)];
       const file = await image("good-b", { variant, encrypted: true });
-      const { result } = await climb(site, file, { keys });
+      const { result } = await recoverTarget(target, file, { keys });
       expect(result).toMatchObject({
         outcome: "not-running",
         hint: expect.stringContaining("--decrypted and --decrypt-key"),
       });
-      expect((await climb(site, file, { keys, decrypted: true })).result.outcome).toBe(
+      expect((await recoverTarget(target, file, { keys, decrypted: true })).result.outcome).toBe(
         "refused-by-preflight",
       );
-      const again = await climb(site, file, { keys, decrypted: true, decryptionKey: await fixtureKey(key) });
+      const again = await recoverTarget(target, file, {
+        keys,
+        decrypted: true,
+        decryptionKey: await fixtureKey(key),
+      });
       expect(again.result.outcome).toBe("recovered");
     }));
 });
@@ -572,28 +583,28 @@ describe.each([
 describe("an image that the board does not start", () => {
   it("is judged after the reboot: the board is back in recovery", () =>
     inVirtualTime(async () => {
-      const { site } = await patient(harm.erasePrimary);
+      const { target } = await patient(harm.erasePrimary);
       const keys = [(await fixtureKey("p256-1")).publicKey];
       const foreign = await image("good-b", { variant: "p256" });
-      const { result } = await climb(site, foreign, { keys, skip: ["trusted-key"] });
+      const { result } = await recoverTarget(target, foreign, { keys, skip: ["trusted-key"] });
       expect(result.outcome).toBe("not-running");
       expect(result.message).toContain("signed with a key that the board does not trust");
-      expect(await runs(site)).toBe("recovery");
+      expect(await runs(target)).toBe("recovery");
     }));
 });
 
 describe.each(["qemu"] as Machine[])("on the %s board", (machine) => {
   it("a damaged primary is recovered", async () => {
-    const { site } = await patient(harm.damagePrimary, { machine });
-    const { result } = await climb(site, await image("good-b", { machine }));
+    const { target } = await patient(harm.damagePrimary, { machine });
+    const { result } = await recoverTarget(target, await image("good-b", { machine }));
     expect(result).toMatchObject({ outcome: "recovered", method: "listen" });
-    expect(await runs(site)).toBe("2.0.0");
+    expect(await runs(target)).toBe("2.0.0");
   });
 
   it("a board that boots is reset into recovery and recovered", async () => {
-    const { site } = await patient(undefined, { machine });
-    const { result } = await climb(site, await image("good-b", { machine }), althoughAlive);
+    const { target } = await patient(undefined, { machine });
+    const { result } = await recoverTarget(target, await image("good-b", { machine }), althoughAlive);
     expect(result).toMatchObject({ outcome: "recovered", method: "smp-reset" });
-    expect(await runs(site)).toBe("2.0.0");
+    expect(await runs(target)).toBe("2.0.0");
   });
 });

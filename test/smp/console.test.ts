@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { concat, fromHex } from "../../src/bytes.js";
 import { consoleFraming } from "../../src/smp/framing/console.js";
 import { crc16 } from "../../src/smp/framing/crc16.js";
-import type { Decoder, Heard } from "../../src/smp/framing/framing.js";
+import type { Decoder, Received } from "../../src/smp/framing/framing.js";
 import { latin1 } from "../support/smp-vectors.js";
 import { linesOf, SPLITS, slowCrc, wireOf } from "../support/smp-wire.js";
 
@@ -14,11 +14,11 @@ function messageOf(size: number): Uint8Array {
   return Uint8Array.from({ length: size }, (_, index) => (index * 31 + (index >> 8) * 7 + size) & 0xff);
 }
 
-function message(bytes: Uint8Array): Heard {
+function message(bytes: Uint8Array): Received {
   return { kind: "message", bytes };
 }
 
-function text(words: string): Heard {
+function text(words: string): Received {
   return { kind: "text", text: words };
 }
 
@@ -27,21 +27,21 @@ function fault(code: string, numbers: object = {}): unknown {
 }
 
 /** Short to compare: deep equality of long byte arrays takes most of a second per megabyte. */
-function summary(heard: readonly Heard[]): string[] {
-  return heard.map((entry) => (entry.kind === "message" ? hex(entry.bytes) : JSON.stringify(entry)));
+function summary(received: readonly Received[]): string[] {
+  return received.map((entry) => (entry.kind === "message" ? hex(entry.bytes) : JSON.stringify(entry)));
 }
 
 function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex");
 }
 
-function hearInPieces(decoder: Decoder, wire: Uint8Array, size: number): Heard[] {
-  const heard: Heard[] = [];
-  for (let at = 0; at < wire.length; at += size) heard.push(...decoder.push(wire.subarray(at, at + size)));
-  return heard;
+function hearInPieces(decoder: Decoder, wire: Uint8Array, size: number): Received[] {
+  const received: Received[] = [];
+  for (let at = 0; at < wire.length; at += size) received.push(...decoder.push(wire.subarray(at, at + size)));
+  return received;
 }
 
-const hear = (...wire: (string | Uint8Array)[]): Heard[] =>
+const hear = (...wire: (string | Uint8Array)[]): Received[] =>
   framing.decoder().push(concat(...wire.map((part) => (typeof part === "string" ? latin1(part) : part))));
 
 describe("CRC16", () => {
@@ -157,9 +157,9 @@ describe("decoding", () => {
 
   test("messages are copies", () => {
     const wire = framing.encode(messageOf(20));
-    const [heard] = framing.decoder().push(wire);
+    const [received] = framing.decoder().push(wire);
     wire.fill(0);
-    expect(heard).toEqual(message(messageOf(20)));
+    expect(received).toEqual(message(messageOf(20)));
   });
 });
 
@@ -250,8 +250,8 @@ describe("a frame that was damaged", () => {
       fc.property(fc.nat(wire.length - 1), fc.integer({ min: 1, max: 255 }), (at, flip) => {
         const damaged = wire.slice();
         damaged[at]! ^= flip;
-        const heard = framing.decoder().push(concat(damaged, latin1("\n"), wire));
-        const messages = heard.filter(({ kind }) => kind === "message");
+        const received = framing.decoder().push(concat(damaged, latin1("\n"), wire));
+        const messages = received.filter(({ kind }) => kind === "message");
         expect(messages.length).toBeGreaterThanOrEqual(1);
         for (const entry of messages) expect(entry).toEqual(message(sent));
       }),
@@ -262,9 +262,9 @@ describe("a frame that was damaged", () => {
   test("any line dropped: no wrong message, and the next frame is heard", () => {
     const lines = linesOf(messageOf(500), "mcuboot");
     for (let lost = 0; lost < lines.length; lost++) {
-      const heard = hear(...lines.filter((_, index) => index !== lost), good);
-      expect(heard.filter(({ kind }) => kind === "message")).toEqual([message(g02)]);
-      expect(heard.some(({ kind }) => kind === "fault")).toBe(true);
+      const received = hear(...lines.filter((_, index) => index !== lost), good);
+      expect(received.filter(({ kind }) => kind === "message")).toEqual([message(g02)]);
+      expect(received.some(({ kind }) => kind === "fault")).toBe(true);
     }
   });
 });
@@ -280,25 +280,25 @@ describe("bounds", () => {
   });
 
   test("a frame line without an end is given up and swallowed", () => {
-    const heard = hear("x\x06\x09", "A".repeat(20_000), "\n", framing.encode(messageOf(5)));
-    expect(heard).toEqual([text("x"), fault("too-long", { expected: 4096 }), message(messageOf(5))]);
+    const received = hear("x\x06\x09", "A".repeat(20_000), "\n", framing.encode(messageOf(5)));
+    expect(received).toEqual([text("x"), fault("too-long", { expected: 4096 }), message(messageOf(5))]);
   });
 
   test("text without an end comes in pieces, nothing lost, and a marker at any place is found", () => {
     for (const length of [4094, 4095, 4096, 4097, 8190, 8191, 8192, 20_000]) {
-      const heard = hear("t".repeat(length), framing.encode(messageOf(5)));
-      const words = heard.flatMap((entry) => (entry.kind === "text" ? [entry.text] : []));
+      const received = hear("t".repeat(length), framing.encode(messageOf(5)));
+      const words = received.flatMap((entry) => (entry.kind === "text" ? [entry.text] : []));
       expect(words.join("")).toBe("t".repeat(length));
       expect(Math.max(...words.map((piece) => piece.length))).toBeLessThanOrEqual(4096);
-      expect(heard.at(-1)).toEqual(message(messageOf(5)));
+      expect(received.at(-1)).toEqual(message(messageOf(5)));
     }
   });
 
   test("an endless frame of tiny or empty lines ends by its length", () => {
     const decoder = framing.decoder();
     const tiny = latin1("\x04\x14AQ==\n\x04\x14Ag==\n".repeat(50_000));
-    const heard = [...decoder.push(latin1("\x06\x09gAAA\n")), ...decoder.push(tiny)];
-    expect(heard).toEqual([fault("crc")]);
+    const received = [...decoder.push(latin1("\x06\x09gAAA\n")), ...decoder.push(tiny)];
+    expect(received).toEqual([fault("crc")]);
     expect(hear("\x06\x09gAAA\n", "\x04\x14\n".repeat(1000))).toEqual([fault("base64")]);
   });
 

@@ -37,10 +37,10 @@ test("a board that vanishes in its upload stops no other board", async () => {
   const benches = await Promise.all(["a", "b", "c"].map((name) => bench(name, file, opened)));
   const [, vanishing] = benches;
   const uploads = new Set<string>();
-  const story = driveBoards(benches.map(({ task }) => task));
+  const workflow = driveBoards(benches.map(({ task }) => task));
   let pulled: Promise<void> | undefined;
   for (;;) {
-    const { done, value } = await story.next();
+    const { done, value } = await workflow.next();
     if (done) {
       expect(value.map(({ board, kind }) => `${board} ${kind}`)).toEqual(["a done", "b failed", "c done"]);
       expect(value.map((ending) => ending.kind === "done" && ending.result.outcome)).toEqual([
@@ -75,13 +75,13 @@ test("an abort ends every board with its reason", async () => {
   const file = await image("good-b");
   const benches = await Promise.all(["a", "b"].map((name) => bench(name, file, opened)));
   const abort = new AbortController();
-  const story = driveBoards(
+  const workflow = driveBoards(
     benches.map(({ task }) => task),
     { signal: abort.signal },
   );
   const reason = new Error("enough");
   const failed: unknown[] = [];
-  for await (const event of story) {
+  for await (const event of workflow) {
     if (event.kind === "event" && event.event.step === "sent") abort.abort(reason);
     if (event.kind === "failed") failed.push(event.error);
   }

@@ -82,11 +82,11 @@ async function joint(
 
 /** Runs it to its end, `at` is asked about each event. */
 async function finish(
-  story: AsyncGenerator<TogetherEvent, TogetherResult, void>,
+  workflow: AsyncGenerator<TogetherEvent, TogetherResult, void>,
   at: (event: TogetherEvent) => unknown = () => undefined,
 ): Promise<TogetherResult> {
   for (;;) {
-    const { done, value } = await story.next();
+    const { done, value } = await workflow.next();
     if (done) return value;
     await at(value);
   }
@@ -210,10 +210,10 @@ describe.concurrent("between each pair of steps", () => {
     async (moment, owner) => {
       const pair = await rack({ a: "good", b: "good" }, owner);
       const host = new Host();
-      const story = await joint(pair, host);
+      const workflow = await joint(pair, host);
       let isKilled = false;
       while (!isKilled) {
-        const { done, value } = await story.next();
+        const { done, value } = await workflow.next();
         expect(done, `${moment} was reached`).toBe(false);
         isKilled = !done && words(value as TogetherEvent) === moment;
       }

@@ -35,14 +35,14 @@ export class Bench {
   constructor(
     content: Uint8Array,
     writeUnit: number,
-    readonly unpacks = false,
+    readonly decompresses = false,
   ) {
     this.flash = new Flash({ size: LAYOUT.flashSize, sector: LAYOUT.sector, writeUnit }, { content });
   }
 
   /** The same board with a copy of the flash, without power. */
   copy(): Bench {
-    return new Bench(this.flash.bytes, this.flash.writeUnit, this.unpacks);
+    return new Bench(this.flash.bytes, this.flash.writeUnit, this.decompresses);
   }
 
   /** Power goes and comes back; then as {@link reset}. */
@@ -56,8 +56,9 @@ export class Bench {
     this.flash.unprotect();
     this.#now = 0;
     const boot =
-      boots.get(this.unpacks) ?? compile(bootCode({ policy: [], ...(this.unpacks && { unpacks: true }) }));
-    boots.set(this.unpacks, boot);
+      boots.get(this.decompresses) ??
+      compile(bootCode({ policy: [], ...(this.decompresses && { decompresses: true }) }));
+    boots.set(this.decompresses, boot);
     const end = this.#launch(boot);
     if (end.kind !== "start-image") return end;
     const started = this.#launch(codeOf(this.flash.bytes.slice(end.offset, end.offset + end.length)));
@@ -119,8 +120,8 @@ export async function factoryBench(variant = "good"): Promise<Bench> {
   const board = await startBoard({ machine: "wasm", variant, off: true });
   const content = board.readFlash(0, LAYOUT.flashSize);
   await board.close();
-  const { writeUnit, unpacks } = boardVariant(variant);
-  return new Bench(content, writeUnit, unpacks);
+  const { writeUnit, decompresses } = boardVariant(variant);
+  return new Bench(content, writeUnit, decompresses);
 }
 
 /** Puts a signed fixture image into the secondary, as an upload would. Its hash. */

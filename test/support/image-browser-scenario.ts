@@ -98,6 +98,6 @@ function asked(): string {
 }
 
 function answered(line: string): unknown {
-  const [heard] = consoleFraming().decoder().push(new TextEncoder().encode(line));
-  return heard?.kind === "message" ? decodeResponse(osEcho, heard.bytes) : heard;
+  const [received] = consoleFraming().decoder().push(new TextEncoder().encode(line));
+  return received?.kind === "message" ? decodeResponse(osEcho, received.bytes) : received;
 }

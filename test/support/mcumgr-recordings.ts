@@ -214,7 +214,7 @@ class RecordedServer {
       chunks: this.#chunks,
       write: async (bytes) => {
         if (framing === "datagram") return reply(bytes);
-        for (const heard of decoder.push(bytes)) if (heard.kind === "message") reply(heard.bytes);
+        for (const received of decoder.push(bytes)) if (received.kind === "message") reply(received.bytes);
       },
       close: async () => this.#chunks.end(),
     };

@@ -30,7 +30,7 @@ export const harm = {
 
 export interface Patient {
   readonly board: Board;
-  readonly site: RecoveryTarget;
+  readonly target: RecoveryTarget;
 }
 
 /** A board in the state that `hurt` leaves it in, and what is at hand to get at it. */
@@ -43,7 +43,7 @@ export async function patient(
   onTestFinished(() => board.close());
   hurt?.(board);
   await board.powerOn();
-  return { board, site: { name: board.id, dial: () => board.connect(), ...extra } };
+  return { board, target: { name: board.id, dial: () => board.connect(), ...extra } };
 }
 
 export interface MethodResult {
@@ -54,14 +54,14 @@ export interface MethodResult {
 }
 
 /** Climbs with the variant's key. */
-export async function climb(
-  site: RecoveryTarget,
+export async function recoverTarget(
+  target: RecoveryTarget,
   file: Uint8Array,
   options: Partial<RecoverOptions> = {},
 ): Promise<MethodResult> {
   const events: RecoverEvent[] = [];
   const keys = options.keys ?? [await trustedKey()];
-  const result = await run(recover(site, file, { ...options, keys }), (event) => events.push(event));
+  const result = await run(recover(target, file, { ...options, keys }), (event) => events.push(event));
   const taken = events.flatMap((event) => (event.step === "method" ? [event.method.name] : []));
   return { result, events, taken };
 }

@@ -80,7 +80,7 @@ export interface Told {
   steps: string[];
 }
 
-/** Runs the story with the variant's key and a short soak, and keeps what it told. */
+/** Runs the update with the variant's key and a short soak, and keeps what it told. */
 export async function tell(session: Session, file: Uint8Array, options: FlashOptions = {}): Promise<Told> {
   const events: FlashEvent[] = [];
   const keys = options.keys ?? [await trustedKey()];
@@ -89,7 +89,7 @@ export async function tell(session: Session, file: Uint8Array, options: FlashOpt
   return { result, events, steps };
 }
 
-/** What the board says that it is, in the figures that a story changes. */
+/** What the board says that it is, in the figures that an update changes. */
 export async function stands(session: Session, imageNumber = 0) {
   const facts = await readFacts(session);
   const running = runningSlot(facts, imageNumber)?.content;

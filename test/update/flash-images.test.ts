@@ -127,10 +127,10 @@ describe("an update of two images", () => {
     const files = await update();
     const keys = [await trustedKey(variant)];
     for (const stop of ["uploaded", "marked", "reset", "judged"] as const) {
-      const story = flashImages(on.session, files, { keys });
-      for (let event = await story.next(); !event.done; event = await story.next())
+      const workflow = flashImages(on.session, files, { keys });
+      for (let event = await workflow.next(); !event.done; event = await workflow.next())
         if (event.value.step === stop) break;
-      await story.return(undefined as never);
+      await workflow.return(undefined as never);
       await on.anotherSession();
     }
     const { result } = await flashBoth(on.session, files);

@@ -337,7 +337,7 @@ describe("a dry run", () => {
     }));
 });
 
-describe("a story that was cut short is taken up where it stands", () => {
+describe("an update that was cut short is taken up where it stands", () => {
   it("marked, never reset: it is not sent again", () =>
     inVirtualTime(async () => {
       const { session, anotherSession, trace } = await bench();
@@ -376,7 +376,7 @@ async function abandonAt(step: string, file: Uint8Array, session: Parameters<typ
   for await (const event of flash(session, file, { keys: [await trustedKey()] })) {
     if (event.step === step) return;
   }
-  throw new Error(`the story never came to "${step}"`);
+  throw new Error(`the update never came to "${step}"`);
 }
 
 describe("messages that get lost", () => {
@@ -465,10 +465,10 @@ describe("what was asked for is handed on", () => {
         const abort = new AbortController();
         const reason = new Error(`stopped at ${step}`);
         const options: FlashOptions = { keys: [await trustedKey()], signal: abort.signal };
-        const story = run(flash(session, file, options), (event) => {
+        const update = run(flash(session, file, options), (event) => {
           if (event.step === step) abort.abort(reason);
         });
-        await expect(story, step).rejects.toBe(reason);
+        await expect(update, step).rejects.toBe(reason);
         await session.close();
         await board.close();
       }

@@ -8,7 +8,7 @@ import type { BoardFacts } from "../../src/session/board-facts.js";
 import { restart } from "../../src/session/restart.js";
 import { run } from "../../src/session/run.js";
 import { payloadFor } from "../../src/update/payload.js";
-import { climb, harm, patient } from "../support/recovery-target.js";
+import { harm, patient, recoverTarget } from "../support/recovery-target.js";
 import { bench, image, stands, tell, trustedKey } from "../support/workflow-board.js";
 import { inVirtualTime } from "../support/workflow-clock.js";
 
@@ -79,9 +79,9 @@ describe("flash sends the image and not what follows it", () => {
 describe("recover leaves no foreign trailer in the primary slot", () => {
   it.each(["test", "confirmed"] as const)("of a file that asks for %s", (intent) =>
     inVirtualTime(async () => {
-      const { site, board } = await patient(harm.erasePrimary);
+      const { target, board } = await patient(harm.erasePrimary);
       const { file, size } = await withTrailer(intent, "good-a");
-      const { result, events } = await climb(site, file);
+      const { result, events } = await recoverTarget(target, file);
       expect(result).toMatchObject({ outcome: "recovered", flash: { uploadedBytes: size } });
       const end = board.readFlash(slotOffset(0, 0) + LAYOUT.slotSize - 16, 16);
       expect(equal(end, new Uint8Array(16).fill(0xff))).toBe(true);
@@ -135,15 +135,15 @@ describe("a trailer is made on purpose", () => {
 
   it("when it is asked for, and the board boots what it gets so", () =>
     inVirtualTime(async () => {
-      const { site, board } = await patient(harm.erasePrimary);
+      const { target, board } = await patient(harm.erasePrimary);
       const asked = { trailer: "confirmed" } as const;
       // Without the slot's size nothing is made, and nothing is done.
-      const unsized = await climb(site, await image("good-a"), asked);
+      const unsized = await recoverTarget(target, await image("good-a"), asked);
       expect(unsized.result).toMatchObject({
         outcome: "refused-by-preflight",
         message: expect.stringContaining("does not report the slot's size"),
       });
-      const { result } = await climb(site, (await withTrailer("test", "good-a")).file, asked);
+      const { result } = await recoverTarget(target, (await withTrailer("test", "good-a")).file, asked);
       expect(result.outcome).toBe("recovered");
       const slot = board.readFlash(slotOffset(0, 0), LAYOUT.slotSize);
       expect(tailOf(slot, parseImage(slot))).toMatchObject({ kind: "trailer", intent: "confirmed" });
@@ -176,11 +176,15 @@ describe("a trailer is made on purpose", () => {
   it("for a board that erases to 0, where 0xff is a flag that was written wrongly", () =>
     inVirtualTime(async () => {
       const variant = "erased-0";
-      const { site, board } = await patient(harm.erasePrimary, { variant });
+      const { target, board } = await patient(harm.erasePrimary, { variant });
       const keys = [await trustedKey(variant)];
       const asked = { keys, trailer: "confirmed", erasedValue: 0 } as const;
       const profile = { id: "l0", name: "L0", slots: SLOTS, sources: {} };
-      const { result } = await climb({ ...site, profile }, await image("good-a", { variant }), asked);
+      const { result } = await recoverTarget(
+        { ...target, profile },
+        await image("good-a", { variant }),
+        asked,
+      );
       expect(result.outcome).toBe("recovered");
       const slot = board.readFlash(slotOffset(0, 0), LAYOUT.slotSize);
       expect(parseTrailer(slot, { erasedValue: 0 })).toMatchObject({

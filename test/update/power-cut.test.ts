@@ -21,7 +21,7 @@ import { inVirtualTime } from "../support/workflow-clock.js";
 const OFF_MS = 3000;
 
 /** An update, then the restart that raises the counter. How the update ended. */
-async function story(session: Session, file: Uint8Array): Promise<string> {
+async function runUpdate(session: Session, file: Uint8Array): Promise<string> {
   const { outcome } = await run(flash(session, file, { keys: [await trustedKey()] }));
   await run(restart(session));
   return outcome;
@@ -31,11 +31,11 @@ async function host(board: Board): Promise<Session> {
   return Session.open(async (signal) => connect(await board.connect(), { signal }));
 }
 
-/** Flash operations of the whole story when nothing goes wrong, and of what came before `step`. */
+/** Flash operations of the whole update when nothing goes wrong, and of what came before `step`. */
 async function count(file: Uint8Array): Promise<number> {
   const board = (await startBoard({ machine: "wasm", variant: "good" })) as WasmBoard;
   const session = await host(board);
-  await story(session, file);
+  await runUpdate(session, file);
   await session.close();
   await board.close();
   return board.flashOperations;
@@ -51,7 +51,7 @@ async function cutAt(operation: number, kind: CutKind, file: Uint8Array): Promis
   const first = await host(board);
   const counterBefore = (await stands(first)).counter ?? 0;
   try {
-    ending = await story(first, file);
+    ending = await runUpdate(first, file);
   } catch (error) {
     // Power that is away may cost the host its patience; what it must never do is lie or crash.
     if (!(error instanceof BootproofError)) throw error;

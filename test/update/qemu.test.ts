@@ -5,7 +5,7 @@ import { flash } from "../../src/update/flash.js";
 import { bench, image, stands, tell, trustedKey } from "../support/workflow-board.js";
 import { noQemuReason } from "../support/workflow-qemu.js";
 
-/** The core of the story once more on the other machine: an ARM core in QEMU, in real time, its flash a file. */
+/** The core of the update once more on the other machine: an ARM core in QEMU, in real time, its flash a file. */
 describe("on the board in QEMU", () => {
   beforeEach(({ skip }) => {
     if (noQemuReason !== undefined) skip(noQemuReason);

@@ -17,7 +17,7 @@ import {
 } from "../support/real-servers.js";
 import { otherVersion } from "../support/workflow-real.js";
 
-/** The story on Zephyr servers and MCUboot builds that nobody here wrote. */
+/** The update on Zephyr servers and MCUboot builds that nobody here wrote. */
 const servers = realServers();
 const withMcuboot = servers.filter(({ mcuboot, target }) => mcuboot && target !== "native_sim");
 /** These load the image with the higher version into RAM, from whichever slot; their emulator rewrites slot 0 at each reset. */

@@ -152,11 +152,11 @@ describe("resumes after a lost link", () => {
   it("a link that goes away for ever ends it with the board's name and the time waited", () =>
     inVirtualTime(async () => {
       const { session, board } = await bench({ fault: onceAt(9000, "pass") });
-      const story = upload(session, await image("good-b"), { reconnectWithinMs: 5000 });
-      await story.next();
-      await story.next();
+      const workflow = upload(session, await image("good-b"), { reconnectWithinMs: 5000 });
+      await workflow.next();
+      await workflow.next();
       await board.powerOff();
-      await expect(run(story)).rejects.toMatchObject({
+      await expect(run(workflow)).rejects.toMatchObject({
         code: "away",
         message: expect.stringMatching(/wasm:good/),
       });

@@ -26,9 +26,9 @@ async function rehearse({ before = [], after = [] }: RehearseOptions, out: Outpu
   const read = (files: readonly string[]): Promise<NamedKey[]> =>
     Promise.all(files.map(async (name) => ({ name, key: await readAs(name, parseVerificationKey) })));
   const result = await rehearseKeyList(await read(before), await read(after), decompressors);
-  const rows = result.outcomes.map(({ device, signedBy, fate, accepted }) => [
+  const rows = result.outcomes.map(({ device, signedBy, change, accepted }) => [
     `a device with the ${device}`,
-    `${printable(signedBy)} (${fate})`,
+    `${printable(signedBy)} (${change})`,
     accepted ? tone("good", "accepted") : tone("bad", "refused"),
   ]);
   const names = (list: readonly string[]) => printable(list.join(", "));

@@ -21,7 +21,7 @@ export interface ProofReport {
     readonly board: string;
     readonly mode?: string;
     readonly image?: { readonly imageHash: string; readonly sha256: string };
-    readonly home?: { readonly trustedKeys?: readonly string[] };
+    readonly initial?: { readonly trustedKeys?: readonly string[] };
     readonly claims: readonly { readonly claim: string; readonly verdict: Verdict }[];
     readonly cases: readonly { readonly id: string; readonly verdict: Verdict }[];
   }[];
@@ -37,13 +37,13 @@ export async function attestProof(
   const { identity, bootloader } = about;
   const [id] = report.boards.length === 1 ? [identity?.id] : [];
   const boards = report.boards.map((board): ProvenBoard => {
-    const { image, home, mode, claims, cases } = board;
+    const { image, initial, mode, claims, cases } = board;
     return {
       name: board.board,
       ...(id !== undefined && { id }),
       ...(image && { imageHash: image.imageHash, imageSha256: image.sha256 }),
       ...(mode !== undefined && { upgradeMode: mode }),
-      ...(home?.trustedKeys && { trustedKeys: home.trustedKeys }),
+      ...(initial?.trustedKeys && { trustedKeys: initial.trustedKeys }),
       claims: Object.fromEntries(claims.map(({ claim, verdict }) => [claim, verdict])),
       cases: Object.fromEntries(cases.map((one) => [one.id, one.verdict])),
     };

@@ -105,21 +105,21 @@ function storedCounter({ images }: BoardFacts): number | undefined {
   return images[0]?.storedCounter?.value;
 }
 
-/** Hands a story's events on, each recorded first. */
+/** Hands a workflow's events on, each recorded first. */
 export async function* recorded<Result>(
-  story: AsyncGenerator<FlashEvent, Result, void>,
+  workflow: AsyncGenerator<FlashEvent, Result, void>,
   record: (event: FlashEvent) => void,
 ): AsyncGenerator<FlashEvent, Result, void> {
   try {
     for (;;) {
-      const step = await story.next();
+      const step = await workflow.next();
       if (step.done) return step.value;
       record(step.value);
       yield step.value;
     }
   } finally {
-    // Whoever leaves early leaves the story too; at its end this does nothing.
-    await story.return(undefined as Result);
+    // Whoever leaves early leaves the workflow too; at its end this does nothing.
+    await workflow.return(undefined as Result);
   }
 }
 
@@ -137,7 +137,7 @@ function imageIn(file: Uint8Array): Pick<Recorded, "image"> {
 export async function* recordedRecovery(
   to: EventSink | undefined,
   file: Uint8Array,
-  story: AsyncGenerator<RecoverEvent, RecoverResult, void>,
+  workflow: AsyncGenerator<RecoverEvent, RecoverResult, void>,
 ): AsyncGenerator<RecoverEvent, RecoverResult, void> {
   const about = imageIn(file);
   const record = (event: RecoverEvent) => {
@@ -152,7 +152,7 @@ export async function* recordedRecovery(
   };
   try {
     for (;;) {
-      const step = await story.next();
+      const step = await workflow.next();
       if (step.done) {
         const { outcome, message } = step.value;
         if (outcome !== "dry-run" && outcome !== "refused-by-preflight")
@@ -168,6 +168,6 @@ export async function* recordedRecovery(
       yield step.value;
     }
   } finally {
-    await story.return(undefined as never);
+    await workflow.return(undefined as never);
   }
 }

@@ -64,7 +64,7 @@ export interface StepGuardOptions {
   readonly isSkipped?: boolean;
   readonly note: (text: string) => void;
   /** How the user lets it pass all the same, as a sentence. */
-  readonly wayPast?: string;
+  readonly bypassHint?: string;
   /** Default: the run's. */
   readonly audit?: EventSink | undefined;
 }
@@ -163,7 +163,7 @@ export class StepGuard {
 
   /** Throws for what it refuses. An image whose counter nobody knows is not let pass where there is one to compare with. */
   #askMemory(found: FoundImage): RatchetVerdict {
-    const { identity, isSkipped, note, wayPast = "--skip ratchet ignores it once." } = this.#options;
+    const { identity, isSkipped, note, bypassHint = "--skip ratchet ignores it once." } = this.#options;
     const { image, imageNumber, knowsCounter } = found;
     const verdict = askMemory(identity, imageNumber, image);
     const { result, hint = "" } = verdict;
@@ -179,7 +179,7 @@ export class StepGuard {
       ? hint
       : "Name the image by its file, so that its counter is known, or send it through bootproof again.";
     throw new RatchetRefusal("refused-by-ratchet", message, {
-      hint: `${next} ${wayPast}`.trim(),
+      hint: `${next} ${bypassHint}`.trim(),
     });
   }
 

@@ -8,8 +8,8 @@ import { compressing } from "../compress.js";
 import { readKeys } from "../context.js";
 import { keyFiles } from "../key-files.js";
 import { type ChosenBoard, chooseBoards } from "../many-boards/choose-boards.js";
-import { flashStory } from "../many-boards/flash-story.js";
 import { driveTogether, finishTogether, type OpenJoint } from "../many-boards/flash-together.js";
+import { flashWorkflow } from "../many-boards/flash-workflow.js";
 import { choosePolicy } from "../policy/policy-options.js";
 import { UsageError } from "../usage-error.js";
 import type { Context } from "../verb-context.js";
@@ -40,7 +40,7 @@ export async function flashBoardsOfBundle(
       const { target, bytes, releaseCounter } = images.get(board.name)!;
       const metadata = { by: bundle.director, versions: bundle.directions.versions };
       const release = { metadata, ...(releaseCounter !== undefined && { release: releaseCounter }) };
-      const story = flashStory(
+      const workflow = flashWorkflow(
         { image: bytes, imageNumber: 0, release },
         { ...how, known: knownImages(target.path, bytes) },
         { chosen, settles: options.settle ?? false },
@@ -49,7 +49,7 @@ export async function flashBoardsOfBundle(
         name: board.name,
         hash: parseImage(bytes).imageHash?.value,
         mayStayBehind: board.ecu!.mayStayBehind,
-        open: (stop) => open(board, story, stop),
+        open: (stop) => open(board, workflow, stop),
       };
     };
   const { wait: withinMs } = options;

@@ -170,8 +170,8 @@ function show(
     const command = next(answer.missing);
     return { ...answer, ...(command !== undefined && { next: command }) };
   });
-  const rows = shown.flatMap(({ question, answer, because, next: command }) => {
-    const [first = "nothing is known", ...more] = because;
+  const rows = shown.flatMap(({ question, answer, reasons, next: command }) => {
+    const [first = "nothing is known", ...more] = reasons;
     const lines = [first, ...more, ...(command === undefined ? [] : [`next: ${command}`])].map(printable);
     return lines.map((line, at) =>
       at === 0 ? [question, tone(TONES[answer], answer), line] : ["", "", line],

@@ -64,7 +64,7 @@ async function converse(options: ConsoleOptions, context: Context): Promise<void
     open: way.open,
     onText: (text) => {
       screen.show(text);
-      script?.hear(text);
+      script?.receive(text);
     },
     onOpen: (name) => {
       screen.remark(

@@ -20,7 +20,7 @@ interface DemoOptions extends CommonOptions {
 export function define(command: Command): void {
   commonOptions(command)
     .argument(
-      "[story]",
+      "[scenario]",
       "updates, or chain: from the signer to the log, and an attack on each link",
       "updates",
     )
@@ -29,11 +29,11 @@ export function define(command: Command): void {
       "after",
       "\nEverything it prints was observed on the board. Exit status 0: every scene ended as it should on a secure board.",
     )
-    .action((story: string, options: DemoOptions) =>
+    .action((scenario: string, options: DemoOptions) =>
       inContext(options, async (context) => {
-        if (story === "updates") return demo(options.machine, context);
-        if (story !== "chain")
-          throw new UsageError(`There is no demo "${story}".`, "The demos are updates and chain.");
+        if (scenario === "updates") return demo(options.machine, context);
+        if (scenario !== "chain")
+          throw new UsageError(`There is no demo "${scenario}".`, "The demos are updates and chain.");
         if (options.machine !== "wasm")
           throw new UsageError("The demo chain runs on the wasm board only.", "Omit --machine.");
         const { demoChain } = await import("../demo/chain.js");

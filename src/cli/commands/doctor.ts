@@ -114,7 +114,7 @@ async function reachBoard(address: WireAddress | BoardAddress, examination: Exam
   const board = await startEmulated(address.kind, address.variant, address.flash);
   try {
     const client = await connect(await board.connect(), { signal });
-    add({ about: "answer", verdict: "good", message: heardOf(client) });
+    add({ about: "answer", verdict: "good", message: serverSeen(client) });
     return {
       client,
       close: async () => {
@@ -142,7 +142,7 @@ async function reachPipe(address: WireAddress, examination: Examination): Promis
     };
     const noticeMs = address.kind === "tcp" ? EMULATOR_START_MS : undefined;
     const client = await connect(stream, { ...PROBE, noticeMs, onText, signal });
-    add({ about: "answer", verdict: "good", message: heardOf(client, overShell) });
+    add({ about: "answer", verdict: "good", message: serverSeen(client, overShell) });
     return {
       client,
       overShell,
@@ -156,7 +156,7 @@ async function reachPipe(address: WireAddress, examination: Examination): Promis
     // What is wrong with the port may have been said already.
     if (error.message !== port?.problem?.message)
       add({ about, verdict: "bad", message: error.message, ...hint });
-    if (error instanceof RequestTimeout && !READABLE.includes(error.heard))
+    if (error instanceof RequestTimeout && !READABLE.includes(error.received))
       await tryBaudRates(address, examination);
     return { ...closed, error };
   }
@@ -191,7 +191,7 @@ async function lookAtPort(
 }
 
 /** What can only be heard at the right speed. */
-const READABLE: readonly RequestTimeout["heard"][] = ["text", "boot", "echo", "other-answers"];
+const READABLE: readonly RequestTimeout["received"][] = ["text", "boot", "echo", "other-answers"];
 
 /** A board that is heard but not understood, or not heard at all, may speak at another speed. */
 async function tryBaudRates(address: WireAddress, { add, signal }: Examination): Promise<void> {
@@ -220,7 +220,7 @@ async function tryBaudRates(address: WireAddress, { add, signal }: Examination):
   });
 }
 
-function heardOf({ framing, server }: Client, overShell = false): string {
+function serverSeen({ framing, server }: Client, overShell = false): string {
   const count = server.bufCount === undefined ? "" : ` x ${server.bufCount}`;
   const from = server.bufSizeFrom === "assumed" ? " (assumed: not reported)" : "";
   return `${MODES[server.mode]} answers in ${framing.name} framing${overShell ? " through its shell" : ""}, SMP version ${server.version}, buffers ${server.bufSize} bytes${count}${from}.`;

@@ -46,8 +46,8 @@ import { withPlaces } from "../labgrid/with-places.js";
 import { type BoardsOptions, meansSeveral, severalBoardsOptions } from "../many-boards/choose-boards.js";
 import { flashBoards } from "../many-boards/flash-boards.js";
 import { flashEach } from "../many-boards/flash-each.js";
-import { flashStory } from "../many-boards/flash-story.js";
 import { flashBoardsTogether } from "../many-boards/flash-together.js";
+import { flashWorkflow } from "../many-boards/flash-workflow.js";
 import { type Output, printable, prose, tone } from "../output.js";
 import { judgeAfterwards, policyHook } from "../policy/policy-judge.js";
 import { choosePolicy, type PolicyOptions, policyOptions } from "../policy/policy-options.js";
@@ -219,7 +219,7 @@ export function runFlash(file: string, options: FlashCommandOptions): Promise<vo
           "--together gives all boards the same image; this update has a build for each slot.",
           "Omit --together: each board then gets the build for its free slot.",
         );
-      const update = flashStory(
+      const update = flashWorkflow(
         { image, imageNumber, variants, release, madeFor },
         { ...how, known },
         {
@@ -245,7 +245,7 @@ export function runFlash(file: string, options: FlashCommandOptions): Promise<vo
         describeImage(parseImage(bytes), image),
       ]),
     );
-    const story = async (session: Session, identity: BoardIdentity, board: OpenBoard) => {
+    const workflow = async (session: Session, identity: BoardIdentity, board: OpenBoard) => {
       const policyFor = ({ bytes, image }: ImageFile) =>
         policyHook(chosen, "flash", {
           file: bytes,
@@ -291,7 +291,7 @@ export function runFlash(file: string, options: FlashCommandOptions): Promise<vo
     };
     const device = options.device?.[0];
     try {
-      await onBoard({ ...options, device }, context, story, { withinMs: options.wait });
+      await onBoard({ ...options, device }, context, workflow, { withinMs: options.wait });
     } finally {
       attesting?.close();
     }
@@ -420,7 +420,7 @@ function keyWords({ signedBy }: Extract<ImagesEvent, { step: "preflight" }>): st
   return file === undefined ? "" : ` Its file: ${printable(file)}.`;
 }
 
-/** Tells the story on stderr as it happens. */
+/** Prints each event on stderr as it happens. */
 export function drawFlash(out: Output): (event: ImagesEvent) => void {
   const drawSending = drawUpload(out);
   return (event) => {

@@ -58,7 +58,7 @@ interface InspectOptions
   preventDowngrade?: boolean;
   bootstrap?: boolean;
   validatePrimary?: boolean;
-  unpacks?: boolean;
+  decompresses?: boolean;
 }
 
 const withSourceOptions = (command: Command) =>
@@ -96,8 +96,8 @@ export function define(command: Command): void {
     .option("--no-prevent-downgrade", "it accepts them")
     .option("--bootstrap", "it replaces a primary that cannot start with the secondary (MCUBOOT_BOOTSTRAP)")
     .option("--no-bootstrap", "it does not, like most builds")
-    .option("--unpacks", "it decompresses images, as only some builds in overwrite-only mode do")
-    .option("--no-unpacks", "it does not, like most builds")
+    .option("--decompresses", "it decompresses images, as only some builds in overwrite-only mode do")
+    .option("--no-decompresses", "it does not, like most builds")
     .option("--validate-primary", "it checks the primary at each boot, as most builds do")
     .option("--passphrase-file <file>", passphraseHelp)
     .option("--no-validate-primary", "it starts the primary unchecked (MCUBOOT_VALIDATE_PRIMARY_SLOT off)")
@@ -111,7 +111,7 @@ async function inspect(file: string, options: InspectOptions, context: Context):
   const content = readFlashContent(file, readContent(file, options.expectSha256));
   for (const note of content.notes) context.out.note(`Note: ${printable(note)}`);
   if (content.kind !== "raw") return inspectAddresses(file, content, options, context);
-  const { bytes } = content.stretches[0]!;
+  const { bytes } = content.segments[0]!;
   if (isAvb(bytes)) {
     const boot = parseAvb(bytes);
     return context.out.result(describeAvb(file, bytes, boot), drawAvb(file, bytes, boot));
@@ -125,19 +125,19 @@ async function inspect(file: string, options: InspectOptions, context: Context):
 /** Bytes that know their addresses: Intel HEX, ELF. */
 async function inspectAddresses(
   file: string,
-  { stretches }: FlashContent,
+  { segments }: FlashContent,
   options: InspectOptions,
   context: Context,
 ): Promise<void> {
   if (options.slots !== undefined)
-    return inspectSlots(file, slotsAt(options.slots, stretches), options, context);
-  const found = stretches.map(({ bytes }) => findImages(bytes));
+    return inspectSlots(file, slotsAt(options.slots, segments), options, context);
+  const found = segments.map(({ bytes }) => findImages(bytes));
   const count = found.reduce((sum, { images }) => sum + images.length, 0);
   const only = found.findIndex(({ images }) => images.length > 0);
-  const one = stretches[only];
+  const one = segments[only];
   const alone = one && count === 1 && !isWholeFlash(one.bytes, found[only]!, options);
-  if (!alone && count > 0) return inspectFlash(file, stretches, options, context);
-  for (const other of stretches)
+  if (!alone && count > 0) return inspectFlash(file, segments, options, context);
+  for (const other of segments)
     if (one && other !== one)
       context.out.note(
         `Besides the image: ${other.bytes.length} bytes at 0x${other.address.toString(16)}, which are not part of it.`,
@@ -207,8 +207,10 @@ async function judgeWith(
 ): Promise<((bytes: Uint8Array) => Promise<Verdict>) | undefined> {
   const keys = await trustedKeys(options, context);
   const { decryptKey, decryptKek, storedCounter, slotAddress, hash, allowList } = options;
-  const isTold = [decryptKey, decryptKek, storedCounter, slotAddress, hash].some((one) => one !== undefined);
-  if (keys.length === 0 && !isTold && allowList) return undefined;
+  const isReported = [decryptKey, decryptKek, storedCounter, slotAddress, hash].some(
+    (one) => one !== undefined,
+  );
+  if (keys.length === 0 && !isReported && allowList) return undefined;
   const how = await verdictOptions(options, keys);
   return (bytes) => verifyImage(bytes, how);
 }
@@ -246,11 +248,11 @@ function isWholeFlash(
 /** A dump whose slots nobody named: what there is, and how to name them. */
 function inspectFlash(
   file: string,
-  stretches: readonly Segment[],
+  segments: readonly Segment[],
   { erased }: InspectOptions,
   { out }: Context,
 ): void {
-  const parts = stretches.map(({ address, bytes }) => {
+  const parts = segments.map(({ address, bytes }) => {
     const findings = findImages(bytes);
     const map = dumpRegions(bytes, findings, erased ?? erasedValueOfDump(bytes));
     return { findings: shifted(findings, address), map: map.map((region) => moved(region, address)) };
@@ -261,7 +263,7 @@ function inspectFlash(
     slots: parts.flatMap((part) => part.findings.slots),
   };
   const maps = parts.map(({ map }) => map);
-  const size = stretches.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  const size = segments.reduce((sum, { bytes }) => sum + bytes.length, 0);
   out.result(
     { file, fileSize: size, ...describeFindings(findings), map: maps.flat() },
     drawFlash(file, size, findings, maps),
@@ -282,13 +284,13 @@ function moved<T extends { readonly offset: number }>(thing: T, by: number): T {
 }
 
 /** Slots by their addresses. What a file does not hold of them is erased flash: HEX files leave that out. */
-function slotsAt(texts: readonly string[], stretches: readonly Segment[]): Uint8Array[] {
+function slotsAt(texts: readonly string[], segments: readonly Segment[]): Uint8Array[] {
   if (texts.length > 2)
     throw new UsageError("--slots is given once for the primary and once for the secondary.");
   return texts.map((text) => {
     const { from, length } = slotPlace(text);
     const slot = new Uint8Array(length).fill(0xff);
-    const held = stretches.filter(
+    const held = segments.filter(
       ({ address, bytes }) => address < from + length && address + bytes.length > from,
     );
     if (held.length === 0) throw new UsageError(`--slots ${text}: the file holds no bytes there.`);
@@ -364,13 +366,13 @@ async function inspectSlots(
 }
 
 function bootPolicy(options: InspectOptions, primarySize: number): BootPolicy {
-  const { preventDowngrade, bootstrap, validatePrimary, unpacks, storedCounter } = options;
+  const { preventDowngrade, bootstrap, validatePrimary, decompresses, storedCounter } = options;
   return {
     geometry: slotGeometry(options, primarySize),
     preventsDowngrade: preventDowngrade,
     bootstraps: bootstrap,
     validatesPrimary: validatePrimary,
-    unpacks,
+    decompresses,
     knowsStoredCounter: storedCounter !== undefined,
   };
 }

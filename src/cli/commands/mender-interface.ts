@@ -241,7 +241,7 @@ async function payloadOf({ files, options, context }: Step): Promise<Uint8Array>
   return onePayload(source, options.image).bytes;
 }
 
-/** Opens the board and tells the story on stderr, which Mender keeps in its log. */
+/** Opens the board and prints each event on stderr, which Mender keeps in its log. */
 async function onTheBoard(
   step: Step,
   work: (session: Session, how: FlashOptions, draw: (event: FlashEvent) => void) => Promise<void>,

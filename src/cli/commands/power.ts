@@ -4,7 +4,7 @@ import { devicesHere } from "../../boards/choose-device.js";
 import { findAgain, identityOf } from "../../devices/device-tracker.js";
 import type { PowerConfig, PowerSwitch } from "../../power/power.js";
 import { powerSwitch } from "../../power/switch.js";
-import { type ProofEvent, provePower, type Vitals } from "../../power/verify-switch.js";
+import { type LivenessProbe, type ProofEvent, provePower } from "../../power/verify-switch.js";
 import { run } from "../../session/run.js";
 import { formatAddress } from "../../transport/address.js";
 import { recordedSwitch } from "../audit/power-events.js";
@@ -15,11 +15,11 @@ import {
   lookBySmp,
   type RecoverySetup,
   recoverySetup,
-  type SiteOptions,
+  type TargetOptions,
 } from "../recovery-target.js";
 import { UsageError } from "../usage-error.js";
 
-interface PowerOptions extends SiteOptions {
+interface PowerOptions extends TargetOptions {
   onCommand?: string;
   offCommand?: string;
   hub?: string;
@@ -112,7 +112,7 @@ async function test(
   { bench, context }: { bench: RecoverySetup; context: Context },
 ): Promise<void> {
   const { out, signal } = context;
-  const vitals = await vitalsOf(bench, context);
+  const vitals = await livenessProbe(bench, context);
   const proof = await run(provePower(power, vitals, { signal }), (event) => out.note(tell(event)));
   const anew = proof.restarted ? " and restarted" : "";
   // Linux hides a board whose port it switches off, whether or not the hub cuts the power.
@@ -127,15 +127,18 @@ async function test(
 }
 
 /** A board with USB of its own is seen by that; what sits behind something else must answer. */
-async function vitalsOf({ site, followed }: RecoverySetup, { config, signal }: Context): Promise<Vitals> {
+async function livenessProbe(
+  { target, followed }: RecoverySetup,
+  { config, signal }: Context,
+): Promise<LivenessProbe> {
   const device = followed?.device;
   if (device === undefined || device.isProbe)
-    return { what: "the board's SMP server", look: (how) => lookBySmp(site, how) };
+    return { what: "the board's SMP server", sample: (how) => lookBySmp(target, how) };
   const identity = identityOf(device, await devicesHere(config, signal));
   return {
     what: "its USB device",
-    boots: (how) => countBoots(site, how),
-    look: async (how) => (findAgain(identity, await devicesHere(config, how)) ? "plugged in" : undefined),
+    boots: (how) => countBoots(target, how),
+    sample: async (how) => (findAgain(identity, await devicesHere(config, how)) ? "plugged in" : undefined),
   };
 }
 

@@ -244,10 +244,10 @@ async function brokenRule(
   const file = policy ?? (process.env.BOOTPROOF_POLICY || undefined) ?? config.policy;
   const [board] = boards;
   // A file of nothing but must-hold has no rules.
-  if (file === undefined || board?.home === undefined || !/^level:/m.test(readFileSync(file, "utf8")))
+  if (file === undefined || board?.initial === undefined || !/^level:/m.test(readFileSync(file, "utf8")))
     return undefined;
   const chosen = await choosePolicy({ policy: file }, config);
-  const { trustedKeys, modeNumber } = board.home;
+  const { trustedKeys, modeNumber } = board.initial;
   const about = {
     ...(identity?.id === undefined
       ? { noIdentityBecause: identity?.reason ?? "this ran several boards." }

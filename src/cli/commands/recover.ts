@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { AliveBoard } from "../../recovery/alive.js";
 import { RECOVERY_METHODS, type RecoveryMethodName } from "../../recovery/methods.js";
 import {
-  type MethodWords,
+  type MethodSummary,
   type RecoverEvent,
   type RecoverOutcome,
   type RecoverResult,
@@ -32,7 +32,7 @@ import {
   canAsk,
   type RecoverySetup,
   recoverySetup,
-  type SiteOptions,
+  type TargetOptions,
 } from "../recovery-target.js";
 import { beginRun } from "../run-facts.js";
 import { SOURCE_HELP, type SourceOptions, sourceOptions } from "../source-options.js";
@@ -42,7 +42,7 @@ import { UsageError } from "../usage-error.js";
 import { drawFlash, NOT_RUNNING, statusOfRefusal } from "./flash.js";
 
 interface RecoverCommandOptions
-  extends Omit<SiteOptions, "device">,
+  extends Omit<TargetOptions, "device">,
     BoardsOptions,
     SourceOptions,
     DecryptionKeyOptions,
@@ -72,7 +72,7 @@ const STATUS: Readonly<Record<RecoverOutcome, ExitStatus>> = {
   "no-way-in": 36,
 };
 
-const RUNGS = RECOVERY_METHODS.map(({ name }) => name);
+const METHOD_NAMES = RECOVERY_METHODS.map(({ name }) => name);
 
 const withImageOptions = (command: Command) =>
   trailerOptions(
@@ -104,7 +104,7 @@ export function define(command: Command): void {
     .option("--no-preflight", "ignore every failed check; nothing else checks the image before the next boot")
     .option(
       "--without <recovery method>",
-      `do not use this recovery method (repeatable): ${RUNGS.join(", ")}`,
+      `do not use this recovery method (repeatable): ${METHOD_NAMES.join(", ")}`,
       several,
     )
     .option(
@@ -150,11 +150,11 @@ export function define(command: Command): void {
           skip,
           madeFor: source.binding.boards,
         });
-        const story = ({ site, identity, audit }: RecoverySetup, how: AbortSignal, isAlone: boolean) =>
+        const workflow = ({ target, identity, audit }: RecoverySetup, how: AbortSignal, isAlone: boolean) =>
           recordedRecovery(
             audit,
             image,
-            recover(site, image, {
+            recover(target, image, {
               signal: how,
               keys,
               decryptionKey,
@@ -163,7 +163,7 @@ export function define(command: Command): void {
               imageNumber: options.image ?? number,
               skip,
               althoughAlive: (alive) => althoughAlive(alive, options, how, isAlone),
-              without: names(options.without, RUNGS, "method") as RecoveryMethodName[],
+              without: names(options.without, METHOD_NAMES, "method") as RecoveryMethodName[],
               consent: (method) => consent(method, options.yes ?? false, how, isAlone),
               trailer: options.trailer,
               erasedValue: options.erased,
@@ -174,21 +174,21 @@ export function define(command: Command): void {
             }),
           );
         const { device: [device] = [], ...common } = options;
-        const site: SiteOptions = { ...common, keys, mayFail: skip };
+        const targetOptions: TargetOptions = { ...common, keys, mayFail: skip };
         if (meansSeveral(options))
           return withPlaces(options, context, (placed) =>
             recoverBoards(
               placed,
               context,
-              (board, own) => recoverySetup({ ...site, asksNobody: true }, own, board),
-              (setup, own) => story(setup, own.signal, false),
+              (board, own) => recoverySetup({ ...targetOptions, asksNobody: true }, own, board),
+              (setup, own) => workflow(setup, own.signal, false),
               statusOf,
             ),
           );
-        const bench = await recoverySetup({ ...site, device }, context);
+        const bench = await recoverySetup({ ...targetOptions, device }, context);
         try {
           const draw = drawRecover(out);
-          const result = await run(story(bench, signal, true), (event) => {
+          const result = await run(workflow(bench, signal, true), (event) => {
             out.event(event);
             draw(event);
           });
@@ -236,7 +236,7 @@ function names(texts: readonly string[] = [], known: readonly string[], what: st
 }
 
 async function consent(
-  { summary, destroys }: MethodWords,
+  { summary, destroys }: MethodSummary,
   yes: boolean,
   signal: AbortSignal,
   mayAsk: boolean,

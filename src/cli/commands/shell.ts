@@ -30,7 +30,7 @@ The exit status is what the command returned; an errno loses its sign: -5 become
         const ask = asker(client, options, context);
         if (words.length === 0) return converse(client.name, ask, context);
         const answer = await ask(lineOf(words));
-        context.out.result(answer, saidBy(answer));
+        context.out.result(answer, outputText(answer));
         if (answer.mayBeCut) context.out.note(tone("warn", CUT));
         process.exitCode = statusOf(answer.ret);
       }),
@@ -66,7 +66,7 @@ function asker(client: Client, options: BoardOptions, { signal }: Context): Ask 
 }
 
 /** What a command printed, without the line ends around it. */
-function saidBy({ output }: Answer): string {
+function outputText({ output }: Answer): string {
   return printableLines(output).replace(/^\n+|\n+$/g, "");
 }
 
@@ -118,7 +118,7 @@ async function converse(name: string, ask: Ask, { out, signal }: Context): Promi
 async function runLine(line: string, ask: Ask, out: Context["out"]): Promise<void> {
   try {
     const answer = await ask(line.trim());
-    const said = saidBy(answer);
+    const said = outputText(answer);
     if (said !== "" || out.json) out.line(answer, said);
     if (answer.mayBeCut) out.note(tone("warn", CUT));
     if (answer.ret !== 0) {

@@ -3,9 +3,9 @@ import { toHex } from "../../bytes.js";
 import { type Output, printable, table, tone } from "../output.js";
 import type { Context } from "../verb-context.js";
 import { type Attack, attacks } from "./attacks.js";
-import { Desk } from "./desk.js";
 import { observe } from "./observe.js";
 import { type Product, prepareProduct, signOffline, stateProvenance } from "./product.js";
+import { DemoWorkspace } from "./workspace.js";
 
 /** One link that held, with what was read back of it. */
 interface Link {
@@ -19,9 +19,9 @@ interface Link {
  * Every step is a command line of this program, run in a folder with its own boards, memory and log.
  */
 export async function demoChain({ out, signal }: Context): Promise<void> {
-  const desk = new Desk(signal);
+  const workspace = new DemoWorkspace(signal);
   try {
-    const product = await prepareProduct(desk);
+    const product = await prepareProduct(workspace);
     out.note(tone("strong", "\nThe chain"));
     const links: Link[] = [];
     const held = (link: Link) => {
@@ -30,11 +30,11 @@ export async function demoChain({ out, signal }: Context): Promise<void> {
         `${tone("good", "held")}  ${link.link.padEnd(9)} ${link.what}\n      ${" ".repeat(9)} ${link.readBack}`,
       );
     };
-    await theChain(desk, product, held);
+    await theChain(workspace, product, held);
 
     out.note(tone("strong", "\nOne attack on each link"));
     const found: Attack[] = [];
-    for await (const attack of attacks(desk, product)) {
+    for await (const attack of attacks(workspace, product)) {
       found.push(attack);
       drawAttack(attack, out);
     }
@@ -56,7 +56,7 @@ export async function demoChain({ out, signal }: Context): Promise<void> {
     );
     if (refused < found.length) process.exitCode = 1;
   } finally {
-    desk.remove();
+    workspace.remove();
   }
 }
 
@@ -65,17 +65,21 @@ function drawAttack({ attack, message, board, asExpected }: Attack, out: Output)
   out.note(`${mark}  ${attack}\n         ${printable(message)}\n         ${board}`);
 }
 
-async function theChain(desk: Desk, product: Product, held: (link: Link) => void): Promise<void> {
+async function theChain(
+  workspace: DemoWorkspace,
+  product: Product,
+  held: (link: Link) => void,
+): Promise<void> {
   const { update, older, policy, publicKey, board } = product;
-  await signOffline(desk, product, { output: older, version: "1.5.0", counter: 3 });
-  const signed = await signOffline(desk, product, { output: update, version: "2.0.0", counter: 7 });
+  await signOffline(workspace, product, { output: older, version: "1.5.0", counter: 3 });
+  const signed = await signOffline(workspace, product, { output: update, version: "2.0.0", counter: 7 });
   held({
     link: "signer",
     what: product.signer.summary,
     readBack: `signed security counter ${signed.counter}; key ${toHex(product.key.keyHash).slice(0, 16)} never left it`,
   });
 
-  const verified = await desk.must(["verify", update, "--key", publicKey]);
+  const verified = await workspace.must(["verify", update, "--key", publicKey]);
   held({
     link: "image",
     what: "the signed image came back over the air gap and verifies",
@@ -84,7 +88,7 @@ async function theChain(desk: Desk, product: Product, held: (link: Link) => void
 
   await stateProvenance(update, product.provenance, product);
   const built = ["--provenance", product.provenance, "--provenance-key", product.buildPublicKey];
-  const judged = await desk.must([
+  const judged = await workspace.must([
     "policy",
     "check",
     policy,
@@ -102,14 +106,14 @@ async function theChain(desk: Desk, product: Product, held: (link: Link) => void
   });
 
   // What somebody would put back who wants this update forgotten.
-  cpSync(desk.path("state/bootproof/audit"), desk.path("early-log"), { recursive: true });
-  const before = await observe(board, desk.signal);
-  const flashed = await desk.must([
+  cpSync(workspace.path("state/bootproof/audit"), workspace.path("early-log"), { recursive: true });
+  const before = await observe(board, workspace.signal);
+  const flashed = await workspace.must([
     ...["flash", update, "--key", publicKey, "--policy", policy, "-d", board, ...built],
     ...["--soak", "300", "--health-shell", "health", "--settle", "--log-proof", product.proof],
     ...["--attest", product.attestation, "--attest-key", product.attestKey],
   ]);
-  const after = await observe(board, desk.signal);
+  const after = await observe(board, workspace.signal);
   const checks = flashed.value.preflight as readonly { name: string; result: string; message: string }[];
   const origin = checks.find(({ name, result }) => name === "policy/provenance" && result === "pass");
   held({
@@ -128,16 +132,16 @@ async function theChain(desk: Desk, product: Product, held: (link: Link) => void
     readBack: `stored counter ${before.storedCounter}, now ${after.storedCounter}`,
   });
 
-  const key = String((await desk.must(["log", "key"])).value.key);
-  const checked = await desk.must(["log", "check", product.proof, "--key", key]);
-  await desk.must(["log", "export", "--format", "checkpoint", "-o", product.witness]);
+  const key = String((await workspace.must(["log", "key"])).value.key);
+  const checked = await workspace.must(["log", "check", product.proof, "--key", key]);
+  await workspace.must(["log", "export", "--format", "checkpoint", "-o", product.witness]);
   held({
     link: "log",
     what: "the update is in the audit log, provable to anyone who has the log's key",
     readBack: `entry ${checked.value.index} of ${checked.value.size ?? "-"}; a checkpoint went to another machine`,
   });
 
-  const attested = await desk.must([
+  const attested = await workspace.must([
     ...["attest", "verify", product.attestation],
     ...["--key", product.attestPublicKey, "--subject", update],
   ]);

@@ -13,7 +13,7 @@ import { signImage } from "../../mcuboot/sign.js";
 import { hasPkcs11js } from "../../signers/pkcs11.js";
 import { signEnvelope } from "../../trust/dsse.js";
 import { formatStatement, IN_TOTO, SLSA_PROVENANCE } from "../../trust/statement.js";
-import type { Desk } from "./desk.js";
+import type { DemoWorkspace } from "./workspace.js";
 
 /** Everything that one product consists of at the demonstration's desk. */
 export interface Product {
@@ -54,12 +54,12 @@ export interface OfflineSigner {
 export const HARDWARE = { own: "rack", other: "door" } as const;
 
 /** Makes keys, boards that accept the image key, firmware and a policy. */
-export async function prepareProduct(desk: Desk): Promise<Product> {
-  const vault = desk.makeFolder("vault");
+export async function prepareProduct(workspace: DemoWorkspace): Promise<Product> {
+  const vault = workspace.makeFolder("vault");
   const key = await generateKey("ecdsa-p256");
   const privateFile = join(vault, "image.pem");
   writeFileSync(privateFile, await toPem(key, "private"), { mode: 0o600 });
-  const publicKey = desk.path("image-public.pem");
+  const publicKey = workspace.path("image-public.pem");
   writeFileSync(publicKey, await toPem(key.publicKey, "public"));
   const signer = (await moveToSoftHsm(vault, privateFile)) ?? {
     kind: "file",
@@ -69,18 +69,18 @@ export async function prepareProduct(desk: Desk): Promise<Product> {
   };
 
   const attest = await generateKey("ed25519");
-  const attestKey = desk.path("attest.pem");
+  const attestKey = workspace.path("attest.pem");
   writeFileSync(attestKey, await toPem(attest, "private"), { mode: 0o600 });
-  const attestPublicKey = desk.path("attest-public.pem");
+  const attestPublicKey = workspace.path("attest-public.pem");
   writeFileSync(attestPublicKey, await toPem(attest.publicKey, "public"));
 
   const buildKey = await generateKey("ed25519");
-  const buildPublicKey = desk.path("build-public.pem");
+  const buildPublicKey = workspace.path("build-public.pem");
   writeFileSync(buildPublicKey, await toPem(buildKey.publicKey, "public"));
 
-  const body = desk.path("app.bin");
+  const body = workspace.path("app.bin");
   writeFileSync(body, fixtureBody("good-b", "wasm"));
-  const policy = desk.path("bootproof.policy.yaml");
+  const policy = workspace.path("bootproof.policy.yaml");
   writeFileSync(policy, policyText(key, buildKey));
   return {
     key: key.publicKey,
@@ -88,18 +88,18 @@ export async function prepareProduct(desk: Desk): Promise<Product> {
     signer,
     body,
     policy,
-    update: desk.path("update.bin"),
-    older: desk.path("older.bin"),
-    proof: desk.path("update.tlog-proof"),
-    witness: desk.path("witness.checkpoint"),
-    attestation: desk.path("update.intoto.jsonl"),
+    update: workspace.path("update.bin"),
+    older: workspace.path("older.bin"),
+    proof: workspace.path("update.tlog-proof"),
+    witness: workspace.path("witness.checkpoint"),
+    attestation: workspace.path("update.intoto.jsonl"),
     attestKey,
     attestPublicKey,
     buildKey,
     buildPublicKey,
-    provenance: desk.path("update.provenance.intoto.jsonl"),
-    board: await factory(desk, "good", key),
-    boardWithoutCounter: await factory(desk, "no-counter", key),
+    provenance: workspace.path("update.provenance.intoto.jsonl"),
+    board: await factory(workspace, "good", key),
+    boardWithoutCounter: await factory(workspace, "no-counter", key),
   };
 }
 
@@ -145,8 +145,8 @@ export function hardwareTlv(product: string): string {
 }
 
 /** A board that left the factory with this key and firmware 1.0.0; returns its address. */
-async function factory(desk: Desk, variant: string, key: Key): Promise<string> {
-  const flashFile = desk.path(`${variant}.flash`);
+async function factory(workspace: DemoWorkspace, variant: string, key: Key): Promise<string> {
+  const flashFile = workspace.path(`${variant}.flash`);
   const { image } = await signImage(fixtureBody("good-a", "wasm"), {
     key,
     version: "1.0.0",
@@ -198,16 +198,16 @@ export function signWords({ body }: Product, wish: SignWish): string[] {
 
 /** The round trip over the air gap: request, response, image. */
 export async function signOffline(
-  desk: Desk,
+  workspace: DemoWorkspace,
   product: Product,
   wish: SignWish,
 ): Promise<{ hash: string; counter: number }> {
   const request = `${wish.output}.request.json`;
   const response = `${wish.output}.response.json`;
   const words = signWords(product, wish);
-  await desk.must([...words, "--public-key", product.publicKey, "--with-payload", "--request", request]);
-  await desk.must(approveWords(product, request, response), product.signer.environment);
-  const attached = await desk.must([...words, "--public-key", product.publicKey, "--attach", response]);
+  await workspace.must([...words, "--public-key", product.publicKey, "--with-payload", "--request", request]);
+  await workspace.must(approveWords(product, request, response), product.signer.environment);
+  const attached = await workspace.must([...words, "--public-key", product.publicKey, "--attach", response]);
   return { hash: String(attached.value.hash), counter: wish.counter };
 }
 

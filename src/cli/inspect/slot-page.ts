@@ -64,9 +64,9 @@ export function drawNextBoot(mode: UpgradeMode, next: NextBoot): string {
   return drawRows([
     [
       "next boot",
-      `${tone("strong", next.resumed ? `${next.swapType}, resumed` : next.swapType)} in mode ${mode}: ${next.because}`,
+      `${tone("strong", next.resumed ? `${next.swapType}, resumed` : next.swapType)} in mode ${mode}: ${next.reason}`,
     ],
-    ...next.story.map((sentence): [string, string] => ["", printable(sentence)]),
+    ...next.steps.map((sentence): [string, string] => ["", printable(sentence)]),
     ...next.dependsOn.map((what, index): [string, string] => [
       index === 0 ? "depends on" : "",
       tone("warn", printable(what)),
@@ -88,7 +88,7 @@ export function drawRequests(slot: Slot, target: SetNextTarget): string {
     ...state,
     ...rows.map(([asked, rule]): [string, string] => [
       `if ${asked}`,
-      `${rule.because}${rule.error === undefined ? "" : tone("bad", ` (error ${rule.error})`)}`,
+      `${rule.reason}${rule.error === undefined ? "" : tone("bad", ` (error ${rule.error})`)}`,
     ]),
   ]);
 }

@@ -15,7 +15,7 @@ export interface ManyBoardsOptions extends Omit<BoardOptions, "device">, BoardsO
 /** What a verb does with one board, and how that is shown. */
 export interface BoardVerb<Event, Result> {
   /** Opens what it needs, tells what happens, puts everything away again. `context` is the board's own. */
-  story(board: ChosenBoard, context: Context): AsyncGenerator<Event, Result, void>;
+  workflow(board: ChosenBoard, context: Context): AsyncGenerator<Event, Result, void>;
   step(event: Event): BoardStep;
   row(result: Result): Omit<BoardRow, "board">;
 }
@@ -36,7 +36,7 @@ export async function driveVerb<Event, Result>(
   const tasks = boards.map(
     (board): BoardTask<Event, Result> => ({
       name: board.name,
-      start: (ended) => verb.story(board, { ...context, signal: ended, out: outputOf(board, lines, out) }),
+      start: (ended) => verb.workflow(board, { ...context, signal: ended, out: outputOf(board, lines, out) }),
     }),
   );
   const rows = new Map<string, BoardRow>();

@@ -7,7 +7,7 @@ import { commonOf, driveVerb, type ManyBoardsOptions } from "./drive-verb.js";
 import { stepOfFlash } from "./steps.js";
 
 /** The update of one board; `change` goes before what the command line says. */
-export type FlashStory = (
+export type FlashWorkflow = (
   board: Pick<OpenBoard, "session" | "identity" | "audit">,
   change: FlashOptions,
 ) => AsyncGenerator<FlashEvent, FlashResult, void>;
@@ -20,15 +20,15 @@ export interface FlashBoardsOptions extends ManyBoardsOptions {
 export function flashBoards(
   options: FlashBoardsOptions,
   context: Context,
-  story: FlashStory,
+  workflow: FlashWorkflow,
   statusOf: (result: FlashResult) => ExitStatus,
 ): Promise<void> {
   const factsOf = beginRun();
   return driveVerb<FlashEvent, FlashResult & RunFacts>(options, context, {
-    async *story({ address, name }, own) {
+    async *workflow({ address, name }, own) {
       const board = await openBoard(address, commonOf(options), own, { withinMs: options.wait, name });
       try {
-        const result = yield* story(board, { signal: own.signal });
+        const result = yield* workflow(board, { signal: own.signal });
         return { ...result, ...factsOf(board.about, board.device) };
       } finally {
         await board.close();

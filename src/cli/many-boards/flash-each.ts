@@ -16,7 +16,7 @@ import { boardLines, showStep } from "./board-lines.js";
 import { type BoardRow, finishRows, rowOfError } from "./board-rows.js";
 import { meansPlaces } from "./choose-boards.js";
 import { commonOf, mustSuitSeveral, outputOf } from "./drive-verb.js";
-import type { FlashBoardsOptions, FlashStory } from "./flash-boards.js";
+import type { FlashBoardsOptions, FlashWorkflow } from "./flash-boards.js";
 import { type RoomWord, roomBanner } from "./room-banner.js";
 import { stepOfFlash } from "./steps.js";
 
@@ -42,7 +42,7 @@ const LOOK_EVERY_MS = 200;
 export async function flashEach(
   options: FlashEachOptions,
   context: Context,
-  story: FlashStory,
+  workflow: FlashWorkflow,
   statusOf: (result: FlashResult) => ExitStatus,
 ): Promise<void> {
   mustSuitSeveral(options);
@@ -54,7 +54,7 @@ export async function flashEach(
     for (let number = 1; number <= (options.count ?? Number.POSITIVE_INFINITY); number++) {
       out.note(`Board ${number}: plug it in.`);
       const { name, address, untilGone } = await slot.next();
-      const row = await flashOne({ name, address }, options, context, story, statusOf);
+      const row = await flashOne({ name, address }, options, context, workflow, statusOf);
       const label = labels.take();
       const line = { number, ...(label !== undefined && { label }), ...row };
       rows.push(line);
@@ -83,7 +83,7 @@ async function flashOne(
   board: { name: string; address: Address },
   options: FlashEachOptions,
   context: Context,
-  story: FlashStory,
+  workflow: FlashWorkflow,
   statusOf: (result: FlashResult) => ExitStatus,
 ): Promise<BoardRow> {
   const { out, signal } = context;
@@ -93,7 +93,7 @@ async function flashOne(
   try {
     const open = await openBoard(address, commonOf(options), own, { withinMs: options.wait });
     try {
-      const result = await run(story(open, { signal }), (event) => {
+      const result = await run(workflow(open, { signal }), (event) => {
         out.event(event, name);
         showStep(lines, name, stepOfFlash(event));
       });

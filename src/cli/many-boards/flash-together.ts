@@ -15,7 +15,7 @@ import { UsageError } from "../usage-error.js";
 import { showStep } from "./board-lines.js";
 import { type ChosenBoard, chooseBoards } from "./choose-boards.js";
 import { commonOf, linesOf, mustSuitSeveral, outputOf } from "./drive-verb.js";
-import type { FlashBoardsOptions, FlashStory } from "./flash-boards.js";
+import type { FlashBoardsOptions, FlashWorkflow } from "./flash-boards.js";
 import { stepOfFlash } from "./steps.js";
 
 export interface FlashTogetherOptions extends FlashBoardsOptions {
@@ -64,15 +64,19 @@ export function wordsOfOutcome({ outcome, boards }: Pick<TogetherResult, "outcom
   };
 }
 
-/** Opens a board of a joint update, with the story of its own update. */
-export type OpenJoint = (board: ChosenBoard, story: FlashStory, stop: AbortSignal) => Promise<JointBoard>;
+/** Opens a board of a joint update, with the workflow of its own update. */
+export type OpenJoint = (
+  board: ChosenBoard,
+  workflow: FlashWorkflow,
+  stop: AbortSignal,
+) => Promise<JointBoard>;
 
 /** Updates several boards so that all or none keep the image. */
 export async function flashBoardsTogether(
   options: FlashTogetherOptions,
   context: Context,
   image: Image,
-  story: FlashStory,
+  workflow: FlashWorkflow,
 ): Promise<void> {
   const { signal } = context;
   const hash = hashFor(options, image);
@@ -90,7 +94,7 @@ export async function flashBoardsTogether(
       (board): JointTask => ({
         name: board.name,
         mayStayBehind: isolated.includes(board.name),
-        open: (stop) => open(board, story, stop),
+        open: (stop) => open(board, workflow, stop),
       }),
     );
     return flashTogether(tasks, { hash, imageNumber: options.image, signal, withinMs });
@@ -109,13 +113,13 @@ export async function driveTogether<Result>(
   mustSuitSeveral(options);
   const lines = linesOf(boards, options, out);
   const { wait: withinMs } = options;
-  const open: OpenJoint = async (board, story, stop) => {
+  const open: OpenJoint = async (board, workflow, stop) => {
     const own = { ...context, signal: stop, out: outputOf(board, lines, out) };
     const opened = await openBoard(board.address, commonOf(options), own, { withinMs, name: board.name });
     return {
       session: opened.session,
       close: () => opened.close(),
-      update: (change) => story(opened, change),
+      update: (change) => workflow(opened, change),
     };
   };
   const show = (event: TogetherEvent) => {

@@ -10,7 +10,7 @@ import { driveVerb, type ManyBoardsOptions } from "./drive-verb.js";
 import { stepOfRecover } from "./steps.js";
 
 /** The recovery of one board. */
-export type RecoverStory = (
+export type RecoverWorkflow = (
   setup: RecoverySetup,
   context: Context,
 ) => AsyncGenerator<RecoverEvent, RecoverResult, void>;
@@ -20,15 +20,15 @@ export function recoverBoards(
   options: ManyBoardsOptions,
   context: Context,
   setUp: (board: ChosenBoard, context: Context) => Promise<RecoverySetup>,
-  story: RecoverStory,
+  workflow: RecoverWorkflow,
   statusOf: (result: RecoverResult) => ExitStatus,
 ): Promise<void> {
   const factsOf = beginRun();
   return driveVerb<RecoverEvent, RecoverResult & RunFacts>(options, context, {
-    async *story(board, own) {
+    async *workflow(board, own) {
       const setup = await setUp(board, own);
       try {
-        const result = yield* story(setup, own);
+        const result = yield* workflow(setup, own);
         const about = { address: formatAddress(setup.address), id: setup.identity.id };
         return { ...result, ...factsOf(about, setup.followed?.device) };
       } finally {

@@ -2,7 +2,7 @@ import type { ProofEvent } from "bootproof/prove";
 import type { RecoverEvent } from "../../recovery/recover.js";
 import type { FlashEvent } from "../../update/flash.js";
 
-/** What an event of a story means for a board's line or tile. Nothing in it: it need not be shown. */
+/** What an event of a workflow means for a board's line or tile. Nothing in it: it need not be shown. */
 export interface BoardStep {
   /** What the board does now, in a word or two. */
   readonly step?: string;

@@ -20,10 +20,10 @@ async function download({ args, flags, io, session }: Run): Promise<void> {
     const most = Number(flags.get("bytes") ?? 0);
     for (let written = 0; ; ) {
       const fields = { off: offset };
-      const answer = await link.ask({ op: "read", group: GROUP, id: 4, fields }, (heard) => ({
-        rc: heard.rc,
-        off: heard.int("off"),
-        data: heard.bytes("data"),
+      const answer = await link.ask({ op: "read", group: GROUP, id: 4, fields }, (reply) => ({
+        rc: reply.rc,
+        off: reply.int("off"),
+        data: reply.bytes("data"),
       }));
       if (answer.rc !== 0) return io.out(`Error: ${answer.rc}\n`);
       io.out(`${answer.off}\n`);

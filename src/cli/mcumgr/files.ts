@@ -14,10 +14,10 @@ async function download({ args: [name, file], io, session }: Run): Promise<void>
   try {
     const link = await session();
     for (let off = 0; ; ) {
-      const answer = await link.ask({ op: "read", ...FILE, fields: { name, off } }, (heard) => ({
-        rc: heard.rc,
-        off: heard.int("off"),
-        data: heard.bytes("data"),
+      const answer = await link.ask({ op: "read", ...FILE, fields: { name, off } }, (reply) => ({
+        rc: reply.rc,
+        off: reply.int("off"),
+        data: reply.bytes("data"),
       }));
       if (answer.rc !== 0) return io.out(`Error: ${answer.rc}\n`);
       io.out(`${answer.off}\n`);
@@ -39,7 +39,7 @@ async function upload({ args: [file, name], io, session }: Run): Promise<void> {
   const link = await session();
   for (let off = 0; off < data.length; ) {
     const request = nextChunk(link, name, data, off);
-    const answer = await link.ask(request, (heard) => ({ rc: heard.rc, off: heard.int("off") }));
+    const answer = await link.ask(request, (reply) => ({ rc: reply.rc, off: reply.int("off") }));
     io.out(`${answer.off}\n`);
     if (answer.rc !== 0) return io.out(`Error: ${answer.rc}\n`);
     if (Number(answer.off) > data.length)

@@ -44,14 +44,14 @@ export async function guardFor(address: PipeAddress): Promise<LinkGuard> {
   const keys = chosen ? await readKeys(config.keys, out) : [];
   const known = await readKnown(config.known, out);
   const note = (text: string) => void process.stderr.write(`bootproof: ${printable(text)}\n`);
-  const wayPast = "bootproof image upload, test and confirm have --skip ratchet.";
+  const bypassHint = "bootproof image upload, test and confirm have --skip ratchet.";
   /** The board is asked who it is and what it holds, then let go of: mcumgr's own conversation comes after it. */
   const asking = async <T>(work: (guard: StepGuard, session: BoardSession) => Promise<T>): Promise<T> => {
     const board = await openBoard(address, {}, context, { name });
     try {
       if (run) run.board = board.about;
       const { identity, session } = board;
-      return await work(new StepGuard({ identity, chosen, keys, note, wayPast }), session);
+      return await work(new StepGuard({ identity, chosen, keys, note, bypassHint }), session);
     } finally {
       await board.close();
     }
@@ -93,7 +93,7 @@ function watchFor(run: NonNullable<ReturnType<typeof recorder>>): Watch {
   const observe = observeCommands(run);
   return ({ op, group, id, fields }, answer) => {
     const command = commandOf({ op, group, id }) ?? commandByNumber({ op, group, id });
-    const settling = answer.then((heard) => settled(command, heard));
+    const settling = answer.then((value) => settled(command, value));
     // Of a command that changes nothing nobody waits for the answer.
     settling.catch(() => undefined);
     observe(command, fields, settling);

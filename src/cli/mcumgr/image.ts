@@ -105,7 +105,7 @@ async function upload({ args, flags, io, session, guard }: Run): Promise<void> {
 async function send(link: Session, job: Upload, progress: Progress): Promise<number | bigint | undefined> {
   for (let offset = 0; offset < job.data.length; ) {
     const request = nextChunk(link, job, offset);
-    const read = (heard: Answer) => ({ rc: heard.rc, off: heard.int("off") });
+    const read = (answer: Answer) => ({ rc: answer.rc, off: answer.int("off") });
     const answer = await link.ask(request, read, UPLOAD_TRIES);
     if (answer.rc !== 0) return answer.rc;
     const next = Number(answer.off);

@@ -54,19 +54,19 @@ export class Session {
    * Throws {@link McumgrFailure}.
    */
   async ask<T>(request: Request, read: (answer: Answer) => T, leastTries = 1): Promise<T> {
-    let heard: Answer | undefined;
+    let last: Answer | undefined;
     const asked = this.#ask(
       request,
       (answer) => {
         const value = read(answer);
-        heard = answer;
+        last = answer;
         return value;
       },
       leastTries,
     );
     this.#options.watch?.(
       request,
-      asked.then(() => heard!),
+      asked.then(() => last!),
     );
     return asked;
   }
@@ -134,7 +134,9 @@ export class Session {
     try {
       for await (const chunk of this.#pipe.chunks)
         if (decoder === undefined) this.#heard(chunk);
-        else for (const heard of decoder.push(chunk)) if (heard.kind === "message") this.#heard(heard.bytes);
+        else
+          for (const received of decoder.push(chunk))
+            if (received.kind === "message") this.#heard(received.bytes);
     } catch (error) {
       this.#failure = error;
       this.#failed(error);

@@ -23,9 +23,9 @@ import { statusOf as statusOfRecover } from "../commands/recover.js";
 import { type Context, type OpenBoard, openBoard, startEmulated } from "../context.js";
 import { LineStamper } from "../log-file.js";
 import { rowOfError } from "../many-boards/board-rows.js";
-import type { FlashStory } from "../many-boards/flash-boards.js";
-import { flashStory } from "../many-boards/flash-story.js";
+import type { FlashWorkflow } from "../many-boards/flash-boards.js";
 import { wordsOfOutcome } from "../many-boards/flash-together.js";
+import { flashWorkflow } from "../many-boards/flash-workflow.js";
 import { PROOF_STATUS } from "../many-boards/prove-boards.js";
 import { stepOfFlash, stepOfProof, stepOfRecover } from "../many-boards/steps.js";
 import { policyHook } from "../policy/policy-judge.js";
@@ -138,11 +138,14 @@ export class BenchWork implements StationWork {
     const { image, imageNumber, variants, name, release } = await this.#imageOf(job, context);
     const { keys, policy: chosen, soak, wait } = this.#options;
     const how = { keys, soakMs: soak, withinMs: wait, known: knownImages(name, image) };
-    const story = flashStory({ image, imageNumber, variants, release }, how, { chosen, settles: false });
+    const workflow = flashWorkflow({ image, imageNumber, variants, release }, how, {
+      chosen,
+      settles: false,
+    });
     const { signal } = context;
     const open = await openBoard(board.address, this.#link(true), context, { withinMs: wait });
     try {
-      const result = await run(story(open, { signal }), (event) =>
+      const result = await run(workflow(open, { signal }), (event) =>
         notes.step(stepOfFlash(event), event.step === "link-lost" || event.step === "sent-again"),
       );
       return endingOf(result, statusOfFlash(result), await factsOf(open, signal));
@@ -157,7 +160,7 @@ export class BenchWork implements StationWork {
   ): Promise<ReadonlyMap<string, JobEnding>> {
     const [{ job, context }] = places as [JobPlace];
     let hash: Uint8Array | undefined;
-    let story: FlashStory;
+    let workflow: FlashWorkflow;
     let imageNumber: number | undefined;
     try {
       const { image, release, ...update } = await this.#imageOf(job, context);
@@ -167,7 +170,7 @@ export class BenchWork implements StationWork {
         throw new UsageError("A joint update needs an image with a hash, to ask boards for it.", "Sign it.");
       const { keys, policy: chosen, soak, wait } = this.#options;
       const how = { keys, soakMs: soak, withinMs: wait, known: knownImages(update.name, image) };
-      story = flashStory({ image, imageNumber, release }, how, { chosen, settles: false });
+      workflow = flashWorkflow({ image, imageNumber, release }, how, { chosen, settles: false });
     } catch (error) {
       signal.throwIfAborted();
       return new Map(places.map((at) => [at.job.board, endingOfError(at.job.board, error)]));
@@ -182,7 +185,7 @@ export class BenchWork implements StationWork {
           return {
             session: open.session,
             close: () => open.close(),
-            update: (change) => story(open, change),
+            update: (change) => workflow(open, change),
           };
         },
       }),
@@ -215,7 +218,7 @@ export class BenchWork implements StationWork {
     const policy = policyHook(chosen, "recover", { file: image, imageNumber, skip: [] });
     const agreed = job.agreed === true;
     const setup = await recoverySetup({ ...this.#link(true), keys, asksNobody: true }, context, board);
-    const recovery = recover(setup.site, image, {
+    const recovery = recover(setup.target, image, {
       signal: context.signal,
       keys,
       known: knownImages(name, image),
@@ -226,9 +229,9 @@ export class BenchWork implements StationWork {
       ratchet: ratchetOf(setup.identity, undefined, release),
       withinMs: wait,
     });
-    const story = recordedRecovery(setup.audit, image, recovery);
+    const workflow = recordedRecovery(setup.audit, image, recovery);
     const tell = (event: RecoverEvent) => notes.step(stepOfRecover(event), event.step === "again");
-    const result = await run(story, tell).finally(() => setup.close());
+    const result = await run(workflow, tell).finally(() => setup.close());
     // Another link: the one of before may have ended in a bootloader.
     const runs = await this.#runsNow(board, context);
     // Nobody recovers a board that is alive; but here an earlier station may have been killed when all but its word was done.

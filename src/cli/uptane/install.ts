@@ -4,8 +4,8 @@ import { type FlashCommandOptions, workflowOptions } from "../commands/flash.js"
 import { readKeys } from "../context.js";
 import type { ExitStatus } from "../exit.js";
 import { keyFiles } from "../key-files.js";
-import { flashStory } from "../many-boards/flash-story.js";
 import { driveTogether, type OpenJoint, wordsOfOutcome } from "../many-boards/flash-together.js";
+import { flashWorkflow } from "../many-boards/flash-workflow.js";
 import { type Output, printable, table, tone } from "../output.js";
 import { choosePolicy } from "../policy/policy-options.js";
 import type { Context } from "../verb-context.js";
@@ -36,12 +36,12 @@ export async function install(file: string, options: VehicleInstallOptions, cont
           const { bytes, path, releaseCounter, versions } = image;
           const metadata = { by: directorId(vehicle), versions };
           const release = { metadata, ...(releaseCounter !== undefined && { release: releaseCounter }) };
-          const story = flashStory(
+          const workflow = flashWorkflow(
             { image: bytes, imageNumber: 0, release },
             { ...how, known: knownImages(path, bytes) },
             { chosen, settles: options.settle ?? false },
           );
-          return open(boards.find((board) => board.name === name)!, story, stop);
+          return open(boards.find((board) => board.name === name)!, workflow, stop);
         },
       }),
     );

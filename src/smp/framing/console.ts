@@ -1,6 +1,6 @@
 import { BytesError, concat, fromBase64, putU16be, toBase64, u16be } from "../../bytes.js";
 import { crc16 } from "./crc16.js";
-import type { Decoder, DecoderLimits, Framing, Heard, HeardFault } from "./framing.js";
+import type { Decoder, DecoderLimits, Framing, Received, ReceivedFault } from "./framing.js";
 
 /**
  * SMP over console: length, message and CRC as base64 lines, each behind a two-byte marker, on a wire that may carry log
@@ -81,34 +81,34 @@ class ConsoleDecoder implements Decoder {
     this.frame = new FrameAssembly(Math.min(limits.maxMessage ?? LONGEST_MESSAGE, LONGEST_MESSAGE));
   }
 
-  push(chunk: Uint8Array): Heard[] {
-    const heard: Heard[] = [];
+  push(chunk: Uint8Array): Received[] {
+    const received: Received[] = [];
     let at = 0;
     while (at < chunk.length) {
       const end = chunk.indexOf(LF, at);
       const stop = end < 0 ? chunk.length : end;
-      this.keep(chunk.subarray(at, stop), heard);
-      if (end >= 0) this.endLine(heard);
+      this.keep(chunk.subarray(at, stop), received);
+      if (end >= 0) this.endLine(received);
       at = stop + 1;
     }
-    return heard;
+    return received;
   }
 
-  flush(): Heard[] {
-    const heard: Heard[] = [];
-    this.endLine(heard);
-    this.frame.giveUp(heard);
-    return heard;
+  flush(): Received[] {
+    const received: Received[] = [];
+    this.endLine(received);
+    this.frame.giveUp(received);
+    return received;
   }
 
-  private keep(piece: Uint8Array, heard: Heard[]): void {
+  private keep(piece: Uint8Array, received: Received[]): void {
     let rest = this.swallowing ? piece.subarray(piece.length) : piece;
     while (this.length + rest.length > LINE_LIMIT) {
       const room = LINE_LIMIT - this.length;
       this.line.set(rest.subarray(0, room), this.length);
       this.length = LINE_LIMIT;
       rest = rest.subarray(room);
-      this.overflow(heard);
+      this.overflow(received);
       if (this.swallowing) return;
     }
     this.line.set(rest, this.length);
@@ -116,14 +116,14 @@ class ConsoleDecoder implements Decoder {
   }
 
   /** The line is full and its end has not come: text is handed on in pieces, a frame line cannot be. */
-  private overflow(heard: Heard[]): void {
+  private overflow(received: Received[]): void {
     // Without a marker the last byte is kept, because it may be the first half of one.
     const textEnd = markersIn(this.line)[0] ?? LINE_LIMIT - 1;
-    pushText(this.line.subarray(0, textEnd), heard);
+    pushText(this.line.subarray(0, textEnd), received);
     this.line.copyWithin(0, textEnd);
     this.length = LINE_LIMIT - textEnd;
     if (textEnd > 0) return;
-    this.frame.lineTooLong(heard);
+    this.frame.lineTooLong(received);
     this.length = 0;
     this.swallowing = true;
   }
@@ -132,16 +132,16 @@ class ConsoleDecoder implements Decoder {
    * A line may be log text, a frame line, or both: a prompt or a half-written log line before the marker. Markers never
    * occur in base64, so the line is cut at each of them; when a line feed was lost, both frame lines are found.
    */
-  private endLine(heard: Heard[]): void {
+  private endLine(received: Received[]): void {
     const line = withoutCr(this.line.subarray(0, this.length));
     this.length = 0;
     this.swallowing = false;
     const cuts = markersIn(line);
-    pushText(line.subarray(0, cuts[0] ?? line.length), heard);
+    pushText(line.subarray(0, cuts[0] ?? line.length), received);
     for (const [index, cut] of cuts.entries()) {
       const base64 = asText.decode(line.subarray(cut + 2, cuts[index + 1] ?? line.length));
-      if (line[cut] === START[0]) this.frame.start(base64, heard);
-      else this.frame.continue(base64, heard);
+      if (line[cut] === START[0]) this.frame.start(base64, received);
+      else this.frame.continue(base64, received);
     }
   }
 }
@@ -157,78 +157,81 @@ class FrameAssembly {
 
   constructor(private readonly maxMessage: number) {}
 
-  start(base64: string, heard: Heard[]): void {
-    this.giveUp(heard);
+  start(base64: string, received: Received[]): void {
+    this.giveUp(received);
     this.state = "open";
-    this.add(base64, heard);
+    this.add(base64, received);
   }
 
-  continue(base64: string, heard: Heard[]): void {
-    if (this.state === "open") this.add(base64, heard);
+  continue(base64: string, received: Received[]): void {
+    if (this.state === "open") this.add(base64, received);
     else if (this.state === "idle")
       this.lose(
         { code: "orphan", detail: "A continuation line of a frame whose first line was not received." },
-        heard,
+        received,
       );
   }
 
-  lineTooLong(heard: Heard[]): void {
+  lineTooLong(received: Received[]): void {
     const expected = LINE_LIMIT;
-    this.lose({ code: "too-long", detail: `A frame line of more than ${expected} bytes.`, expected }, heard);
+    this.lose(
+      { code: "too-long", detail: `A frame line of more than ${expected} bytes.`, expected },
+      received,
+    );
   }
 
   /** Drops the frame that waits for more lines, if there is one. */
-  giveUp(heard: Heard[]): void {
-    if (this.state === "open") this.loseByLength(heard);
+  giveUp(received: Received[]): void {
+    if (this.state === "open") this.loseByLength(received);
     this.clear("idle");
   }
 
-  private add(base64: string, heard: Heard[]): void {
+  private add(base64: string, received: Received[]): void {
     const piece = decodeLine(base64);
     if (piece === undefined) {
-      this.lose({ code: "base64", detail: "A frame line is damaged: it is not base64." }, heard);
+      this.lose({ code: "base64", detail: "A frame line is damaged: it is not base64." }, received);
       return;
     }
     // Four characters are three bytes, so the first line always has the length, or is padded and thereby the last.
     if (this.parts.length === 0) this.announced = piece.length < LENGTH_SIZE ? 0 : u16be(piece, 0);
     this.parts.push(piece);
     this.got += piece.length;
-    this.measure(heard);
+    this.measure(received);
   }
 
-  private measure(heard: Heard[]): void {
+  private measure(received: Received[]): void {
     const [expected, got, limit] = [this.announced, this.got - LENGTH_SIZE, this.maxMessage + CRC_SIZE];
     if (expected > limit) {
       const detail = `A frame of ${expected} bytes; at most ${limit} are accepted.`;
-      this.lose({ code: "too-long", detail, expected: limit, got: expected }, heard);
-    } else if (expected < CRC_SIZE || got > expected) this.loseByLength(heard);
-    else if (got === expected) this.finish(heard);
+      this.lose({ code: "too-long", detail, expected: limit, got: expected }, received);
+    } else if (expected < CRC_SIZE || got > expected) this.loseByLength(received);
+    else if (got === expected) this.finish(received);
   }
 
-  private finish(heard: Heard[]): void {
+  private finish(received: Received[]): void {
     const frame = concat(...this.parts);
     const message = frame.slice(LENGTH_SIZE, frame.length - CRC_SIZE);
     const expected = u16be(frame, frame.length - CRC_SIZE);
     const got = crc16(message);
     if (got === expected) {
-      heard.push({ kind: "message", bytes: message });
+      received.push({ kind: "message", bytes: message });
       this.clear("idle");
     } else {
       const detail = `The frame's CRC is ${hex16(expected)}, its bytes have ${hex16(got)}.`;
-      this.lose({ code: "crc", detail, expected, got }, heard);
+      this.lose({ code: "crc", detail, expected, got }, received);
     }
   }
 
-  private loseByLength(heard: Heard[]): void {
+  private loseByLength(received: Received[]): void {
     const [expected, got] = [this.announced, Math.max(0, this.got - LENGTH_SIZE)];
     this.lose(
       { code: "length", detail: `The frame announces ${expected} bytes and has ${got}.`, expected, got },
-      heard,
+      received,
     );
   }
 
-  private lose(fault: Omit<HeardFault, "kind">, heard: Heard[]): void {
-    heard.push({ kind: "fault", ...fault });
+  private lose(fault: Omit<ReceivedFault, "kind">, received: Received[]): void {
+    received.push({ kind: "fault", ...fault });
     this.clear("lost");
   }
 
@@ -259,9 +262,9 @@ function markersIn(line: Uint8Array): number[] {
   return found;
 }
 
-function pushText(line: Uint8Array, heard: Heard[]): void {
+function pushText(line: Uint8Array, received: Received[]): void {
   const text = asText.decode(line);
-  if (text !== "") heard.push({ kind: "text", text });
+  if (text !== "") received.push({ kind: "text", text });
 }
 
 function withoutCr(line: Uint8Array): Uint8Array {

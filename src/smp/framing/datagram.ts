@@ -1,5 +1,5 @@
 import { HEADER_SIZE, readMessage } from "../header.js";
-import type { Decoder, Framing, Heard } from "./framing.js";
+import type { Decoder, Framing, Received } from "./framing.js";
 
 /**
  * One message a datagram, as UDP carries it: what arrives is a whole message or it is nothing. `maxDatagram` is what one
@@ -15,7 +15,7 @@ export function datagramFraming(maxDatagram: number): Framing {
 }
 
 class DatagramDecoder implements Decoder {
-  push(chunk: Uint8Array): Heard[] {
+  push(chunk: Uint8Array): Received[] {
     const got = chunk.length;
     try {
       const { header } = readMessage(chunk);
@@ -29,7 +29,7 @@ class DatagramDecoder implements Decoder {
     }
   }
 
-  flush(): Heard[] {
+  flush(): Received[] {
     return [];
   }
 }

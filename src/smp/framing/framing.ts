@@ -23,24 +23,24 @@ export interface DecoderLimits {
 /** Never throws for what it hears: on a serial line noise is normal, so it is a value. */
 export interface Decoder {
   /** What this chunk completed, in the order it was heard. */
-  push(chunk: Uint8Array): Heard[];
+  push(chunk: Uint8Array): Received[];
   /**
    * Gives up what is incomplete: a message whose rest never came (reported as a `length` fault) or text without a line
    * end. For a caller that has waited long enough, because only time tells; also before the stream ends.
    */
-  flush(): Heard[];
+  flush(): Received[];
 }
 
-export type Heard = HeardMessage | HeardText | HeardFault;
+export type Received = ReceivedMessage | ReceivedText | ReceivedFault;
 
 /** One whole message: header and payload, its own copy. */
-export interface HeardMessage {
+export interface ReceivedMessage {
   kind: "message";
   bytes: Uint8Array;
 }
 
 /** One line of text sharing the wire (or the part of a line before a message), without its line end. Never empty. */
-export interface HeardText {
+export interface ReceivedText {
   kind: "text";
   text: string;
 }
@@ -58,7 +58,7 @@ export type FaultCode =
   | "orphan";
 
 /** Something that was meant to be a message was lost. The sender is not told by anyone: it must repeat. */
-export interface HeardFault {
+export interface ReceivedFault {
   kind: "fault";
   code: FaultCode;
   /** What happened, for a log. */

@@ -1,6 +1,6 @@
 import { concat, u8 } from "../../bytes.js";
 import { decodeHeader, HEADER_SIZE, MAX_PAYLOAD } from "../header.js";
-import type { Decoder, DecoderLimits, Framing, Heard } from "./framing.js";
+import type { Decoder, DecoderLimits, Framing, Received } from "./framing.js";
 
 /**
  * No framing at all: messages back to back, told apart by the length in their headers. Raw UART (Zephyr 4.4, MCUboot
@@ -29,25 +29,25 @@ class RawDecoder implements Decoder {
     this.maxMessage = Math.min(limits.maxMessage ?? LONGEST_MESSAGE, LONGEST_MESSAGE);
   }
 
-  push(chunk: Uint8Array): Heard[] {
-    const heard: Heard[] = [];
+  push(chunk: Uint8Array): Received[] {
+    const received: Received[] = [];
     this.chunks.push(chunk.slice());
     this.held += chunk.length;
-    if (this.held >= this.wanted) this.cut(heard);
-    return heard;
+    if (this.held >= this.wanted) this.cut(received);
+    return received;
   }
 
-  flush(): Heard[] {
-    const heard: Heard[] = [];
+  flush(): Received[] {
+    const received: Received[] = [];
     const [expected, got] = [this.wanted, this.held];
     const detail = `The message ends after ${got} of ${expected} bytes.`;
-    if (got > 0) heard.push({ kind: "fault", code: "length", detail, expected, got });
+    if (got > 0) received.push({ kind: "fault", code: "length", detail, expected, got });
     this.hold(new Uint8Array(0), HEADER_SIZE);
-    return heard;
+    return received;
   }
 
   /** Takes whole messages off what is held, and steps over what cannot begin one. */
-  private cut(heard: Heard[]): void {
+  private cut(received: Received[]): void {
     const bytes = concat(...this.chunks);
     let at = 0;
     let orphans = 0;
@@ -57,13 +57,13 @@ class RawDecoder implements Decoder {
         orphans++;
         at++;
       } else {
-        orphans = reportOrphans(orphans, heard);
-        heard.push({ kind: "message", bytes: bytes.slice(at, at + size) });
+        orphans = reportOrphans(orphans, received);
+        received.push({ kind: "message", bytes: bytes.slice(at, at + size) });
         at += size;
       }
       size = this.sizeAt(bytes, at);
     }
-    reportOrphans(orphans, heard);
+    reportOrphans(orphans, received);
     this.hold(bytes.slice(at), size);
   }
 
@@ -87,9 +87,9 @@ class RawDecoder implements Decoder {
 const NEVER_IN_FIRST = 0xf4;
 
 /** Reports a run of bytes that begin no message; the run starts anew. */
-function reportOrphans(got: number, heard: Heard[]): 0 {
+function reportOrphans(got: number, received: Received[]): 0 {
   if (got > 0)
-    heard.push({
+    received.push({
       kind: "fault",
       code: "orphan",
       detail: `${got} bytes are not the beginning of a message.`,

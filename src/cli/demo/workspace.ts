@@ -22,7 +22,7 @@ export class DemoError extends BootproofError {
 }
 
 /** A folder with a memory and a log of its own, in which the program's own command lines are run. */
-export class Desk {
+export class DemoWorkspace {
   readonly folder: string;
   readonly signal: AbortSignal;
   readonly #environment: NodeJS.ProcessEnv;

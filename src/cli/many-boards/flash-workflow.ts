@@ -10,10 +10,10 @@ import { type Release, ratchetOf } from "../audit/ratchet-memory.js";
 import type { EventSink } from "../audit/recorder.js";
 import { policyHook } from "../policy/policy-judge.js";
 import type { choosePolicy } from "../policy/policy-options.js";
-import type { FlashStory } from "./flash-boards.js";
+import type { FlashWorkflow } from "./flash-boards.js";
 
 /** An image as one of several boards gets it. */
-export interface StoryImage {
+export interface BoardImage {
   readonly image: Uint8Array;
   readonly imageNumber: number | undefined;
   /** Builds of it for execute in place: each board gets the one for its free slot. */
@@ -25,8 +25,8 @@ export interface StoryImage {
 }
 
 /** The update of one board among several: judged by the policy and the ratchet, kept in the audit log. */
-export function flashStory(
-  { image: first, imageNumber, variants = [], release, madeFor }: StoryImage,
+export function flashWorkflow(
+  { image: first, imageNumber, variants = [], release, madeFor }: BoardImage,
   how: FlashOptions,
   {
     chosen,
@@ -40,7 +40,7 @@ export function flashStory(
       | ((identity: BoardIdentity, result: FlashResult, audit: EventSink | undefined) => Promise<void>)
       | undefined;
   },
-): FlashStory {
+): FlashWorkflow {
   return async function* ({ session, identity, audit }, change) {
     const image = variants.length > 1 ? await variantOn(session, variants, imageNumber ?? 0) : first;
     const about = describeImage(parseImage(image), imageNumber);
