@@ -576,5 +576,5 @@ export function statusFor(error: unknown): ExitStatus {
 }
 
 function isTimeout(error: BootproofError): error is RequestTimeout {
-  return error.code === "timeout" && "heard" in error;
+  return error.code === "timeout" && "received" in error;
 }

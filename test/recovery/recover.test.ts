@@ -65,7 +65,7 @@ describe("a board that boots is brought into recovery by its application", () =>
       expect(taken).toEqual(["smp-reset"]);
       expect(await runs(target)).toBe("2.0.0");
       expect(events.find(({ step }) => step === "plan")).toMatchObject({
-        message: [expect.anything(), expect.stringContaining("Overwrite the primary slot")],
+        messages: [expect.anything(), expect.stringContaining("Overwrite the primary slot")],
       });
     }));
 });
