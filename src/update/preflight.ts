@@ -315,7 +315,7 @@ function securityCounter({ image, facts, imageNumber }: PreflightInput): Judgeme
     if (mine > stored && entry?.counterStepsLeft === 0)
       return {
         result: "fail",
-        says: `Security counter ${mine} is above the ${stored} that the board has stored, which has no steps left to be raised.`,
+        message: `Security counter ${mine} is above the ${stored} that the board has stored, which has no steps left to be raised.`,
         hint: `Sign it with security counter ${stored}: this board cannot store a higher one any more.`,
       };
     if (mine >= stored)

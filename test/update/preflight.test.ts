@@ -215,7 +215,8 @@ const CASES: readonly Case[] = [
     why: "a counter to which the stored one cannot be raised",
     file: () => image("good-b", { variant: "finite-counter", counter: 65 }),
     board: { variant: "finite-counter", install: usedUp },
-    says: /^Security counter 65 is above the 64 that the board has stored, which has no steps left to be raised\.$/,
+    message:
+      /^Security counter 65 is above the 64 that the board has stored, which has no steps left to be raised\.$/,
     tries: /security counter 64:/,
   },
   {
