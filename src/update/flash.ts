@@ -56,7 +56,7 @@ export { MarkError, NotListedError } from "./send.js";
  * const update = await signedFixture("good-b", "wasm", boardVariant("good"));
  * const { publicKey } = await fixtureKey("ed25519-1");
  * const result = await runWorkflow(flash(session, update, { keys: [publicKey] }));
- * if (result.outcome !== "confirmed") throw new Error(result.says);
+ * if (result.outcome !== "confirmed") throw new Error(result.message);
  * await session.close();
  * await board.close();
  * ```

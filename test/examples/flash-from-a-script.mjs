@@ -20,7 +20,7 @@ const result = await runWorkflow(
     if (event.step !== "upload") process.stderr.write(`${event.step}\n`);
   },
 );
-process.stdout.write(`${result.outcome}: ${result.says}\n`);
+process.stdout.write(`${result.outcome}: ${result.message}\n`);
 await session.close();
 await board.close();
 process.exitCode = result.outcome === "confirmed" ? 0 : 1;
