@@ -60,25 +60,27 @@ export { PolicyError } from "../trust/policy-error.js";
 export { type PolicyFacts, RULES, type RuleName } from "../trust/policy-rules.js";
 export type { PolicyAction } from "../trust/policy-settings.js";
 export { type ProvenBoard, proofStatement, readProofStatement } from "../trust/proof-statement.js";
+export type {
+  BoardIdentity,
+  BoardRatchet,
+  RatchetError,
+  RatchetImage,
+  RatchetMark,
+  RatchetPort,
+  RatchetState,
+  RatchetVerdict,
+} from "../trust/ratchet.js";
 export {
-  type BoardIdentity,
-  type BoardRatchet,
-  judgeByRatchet,
   mergeRatchets,
-  parseRatchet,
-  type RatchetError,
-  type RatchetImage,
-  type RatchetMark,
-  type RatchetPort,
-  type RatchetState,
-  type RatchetVerdict,
   withConfirmed,
   withIntent,
   withoutIntent,
   withPermission,
   withPermissionUsed,
   withTrustedMemory,
-} from "../trust/ratchet.js";
+} from "../trust/ratchet-changes.js";
+export { parseRatchet } from "../trust/ratchet-file.js";
+export { judgeByRatchet } from "../trust/ratchet-verdict.js";
 export { formatVerifierKey, type NoteVerifier, parseVerifierKey } from "../trust/signed-note.js";
 export {
   formatStatement,

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { join } from "node:path";
-import { EMPTY_RATCHET, parseRatchet, RatchetError, type RatchetState } from "../trust/ratchet.js";
+import { EMPTY_RATCHET, RatchetError, type RatchetState } from "../trust/ratchet.js";
+import { parseRatchet } from "../trust/ratchet-file.js";
 import { type Disk, realDisk, replaceFile } from "./disk.js";
 import { type LockOwner, ProcessLock, thisProcess } from "./process-lock.js";
 import { TpmError, type TrustedCounter } from "./tpm-counter.js";

@@ -1,5 +1,5 @@
 import type { RatchetImage, RatchetState } from "../trust/ratchet.js";
-import { withConfirmed } from "../trust/ratchet.js";
+import { withConfirmed } from "../trust/ratchet-changes.js";
 import { RatchetStore, type RatchetStoreOptions, type StoreWords } from "./ratchet-store.js";
 
 const WORDS: StoreWords = {

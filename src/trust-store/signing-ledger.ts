@@ -5,10 +5,8 @@ import {
   type RatchetImage,
   type RatchetMark,
   type RatchetState,
-  withConfirmed,
-  withIntent,
-  withoutIntent,
 } from "../trust/ratchet.js";
+import { withConfirmed, withIntent, withoutIntent } from "../trust/ratchet-changes.js";
 import { RatchetStore, type RatchetStoreOptions, type StoreWords } from "./ratchet-store.js";
 
 export type LedgerErrorCode =

@@ -5,16 +5,10 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { boardIdentityOf } from "../../src/boards/board-identity.js";
 import { orderOfVersions, ratchetOf } from "../../src/cli/audit/ratchet-memory.js";
 import type { Device } from "../../src/devices/device.js";
-import {
-  type BoardIdentity,
-  EMPTY_RATCHET,
-  judgeByRatchet,
-  mergeRatchets,
-  parseRatchet,
-  type RatchetImage,
-  withConfirmed,
-  withIntent,
-} from "../../src/trust/ratchet.js";
+import { type BoardIdentity, EMPTY_RATCHET, type RatchetImage } from "../../src/trust/ratchet.js";
+import { mergeRatchets, withConfirmed, withIntent } from "../../src/trust/ratchet-changes.js";
+import { parseRatchet } from "../../src/trust/ratchet-file.js";
+import { judgeByRatchet } from "../../src/trust/ratchet-verdict.js";
 import { RatchetStore } from "../../src/trust-store/ratchet-store.js";
 import { type Cut, cutDisk, Killed, type NamesAfterCut, PowerDisk } from "../support/cut-disk.js";
 

@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { orderOfVersions } from "../../src/cli/audit/ratchet-memory.js";
-import { withConfirmed } from "../../src/trust/ratchet.js";
+import { withConfirmed } from "../../src/trust/ratchet-changes.js";
 import { AuditLog } from "../../src/trust-store/audit-log.js";
 import { RatchetStore } from "../../src/trust-store/ratchet-store.js";
 import { ensureBuilt, program } from "../support/cli-build.js";

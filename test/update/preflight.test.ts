@@ -11,7 +11,9 @@ import type { BoardFacts } from "../../src/session/board-facts.js";
 import { restart } from "../../src/session/restart.js";
 import { run } from "../../src/session/run.js";
 import { BOOT_MODES } from "../../src/smp/groups/os.js";
-import { EMPTY_RATCHET, judgeByRatchet, type RatchetPort, withConfirmed } from "../../src/trust/ratchet.js";
+import { EMPTY_RATCHET, type RatchetPort } from "../../src/trust/ratchet.js";
+import { withConfirmed } from "../../src/trust/ratchet-changes.js";
+import { judgeByRatchet } from "../../src/trust/ratchet-verdict.js";
 import { type FlashOptions, flash } from "../../src/update/flash.js";
 import { readVersion } from "../../src/update/mode-checks.js";
 import {

@@ -3,17 +3,14 @@ import { join } from "node:path";
 import { compareVersions, parseVersion } from "../../mcuboot/version.js";
 import {
   type BoardIdentity,
-  judgeByRatchet,
   RatchetError,
   type RatchetImage,
   type RatchetMark,
   type RatchetPort,
   type RatchetVerdict,
-  withConfirmed,
-  withIntent,
-  withoutIntent,
-  withPermissionUsed,
 } from "../../trust/ratchet.js";
+import { withConfirmed, withIntent, withoutIntent, withPermissionUsed } from "../../trust/ratchet-changes.js";
+import { judgeByRatchet } from "../../trust/ratchet-verdict.js";
 import { RatchetStore } from "../../trust-store/ratchet-store.js";
 import { SeenImages } from "../../trust-store/seen-images.js";
 import { TpmCounter, TpmError, tpmKind } from "../../trust-store/tpm-counter.js";

@@ -5,14 +5,9 @@ import { keySigner } from "../../crypto/signer.js";
 import { parseImage } from "../../mcuboot/image.js";
 import { openPermission, signPermission } from "../../trust/permission.js";
 import { PolicyError } from "../../trust/policy-error.js";
-import {
-  type BoardRatchet,
-  mergeRatchets,
-  parseRatchet,
-  type RatchetState,
-  withPermission,
-  withTrustedMemory,
-} from "../../trust/ratchet.js";
+import type { BoardRatchet, RatchetState } from "../../trust/ratchet.js";
+import { mergeRatchets, withPermission, withTrustedMemory } from "../../trust/ratchet-changes.js";
+import { parseRatchet } from "../../trust/ratchet-file.js";
 import { RatchetStore } from "../../trust-store/ratchet-store.js";
 import { TPM_INDICES, TpmCounter, tpmKind } from "../../trust-store/tpm-counter.js";
 import { openRatchet, orderOfVersions, trustedMemoryKind } from "../audit/ratchet-memory.js";
