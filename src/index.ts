@@ -162,14 +162,14 @@ export {
   type UpdateName,
 } from "./station/job.js";
 export { findRecords, type HistoryFilter, rigStatistics, toCsv } from "./station/job-history.js";
-export {
-  type GroupControl,
-  type JobControl,
-  type JobProgress,
-  Station,
-  type StationBoard,
-  type StationWork,
-} from "./station/station.js";
+export { Station } from "./station/station.js";
+export type {
+  GroupControl,
+  JobControl,
+  JobProgress,
+  StationBoard,
+  StationWork,
+} from "./station/station-work.js";
 export {
   flashTogether,
   type JointBoard,

@@ -1,6 +1,7 @@
 import type { Job, JobKind, JobRecord, UpdateName } from "../station/job.js";
 import type { RigStatistics } from "../station/job-history.js";
-import type { StationView, Tile } from "../station/station.js";
+import type { StationView } from "../station/station.js";
+import type { Tile } from "../station/tile.js";
 
 export interface View extends StationView {
   readonly title: string;

@@ -1,5 +1,5 @@
 import { Component, render, type VNode } from "preact";
-import type { Tile } from "../station/station.js";
+import type { Tile } from "../station/tile.js";
 import { ApiError, api, follow, type Role, type View } from "./api.js";
 import { BenchView } from "./bench-view.js";
 import { BoardView } from "./board-view.js";

@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import type { Tile } from "../station/station.js";
+import type { Tile } from "../station/tile.js";
 import { html } from "./html.js";
 import { bigWord, dateWords, KIND_WORDS, MARKS, rateWords, toneOf } from "./words.js";
 

@@ -1,5 +1,5 @@
 import type { JobKind, JobVerdict } from "../station/job.js";
-import type { Tile } from "../station/station.js";
+import type { Tile } from "../station/tile.js";
 
 export const KIND_WORDS: Readonly<Record<JobKind, string>> = {
   flash: "Flash",

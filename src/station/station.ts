@@ -1,92 +1,6 @@
-import type {
-  Job,
-  JobEnding,
-  JobKind,
-  JobRecord,
-  JournalEntry,
-  Replayed,
-  TileFacts,
-  UpdateName,
-} from "./job.js";
-
-/** A board that the station has a tile for. */
-export interface StationBoard {
-  readonly name: string;
-  readonly tags: readonly string[];
-  /** The port, address or flash file by which it is reached. */
-  readonly where: string;
-}
-
-/** What a job tells while it runs. */
-export interface JobProgress {
-  /** What the board does now, in a word or two. */
-  readonly step?: string;
-  readonly progress?: { readonly done: number; readonly total: number };
-  /** Sentences that somebody should read. */
-  readonly notes?: readonly string[];
-  /** Lines of the board's console. */
-  readonly console?: readonly string[];
-  readonly facts?: TileFacts;
-  /** A link was lost, or an upload had to begin again. */
-  readonly isRetry?: boolean;
-}
-
-/** What a job is given while it runs. */
-export interface JobControl {
-  /** Aborted when a person stops the job, or the station ends. */
-  readonly signal: AbortSignal;
-  tell(progress: JobProgress): void;
-}
-
-/** What a job on several boards is given while it runs. */
-export interface GroupControl {
-  /** Aborted when the station ends: nothing more is done. */
-  readonly signal: AbortSignal;
-  /** Aborted when a person stops the job: boards are taken back as long as that is possible. */
-  readonly giveUp: AbortSignal;
-  tell(board: string, progress: JobProgress): void;
-}
-
-/** What a station cannot do by itself. */
-export interface StationWork {
-  /** Does a job on a board. Aborting `signal` ends it; it puts away what it opened. */
-  run(job: Job, board: StationBoard, how: JobControl): Promise<JobEnding>;
-  /** Does the jobs of one group, on all of its boards at once. Returns how it ended on each board. */
-  runGroup(jobs: readonly Job[], how: GroupControl): Promise<ReadonlyMap<string, JobEnding>>;
-  /** Writes an entry to the journal, and returns once it is on the disk. Throws when it cannot. */
-  note(entry: JournalEntry): void;
-}
-
-export interface RunningJob {
-  readonly job: Job;
-  readonly startedAt: string;
-  readonly step: string;
-  readonly progress?: { readonly done: number; readonly total: number };
-  /** Bytes (or what is counted) a second since the step began; absent at its start. */
-  readonly rate?: number;
-  readonly isStopping: boolean;
-}
-
-/** How the last job of a board ended, in what a tile has room for. */
-export type LastVerdict = Pick<
-  JobRecord,
-  "id" | "kind" | "verdict" | "outcome" | "message" | "hint" | "endedAt" | "exitStatus" | "label"
->;
-
-/** `away`: what is plugged in is not there now. `failing`: the last look could not open or ask it. */
-export type TileState = "unknown" | "idle" | "busy" | "failing" | "away";
-
-export interface Tile extends StationBoard {
-  readonly state: TileState;
-  /** Why it fails: who has its port, what could not be opened. */
-  readonly message?: string;
-  readonly facts?: TileFacts;
-  readonly running?: RunningJob;
-  readonly queue: readonly Job[];
-  /** Boards without which its next job does not begin; absent when it waits for none. */
-  readonly waitsFor?: readonly string[];
-  readonly last?: LastVerdict;
-}
+import type { Job, JobEnding, JobKind, JobRecord, JournalEntry, Replayed, UpdateName } from "./job.js";
+import type { JobProgress, StationBoard, StationWork } from "./station-work.js";
+import { newPlace, type Place, type Running, shownOf, type Tile, tileOf } from "./tile.js";
 
 export interface StationView {
   readonly tiles: readonly Tile[];
@@ -101,30 +15,6 @@ export interface JobRequest {
   readonly update?: UpdateName | undefined;
   readonly agreed?: boolean | undefined;
   readonly label?: string | undefined;
-}
-
-interface Place {
-  board: StationBoard;
-  isAway: boolean;
-  failing: string | undefined;
-  facts: TileFacts | undefined;
-  running: Running | undefined;
-  readonly queue: Job[];
-  last: LastVerdict | undefined;
-  readonly console: string[];
-}
-
-interface Running {
-  readonly job: Job;
-  readonly startedAt: string;
-  /** A person stops it, or the station ends. */
-  readonly abort: AbortController;
-  /** Of a group: the station ends. A person who stops it waits until its boards are taken back. */
-  readonly leave?: AbortController;
-  step: string;
-  progress: { done: number; total: number } | undefined;
-  stepBegan: { at: number; done: number };
-  retries: number;
 }
 
 const CONSOLE_LINES = 500;
@@ -531,57 +421,6 @@ export class Station {
 
 function stoppedBy({ message }: Error, retries: number): JobEnding {
   return { verdict: "stopped", outcome: "stopped", exitStatus: 130, message, retries };
-}
-
-function newPlace(board: StationBoard): Place {
-  return {
-    board: shownOf(board),
-    isAway: false,
-    failing: undefined,
-    facts: undefined,
-    running: undefined,
-    queue: [],
-    last: undefined,
-    console: [],
-  };
-}
-
-/** No more of it than a page may show: an address may hold a token, a power switch a command line. */
-function shownOf({ name, tags, where }: StationBoard): StationBoard {
-  return { name, tags, where };
-}
-
-function tileOf({ board, isAway, failing, facts, running, queue, last }: Place): Tile {
-  return {
-    ...board,
-    state: running
-      ? "busy"
-      : isAway
-        ? "away"
-        : failing !== undefined
-          ? "failing"
-          : facts
-            ? "idle"
-            : "unknown",
-    ...(failing !== undefined && { message: failing }),
-    ...(facts && { facts }),
-    ...(running && { running: runningOf(running) }),
-    queue: [...queue],
-    ...(last && { last }),
-  };
-}
-
-function runningOf({ job, startedAt, step, progress, stepBegan, abort }: Running): RunningJob {
-  const seconds = (performance.now() - stepBegan.at) / 1000;
-  const moved = progress && progress.done - stepBegan.done;
-  return {
-    job,
-    startedAt,
-    step,
-    ...(progress && { progress }),
-    ...(moved && moved > 0 && seconds > 0.5 && { rate: Math.round(moved / seconds) }),
-    isStopping: abort.signal.aborted,
-  };
 }
 
 function now(): string {

@@ -3,7 +3,8 @@ import { Access } from "../../src/cli/station/server/access.js";
 import { listen } from "../../src/cli/station/server/listen.js";
 import { stationApp } from "../../src/cli/station/server/routes.js";
 import type { Job } from "../../src/station/job.js";
-import { type JobControl, Station } from "../../src/station/station.js";
+import { Station } from "../../src/station/station.js";
+import type { JobControl } from "../../src/station/station-work.js";
 
 /** A process of its own: a station whose boards are uploads that never end. Each line on stdin is answered with its cost. */
 

@@ -6,7 +6,8 @@ import type { Device } from "../../devices/device.js";
 import { watchDevices } from "../../devices/list.js";
 import { SelectionError } from "../../devices/select.js";
 import type { PowerConfig } from "../../power/power.js";
-import type { Station, StationBoard } from "../../station/station.js";
+import type { Station } from "../../station/station.js";
+import type { StationBoard } from "../../station/station-work.js";
 import { type Address, formatAddress, isPipe, parseAddress } from "../../transport/address.js";
 import { type Context, chooseDevice } from "../context.js";
 

@@ -1,4 +1,4 @@
-import type { JobProgress } from "../../station/station.js";
+import type { JobProgress } from "../../station/station-work.js";
 import type { BoardStep } from "../many-boards/steps.js";
 import type { Output } from "../output.js";
 

@@ -7,7 +7,7 @@ import { type BoardFacts, readFacts, runningSlot } from "../../session/board-fac
 import { knownImages } from "../../session/known-images.js";
 import { run } from "../../session/run.js";
 import type { Job, JobEnding, JournalEntry, TileFacts } from "../../station/job.js";
-import type { GroupControl, JobControl, StationBoard, StationWork } from "../../station/station.js";
+import type { GroupControl, JobControl, StationBoard, StationWork } from "../../station/station-work.js";
 import {
   flashTogether,
   type JointEnding,
