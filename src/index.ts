@@ -199,6 +199,7 @@ export { type ByteStream, TransportError, type TransportErrorCode } from "./tran
 export { listenUdp } from "./transport/udp.js";
 export { type UsbFound, type UsbSelector, UsbTransferError, usbId, usbInWords } from "./transport/usb.js";
 export type { UsbProblem } from "./transport/usb-devices.js";
+export { pendingCounter, storedCounter } from "./update/counter-check.js";
 export type { PolicyHook } from "./update/events.js";
 export {
   type Compression,
@@ -224,14 +225,8 @@ export type {
 export { flashUpdate, variantFor } from "./update/flash-update.js";
 export { askRatchet, rememberedImage } from "./update/memory.js";
 export { payloadFor } from "./update/payload.js";
-export {
-  PREFLIGHT_CHECKS,
-  type PreflightCheck,
-  type PreflightCheckName,
-  pendingCounter,
-  revertsUnconfirmed,
-  storedCounter,
-} from "./update/preflight.js";
+export { PREFLIGHT_CHECKS, type PreflightCheck, type PreflightCheckName } from "./update/preflight-check.js";
+export { revertsUnconfirmed } from "./update/revert-checks.js";
 export {
   UploadError,
   type UploadEvent,

@@ -8,7 +8,7 @@ import type { Session } from "../session/session.js";
 import type { FlashEvent, FlashOptions, FlashResult } from "../update/events.js";
 import { flash, preflight } from "../update/flash.js";
 import { judge, observe, overLosses, restartIntoIt } from "../update/observe.js";
-import { maySkip } from "../update/preflight.js";
+import { maySkip } from "../update/preflight-check.js";
 import { markSent, sendImage } from "../update/send.js";
 import { stageOf, type Target } from "../update/stage.js";
 import { eraseSlot } from "../update/upload.js";

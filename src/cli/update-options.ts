@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { FlashOptions } from "../update/flash.js";
-import { PREFLIGHT_CHECKS } from "../update/preflight.js";
+import { PREFLIGHT_CHECKS } from "../update/preflight-check.js";
 import { hostHealth, shellHealth } from "./health.js";
 import { several } from "./several.js";
 import { wholeNumber } from "./verb-context.js";

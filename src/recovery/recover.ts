@@ -13,16 +13,12 @@ import type { Session } from "../session/session.js";
 import { DeviceError } from "../smp/message.js";
 import type { RatchetPort } from "../trust/ratchet.js";
 import type { PolicyHook } from "../update/events.js";
+import { checkFile } from "../update/file-checks.js";
 import { type FlashEvent, type FlashResult, flash, type HealthCheck } from "../update/flash.js";
 import { askRatchet, memoryOf, ratchetChecks } from "../update/memory.js";
 import { payloadFor, type TrailerWish } from "../update/payload.js";
-import {
-  checkAgainstBoard,
-  checkFile,
-  maySkip,
-  type PreflightCheck,
-  type PreflightCheckName,
-} from "../update/preflight.js";
+import { checkAgainstBoard } from "../update/preflight.js";
+import { maySkip, type PreflightCheck, type PreflightCheckName } from "../update/preflight-check.js";
 import { UploadError } from "../update/upload.js";
 import { type AliveBoard, findLife } from "./alive.js";
 import {

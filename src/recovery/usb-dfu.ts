@@ -8,7 +8,7 @@ import { chooseDfu, leaveForDfu } from "../dfu-transfer/find.js";
 import type { BoardProfile } from "../profiles/profile.js";
 import { run } from "../session/run.js";
 import type { UsbInterfaceInfo } from "../transport/usb-devices.js";
-import type { PreflightCheckName } from "../update/preflight.js";
+import type { PreflightCheckName } from "../update/preflight-check.js";
 import { slotUnknown, WHICH_BOARD } from "./missing-facts.js";
 import type { DirectWriter } from "./target.js";
 

@@ -3,7 +3,7 @@ import { restart } from "../session/restart.js";
 import type { Session } from "../session/session.js";
 import type { FlashEvent, FlashOptions, FlashResult } from "../update/flash.js";
 import { readFactsOnceBack } from "../update/observe.js";
-import { revertsUnconfirmed } from "../update/preflight.js";
+import { revertsUnconfirmed } from "../update/revert-checks.js";
 import { stageOf, type Target } from "../update/stage.js";
 import { type BoardTask, driveBoards, type StationEvent, type TaskEnding } from "./drive-boards.js";
 

@@ -8,7 +8,7 @@ import type { Session } from "../session/session.js";
 import type { BuildFacts } from "../sources/source.js";
 import type { RatchetPort, RatchetVerdict } from "../trust/ratchet.js";
 import type { NotRunningCause } from "./explain-outcome.js";
-import type { PreflightCheck, PreflightCheckName } from "./preflight.js";
+import type { PreflightCheck, PreflightCheckName } from "./preflight-check.js";
 import type { UploadEvent } from "./upload.js";
 
 /** Something that must be well before an image is confirmed. */

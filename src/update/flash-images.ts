@@ -5,19 +5,15 @@ import { type BoardFacts, readFacts, runningSlot, slotsOf } from "../session/boa
 import { MOST_LOSSES } from "../session/reconnect.js";
 import { restart } from "../session/restart.js";
 import type { Session } from "../session/session.js";
+import { storedCounter } from "./counter-check.js";
 import { confirmRunning, furtherImageHint } from "./ending.js";
 import type { FlashEvent, FlashOptions, FlashOutcome, PolicyHook } from "./events.js";
 import { preflight } from "./flash.js";
 import { checkHealth } from "./health.js";
 import { type Memory, memoryOf } from "./memory.js";
 import { observe, overLosses, readFactsOnceBack, restartIntoIt } from "./observe.js";
-import {
-  maySkip,
-  type PreflightCheck,
-  type PreflightCheckName,
-  revertsUnconfirmed,
-  storedCounter,
-} from "./preflight.js";
+import { maySkip, type PreflightCheck, type PreflightCheckName } from "./preflight-check.js";
+import { revertsUnconfirmed } from "./revert-checks.js";
 import { markSent, sendImage } from "./send.js";
 import { dryRunMessage, runs, type Stage, stageOf, type Target } from "./stage.js";
 

@@ -8,19 +8,16 @@ import { MOST_LOSSES } from "../session/reconnect.js";
 import type { Session } from "../session/session.js";
 import { giveUp, keep } from "./ending.js";
 import type { Compression, FlashEvent, FlashOptions, FlashResult } from "./events.js";
+import { checkFile } from "./file-checks.js";
 import { checkHealth } from "./health.js";
 import { matchBoard, matchBuild } from "./match-board.js";
 import { askRatchet, memoryOf, ratchetChecks } from "./memory.js";
 import { passedOver, picksByVersion } from "./mode-checks.js";
 import { judge, observe, overLosses, restartIntoIt } from "./observe.js";
 import { payloadFor } from "./payload.js";
-import {
-  checkAgainstBoard,
-  checkFile,
-  maySkip,
-  type PreflightCheck,
-  revertsUnconfirmed,
-} from "./preflight.js";
+import { checkAgainstBoard } from "./preflight.js";
+import { maySkip, type PreflightCheck } from "./preflight-check.js";
+import { revertsUnconfirmed } from "./revert-checks.js";
 import { sendAndMark } from "./send.js";
 import { settle } from "./settle.js";
 import { dryRunMessage, plan, stageOf } from "./stage.js";

@@ -6,7 +6,7 @@ import { osInfo } from "../smp/groups/os.js";
 import { DeviceError } from "../smp/message.js";
 import { ShapeError } from "../smp/schema.js";
 import type { BuildFacts } from "../sources/source.js";
-import type { PreflightCheck } from "./preflight.js";
+import type { PreflightCheck } from "./preflight-check.js";
 
 /** Zephyr writes a board's qualifiers with slashes; older builds and file names use underscores. */
 const normalised = (name: string) => name.toLowerCase().replace(/[/@]/g, "_");

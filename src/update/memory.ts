@@ -3,7 +3,7 @@ import { statedUnpacked } from "../mcuboot/compression.js";
 import type { Image } from "../mcuboot/image.js";
 import { formatVersion } from "../mcuboot/version.js";
 import type { RatchetImage, RatchetPort, RatchetVerdict } from "../trust/ratchet.js";
-import type { PreflightCheck } from "./preflight.js";
+import type { PreflightCheck } from "./preflight-check.js";
 
 /** What the host remembers of one image on one board; does nothing where nobody remembers. */
 export interface Memory {

@@ -10,7 +10,7 @@ import { erasedValueOf } from "../mcuboot/slot.js";
 import { upgradeModesOfNumber } from "../mcuboot/upgrade-modes.js";
 import type { BoardFacts } from "../session/board-facts.js";
 import { targetSlot } from "./mode-checks.js";
-import type { PreflightCheck } from "./preflight.js";
+import type { PreflightCheck } from "./preflight-check.js";
 
 /** What a command wants of the trailer. */
 export interface TrailerWish {

@@ -1,13 +1,8 @@
 import { equal, toHex } from "../bytes.js";
-import { isPure } from "../mcuboot/checks.js";
 import { statedUnpacked } from "../mcuboot/compression.js";
-import type { Image } from "../mcuboot/image.js";
-import { type KnownIssue, knownIssueOf } from "../mcuboot/known-issues.js";
 import { largestImage } from "../mcuboot/largest-image.js";
-import { oddLength, TLV } from "../mcuboot/tlv.js";
-import { upgradeModeOfNumber, upgradeModesOfNumber } from "../mcuboot/upgrade-modes.js";
-import type { CheckName, Verdict } from "../mcuboot/verify.js";
-import { compareVersions, formatVersion, type Version } from "../mcuboot/version.js";
+import { upgradeModeOfNumber } from "../mcuboot/upgrade-modes.js";
+import { compareVersions, formatVersion } from "../mcuboot/version.js";
 import {
   type BoardFacts,
   runningSlot,
@@ -16,6 +11,7 @@ import {
   slotsOf,
 } from "../session/board-facts.js";
 import { judgeCompression } from "./compression-check.js";
+import { securityCounter } from "./counter-check.js";
 import {
   judgeDependencies,
   judgeModes,
@@ -27,98 +23,10 @@ import {
   replacedImage,
   targetSlot,
 } from "./mode-checks.js";
-
+import type { Judgement, PreflightCheck, PreflightCheckName, PreflightInput } from "./preflight-check.js";
+import { powerCut, revertPossible } from "./revert-checks.js";
 import { judgeStart } from "./start-check.js";
 
-/**
- * `fail` stops the flash before a byte is sent. `warn`: allowed, but worth knowing. `unknown`: the board does not
- * report what it would take to judge.
- */
-export type PreflightResult = "pass" | "fail" | "warn" | "unknown";
-
-export type PreflightCheckName =
-  /** What can be said of the file alone; see {@link CheckName}. */
-  | Exclude<CheckName, "size">
-  /** What follows the image in the file, and the trailer that is made for the slot. */
-  | "trailer"
-  /** Bootloader and application were built for the same way of starting images. */
-  | "upgrade-mode"
-  /** The board that the update's source was made for. */
-  | "board"
-  /** The bootloader unpacks compressed images; only of an image that is sent compressed. */
-  | "compression"
-  | "trusted-key"
-  | "fits-slot"
-  | "version"
-  /** What this host remembers of the board; only where it is asked. */
-  | "ratchet"
-  /** Where the firmware starts, beside where the running one does. */
-  | "start"
-  | "slot-free"
-  | "revert-possible"
-  | "power-cut-safe"
-  /** A rule of the policy, where there is one: it is overridden by the policy's own means and never skipped. */
-  | `policy/${string}`;
-
-/** All names, in the order in which the checks are made. */
-export const PREFLIGHT_CHECKS: readonly PreflightCheckName[] = [
-  "structure",
-  "flags",
-  "bootable",
-  "tlv-types",
-  "decryption",
-  "hash",
-  "signature",
-  "compressed-body",
-  "trailer",
-  "dependencies",
-  "board",
-  "upgrade-mode",
-  "compression",
-  "trusted-key",
-  "fits-slot",
-  "security-counter",
-  "version",
-  "ratchet",
-  "start",
-  "slot-free",
-  "revert-possible",
-  "power-cut-safe",
-];
-
-export interface PreflightCheck {
-  name: PreflightCheckName;
-  result: PreflightResult;
-  /** One sentence: what was compared with what. */
-  message: string;
-  /** For a failure: what to do about it. */
-  hint?: string;
-}
-
-/** A check that may fail. A file without a structure holds nothing that could be sent or asked for. */
-export function maySkip(
-  name: PreflightCheckName,
-  skip: readonly PreflightCheckName[] | "all" | undefined,
-): boolean {
-  if (name === "structure" || name.startsWith("policy/")) return false;
-  return skip === "all" || (skip?.includes(name) ?? false);
-}
-
-/** What a check sees. */
-export interface PreflightInput {
-  image: Image;
-  /** What is sent in its place: the same, compressed. Default: the image itself. */
-  sent?: Image | undefined;
-  facts: BoardFacts;
-  /** Which pair of slots the image is for. */
-  imageNumber: number;
-  /** The user has agreed to write the primary slot through serial recovery. */
-  throughRecovery: boolean;
-  /** Versions of the other images that come with the same update, by number. */
-  alongside?: ReadonlyMap<number, Version> | undefined;
-}
-
-type Judgement = Omit<PreflightCheck, "name">;
 /** Nothing: the check does not concern this image. */
 type BoardCheck = readonly [
   name: PreflightCheckName,
@@ -139,71 +47,6 @@ const BOARD_CHECKS: readonly BoardCheck[] = [
   ["revert-possible", revertPossible],
   ["power-cut-safe", powerCut],
 ];
-
-/** What the file alone must be; its size and counter are held against the board instead. */
-const FILE_CHECKS: readonly (CheckName & PreflightCheckName)[] = [
-  "structure",
-  "flags",
-  "bootable",
-  "tlv-types",
-  "decryption",
-  "hash",
-  "signature",
-  "compressed-body",
-];
-
-/** The checks of the file. A signature that nobody could check stops the flash like a wrong one. */
-export function checkFile(verdict: Verdict): PreflightCheck[] {
-  const { image } = verdict;
-  const isPureAndEncrypted = image?.encrypted === true && isPure(image);
-  return verdict.checks
-    .filter(({ name }) => FILE_CHECKS.some((check) => check === name))
-    .map(({ name, result, sentence }) => ({
-      name: name as PreflightCheckName,
-      ...fileJudgement(name, result, sentence, {
-        isPureAndEncrypted,
-        isSigned: image?.signatures.length !== 0,
-      }),
-    }));
-}
-
-function fileJudgement(
-  name: CheckName,
-  result: Verdict["checks"][number]["result"],
-  message: string,
-  { isPureAndEncrypted, isSigned }: { isPureAndEncrypted: boolean; isSigned: boolean },
-): Judgement {
-  if (name === "signature" && result === "not-checked") {
-    return {
-      result: "fail",
-      message,
-      hint: isPureAndEncrypted
-        ? "Give the key that decrypts it with --decrypt-key FILE, or send it unchecked with --skip signature."
-        : "Give the public key with --key FILE, or send it unchecked with --skip signature.",
-    };
-  }
-  if (result === "fail" && name === "decryption")
-    return {
-      result,
-      message,
-      hint: "Encrypt it for this board's key with bootproof sign --encrypt FILE, or give the private half of the key it is encrypted for.",
-    };
-  if (result === "fail" && name === "signature")
-    return {
-      result,
-      message,
-      hint: isSigned
-        ? "Give the signer's public key with --key FILE, or sign the firmware with your own key."
-        : "Sign it with bootproof sign --key FILE; for a board that requires no signature: --skip signature.",
-    };
-  if (result === "fail")
-    return {
-      result,
-      message,
-      hint: "Nothing was sent. Build and sign the image again, or check that it is the right file.",
-    };
-  return { result: result === "pass" ? "pass" : "unknown", message };
-}
 
 /** Holds an image against the board it is meant for. Pure: nothing is sent. */
 export function checkAgainstBoard(input: PreflightInput): PreflightCheck[] {
@@ -286,103 +129,6 @@ function sizeLimit(
   };
 }
 
-function securityCounter({ image, facts, imageNumber }: PreflightInput): Judgement {
-  const odd = image.tlvs.filter(({ type }) => type === TLV.SEC_CNT).flatMap((tlv) => oddLength(tlv) ?? []);
-  if (odd[0] !== undefined)
-    return {
-      result: "fail",
-      message: `${odd[0]} A board that keeps security counters refuses it.`,
-      hint: "Sign it again; or, for a board that keeps none, add --skip security-counter.",
-    };
-  const entry = facts.images.find((candidate) => candidate.image === imageNumber);
-  const mine = image.securityCounter;
-  const stored = entry?.storedCounter?.value;
-  if (stored !== undefined) {
-    if (mine === undefined) {
-      return {
-        result: "fail",
-        message: `The image carries no security counter; the board has ${stored} stored and will refuse it.`,
-        hint: `Sign it with a security counter of at least ${stored}.`,
-      };
-    }
-    const next = counterOfNextRestart(facts, imageNumber);
-    if (next !== undefined && mine >= stored && mine < next)
-      return {
-        result: "fail",
-        message: `Security counter ${mine} is below the ${next} of the confirmed image that runs. ${pendingCounter(stored, next)}`,
-        hint: "Build the image with a higher counter. To go back on purpose before that restart: --skip security-counter.",
-      };
-    if (mine > stored && entry?.counterStepsLeft === 0)
-      return {
-        result: "fail",
-        message: `Security counter ${mine} is above the ${stored} that the board has stored, which has no steps left to be raised.`,
-        hint: `Sign it with security counter ${stored}: this board cannot store a higher one any more.`,
-      };
-    if (mine >= stored)
-      return {
-        result: "pass",
-        message: `Security counter ${mine} is not below the ${next ?? stored} that the board ${next === undefined ? "has stored" : "stores at its next restart"}.`,
-      };
-    return {
-      result: "fail",
-      message: `Security counter ${mine} is below the ${stored} that the board has stored: anti-rollback will refuse it.`,
-      hint: "An older build can never run on this board again; build a new one with a higher counter.",
-    };
-  }
-  const running = runningSlot(facts, imageNumber)?.content?.securityCounter;
-  if (running === undefined || mine === undefined) {
-    return {
-      result: "unknown",
-      message: `The image's security counter is ${mine ?? "absent"}; the board does not report a stored one.`,
-    };
-  }
-  const from = running.source === "known-file" ? "by a known file" : "by the device";
-  if (mine >= running.value)
-    return {
-      result: "pass",
-      message: `Security counter ${mine} is not below the running image's ${running.value} (${from}).`,
-    };
-  return {
-    result: facts.reportsTrust ? "warn" : "fail",
-    message: `Security counter ${mine} is below the running image's ${running.value} (${from}).`,
-    ...(facts.reportsTrust
-      ? {}
-      : {
-          hint: "If this board keeps security counters it will refuse the image; send it anyway with --skip security-counter.",
-        }),
-  };
-}
-
-/**
- * The security counter that a board has stored; undefined when it does not report one.
- *
- * @param facts - by `readFacts`
- * @param imageNumber - as MCUboot counts images
- * @returns a number of 32 bits
- */
-export function storedCounter(facts: BoardFacts, imageNumber: number): number | undefined {
-  return facts.images.find(({ image }) => image === imageNumber)?.storedCounter?.value;
-}
-
-/** What the board will store at its next restart: the counter of a confirmed image that was not restarted since. */
-function counterOfNextRestart(facts: BoardFacts, imageNumber: number): number | undefined {
-  const running = runningSlot(facts, imageNumber)?.content;
-  const next = running?.active && running.confirmed ? running.securityCounter?.value : undefined;
-  const stored = storedCounter(facts, imageNumber);
-  return next !== undefined && stored !== undefined && next > stored ? next : undefined;
-}
-
-/**
- * In words, that a counter is stored only at the next restart.
- *
- * @param stored - security counter of the board
- * @param next - the one that it will store
- * @returns a sentence
- */
-export function pendingCounter(stored: number, next: number): string {
-  return `The board has security counter ${stored} stored and stores ${next} at its next restart: until then images from ${stored} on are accepted.`;
-}
-
 function version(input: PreflightInput): Judgement {
   const { image, facts, imageNumber } = input;
   const ignored = picksByVersion(facts) && facts.server !== "recovery" ? passedOver(input) : undefined;
@@ -446,93 +192,4 @@ function slotFree({ image, sent = image, facts, imageNumber }: PreflightInput): 
     };
   }
   return { result: "pass", message: "The slot for the upload is free." };
-}
-
-function revertPossible({ facts, throughRecovery }: PreflightInput): Judgement {
-  if (facts.server === "recovery") {
-    const message = "Serial recovery writes the image straight over the primary slot, without a trial boot.";
-    if (throughRecovery) return { result: "warn", message };
-    return {
-      result: "fail",
-      message,
-      hint: "Add --recovery to do that, or reset the board into its application first.",
-    };
-  }
-  const { mode, modeName } = facts.bootloader ?? {};
-  if (mode === undefined)
-    return {
-      result: "unknown",
-      message:
-        "The board does not report its upgrade mode: whether it can revert is known only after the reset.",
-    };
-  const modes = upgradeModesOfNumber(mode);
-  if (modes.length === 0)
-    return {
-      result: "unknown",
-      message: `The board reports upgrade mode ${mode}, which is not known: whether it can revert is known only after the reset.`,
-    };
-  if (modes.every(({ reverts }) => reverts))
-    return { result: "pass", message: `Mode ${modeName}: an image that is not confirmed is reverted.` };
-  if (modes.every(({ reverts, picks }) => !reverts && picks === "version"))
-    return {
-      result: "warn",
-      message: `Mode ${modeName}: there is no trial boot; of the two slots the higher version runs.`,
-    };
-  if (modes.some(({ reverts }) => reverts))
-    return {
-      result: "warn",
-      message: `Mode ${modeName}: the board reports this number with and without revert, so expect no trial boot.`,
-    };
-  return {
-    result: "warn",
-    message: `Mode ${modeName}: there is no trial boot, and the board cannot revert to the old image.`,
-  };
-}
-
-/** How its flash is cut into sectors no board reports: these are the usual ones, the commonest first. */
-const USUAL_SECTORS = [4096, 2048, 1024] as const;
-
-const KNOWN_ISSUES: Readonly<Record<KnownIssue, string>> = {
-  "no-way-back": "a power cut in the middle can leave the new one unconfirmed and the old one lost",
-  "no-boot": "a power cut in the middle can leave a board that no longer boots",
-  stuck: "the old one leaves no room for the swap, and the bootloader can stop for good",
-};
-
-/** Known weak spots of MCUboot itself that depend on the sizes of the two images. Never a failure: most cuts miss them. */
-function powerCut({ image, facts, imageNumber }: PreflightInput): Judgement {
-  const { mode: number, modeName } = facts.bootloader ?? {};
-  const mode = upgradeModeOfNumber(number);
-  if (facts.server === "recovery") return { result: "pass", message: "Serial recovery swaps nothing." };
-  if (number === undefined)
-    return { result: "unknown", message: "The board does not report its upgrade mode." };
-  if (mode === undefined)
-    return { result: "unknown", message: `The board reports upgrade mode ${number}, which is not known.` };
-  if (!mode.swap) return { result: "pass", message: `Mode ${modeName} swaps nothing.` };
-  const running = runningSlot(facts, imageNumber);
-  const oldSize = running?.content?.imageSize?.value;
-  if (oldSize === undefined) {
-    const message = `Mode ${modeName}: the board does not report the size of the running image.`;
-    return { result: "unknown", message: `${message} Some pairs of sizes do not survive every power cut.` };
-  }
-  const pair = { oldSize, newSize: image.size, primarySize: running?.size };
-  const met = USUAL_SECTORS.flatMap((sectorSize) => {
-    const spot = knownIssueOf(mode.name, { ...pair, sectorSize });
-    return spot === undefined ? [] : [{ spot, sectorSize }];
-  });
-  const sizes = `from ${oldSize} to ${image.size} bytes`;
-  if (!met[0]) return { result: "pass", message: `Mode ${modeName}: no known issue for a swap ${sizes}.` };
-  return {
-    result: "warn",
-    message: `Mode ${modeName}, ${sizes} in sectors of ${met[0].sectorSize}: ${KNOWN_ISSUES[met[0].spot]} (MCUboot 2.4).`,
-  };
-}
-
-/**
- * False when the board reports a mode without trial boots; one that reports none, or an unknown one, may have them.
- *
- * @param facts - by `readFacts`
- * @returns true when in doubt
- */
-export function revertsUnconfirmed({ bootloader }: BoardFacts): boolean {
-  return upgradeModeOfNumber(bootloader?.mode)?.reverts ?? true;
 }

@@ -8,7 +8,7 @@ import { DeviceError } from "../smp/message.js";
 import type { FlashEvent, FlashOptions } from "./events.js";
 import { modesOf, targetSlot } from "./mode-checks.js";
 import { readFactsOnceBack } from "./observe.js";
-import { revertsUnconfirmed } from "./preflight.js";
+import { revertsUnconfirmed } from "./revert-checks.js";
 import { listedHash, type Stage, stageOf, type Target } from "./stage.js";
 import { eraseSlot, upload } from "./upload.js";
 

@@ -1,10 +1,10 @@
 import type { BoardFacts } from "../session/board-facts.js";
 import { restart } from "../session/restart.js";
 import type { Session } from "../session/session.js";
+import { pendingCounter, storedCounter } from "./counter-check.js";
 import type { FlashEvent, FlashOptions, FlashOutcome, FlashResult } from "./events.js";
 import { explainOldImage } from "./explain-outcome.js";
 import { observe } from "./observe.js";
-import { pendingCounter, storedCounter } from "./preflight.js";
 import { runs, type Target } from "./stage.js";
 
 type Ending = Pick<FlashResult, "outcome" | "message" | "hint" | "after" | "reverted" | "counter">;

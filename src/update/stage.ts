@@ -4,7 +4,8 @@ import { formatVersion } from "../mcuboot/version.js";
 import { type BoardFacts, runningSlot, type SlotContent, slotsOf } from "../session/board-facts.js";
 import type { FlashOptions } from "./events.js";
 import { isImage, modesOf } from "./mode-checks.js";
-import { type PreflightCheck, revertsUnconfirmed } from "./preflight.js";
+import type { PreflightCheck } from "./preflight-check.js";
+import { revertsUnconfirmed } from "./revert-checks.js";
 
 /** Which image is meant, and for which pair of slots. */
 export interface Target {

@@ -5,11 +5,8 @@ import { signImage } from "../../src/mcuboot/sign.js";
 import type { BoardFacts, ImageFacts, SlotContent } from "../../src/session/board-facts.js";
 import { explainOldImage } from "../../src/update/explain-outcome.js";
 import { judge } from "../../src/update/observe.js";
-import {
-  checkAgainstBoard,
-  type PreflightCheck,
-  type PreflightCheckName,
-} from "../../src/update/preflight.js";
+import { checkAgainstBoard } from "../../src/update/preflight.js";
+import type { PreflightCheck, PreflightCheckName } from "../../src/update/preflight-check.js";
 import { bench, image, tell } from "../support/workflow-board.js";
 import { inVirtualTime } from "../support/workflow-clock.js";
 import type { Fault } from "../support/workflow-wire.js";

@@ -16,12 +16,9 @@ import { withConfirmed } from "../../src/trust/ratchet-changes.js";
 import { judgeByRatchet } from "../../src/trust/ratchet-verdict.js";
 import { type FlashOptions, flash } from "../../src/update/flash.js";
 import { readVersion } from "../../src/update/mode-checks.js";
-import {
-  checkAgainstBoard,
-  PREFLIGHT_CHECKS,
-  type PreflightCheckName,
-  revertsUnconfirmed,
-} from "../../src/update/preflight.js";
+import { checkAgainstBoard } from "../../src/update/preflight.js";
+import { PREFLIGHT_CHECKS, type PreflightCheckName } from "../../src/update/preflight-check.js";
+import { revertsUnconfirmed } from "../../src/update/revert-checks.js";
 import { inputFile } from "../support/input-files.js";
 import { signedByHand } from "../support/signed-by-hand.js";
 import { type Bench, type BenchOptions, bench, image, tell, trustedKey } from "../support/workflow-board.js";

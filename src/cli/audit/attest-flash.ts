@@ -13,7 +13,7 @@ import type { BoardIdentity } from "../../trust/ratchet.js";
 import { IN_TOTO } from "../../trust/statement.js";
 import type { FlashResult } from "../../update/flash.js";
 import type { ImagesResult } from "../../update/flash-images.js";
-import type { PreflightCheck } from "../../update/preflight.js";
+import type { PreflightCheck } from "../../update/preflight-check.js";
 import { writeOutput } from "../files.js";
 import type { ChosenSigner } from "../signing/choose.js";
 import { version } from "../version.js";

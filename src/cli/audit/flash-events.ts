@@ -5,7 +5,7 @@ import { formatVersion } from "../../mcuboot/version.js";
 import type { RecoverEvent, RecoverResult } from "../../recovery/recover.js";
 import type { BoardFacts } from "../../session/board-facts.js";
 import type { FlashEvent, FlashResult } from "../../update/flash.js";
-import type { PreflightCheck, PreflightCheckName } from "../../update/preflight.js";
+import type { PreflightCheck, PreflightCheckName } from "../../update/preflight-check.js";
 import type { EventSink, Recorded } from "./recorder.js";
 
 /** An image as events name it. */

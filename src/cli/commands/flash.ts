@@ -18,7 +18,11 @@ import type {
   ImagesResult,
 } from "../../update/flash-images.js";
 import { flashUpdate } from "../../update/flash-update.js";
-import { PREFLIGHT_CHECKS, type PreflightCheck, type PreflightCheckName } from "../../update/preflight.js";
+import {
+  PREFLIGHT_CHECKS,
+  type PreflightCheck,
+  type PreflightCheckName,
+} from "../../update/preflight-check.js";
 import { mustNameEachBoard } from "../audit/attest-files.js";
 import { type AttestedFile, attestFlash } from "../audit/attest-flash.js";
 import { type AttestOptions, attestOptions, attestSigner } from "../audit/attest-signer.js";

@@ -12,7 +12,7 @@ import { knownImage } from "../../session/known-images.js";
 import { run } from "../../session/run.js";
 import { type Payload, type Source, SourceError } from "../../sources/source.js";
 import { formatAddress } from "../../transport/address.js";
-import { PREFLIGHT_CHECKS, type PreflightCheckName } from "../../update/preflight.js";
+import { PREFLIGHT_CHECKS, type PreflightCheckName } from "../../update/preflight-check.js";
 import { recordedRecovery } from "../audit/flash-events.js";
 import { ratchetOf } from "../audit/ratchet-memory.js";
 import { boardOptions, inContext, readKeys, readKnown, several, wholeNumber } from "../context.js";

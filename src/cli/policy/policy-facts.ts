@@ -10,7 +10,7 @@ import { type BoardFacts, runningSlot } from "../../session/board-facts.js";
 import type { PolicyFacts } from "../../trust/policy-rules.js";
 import type { BoardIdentity } from "../../trust/ratchet.js";
 import { names, type Statement } from "../../trust/statement.js";
-import { revertsUnconfirmed } from "../../update/preflight.js";
+import { revertsUnconfirmed } from "../../update/revert-checks.js";
 import { orderOfVersions } from "../audit/ratchet-memory.js";
 import type { ChosenPolicy } from "./policy-options.js";
 

@@ -4,7 +4,7 @@ import type { PolicyAction } from "../../trust/policy-settings.js";
 import type { BoardIdentity } from "../../trust/ratchet.js";
 import type { PolicyHook } from "../../update/events.js";
 import type { FlashOptions, FlashResult } from "../../update/flash.js";
-import type { PreflightCheck } from "../../update/preflight.js";
+import type { PreflightCheck } from "../../update/preflight-check.js";
 import { trustedMemoryKind } from "../audit/ratchet-memory.js";
 import { type EventSink, recorder } from "../audit/recorder.js";
 import { boardFacts, companionFacts, compareVersions, imageFacts, provenanceFacts } from "./policy-facts.js";
