@@ -111,14 +111,14 @@ export type {
   RecoverLine,
 } from "./recovery/event-lines.js";
 export { RECOVERY_METHODS, type RecoveryMethod, type RecoveryMethodName } from "./recovery/methods.js";
-export {
-  type MethodSummary as MethodWords,
-  type RecoverEvent,
-  type RecoverOptions,
-  type RecoverOutcome,
-  type RecoverResult,
-  recover,
-} from "./recovery/recover.js";
+export { recover } from "./recovery/recover.js";
+export type {
+  MethodSummary as MethodWords,
+  RecoverEvent,
+  RecoverOptions,
+  RecoverOutcome,
+  RecoverResult,
+} from "./recovery/recover-events.js";
 export { type StRomWay, stRomWriter, whyNoRom } from "./recovery/st-rom.js";
 export type { DirectWriter, PowerSource, RecoveryTarget } from "./recovery/target.js";
 export { usbDfuWriter, whyNoDfu } from "./recovery/usb-dfu.js";

@@ -19,7 +19,7 @@ import type { Board } from "../emulator/board.js";
 import { type PowerConfig, PowerError, type PowerSwitch } from "../power/power.js";
 import { powerSwitch } from "../power/switch.js";
 import type { BoardProfile } from "../profiles/profile.js";
-import type { RecoverOptions } from "../recovery/recover.js";
+import type { RecoverOptions } from "../recovery/recover-events.js";
 import { stRomWriter, whyNoRom } from "../recovery/st-rom.js";
 import type { DirectWriter, RecoveryTarget } from "../recovery/target.js";
 import { usbDfuWriter, whyNoDfu } from "../recovery/usb-dfu.js";

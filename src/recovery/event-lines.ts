@@ -1,6 +1,6 @@
 import type { Key } from "../crypto/keys.js";
 import type { ImagesEvent } from "../update/flash-images.js";
-import type { RecoverEvent } from "./recover.js";
+import type { RecoverEvent } from "./recover-events.js";
 
 /** A value as the program prints it in JSON: bytes as lower-case hex, a key by its type, hash and file. */
 export type AsJson<T> = T extends Uint8Array

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { BootproofError } from "../../src/errors.js";
 import type { RecoveryMethodName } from "../../src/recovery/methods.js";
-import type { RecoverResult } from "../../src/recovery/recover.js";
+import type { RecoverResult } from "../../src/recovery/recover-events.js";
 import type { RecoveryTarget } from "../../src/recovery/target.js";
 import { type ByteStream, TransportError } from "../../src/transport/transport.js";
 import { ScriptedPipe } from "../support/pipe-script.js";

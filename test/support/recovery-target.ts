@@ -2,12 +2,8 @@ import { onTestFinished } from "vitest";
 import type { Board } from "../../src/emulator/board.js";
 import { LAYOUT, slotOffset } from "../../src/emulator/layout.js";
 import { type StartOptions, startBoard } from "../../src/emulator/start.js";
-import {
-  type RecoverEvent,
-  type RecoverOptions,
-  type RecoverResult,
-  recover,
-} from "../../src/recovery/recover.js";
+import { recover } from "../../src/recovery/recover.js";
+import type { RecoverEvent, RecoverOptions, RecoverResult } from "../../src/recovery/recover-events.js";
 import type { RecoveryTarget } from "../../src/recovery/target.js";
 import { run } from "../../src/session/run.js";
 import { consoleFraming } from "../../src/smp/framing/console.js";

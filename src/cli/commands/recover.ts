@@ -1,13 +1,13 @@
 import type { Command } from "commander";
 import type { AliveBoard } from "../../recovery/alive.js";
 import { RECOVERY_METHODS, type RecoveryMethodName } from "../../recovery/methods.js";
-import {
-  type MethodSummary,
-  type RecoverEvent,
-  type RecoverOutcome,
-  type RecoverResult,
-  recover,
-} from "../../recovery/recover.js";
+import { recover } from "../../recovery/recover.js";
+import type {
+  MethodSummary,
+  RecoverEvent,
+  RecoverOutcome,
+  RecoverResult,
+} from "../../recovery/recover-events.js";
 import { knownImage } from "../../session/known-images.js";
 import { run } from "../../session/run.js";
 import { type Payload, type Source, SourceError } from "../../sources/source.js";

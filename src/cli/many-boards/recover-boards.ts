@@ -1,4 +1,4 @@
-import type { RecoverEvent, RecoverResult } from "../../recovery/recover.js";
+import type { RecoverEvent, RecoverResult } from "../../recovery/recover-events.js";
 import { formatAddress } from "../../transport/address.js";
 import { hintForBoard } from "../emulated-hint.js";
 import type { ExitStatus } from "../exit.js";

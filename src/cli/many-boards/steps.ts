@@ -1,5 +1,5 @@
 import type { ProofEvent } from "bootproof/prove";
-import type { RecoverEvent } from "../../recovery/recover.js";
+import type { RecoverEvent } from "../../recovery/recover-events.js";
 import type { FlashEvent } from "../../update/flash.js";
 
 /** What an event of a workflow means for a board's line or tile. Nothing in it: it need not be shown. */
