@@ -2,10 +2,11 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type BoardEntry, entryOf, readBoardFile } from "./board-file.js";
-import { chooseCases, proveBoard } from "./prove.js";
+import { proveBoard } from "./prove.js";
 import { toHtml } from "./report/html.js";
 import { toJunit } from "./report/junit.js";
 import type { BoardResult, ProofReport } from "./result.js";
+import { chooseCases } from "./run-cases.js";
 
 /**
  * The vitest front: the same cases as `bootproof prove`, a test per board and case. BOOTPROOF_BOARDS names a board file;

@@ -7,7 +7,8 @@ import { type Board, boardVariant, fixtureKeyPath, signedFixture } from "bootpro
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseBoardFile } from "../../hil/board-file.js";
 import { deadRuns, Journal } from "../../hil/journal.js";
-import { type ProveOptions, proveBoard } from "../../hil/prove.js";
+import { proveBoard } from "../../hil/prove.js";
+import type { ProveOptions } from "../../hil/prove-events.js";
 import { restoreBoard } from "../../hil/restore.js";
 import { type DeskBoard, startDeskBoard } from "../support/desk-board.js";
 

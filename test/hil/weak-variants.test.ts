@@ -2,7 +2,8 @@ import { boardVariants, weakVariants } from "bootproof/boards";
 import { describe, expect, it } from "vitest";
 import { entryOf } from "../../hil/board-file.js";
 import { type ClaimId, isClaim } from "../../hil/claims.js";
-import { type ProveOptions, proveBoard } from "../../hil/prove.js";
+import { proveBoard } from "../../hil/prove.js";
+import type { ProveOptions } from "../../hil/prove-events.js";
 import { toHtml } from "../../hil/report/html.js";
 import type { BoardResult } from "../../hil/result.js";
 
