@@ -215,14 +215,14 @@ export {
   type NotListedError,
   type NotRunningCause,
 } from "./update/flash.js";
+export { flashUpdate, variantFor } from "./update/flash-update.js";
 export type {
   ImageEnding,
   ImageFile,
   ImagesEvent,
   ImagesOutcome,
   ImagesResult,
-} from "./update/flash-images.js";
-export { flashUpdate, variantFor } from "./update/flash-update.js";
+} from "./update/images-events.js";
 export { askRatchet, rememberedImage } from "./update/memory.js";
 export { payloadFor } from "./update/payload.js";
 export { PREFLIGHT_CHECKS, type PreflightCheck, type PreflightCheckName } from "./update/preflight-check.js";

@@ -1,5 +1,5 @@
 import type { Key } from "../crypto/keys.js";
-import type { ImagesEvent } from "../update/flash-images.js";
+import type { ImagesEvent } from "../update/images-events.js";
 import type { RecoverEvent } from "./recover-events.js";
 
 /** A value as the program prints it in JSON: bytes as lower-case hex, a key by its type, hash and file. */

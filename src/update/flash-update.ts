@@ -6,7 +6,8 @@ import type { Session } from "../session/session.js";
 import { type Payload, SourceError } from "../sources/source.js";
 import type { FlashOptions, FlashResult, PolicyHook } from "./events.js";
 import { flash } from "./flash.js";
-import { flashImages, type ImageFile, type ImagesEvent, type ImagesResult } from "./flash-images.js";
+import { flashImages } from "./flash-images.js";
+import type { ImageFile, ImagesEvent, ImagesResult } from "./images-events.js";
 import { overLosses } from "./observe.js";
 
 export interface UpdateOptions extends Omit<FlashOptions, "policy"> {

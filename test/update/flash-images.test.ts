@@ -11,8 +11,9 @@ import { signImage } from "../../src/mcuboot/sign.js";
 import { run } from "../../src/session/run.js";
 import { Session } from "../../src/session/session.js";
 import type { FlashOptions } from "../../src/update/events.js";
-import { flashImages, type ImageFile, type ImagesEvent } from "../../src/update/flash-images.js";
+import { flashImages } from "../../src/update/flash-images.js";
 import { flashUpdate } from "../../src/update/flash-update.js";
+import type { ImageFile, ImagesEvent } from "../../src/update/images-events.js";
 import { bench, image, stands, trustedKey } from "../support/workflow-board.js";
 import { inVirtualTime } from "../support/workflow-clock.js";
 

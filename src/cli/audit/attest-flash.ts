@@ -12,7 +12,7 @@ import {
 import type { BoardIdentity } from "../../trust/ratchet.js";
 import { IN_TOTO } from "../../trust/statement.js";
 import type { FlashResult } from "../../update/flash.js";
-import type { ImagesResult } from "../../update/flash-images.js";
+import type { ImagesResult } from "../../update/images-events.js";
 import type { PreflightCheck } from "../../update/preflight-check.js";
 import { writeOutput } from "../files.js";
 import type { ChosenSigner } from "../signing/choose.js";

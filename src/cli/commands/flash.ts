@@ -10,14 +10,14 @@ import { LogError } from "../../trust/log-error.js";
 import type { BoardIdentity } from "../../trust/ratchet.js";
 import { formatProof } from "../../trust/tlog-proof.js";
 import type { Compression, FlashOptions, FlashOutcome, FlashResult } from "../../update/flash.js";
+import { flashUpdate } from "../../update/flash-update.js";
 import type {
   ImageEnding,
   ImageFile,
   ImagesEvent,
   ImagesOutcome,
   ImagesResult,
-} from "../../update/flash-images.js";
-import { flashUpdate } from "../../update/flash-update.js";
+} from "../../update/images-events.js";
 import {
   PREFLIGHT_CHECKS,
   type PreflightCheck,
