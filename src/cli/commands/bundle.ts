@@ -2,11 +2,12 @@ import type { Command } from "commander";
 import type { BundleMakeOptions } from "../bundle/make.js";
 import type { BundleTrustOptions } from "../bundle/open-bundle.js";
 import type { BundleVerifyOptions } from "../bundle/verify.js";
+import { type FlashCommandOptions, flashOptions } from "../flash/options.js";
 import { several } from "../several.js";
 import { signingOptions } from "../tuf/repository-verbs.js";
 import { UsageError } from "../usage-error.js";
 import { commonOptions, inContext, wholeNumber } from "../verb-context.js";
-import { type FlashCommandOptions, flashOptions, runFlash } from "./flash.js";
+import { runFlash } from "./flash.js";
 
 interface BundleFlashOptions extends FlashCommandOptions, BundleTrustOptions {
   hardware?: string;

@@ -8,10 +8,10 @@ import { restart } from "../../session/restart.js";
 import { run } from "../../session/run.js";
 import { Session } from "../../session/session.js";
 import { type FlashOptions, type FlashOutcome, flash } from "../../update/flash.js";
+import { drawFlash } from "../flash/draw-flash.js";
 import { type Output, printable, tone } from "../output.js";
 import { UsageError } from "../usage-error.js";
 import { type CommonOptions, type Context, commonOptions, inContext } from "../verb-context.js";
-import { drawFlash } from "./flash.js";
 
 interface DemoOptions extends CommonOptions {
   machine: string;

@@ -32,6 +32,7 @@ import {
   wholeNumber,
 } from "../context.js";
 import { FileError, readInput, writeOutput } from "../files.js";
+import { drawFlash } from "../flash/draw-flash.js";
 import { keyFiles } from "../key-files.js";
 import { UpdateModuleFiles } from "../mender/update-module-files.js";
 import { printable } from "../output.js";
@@ -42,7 +43,6 @@ import { thisProgram } from "../this-program.js";
 import { keyOption, type TrialOptions, trialOf, trialOptions } from "../update-options.js";
 import { mustBeVouched, onePayload, openUpdate } from "../update-source.js";
 import { UsageError } from "../usage-error.js";
-import { drawFlash } from "./flash.js";
 
 interface InterfaceOptions extends BoardOptions, SourceOptions, PolicyOptions, TrialOptions {
   image?: number;

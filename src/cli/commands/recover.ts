@@ -19,6 +19,8 @@ import { boardOptions, inContext, readKeys, readKnown, several, wholeNumber } fr
 import { type DecryptionKeyOptions, decryptionKeyOptions, readDecryptionKey } from "../decryption-key.js";
 import { hintForBoard } from "../emulated-hint.js";
 import type { ExitStatus } from "../exit.js";
+import { drawFlash } from "../flash/draw-flash.js";
+import { NOT_RUNNING, statusOfRefusal } from "../flash/status.js";
 import { keyFiles } from "../key-files.js";
 import { withPlaces } from "../labgrid/with-places.js";
 import { type BoardsOptions, meansSeveral, severalBoardsOptions } from "../many-boards/choose-boards.js";
@@ -39,7 +41,6 @@ import { SOURCE_HELP, type SourceOptions, sourceOptions } from "../source-option
 import { type TrailerOptions, trailerOptions } from "../trailer-options.js";
 import { mustBeVerifiable, mustBeVouched, onePayload, openUpdate } from "../update-source.js";
 import { UsageError } from "../usage-error.js";
-import { drawFlash, NOT_RUNNING, statusOfRefusal } from "./flash.js";
 
 interface RecoverCommandOptions
   extends Omit<TargetOptions, "device">,

@@ -1,8 +1,8 @@
 import { knownImages } from "../../session/known-images.js";
 import { installOnVehicle, type VehicleBoard, type VehicleResult } from "../../vehicle/install.js";
-import { type FlashCommandOptions, workflowOptions } from "../commands/flash.js";
 import { readKeys } from "../context.js";
 import type { ExitStatus } from "../exit.js";
+import { type FlashCommandOptions, workflowOptions } from "../flash/options.js";
 import { keyFiles } from "../key-files.js";
 import { driveTogether, type OpenJoint, wordsOfOutcome } from "../many-boards/flash-together.js";
 import { flashWorkflow } from "../many-boards/flash-workflow.js";
