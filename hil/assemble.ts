@@ -19,7 +19,7 @@ import { openPlace } from "./boards/labgrid.js";
 import { openMachine } from "./boards/machine.js";
 import { areaOf, type FlashLayout, layoutFrom, layoutOf } from "./flash-layout.js";
 import type { NamedKey } from "./harness/options.js";
-import { ImageFactory, type ImageFactoryParts } from "./image-factory.js";
+import { ImageFactory, type ImageFactoryParts } from "./images/image-factory.js";
 
 /** A board and what its bad images are made from. */
 export interface Assembly {

@@ -1,7 +1,7 @@
 import type { ClaimId } from "./claims.js";
 import type { OfferOptions } from "./harness/context.js";
 import type { Harness } from "./harness/harness.js";
-import type { ImageFactory } from "./image-factory.js";
+import type { ImageFactory } from "./images/image-factory.js";
 
 export type Verdict =
   | "holds"

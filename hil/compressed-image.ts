@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { parseImage } from "bootproof";
 import { IMAGE_F, TLV } from "bootproof/mcuboot";
-import type { ImageFactory } from "./image-factory.js";
+import type { ImageFactory } from "./images/image-factory.js";
 
 /** Compressed images of a board that unpacks them: good ones, and ones that are wrong inside though all outside is right. */
 

@@ -27,7 +27,7 @@ export { AbilityError, UnusableBoard } from "./board.js";
 export { type BoardAddress, BoardFileError, boardAddresses, readVehicle } from "./board-file.js";
 export { addressOfPlace } from "./boards/labgrid.js";
 export { NotJudged } from "./harness/not-judged.js";
-export { ImageFactoryError } from "./image-factory.js";
+export { ImageFactoryError } from "./images/image-factory-error.js";
 export { JournalError } from "./journal.js";
 export type { ProofEvent, ProofLine } from "./prove-events.js";
 export { ReportError } from "./report/json.js";

@@ -1,7 +1,7 @@
 import { publishedKeyName } from "bootproof/crypto";
 import { type Case, fails, holds, refusal } from "../case.js";
 import type { Harness } from "../harness/harness.js";
-import { cutShort, flipBit, keyHashAt, rehash, signatureAt, withSignatureOf } from "../image-factory.js";
+import { cutShort, flipBit, keyHashAt, rehash, signatureAt, withSignatureOf } from "../images/image-edits.js";
 
 const claim = "signature";
 const needs = ["key", "signature"] as const;

@@ -2,7 +2,8 @@ import { DeviceError } from "bootproof";
 import { imageUpload } from "bootproof/smp";
 import { type Case, fails, holds, refusal } from "../case.js";
 import type { Harness } from "../harness/harness.js";
-import { compressedWithWrongHash, fixedTo } from "../image-factory.js";
+import { compressedWithWrongHash } from "../images/image-factory.js";
+import { fixedTo } from "../images/malformed-lengths.js";
 import { describe } from "../snapshot.js";
 import { foreignNumbers, judgeNumbers, uploadNumbers } from "./upload-numbers.js";
 

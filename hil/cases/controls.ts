@@ -3,7 +3,7 @@ import { compressedUpdate } from "../compressed-image.js";
 import { imageHashOf } from "../evidence.js";
 import type { OfferOptions } from "../harness/context.js";
 import type { Harness } from "../harness/harness.js";
-import { fixedTo } from "../image-factory.js";
+import { fixedTo } from "../images/malformed-lengths.js";
 import { describe } from "../snapshot.js";
 import { largestUpdate } from "./integrity.js";
 import { throughRecovery } from "./recovery.js";

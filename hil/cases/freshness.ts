@@ -1,7 +1,7 @@
 import { type Case, fails, holds, refusal, unjudged } from "../case.js";
 import { imageHashOf } from "../evidence.js";
 import type { Harness } from "../harness/harness.js";
-import { appendUnprotected, counterAt, flipBit, rehash } from "../image-factory.js";
+import { appendUnprotected, counterAt, flipBit, rehash } from "../images/image-edits.js";
 import { describe } from "../snapshot.js";
 import { throughRecovery } from "./recovery.js";
 import { compareStored, stored } from "./stored-counter.js";

@@ -5,7 +5,9 @@ import { imageHashOf } from "../evidence.js";
 import { geometryOf } from "../flash-layout.js";
 import type { Harness } from "../harness/harness.js";
 import { NotJudged } from "../harness/not-judged.js";
-import { appendUnprotected, flipBit, hashAt, overflowTlv, SMALLEST_GROWTH } from "../image-factory.js";
+import { appendUnprotected, flipBit, hashAt } from "../images/image-edits.js";
+import { SMALLEST_GROWTH } from "../images/image-factory.js";
+import { overflowTlv } from "../images/malformed-lengths.js";
 import { describe } from "../snapshot.js";
 
 const claim = "integrity";

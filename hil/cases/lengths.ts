@@ -1,6 +1,11 @@
 import { type Case, type Finding, refusal, unjudged } from "../case.js";
 import type { Harness } from "../harness/harness.js";
-import { protectedTlvPastArea, shortProtectedSize, tlvPastArea, wrappedSizes } from "../image-factory.js";
+import {
+  protectedTlvPastArea,
+  shortProtectedSize,
+  tlvPastArea,
+  wrappedSizes,
+} from "../images/malformed-lengths.js";
 
 const claim = "lengths";
 const needs = ["key"] as const;

@@ -3,7 +3,7 @@ import { imageUpload, osEcho } from "bootproof/smp";
 import { type Case, type Finding, fails, holds, unjudged } from "../case.js";
 import { imageHashOf } from "../evidence.js";
 import type { Harness } from "../harness/harness.js";
-import { flipBit } from "../image-factory.js";
+import { flipBit } from "../images/image-edits.js";
 import { describe, type Snapshot } from "../snapshot.js";
 import { foreignNumbers, judgeNumbers, uploadNumbers } from "./upload-numbers.js";
 

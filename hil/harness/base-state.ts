@@ -1,6 +1,6 @@
 import { BootproofError, runWorkflow, upload } from "bootproof";
 import { imageHashOf } from "../evidence.js";
-import type { ImageFactory } from "../image-factory.js";
+import type { ImageFactory } from "../images/image-factory.js";
 import { describe, type Snapshot } from "../snapshot.js";
 import type { Strategy } from "../state-machine.js";
 import { type HarnessContext, unlessUnable } from "./context.js";

@@ -1,7 +1,7 @@
 import { BootproofError, RequestTimeout, TransportError } from "bootproof";
 import type { BoardUnderTest, Start } from "../board.js";
 import type { Recorder } from "../evidence.js";
-import type { ImageFactory } from "../image-factory.js";
+import type { ImageFactory } from "../images/image-factory.js";
 import type { Snapshot } from "../snapshot.js";
 import type { HarnessOptions } from "./options.js";
 import type { Traits } from "./traits.js";

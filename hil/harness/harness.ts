@@ -1,7 +1,7 @@
 import type { Client, Session } from "bootproof";
 import type { BoardUnderTest } from "../board.js";
 import type { Recorder } from "../evidence.js";
-import type { ImageFactory } from "../image-factory.js";
+import type { ImageFactory } from "../images/image-factory.js";
 import { describe, type Reaction, type Snapshot } from "../snapshot.js";
 import { Strategy } from "../state-machine.js";
 import { BaseState } from "./base-state.js";

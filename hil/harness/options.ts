@@ -3,7 +3,7 @@ import type { UpgradeMode } from "bootproof/mcuboot";
 import type { BoardUnderTest } from "../board.js";
 import type { RecorderOptions } from "../evidence.js";
 import type { FlashLayout } from "../flash-layout.js";
-import type { ImageFactory } from "../image-factory.js";
+import type { ImageFactory } from "../images/image-factory.js";
 
 /** What a board on its test stand is given for a run. */
 export interface HarnessOptions {

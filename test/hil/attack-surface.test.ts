@@ -2,7 +2,7 @@ import { boardVariant, fixtureKey, signedFixture } from "bootproof/boards";
 import { describe, expect, it } from "vitest";
 import type { SurfaceItem } from "../../hil/attack-surface.js";
 import { entryOf } from "../../hil/board-file.js";
-import { ImageFactory } from "../../hil/image-factory.js";
+import { ImageFactory } from "../../hil/images/image-factory.js";
 import { proveAssembled, proveBoard } from "../../hil/prove.js";
 import { toHtml } from "../../hil/report/html.js";
 import { toText } from "../../hil/report/terminal.js";

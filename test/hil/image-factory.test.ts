@@ -4,16 +4,14 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   appendUnprotected,
-  compressedWithWrongHash,
   cutShort,
   flipBit,
-  ImageFactory,
-  overflowTlv,
   rehash,
-  SMALLEST_GROWTH,
   signatureAt,
   withSignatureOf,
-} from "../../hil/image-factory.js";
+} from "../../hil/images/image-edits.js";
+import { compressedWithWrongHash, ImageFactory, SMALLEST_GROWTH } from "../../hil/images/image-factory.js";
+import { overflowTlv } from "../../hil/images/malformed-lengths.js";
 
 /** The library's own verdict says what each made image is. */
 async function verdict(factory: ImageFactory, file: Uint8Array): Promise<string[]> {

@@ -6,7 +6,7 @@ import { boardVariant, fixtureKey, signedFixture } from "bootproof/boards";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { entryOf } from "../../hil/board-file.js";
 import type { Verdict } from "../../hil/case.js";
-import { ImageFactory } from "../../hil/image-factory.js";
+import { ImageFactory } from "../../hil/images/image-factory.js";
 import { proveAssembled } from "../../hil/prove.js";
 import type { ProveOptions } from "../../hil/prove-events.js";
 import type { BoardResult } from "../../hil/result.js";

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { BootproofError, type Image, type Key, parseImage, type SignOptions, signImage } from "bootproof";
+import { type Image, type Key, parseImage, type SignOptions, signImage } from "bootproof";
 import { canSign, keySigner, type Signer, type SigningRequest } from "bootproof/crypto";
 import {
   ENCRYPTION_KEYS,
@@ -9,21 +9,10 @@ import {
   TLV,
   type Version,
 } from "bootproof/mcuboot";
-import type { Behaviour } from "./board-file.js";
-import { foreignKeyFor } from "./foreign-key.js";
-
-export type ImageFactoryErrorCode =
-  /** The image needs a signature and there is no private key. */
-  | "no-key"
-  /** There is no body that behaves so. */
-  | "no-body"
-  /** Only damage can be made, and for that a second good image is needed. */
-  | "no-update";
-
-/** An image that cannot be made from what was given. */
-export class ImageFactoryError extends BootproofError {
-  declare readonly code: ImageFactoryErrorCode;
-}
+import type { Behaviour } from "../board-file.js";
+import { foreignKeyFor } from "../foreign-key.js";
+import { hashAt } from "./image-edits.js";
+import { ImageFactoryError } from "./image-factory-error.js";
 
 export interface ImageFactoryParts {
   /** The board's own image, whole. */
@@ -377,165 +366,4 @@ export async function compressedWithWrongHash(factory: ImageFactory): Promise<Ui
     }
   };
   return factory.make({ options: { customTlvs } }, { change });
-}
-
-// --- damage: bytes in, bytes out; each leaves what it was given alone ----------------------------------------------
-
-/** One bit turned over. */
-export function flipBit(file: Uint8Array, offset: number, bit = 0): Uint8Array {
-  const bad = file.slice();
-  bad[offset]! ^= 1 << bit;
-  return bad;
-}
-
-/** What erased flash reads as: ones, on some chips zeros. */
-const ERASED: readonly number[] = [0xff, 0x00];
-
-/**
- * Without its last byte, or without more until one of them is missed: where a file ends too early the board reads erased
- * flash, and one signature in 128 ends in what that reads as.
- */
-export function cutShort(file: Uint8Array): Uint8Array {
-  const last = file.findLastIndex((byte) => !ERASED.includes(byte));
-  return file.subarray(0, Math.max(0, last));
-}
-
-/** The hash made right again over whatever the image holds now, as an attacker without the key would. */
-export function rehash(file: Uint8Array): Uint8Array {
-  const { hashedRange, imageHash } = parseImage(file);
-  const bad = file.slice();
-  const at = hashAt(file);
-  const digest = createHash(imageHash!.algorithm).update(hashedRange).digest();
-  bad.set(digest.subarray(0, imageHash!.value.length), at);
-  return bad;
-}
-
-/** Where the value of the image hash stands. */
-export function hashAt(file: Uint8Array): number {
-  return valueAt(file, [TLV.SHA256, TLV.SHA384, TLV.SHA512]);
-}
-
-const SIGNATURES: readonly number[] = [TLV.RSA2048_PSS, TLV.RSA3072_PSS, TLV.ECDSA_SIG, TLV.ED25519];
-
-export function signatureAt(file: Uint8Array): number {
-  return valueAt(file, SIGNATURES);
-}
-
-export function keyHashAt(file: Uint8Array): number {
-  return valueAt(file, [TLV.KEYHASH, TLV.PUBKEY]);
-}
-
-export function counterAt(file: Uint8Array): number {
-  return valueAt(file, [TLV.SEC_CNT]);
-}
-
-/** The image with the signature of another. Both signatures have the same length, or the shorter one leads. */
-export function withSignatureOf(file: Uint8Array, other: Uint8Array): Uint8Array {
-  const bad = file.slice();
-  const to = parseImage(file).signatures[0]!;
-  const from = parseImage(other).signatures[0]!;
-  bad.set(from.value.subarray(0, to.value.length), to.offset + 4);
-  return bad;
-}
-
-/** The image with a TLV appended to the area that hash and signature do not cover. */
-export function appendUnprotected(file: Uint8Array, type: number, value: Uint8Array): Uint8Array {
-  const { unprotectedArea, size } = parseImage(file);
-  const longer = new Uint8Array(size + 4 + value.length);
-  longer.set(file.subarray(0, size));
-  const view = new DataView(longer.buffer);
-  view.setUint16(unprotectedArea.offset + 2, unprotectedArea.length + 4 + value.length, true);
-  view.setUint16(size, type, true);
-  view.setUint16(size + 2, value.length, true);
-  longer.set(value, size + 4);
-  return longer;
-}
-
-// --- lengths that lie, under a signature that is right -----------------------------------------------------------
-
-/** Bytes of an area's head, and of a TLV's. */
-const HEAD = 4;
-const IMAGE_HEADER = 32;
-/** ECDSA signatures differ in length. */
-const SPARE_BYTES = 4;
-/** Whatever else the image has, its last protected TLV is this one. */
-const WITH_PROTECTED_TLV: Recipe = {
-  options: { customTlvs: [{ type: 0x00a0, value: Uint8Array.of(1, 2, 3, 4) }] },
-};
-
-/** The header names an address in flash that the image is linked for (ROM_FIXED); 0 is one. */
-export function fixedTo(factory: ImageFactory, address: number): Promise<Uint8Array> {
-  return factory.make(
-    {},
-    {
-      change(file) {
-        const view = new DataView(file.buffer);
-        view.setUint32(4, address, true);
-        view.setUint32(16, view.getUint32(16, true) | IMAGE_F.ROM_FIXED, true);
-      },
-    },
-  );
-}
-
-/** The header states a shorter protected area than there is, so that the signature misses the end of its last TLV. */
-export function shortProtectedSize(factory: ImageFactory): Promise<Uint8Array> {
-  let end = 0;
-  return factory.make(WITH_PROTECTED_TLV, {
-    change(file) {
-      const area = parseImage(file).protectedArea!;
-      const size = area.length - HEAD;
-      new DataView(file.buffer).setUint16(10, size, true);
-      end = area.offset + size;
-    },
-    covers: () => end,
-  });
-}
-
-/** The last protected TLV claims more bytes than its area has left. */
-export function protectedTlvPastArea(factory: ImageFactory): Promise<Uint8Array> {
-  return factory.make(WITH_PROTECTED_TLV, {
-    change(file) {
-      const last = parseImage(file).tlvs.findLast((tlv) => tlv.protected)!;
-      new DataView(file.buffer).setUint16(last.offset + 2, last.value.length + HEAD, true);
-    },
-  });
-}
-
-/** The last unprotected TLV, of a kind that may stand there, claims more bytes than the file has left. */
-export function tlvPastArea(good: Uint8Array): Uint8Array {
-  const bad = appendUnprotected(good, TLV.ENC_KW, new Uint8Array(HEAD));
-  new DataView(bad.buffer).setUint16(bad.length - HEAD - 2, 0x400, true);
-  return bad;
-}
-
-/**
- * A body so large that the sizes in the header sum up to more than 32 bits hold: read in 32 bits, the image ends within
- * its own header, where its TLVs are; the program behind is covered by nothing. Undefined where the header has no room.
- */
-export async function wrappedSizes(factory: ImageFactory): Promise<Uint8Array | undefined> {
-  const { header, protectedArea, unprotectedArea } = parseImage(await factory.make(WITH_PROTECTED_TLV));
-  const covered = IMAGE_HEADER + protectedArea!.length;
-  if (covered + unprotectedArea.length + SPARE_BYTES > header.headerSize) return undefined;
-  return factory.make(WITH_PROTECTED_TLV, {
-    change(file) {
-      file.copyWithin(IMAGE_HEADER, protectedArea!.offset, unprotectedArea.offset);
-      new DataView(file.buffer).setUint32(12, (IMAGE_HEADER - header.headerSize) >>> 0, true);
-    },
-    covers: () => covered,
-    finish: (file) => void file.copyWithin(covered, unprotectedArea.offset),
-  });
-}
-
-/** The first TLV of an area claims more bytes than the area has. */
-export function overflowTlv(file: Uint8Array): Uint8Array {
-  const bad = file.slice();
-  const { unprotectedArea } = parseImage(file);
-  new DataView(bad.buffer).setUint16(unprotectedArea.offset + 4 + 2, 0xffff, true);
-  return bad;
-}
-
-function valueAt(file: Uint8Array, types: readonly number[]): number {
-  const tlv = parseImage(file).tlvs.find(({ type }) => types.includes(type));
-  if (!tlv) throw new ImageFactoryError("no-body", "The image has no such TLV.");
-  return tlv.offset + 4;
 }
