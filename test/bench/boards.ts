@@ -58,12 +58,20 @@ interface RealServer {
 
 const folder = process.env.BOOTPROOF_REAL_SERVERS;
 
-/** Starts the server of that name, in QEMU or as a program; undefined when it is not on this machine. */
-export async function realBoard(name: string): Promise<BoardUnderTest | undefined> {
+function rowOf(name: string): RealServer | undefined {
   if (!folder) return undefined;
   const rows = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as RealServer[];
   const row = rows.find((server) => `${server.target}.${server.config}` === name);
-  if (!row || !existsSync(join(folder, row.artifact))) return undefined;
+  return row && existsSync(join(folder, row.artifact)) ? row : undefined;
+}
+
+/** Whether the server of that name is on this machine. */
+export const hasRealBoard = (name: string): boolean => rowOf(name) !== undefined;
+
+/** Starts the server of that name, in QEMU or as a program; undefined when it is not on this machine. */
+export async function realBoard(name: string): Promise<BoardUnderTest | undefined> {
+  const row = rowOf(name);
+  if (!folder || !row) return undefined;
   if (row.run) return programBoard(name, resolve(folder, row.run));
   return row.qemu_cmd ? qemuBoard(name, row.qemu_cmd) : undefined;
 }

@@ -1,5 +1,6 @@
 import { measureMany } from "./many.js";
 import { matrix } from "./matrix.js";
+import { measureRivals } from "./rivals.js";
 import { clockOf, measure, type Row } from "./row.js";
 import { measureStart, type StartRow } from "./start-up.js";
 
@@ -14,6 +15,8 @@ nobody here wrote, behind a simulated serial line. Words choose rows; a row has 
                                        number of buffers, error rate (0.0001), "fs put", "fs get"
   npm run bench -- boards              1 to 64 boards driven by one process, at 115200 and 1 Mbaud;
                                        "boards 8" stops at 8
+  npm run bench -- rivals              uploads by this and by other programs, by turns, to real servers
+                                       over a pseudo-terminal; "rivals 1000000" only those lines
   npm run bench -- start-up            how long the command takes to begin, against bare Node
 
   --json   one object a row      --real   our board by the wall clock too
@@ -38,6 +41,19 @@ if (wanted[0] === "boards") {
       json
         ? JSON.stringify(row)
         : `${boards} boards at ${baud} baud: ${goodput} B/s, ratio ${ratio}; a board: cpu ${cpuPerBoard} of a process each, ${memoryPerBoard} MB`,
+    );
+  }
+  process.exit(0);
+}
+
+if (wanted[0] === "rivals") {
+  for await (const row of measureRivals(wanted.slice(1))) {
+    const { link, baud, delayMs, program, runs, goodput, ceilingRatio, oursAgainst } = row;
+    const against = oursAgainst === undefined ? "" : `; bootproof ${oursAgainst} of it`;
+    console.log(
+      json
+        ? JSON.stringify(row)
+        : `${link} at ${baud} baud, ${delayMs} ms: ${program} ${goodput} B/s, ${ceilingRatio} of the ceiling (median of ${runs})${against}`,
     );
   }
   process.exit(0);
