@@ -67,12 +67,21 @@ const groups = Object.entries({
     ...loaded("cli/run", "cli/version", "cli/several", "bytes"),
     ...files("cli/usage-error", "crypto/provider", "crypto-node/openssl"),
   ]),
+  // What finds a board among what is plugged in: none of it for one behind a network.
+  port: files(
+    "boards/address-meant",
+    "boards/choose-device",
+    "devices/select",
+    "profiles/read",
+    "session/retry-until-back",
+    "transport/linux",
+    "transport/list",
+    "transport/native-modules",
+  ),
   board: new Set([
     ...loaded("client/client", "transport/address"),
     ...files(
-      "boards/address-meant",
       "boards/board-identity",
-      "boards/choose-device",
       "boards/config",
       "cli/audit/board-events",
       "cli/context",
@@ -80,9 +89,6 @@ const groups = Object.entries({
       "cli/make-folder",
       "cli/verb-context",
       "client/connect",
-      "devices/select",
-      "profiles/read",
-      "session/retry-until-back",
       "session/session",
       "smp/command",
       "smp/framing/raw",
@@ -96,7 +102,7 @@ const groups = Object.entries({
   log: loaded("cli/audit/open-log"),
   verb: loaded("cli/verb-context"),
   link: loaded("cli/context"),
-}).map(([name, members], index) => ({ name, priority: 9 - index, test: (id) => members.has(id) }));
+}).map(([name, members], index) => ({ name, priority: 20 - index, test: (id) => members.has(id) }));
 
 /**
  * A part loads what it names when it first uses it, and not with itself: a verb names much that few of its runs need. Rolldown

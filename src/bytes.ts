@@ -125,21 +125,39 @@ export function fromHex(text: string): Uint8Array {
 
 const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const BASE64_CODES = Uint8Array.from(BASE64, (character) => character.charCodeAt(0));
-const BASE64_VALUES = new Uint8Array(256);
+/** What each code stands for; 255: it is no character of base64. */
+const BASE64_VALUES = new Uint8Array(256).fill(255);
 for (const [value, code] of BASE64_CODES.entries()) BASE64_VALUES[code] = value;
 const PAD = "=".charCodeAt(0);
+const ascii = new TextDecoder();
 
 /** Standard alphabet with padding. RFC 4648, section 4. */
 export function toBase64(bytes: Uint8Array): string {
-  const codes = new Uint8Array(Math.ceil(bytes.length / 3) * 4).fill(PAD);
-  for (let from = 0, to = 0; from < bytes.length; from += 3, to += 4) {
-    const group = (bytes[from]! << 16) | ((bytes[from + 1] ?? 0) << 8) | (bytes[from + 2] ?? 0);
-    // A group of n bytes has n+1 characters; padding stands in the rest.
-    const characters = Math.min(bytes.length - from, 3) + 1;
-    for (let index = 0; index < characters; index++)
-      codes[to + index] = BASE64_CODES[(group >> (18 - 6 * index)) & 63]!;
+  const codes = new Uint8Array(Math.ceil(bytes.length / 3) * 4);
+  putBase64(codes, 0, bytes);
+  return ascii.decode(codes);
+}
+
+/** Writes the characters' codes at an offset, four for each three bytes begun; gives back where they end. */
+export function putBase64(codes: Uint8Array, offset: number, bytes: Uint8Array): number {
+  const { length } = bytes;
+  let to = offset;
+  let from = 0;
+  for (; from + 2 < length; from += 3) {
+    const group = (bytes[from]! << 16) | (bytes[from + 1]! << 8) | bytes[from + 2]!;
+    codes[to++] = BASE64_CODES[group >> 18]!;
+    codes[to++] = BASE64_CODES[(group >> 12) & 63]!;
+    codes[to++] = BASE64_CODES[(group >> 6) & 63]!;
+    codes[to++] = BASE64_CODES[group & 63]!;
   }
-  return new TextDecoder().decode(codes);
+  if (from === length) return to;
+  const isOne = from + 1 === length;
+  const group = (bytes[from]! << 16) | (isOne ? 0 : bytes[from + 1]! << 8);
+  codes[to++] = BASE64_CODES[group >> 18]!;
+  codes[to++] = BASE64_CODES[(group >> 12) & 63]!;
+  codes[to++] = isOne ? PAD : BASE64_CODES[(group >> 6) & 63]!;
+  codes[to++] = PAD;
+  return to;
 }
 
 /**
@@ -148,13 +166,33 @@ export function toBase64(bytes: Uint8Array): string {
  */
 export function fromBase64(text: string): Uint8Array {
   const end = endOfBase64(text);
+  const codes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) codes[at] = text.charCodeAt(at);
+  return bytesOfBase64(codes, end);
+}
+
+/** As {@link fromBase64}, of characters' codes; undefined where that would throw. */
+export function fromBase64Codes(codes: Uint8Array): Uint8Array | undefined {
+  const { length } = codes;
+  if (length % 4 !== 0) return undefined;
+  let end = length;
+  while (end > 0 && end > length - 2 && codes[end - 1] === PAD) end--;
+  for (let at = 0; at < end; at++) if (BASE64_VALUES[codes[at]!] === 255) return undefined;
+  return bytesOfBase64(codes, end);
+}
+
+/** `end`: where the padding begins. */
+function bytesOfBase64(codes: Uint8Array, end: number): Uint8Array {
   const bytes = new Uint8Array(Math.floor((end * 3) / 4));
   for (let from = 0, to = 0; from < end; from += 4, to += 3) {
-    let group = 0;
-    for (let index = 0; index < 4; index++)
-      group = (group << 6) | (from + index < end ? BASE64_VALUES[text.charCodeAt(from + index)]! : 0);
-    for (let index = 0; index < 3 && to + index < bytes.length; index++)
-      bytes[to + index] = (group >> (16 - 8 * index)) & 0xff;
+    const third = from + 2 < end ? BASE64_VALUES[codes[from + 2]!]! : 0;
+    const fourth = from + 3 < end ? BASE64_VALUES[codes[from + 3]!]! : 0;
+    const group =
+      (BASE64_VALUES[codes[from]!]! << 18) | (BASE64_VALUES[codes[from + 1]!]! << 12) | (third << 6) | fourth;
+    // What lies behind the end is not written.
+    bytes[to] = group >> 16;
+    bytes[to + 1] = group >> 8;
+    bytes[to + 2] = group;
   }
   return bytes;
 }
@@ -183,12 +221,11 @@ function read(bytes: Uint8Array, offset: number, width: number, littleEndian: bo
 
 function put(bytes: Uint8Array, offset: number, width: number, value: number, littleEndian: boolean): void {
   mustHold(bytes, offset, width);
-  if (!Number.isInteger(value) || value < 0 || value >= 256 ** width)
+  if (!Number.isInteger(value) || value < 0 || value >= 2 ** (8 * width))
     throw new BytesError("out-of-range", offset, `${value} does not fit ${width} byte(s).`);
-  for (let index = 0; index < width; index++) {
-    bytes[littleEndian ? offset + index : offset + width - 1 - index] =
-      Math.floor(value / 256 ** index) & 0xff;
-  }
+  // Four bytes at most, which a shift by whole bytes takes apart.
+  for (let index = 0; index < width; index++)
+    bytes[littleEndian ? offset + index : offset + width - 1 - index] = value >>> (8 * index);
 }
 
 function mustHold(bytes: Uint8Array, offset: number, length: number): void {

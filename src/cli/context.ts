@@ -194,6 +194,9 @@ export async function chooseDevice(asked: string | undefined, { config, signal }
 }
 
 async function readDevice(text: string, config: Config, signal: AbortSignal): Promise<Address> {
+  // What is behind a network need not be told apart from names of devices.
+  const network = networkAddress(text);
+  if (network) return network;
   if (looksLikeDevice(text)) return parseAddress(`port:${text}`);
   try {
     if (hasBaudBehindPath(text))
@@ -222,6 +225,17 @@ async function readDevice(text: string, config: Config, signal: AbortSignal): Pr
         hint: `${names.length > 0 ? `Boards of the config file: ${names.join(", ")}. ` : ""}bootproof devices shows what is plugged in.`,
       },
     );
+  }
+}
+
+function networkAddress(text: string): Address | undefined {
+  if (!/^(?:udp|tcp):/.test(text)) return undefined;
+  try {
+    return parseAddress(text);
+  } catch (error) {
+    // What is wrong with it is told where all the others are read.
+    if (error instanceof TransportError) return undefined;
+    throw error;
   }
 }
 
@@ -305,7 +319,9 @@ async function reach(
       ...named(followed?.identity ?? boardIdentityOf(undefined)),
       open: async (how) => {
         remember();
-        const where = (await followed?.address(how)) ?? (await openable(address, config, how));
+        // Only a port is still to be found.
+        const known = (await followed?.address(how)) ?? address;
+        const where = known.kind === "port" ? await openable(known, config, how) : known;
         if (where.kind === "serial") {
           if (path !== undefined && path !== where.path)
             out.note(`The board is back on ${printable(where.path)}; it was on ${printable(path)}.`);

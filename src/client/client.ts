@@ -7,10 +7,10 @@ import { joinMessage, MessageError, readMessage, type SmpVersion } from "../smp/
 import { decodeResponse, encodeRequest } from "../smp/message.js";
 import { ShapeError } from "../smp/schema.js";
 import type { ByteStream } from "../transport/transport.js";
-import { type ClientCounts, Exchange } from "./exchange.js";
+import { type Asker, type ClientCounts, Exchange, type Try } from "./exchange.js";
 import { LINE_PAUSE_MS, type LinkMemory, RAW_FORGETS_MS } from "./flow-control.js";
 import { isBurst, type Link } from "./link.js";
-import { LinkLock } from "./link-lock.js";
+import { LinkLock, type Turn } from "./link-lock.js";
 import { LinkPacing } from "./link-pacing.js";
 import { RequestTimeout } from "./request-timeout.js";
 import type { ServerFacts } from "./server-facts.js";
@@ -66,17 +66,23 @@ export interface PostOptions {
   onAnsweredTwice?: (() => void) | undefined;
 }
 
-/** A request that was sent and is not waited for yet. */
-export interface Posted<Res> {
+/** What became of a request that was sent. */
+export type Outcome<Res> = { readonly answer: Res } | { readonly error: unknown };
+
+/** A request that was sent. */
+export interface Sent {
   readonly seq: number;
   /** Of its message, header included, bytes. */
   readonly length: number;
   /** What it takes on the wire, where its speed is known. */
   readonly wireMs: number | undefined;
+  readonly trying: Try;
+}
+
+/** A request that was sent and is not waited for yet. */
+export interface Posted<Res> extends Sent {
   /** As {@link Client.send}, after one try. */
   readonly answer: Promise<Res>;
-  /** Waits no longer: the answer fails with `reason`, and of the message nothing more is sent. */
-  giveUp(reason: unknown): void;
 }
 
 export { RequestTimeout };
@@ -178,38 +184,79 @@ export class Client {
    * from the start, the time on the wire included: what is under way before may be on it too.
    */
   async post<Req, Res>(command: Command<Req, Res>, request: Req, options: PostOptions): Promise<Posted<Res>> {
-    const { signal, timeoutMs = this.timeoutMs, linePauseMs = 0, seq = this.#exchange.freeSeq() } = options;
-    if (options.givesUpItself) signal?.throwIfAborted();
-    this.#exchange.expectTwice(seq, options.seq === undefined ? undefined : options.onAnsweredTwice);
-    const turn = this.#lock.shared(signal);
-    const done = typeof turn === "function" ? turn : await turn;
-    const diagnostics = this.link.diagnostics;
-    const message = encodeRequest(command, request, { seq, version: this.server.version });
-    const trying = this.#exchange.attempt(command.name, message, {
-      diagnostics,
-      timeoutMs,
-      linePauseMs,
-      signal: options.givesUpItself ? undefined : signal,
-      wireMs: 0,
+    let onOutcome = (_outcome: Outcome<Res>): void => {};
+    const answer = new Promise<Res>((resolve, reject) => {
+      onOutcome = (outcome) => ("error" in outcome ? reject(outcome.error) : resolve(outcome.answer));
     });
-    const answer = trying.answer.then(
-      (bytes) => {
-        done();
-        if (bytes) return understood(command, bytes);
-        throw this.#silent({ command: command.name, attempts: 1, timeoutMs }, diagnostics);
-      },
-      (error: unknown) => {
-        done();
-        throw error;
-      },
-    );
-    // Whoever posted may have given up waiting.
+    // Whoever posts may give up waiting.
     answer.catch(() => {});
-    this.#options.onCommand?.(command as AnyCommand, request, answer);
-    const wireMs = this.pacing.byteMs && this.link.wireMs(message);
-    return { seq, length: message.length, wireMs, answer, giveUp: trying.giveUp };
+    return { ...(await this.postTo(command, request, options, onOutcome)), answer };
   }
 
+  /**
+   * As {@link post}, without a promise for each message: `onOutcome`, which must not throw, hears what comes of it, never before
+   * this has returned. Sent at once unless somebody has the link alone.
+   */
+  postTo<Req, Res>(
+    command: Command<Req, Res>,
+    request: Req,
+    options: PostOptions,
+    onOutcome: (outcome: Outcome<Res>) => void,
+  ): Sent | Promise<Sent> {
+    const { signal } = options;
+    if (options.givesUpItself) signal?.throwIfAborted();
+    const seq = options.seq ?? this.#exchange.freeSeq();
+    this.#exchange.expectTwice(seq, options.seq === undefined ? undefined : options.onAnsweredTwice);
+    const numbered = { ...options, seq };
+    const turn = this.#lock.shared(signal);
+    if (!(turn instanceof Promise)) return this.#postNow(command, request, numbered, onOutcome, turn);
+    return turn.then((mine) => this.#postNow(command, request, numbered, onOutcome, mine));
+  }
+
+  #postNow<Req, Res>(
+    command: Command<Req, Res>,
+    request: Req,
+    options: PostOptions & { seq: number },
+    onOutcome: (outcome: Outcome<Res>) => void,
+    turn: Turn,
+  ): Sent {
+    const { seq, timeoutMs = this.timeoutMs, linePauseMs = 0 } = options;
+    const { diagnostics } = this.link;
+    const silent = () => this.#silent({ command: command.name, attempts: 1, timeoutMs }, diagnostics);
+    const asker = new Posting(command, turn, this.#alsoOnCommand(command, request, onOutcome), silent);
+    try {
+      const message = encodeRequest(command, request, { seq, version: this.server.version });
+      const signal = options.givesUpItself ? undefined : options.signal;
+      const how = { diagnostics, timeoutMs, linePauseMs, signal, wireMs: 0 };
+      const wireMs = this.link.hasSpeed ? this.link.wireMs(message) : undefined;
+      const trying = this.#exchange.begin(command.name, message, how, asker);
+      return { seq, length: message.length, wireMs, trying };
+    } catch (error) {
+      turn.close();
+      throw error;
+    }
+  }
+
+  /** Whoever is called for all commands hears of this one too. */
+  #alsoOnCommand<Req, Res>(
+    command: Command<Req, Res>,
+    request: Req,
+    onOutcome: (outcome: Outcome<Res>) => void,
+  ): (outcome: Outcome<Res>) => void {
+    const { onCommand } = this.#options;
+    if (!onCommand) return onOutcome;
+    let both = onOutcome;
+    const answer = new Promise<Res>((resolve, reject) => {
+      both = (outcome) => {
+        onOutcome(outcome);
+        if ("error" in outcome) reject(outcome.error);
+        else resolve(outcome.answer);
+      };
+    });
+    answer.catch(() => {});
+    onCommand(command as AnyCommand, request, answer);
+    return both;
+  }
   /**
    * Passes on a message that somebody else made, with a number of ours, and gives back the answer with his. One try, beside
    * whatever else was posted. Throws {@link RequestTimeout}, `TransportError`, `MessageError` when it is no request.
@@ -217,7 +264,7 @@ export class Client {
   async relay(message: Uint8Array, options: PostOptions = {}): Promise<Uint8Array> {
     const { signal, timeoutMs = this.timeoutMs, linePauseMs = 0 } = options;
     const { header, payload } = readMessage(message);
-    const done = await this.#lock.shared(signal);
+    const turn = await this.#lock.shared(signal);
     try {
       const ours = joinMessage({ ...header, seq: this.#exchange.freeSeq() }, payload);
       const command = `group ${header.group} command ${header.id}`;
@@ -227,12 +274,12 @@ export class Client {
         timeoutMs,
         linePauseMs,
         signal,
-      }).answer;
+      });
       if (!answer) throw this.#silent({ command, attempts: 1, timeoutMs }, diagnostics);
       const received = readMessage(answer);
       return joinMessage({ ...received.header, seq: header.seq }, received.payload);
     } finally {
-      done();
+      turn.close();
     }
   }
 
@@ -264,7 +311,7 @@ export class Client {
       const timeoutMs = isLast || isHurried ? plan.timeoutMs : this.beforeRepeatMs(plan.timeoutMs);
       const attempt = { diagnostics, timeoutMs, linePauseMs, framing, signal: options.signal };
       const sentAt = performance.now();
-      const answer = await this.#exchange.attempt(command.name, message, attempt).answer;
+      const answer = await this.#exchange.attempt(command.name, message, attempt);
       if (answer) {
         if (index === 0) this.pacing.firstAnswered(message.length, performance.now() - sentAt);
         if (pause && mayRepeat(command)) this.pacing.rescued();
@@ -306,6 +353,46 @@ export class Client {
       })),
     ).flat();
     return { tries, timeoutMs: timeoutMs / framings.length };
+  }
+}
+
+/** A posted request, until it is known what came of it. */
+class Posting<Req, Res> implements Asker {
+  readonly #command: Command<Req, Res>;
+  readonly #turn: Turn;
+  readonly #onOutcome: (outcome: Outcome<Res>) => void;
+  readonly #silence: () => RequestTimeout;
+
+  constructor(
+    command: Command<Req, Res>,
+    turn: Turn,
+    onOutcome: (outcome: Outcome<Res>) => void,
+    silence: () => RequestTimeout,
+  ) {
+    this.#command = command;
+    this.#turn = turn;
+    this.#onOutcome = onOutcome;
+    this.#silence = silence;
+  }
+
+  answered(bytes: Uint8Array): void {
+    this.#turn.close();
+    let outcome: Outcome<Res>;
+    try {
+      outcome = { answer: understood(this.#command, bytes) };
+    } catch (error) {
+      outcome = { error };
+    }
+    this.#onOutcome(outcome);
+  }
+
+  silent(): void {
+    this.failed(this.#silence());
+  }
+
+  failed(error: unknown): void {
+    this.#turn.close();
+    this.#onOutcome({ error });
   }
 }
 

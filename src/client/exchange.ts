@@ -1,6 +1,7 @@
 import type { Framing } from "../smp/framing/framing.js";
 import { answers, decodeHeader, type Header, MessageError, OPS, type SmpVersion } from "../smp/header.js";
 import { type ByteStream, TransportError } from "../transport/transport.js";
+import { type Deadline, Deadlines } from "./deadlines.js";
 import { Link } from "./link.js";
 import type { ReceiveDiagnostics } from "./receive-diagnostics.js";
 import { type TraceSink, traceRecord } from "./trace.js";
@@ -37,17 +38,16 @@ export interface Attempt {
 
 /** A try that is under way. */
 export interface Try {
-  readonly answer: Promise<Uint8Array | undefined>;
-  /** Waits no longer: the answer fails with `reason`. */
+  /** Waits no longer: the asker is told `reason`, and of the message nothing more is sent. */
   giveUp(reason: unknown): void;
 }
 
-interface Pending {
-  readonly command: string;
-  readonly header: Header;
-  readonly diagnostics: ReceiveDiagnostics;
-  resolve(answer: Uint8Array): void;
-  reject(reason: unknown): void;
+/** Who is told what becomes of a try, once. */
+export interface Asker {
+  answered(bytes: Uint8Array): void;
+  /** There was no answer in time. */
+  silent(): void;
+  failed(reason: unknown): void;
 }
 
 /** A request between two of its tries. */
@@ -71,6 +71,7 @@ export class Exchange {
    */
   #seq = 128 + Math.floor(Math.random() * 112);
   readonly #pending = new Map<number, Pending>();
+  readonly #deadlines = new Deadlines();
   /** Whom a second answer with this number concerns. */
   readonly #repeated = new Map<number, () => void>();
   /** The request that is between two of its tries; an answer to an earlier one may come just then. */
@@ -110,65 +111,50 @@ export class Exchange {
   /** `onAnsweredTwice` is called when a second answer with this number comes; undefined: nobody. */
   expectTwice(seq: number, onAnsweredTwice: (() => void) | undefined): void {
     if (onAnsweredTwice) this.#repeated.set(seq, onAnsweredTwice);
-    else this.#repeated.delete(seq);
+    else if (this.#repeated.size > 0) this.#repeated.delete(seq);
+  }
+
+  /** One try: the answer, or undefined after the deadline. */
+  attempt(command: string, message: Uint8Array, options: Attempt): Promise<Uint8Array | undefined> {
+    return new Promise((resolve, reject) => {
+      const asker = { answered: resolve, silent: () => resolve(undefined), failed: reject };
+      this.begin(command, message, options, asker);
+    });
   }
 
   /**
-   * One try: the answer, or undefined after the deadline. Without a signal of its own for each message, whose making and
-   * joining took half of a message's processor time.
+   * One try, of which `asker` is told. Without a signal, a promise or a timer of its own for each message: their making and
+   * joining took half of a message's processor time. The asker is never told before this has returned.
    */
-  attempt(command: string, message: Uint8Array, options: Attempt): Try {
-    const { diagnostics, timeoutMs, signal } = options;
-    const header = decodeHeader(message);
-    let isWanted = true;
-    let giveUp = (_reason: unknown): void => {};
-    const answer = new Promise<Uint8Array | undefined>((resolve, reject) => {
-      signal?.throwIfAborted();
-      if (this.#ended) throw this.#ended.error;
-      let isOver = false;
-      const end = () => {
-        isOver = true;
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", onAbort);
-        if (this.#pending.get(header.seq) === pending) this.#pending.delete(header.seq);
-      };
-      giveUp = (reason) => {
-        isWanted = false;
-        end();
-        reject(reason);
-      };
-      const onAbort = () => giveUp(signal?.reason);
-      const pending: Pending = {
-        command,
-        header,
-        diagnostics,
-        // What is being sent goes on: half a message would spoil the next.
-        resolve: (bytes) => {
-          end();
-          resolve(bytes);
-        },
-        reject: (reason) => giveUp(reason),
-      };
-      const giveUpSilently = () => {
-        if (isOver) return;
-        isWanted = false;
-        end();
-        resolve(undefined);
-      };
-      // After a time in which this process had no processor the answer may lie there already: what has come is read first.
-      const timer = setTimeout(
-        () => setImmediate(giveUpSilently),
-        timeoutMs + (options.wireMs ?? this.link.wireMs(message)),
-      );
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#pending.set(header.seq, pending);
-      this.counts.sent++;
-      this.#record("sent", message, command);
-      const { linePauseMs, framing } = options;
-      this.link.send(message, { linePauseMs, framing, isWanted: () => isWanted }).catch(giveUp);
-    });
-    return { answer, giveUp: (reason) => giveUp(reason) };
+  begin(command: string, message: Uint8Array, options: Attempt, asker: Asker): Try {
+    const { diagnostics, timeoutMs, signal, linePauseMs, framing } = options;
+    const dueAt = performance.now() + timeoutMs + (options.wireMs ?? this.link.wireMs(message));
+    const pending = new Pending(
+      { command, header: decodeHeader(message), diagnostics, dueAt, signal },
+      asker,
+      this.#over,
+    );
+    const failure = signal?.aborted ? { error: signal.reason } : this.#ended;
+    if (failure) {
+      void Promise.resolve().then(() => pending.giveUp(failure.error));
+      return pending;
+    }
+    signal?.addEventListener("abort", pending, { once: true });
+    this.#pending.set(pending.header.seq, pending);
+    this.#deadlines.add(pending);
+    this.counts.sent++;
+    if (this.#trace) this.#record("sent", message, command);
+    this.link
+      .send(message, { linePauseMs, framing, wanted: pending })
+      ?.catch((error) => pending.giveUp(error));
+    return pending;
   }
+
+  readonly #over = (pending: Pending): void => {
+    this.#deadlines.delete(pending);
+    const { seq } = pending.header;
+    if (this.#pending.get(seq) === pending) this.#pending.delete(seq);
+  };
 
   /** Ends the device's half line; an answer to the try before that comes meanwhile counts. */
   async answeredBetween(
@@ -202,7 +188,7 @@ export class Exchange {
       this.#record("received", bytes, asked.command);
       this.counts.answered++;
       this.answeredIn = header.version;
-      if (pending) pending.resolve(bytes);
+      if (pending) pending.answer(bytes);
       else if (this.#between) this.#between.answer = bytes;
       return;
     }
@@ -221,11 +207,74 @@ export class Exchange {
 
   #end(error: unknown): void {
     this.#ended ??= { error };
-    for (const pending of this.#pending.values()) pending.reject(this.#ended.error);
+    for (const pending of this.#pending.values()) pending.giveUp(this.#ended.error);
   }
 
   #record(direction: "sent" | "received", message: Uint8Array, command?: string): void {
     this.#trace?.(traceRecord(direction, message, command, Date.now()));
+  }
+}
+
+/** A try, from its sending to what becomes of it. */
+class Pending implements Deadline, Try {
+  readonly command: string;
+  readonly header: Header;
+  readonly diagnostics: ReceiveDiagnostics;
+  readonly dueAt: number;
+  /** Whether what is not sent yet of the message is of use. */
+  isWanted = true;
+  #isOver = false;
+  readonly #signal: AbortSignal | undefined;
+  readonly #asker: Asker;
+  readonly #ended: (pending: Pending) => void;
+
+  constructor(
+    {
+      command,
+      header,
+      diagnostics,
+      dueAt,
+      signal,
+    }: Pick<Pending, "command" | "header" | "diagnostics" | "dueAt"> & Pick<Attempt, "signal">,
+    asker: Asker,
+    ended: (pending: Pending) => void,
+  ) {
+    this.command = command;
+    this.header = header;
+    this.diagnostics = diagnostics;
+    this.dueAt = dueAt;
+    this.#signal = signal;
+    this.#asker = asker;
+    this.#ended = ended;
+  }
+
+  /** What is being sent goes on: half a message would spoil the next. */
+  answer(bytes: Uint8Array): void {
+    if (this.#end()) this.#asker.answered(bytes);
+  }
+
+  due(): void {
+    this.isWanted = false;
+    if (this.#end()) this.#asker.silent();
+  }
+
+  giveUp(reason: unknown): void {
+    this.isWanted = false;
+    if (this.#end()) this.#asker.failed(reason);
+  }
+
+  /** The signal is aborted. */
+  handleEvent(): void {
+    this.giveUp(this.#signal?.reason);
+  }
+
+  /** False when it was over already. */
+  #end(): boolean {
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    this.#signal?.removeEventListener("abort", this);
+    this.#ended(this);
+    return true;
   }
 }
 

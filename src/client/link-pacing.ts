@@ -52,15 +52,22 @@ export class LinkPacing {
 
   /** For the next time: give it to `connect`. */
   get memory(): LinkMemory {
-    const { writing } = this;
     const { largestMessage, link } = this.#to;
+    const { name } = link.framing;
+    // A pipe of datagrams has no other framing that one could try first.
+    const framing = link.isSettled && name !== "datagram" ? { framing: name } : {};
+    const linePauseMs = this.isSlow ? { linePauseMs: LINE_PAUSE_MS } : {};
+    const isNew = this.#remembered === undefined || Object.keys(this.#remembered).length === 0;
+    // Nothing was transferred: there is no pace to remember.
+    if (this.#paces === undefined && isNew) return { ...framing, ...linePauseMs };
+    const { writing } = this;
     const best = writing.nextLength(largestMessage);
-    const { window, linePauseMs } = writing;
+    const { window } = writing;
     return {
-      ...(link.isSettled ? { framing: link.framing.name } : {}),
+      ...framing,
       ...(window.size > 1 ? { window: window.size } : {}),
       ...(best < largestMessage ? { maxMessage: best } : {}),
-      ...(linePauseMs > 0 || this.isSlow ? { linePauseMs: LINE_PAUSE_MS } : {}),
+      ...(writing.linePauseMs > 0 ? { linePauseMs: LINE_PAUSE_MS } : linePauseMs),
     };
   }
 

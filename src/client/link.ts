@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { concat } from "../bytes.js";
 import type { Decoder, Framing, ReceivedFault } from "../smp/framing/framing.js";
+import { ChunkQueue } from "../transport/chunk-queue.js";
 import type { ByteStream, SilenceClue } from "../transport/transport.js";
 import { isBootText, ReceiveDiagnostics } from "./receive-diagnostics.js";
 
@@ -16,8 +17,8 @@ export interface LinkListener {
 }
 
 export interface LinkSendOptions {
-  /** Asked before each piece is sent: false when nobody waits for an answer any more. Default: somebody does. */
-  isWanted?: (() => boolean) | undefined;
+  /** Looked at before each piece is sent: whether anybody waits for an answer. Default: somebody does. */
+  wanted?: { readonly isWanted: boolean } | undefined;
   /** Rest between two lines of one message, for a server that loses lines in a burst. Default 0: all at once. */
   linePauseMs?: number | undefined;
   /** Default: the link's. */
@@ -25,6 +26,7 @@ export interface LinkSendOptions {
 }
 
 const LF = 0x0a;
+const SOMEBODY = { isWanted: true };
 
 /**
  * What ends a half line, from noise or from another program, without harm to whoever may listen: a console server drops
@@ -55,14 +57,19 @@ export class Link {
   /** Resolves when what was sent before is written: the lines of two messages must not mix. */
   #written: Promise<void> = Promise.resolve();
   #beingWritten = 0;
+  /** How long messages are with their framing. */
+  #sized: { framing: Framing; lengths: Map<number, number> };
 
   /** Starts to listen at once. `framings`: at least one, the likeliest first. */
   constructor(stream: ByteStream, framings: readonly [Framing, ...Framing[]], listener: LinkListener) {
     this.#stream = stream;
     this.#framing = framings[0];
+    this.#sized = { framing: framings[0], lengths: new Map() };
     this.#decoders = framings.map((framing) => ({ framing, decoder: framing.decoder() }));
     this.#listener = listener;
-    void this.#listen();
+    if (stream.chunks instanceof ChunkQueue)
+      stream.chunks.listen({ chunk: (chunk) => this.#take(chunk), ended: (error) => this.#end(error) });
+    else void this.#listen(stream.chunks);
   }
 
   /** The pipe's name. */
@@ -116,21 +123,38 @@ export class Link {
     return Number.isFinite(this.#lastHeardAt);
   }
 
-  /** Sends one message, or what of it is wanted. Throws `TransportError`. */
-  send(message: Uint8Array, options: LinkSendOptions = {}): Promise<void> {
-    const { isWanted = () => true, linePauseMs = 0, framing = this.#framing } = options;
+  /**
+   * Sends one message, or what of it is wanted. Throws `TransportError`; nothing to wait for where the pipe's end tells of
+   * a failure.
+   */
+  send(message: Uint8Array, options: LinkSendOptions = {}): Promise<void> | undefined {
+    const { wanted = SOMEBODY, linePauseMs = 0, framing = this.#framing } = options;
+    // Nearly always nothing waits.
+    if (this.#beingWritten === 0 && linePauseMs === 0 && this.isSettled && this.#stream.send) {
+      try {
+        this.#stream.send(framing.encode(message));
+        return undefined;
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
     return this.#inTurn(async () => {
-      if (!isWanted()) return;
+      if (!wanted.isWanted) return;
       const bytes = framing.encode(message);
       if (!this.isSettled && framing.name === "console") return this.#stream.write(inEights(bytes));
       if (linePauseMs === 0) return this.#stream.write(bytes);
       const pieces = framing.name === "console" ? splitLines(bytes) : [bytes];
       for (const [index, piece] of pieces.entries()) {
         if (index > 0) await pause(linePauseMs, undefined);
-        if (!isWanted()) return;
+        if (!wanted.isWanted) return;
         await this.#stream.write(piece);
       }
     });
+  }
+
+  /** Whether it is known how fast the wire is. */
+  get hasSpeed(): boolean {
+    return this.#stream.baudRate !== undefined;
   }
 
   /** What a byte of a message takes on the wire, framing included, where its speed is known. */
@@ -138,15 +162,24 @@ export class Link {
     const { baudRate } = this.#stream;
     if (baudRate === undefined) return undefined;
     const sample = framing.largestMessage(BYTES_OF_A_SAMPLE);
-    return (framing.encode(new Uint8Array(sample)).length / sample) * ((BITS_A_BYTE * 1000) / baudRate);
+    return (this.#encodedLength(framing, sample) / sample) * ((BITS_A_BYTE * 1000) / baudRate);
   }
 
   /** How long the message takes on the wire, where its speed is known: at 9600 baud that can be seconds. */
-  wireMs(message: Uint8Array): number {
+  wireMs({ length }: Uint8Array): number {
     const { baudRate } = this.#stream;
-    return baudRate === undefined
-      ? 0
-      : (this.#framing.encode(message).length * BITS_A_BYTE * 1000) / baudRate;
+    if (baudRate === undefined) return 0;
+    return (this.#encodedLength(this.#framing, length) * BITS_A_BYTE * 1000) / baudRate;
+  }
+
+  /** The same for all messages of a length, and most of a transfer's are of one. */
+  #encodedLength(framing: Framing, length: number): number {
+    if (this.#sized.framing !== framing) this.#sized = { framing, lengths: new Map() };
+    const known = this.#sized.lengths.get(length);
+    if (known !== undefined) return known;
+    const encoded = framing.encode(new Uint8Array(length)).length;
+    this.#sized.lengths.set(length, encoded);
+    return encoded;
   }
 
   /** Resolves when nothing was heard for `quietMs`, or after `atMostMs` on a wire that never rests. */
@@ -196,19 +229,24 @@ export class Link {
     return done;
   }
 
-  async #listen(): Promise<void> {
+  async #listen(chunks: AsyncIterable<Uint8Array>): Promise<void> {
     try {
-      for await (const chunk of this.#stream.chunks) {
-        this.#lastHeardAt = performance.now();
-        this.#diagnostics.receiveBytes(chunk);
-        for (const { framing, decoder } of this.#decoders) this.#receive(decoder.push(chunk), framing);
-      }
-      this.giveUpPartial();
-      this.#listener.ended();
+      for await (const chunk of chunks) this.#take(chunk);
+      this.#end();
     } catch (error) {
-      this.giveUpPartial();
-      this.#listener.ended(error);
+      this.#end(error);
     }
+  }
+
+  #take(chunk: Uint8Array): void {
+    this.#lastHeardAt = performance.now();
+    this.#diagnostics.receiveBytes(chunk);
+    for (const { framing, decoder } of this.#decoders) this.#receive(decoder.push(chunk), framing);
+  }
+
+  #end(error?: unknown): void {
+    this.giveUpPartial();
+    this.#listener.ended(error);
   }
 
   #receive(all: ReturnType<Decoder["push"]>, framing: Framing): void {

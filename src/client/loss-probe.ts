@@ -21,53 +21,41 @@ export interface LossProbeOptions {
 const ASK_AGAIN_MS = 1000;
 
 /**
- * Waits for `answer`, but not for one to a request that never arrived: a server answers one after the other, so when it
- * answers a question that was asked behind the request, it has not got it. One that is busy erasing answers neither yet.
- * Throws {@link PassedOver}, or as `answer` does.
+ * Asks behind a request, so that an answer to one that never arrived is not waited for: a server answers one after the
+ * other, so when it answers a question that was asked behind the request, it has not got it. One that is busy erasing
+ * answers neither yet. Tells `passedOver` once; what it returns ends the asking.
  */
-export function unlessPassedOver<Res>(
+export function askBehind(
   client: Client,
-  answer: Promise<Res>,
   { soonMs, most, patienceMs }: LossProbeOptions,
-): Promise<Res> {
-  if (most === 0) return answer;
-  return new Promise((resolve, reject) => {
-    let questions: AbortController | undefined;
-    let timer: NodeJS.Timeout | undefined;
-    let isOver = false;
-    const end = () => {
-      isOver = true;
-      clearTimeout(timer);
-      questions?.abort(new DOMException("The request was abandoned.", "AbortError"));
-    };
-    const passOver = () => {
-      if (isOver) return;
-      end();
-      reject(new PassedOver());
-    };
-    const askAfter = (waitMs: number, left: number) => {
-      timer = setTimeout(() => {
-        questions ??= new AbortController();
-        // Where the pipe is gone, the request says so itself.
-        answersQuestion(client, { signal: questions.signal, timeoutMs: patienceMs }).then(
-          (is) => is && passOver(),
-          () => {},
-        );
-        if (left > 1) askAfter(Math.min(waitMs * 2, ASK_AGAIN_MS), left - 1);
-      }, waitMs);
-    };
-    askAfter(soonMs, most);
-    answer.then(
-      (value) => {
-        end();
-        resolve(value);
-      },
-      (error: unknown) => {
-        end();
-        reject(error);
-      },
-    );
-  });
+  passedOver: () => void,
+): () => void {
+  let questions: AbortController | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let isOver = false;
+  const end = () => {
+    isOver = true;
+    clearTimeout(timer);
+    questions?.abort(new DOMException("The request was abandoned.", "AbortError"));
+  };
+  const passOver = () => {
+    if (isOver) return;
+    end();
+    passedOver();
+  };
+  const askAfter = (waitMs: number, left: number) => {
+    timer = setTimeout(() => {
+      questions ??= new AbortController();
+      // Where the pipe is gone, the request says so itself.
+      answersQuestion(client, { signal: questions.signal, timeoutMs: patienceMs }).then(
+        (is) => is && passOver(),
+        () => {},
+      );
+      if (left > 1) askAfter(Math.min(waitMs * 2, ASK_AGAIN_MS), left - 1);
+    }, waitMs);
+  };
+  askAfter(soonMs, most);
+  return end;
 }
 
 async function answersQuestion(

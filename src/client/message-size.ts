@@ -95,8 +95,13 @@ export class MessageSize {
   }
 
   #count(length: number, lost: 0 | 1): void {
-    const seen = this.#seen.get(length) ?? { sent: 0, lost: 0 };
-    this.#seen.set(length, { sent: seen.sent + 1, lost: seen.lost + lost });
+    let seen = this.#seen.get(length);
+    if (!seen) {
+      seen = { sent: 0, lost: 0 };
+      this.#seen.set(length, seen);
+    }
+    seen.sent++;
+    seen.lost += lost;
     this.#bytes += length;
     this.#losses += lost;
     if (++this.#sinceHalved < HALF_LIFE) return;

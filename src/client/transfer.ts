@@ -1,8 +1,9 @@
 import type { Command } from "../smp/command.js";
 import { DeviceError } from "../smp/message.js";
-import { type Client, type Posted, RequestTimeout } from "./client.js";
+import { type Client, type Outcome, RequestTimeout, type Sent } from "./client.js";
+import type { Try } from "./exchange.js";
 import type { FlowControl } from "./flow-control.js";
-import { PassedOver, unlessPassedOver } from "./loss-probe.js";
+import { askBehind, PassedOver } from "./loss-probe.js";
 
 /** One request of a transfer: what it asks, and where the next one begins if it is granted. */
 export interface Asked<Req> {
@@ -53,21 +54,16 @@ export async function* transfer<Req, Res>(
   plan: TransferPlan<Req, Res>,
   options: TransferOptions = {},
 ): AsyncGenerator<Transferred<Req, Res>, void, void> {
-  const { signal, offset = 0 } = options;
-  const run = new Transfer(client, plan, signal, offset);
-  // One listener for all messages: one for each, and a promise around each wait, took an eighth of a message's time.
-  const onAbort = () => run.wake();
-  signal?.addEventListener("abort", onAbort);
+  const run = new Transfer(client, plan, options);
   try {
     for (;;) {
-      await run.fill();
-      if (run.isDone) return;
-      const transferred = run.take(await run.nextOutcome());
-      if (transferred) yield transferred;
+      const step = run.step();
+      if (step === undefined) return;
+      if (step instanceof Promise) await step;
+      else yield step;
     }
   } finally {
-    signal?.removeEventListener("abort", onAbort);
-    run.giveUp(signal?.aborted ? signal.reason : new DOMException("The transfer has ended.", "AbortError"));
+    run.end();
   }
 }
 
@@ -75,8 +71,8 @@ interface Flight<Req> {
   readonly asked: Asked<Req>;
   /** The length that was chosen for its message, and the one that it has: the last one of all is shorter. */
   readonly length: number;
-  readonly messageLength: number;
-  readonly seq: number;
+  messageLength: number;
+  seq: number;
   readonly sentAt: number;
   /** Asked before, so that it is not known which of the two an answer is to. */
   readonly isRepeat: boolean;
@@ -85,18 +81,22 @@ interface Flight<Req> {
   readonly timeoutMs: number;
   /** What was on the wire before it when it was sent, in milliseconds; when its own last byte should have arrived. */
   readonly queuedMs: number;
-  readonly arrivedAt: number;
+  arrivedAt: number;
   /** Sent before the offset was corrected: what it says is heard, but nobody waits for its data. */
   isStale: boolean;
-  giveUp(reason: unknown): void;
+  /** Once it is sent. */
+  trying: Try | undefined;
+  /** Ends the asking behind it. */
+  askedBehind: (() => void) | undefined;
 }
 
-interface Outcome<Req, Res> {
+interface Landed<Req, Res> {
   readonly flight: Flight<Req>;
-  readonly result: { answer: Res } | { error: unknown };
+  readonly result: Outcome<Res>;
 }
 
-class Transfer<Req, Res> {
+/** {@link transfer} step by step, for who has no turns to spare between two messages. */
+export class Transfer<Req, Res> {
   readonly #client: Client;
   readonly #plan: TransferPlan<Req, Res>;
   readonly #signal: AbortSignal | undefined;
@@ -106,7 +106,7 @@ class Transfer<Req, Res> {
   /** All that may still be answered: what was passed over too. */
   readonly #open = new Set<Flight<Req>>();
   /** What became of requests and was not looked at yet, and who waits for the next. */
-  readonly #outcomes = new Map<Flight<Req>, Outcome<Req, Res>>();
+  readonly #outcomes = new Map<Flight<Req>, Landed<Req, Res>>();
   #wake: (() => void) | undefined;
   /** Where the next request begins. */
   #next: number;
@@ -130,7 +130,7 @@ class Transfer<Req, Res> {
   /** What was not answered in time: its repeat has the same number, so that a slow answer still counts. */
   #unanswered: { offset: number; seq: number } | undefined;
 
-  constructor(client: Client, plan: TransferPlan<Req, Res>, signal: AbortSignal | undefined, offset: number) {
+  constructor(client: Client, plan: TransferPlan<Req, Res>, { signal, offset = 0 }: TransferOptions = {}) {
     this.#client = client;
     this.#plan = plan;
     this.#signal = signal;
@@ -138,9 +138,41 @@ class Transfer<Req, Res> {
     this.#wanted = offset;
     this.#flow = plan.isReading ? client.pacing.reading : client.pacing.writing;
     this.#flow.window.begin();
+    // One listener for all messages: one for each, and a promise around each wait, took an eighth of a message's time.
+    signal?.addEventListener("abort", this.#look);
   }
 
-  get isDone(): boolean {
+  /**
+   * Goes on until there is an answer to be told of; undefined when all is done, a promise where something has to be waited
+   * for before the next step. Throws as {@link transfer}. Call {@link end} after the last step, whatever it was.
+   */
+  step(): Transferred<Req, Res> | Promise<void> | undefined {
+    for (;;) {
+      const filling = this.#fill();
+      if (filling) return filling;
+      if (this.#isDone) return undefined;
+      this.#signal?.throwIfAborted();
+      const landed = this.#nextLanded();
+      if (!landed)
+        return new Promise((resolve) => {
+          this.#wake = resolve;
+        });
+      const transferred = this.#take(landed);
+      if (transferred) return transferred;
+    }
+  }
+
+  /** Nobody waits for what is under way any more. */
+  end(): void {
+    this.#signal?.removeEventListener("abort", this.#look);
+    if (this.#open.size === 0) return;
+    const reason = this.#signal?.aborted
+      ? this.#signal.reason
+      : new DOMException("The transfer has ended.", "AbortError");
+    for (const flight of this.#open) flight.trying?.giveUp(reason);
+  }
+
+  get #isDone(): boolean {
     return this.#isAtEnd && this.#flights.length === 0;
   }
 
@@ -154,66 +186,55 @@ class Transfer<Req, Res> {
     return window.isNoisy ? Math.max(1, Math.min(window.size, safeWindow - this.#unheard)) : 1;
   }
 
-  /** Sends as much as may be under way. */
-  async fill(): Promise<void> {
+  /** Sends as much as may be under way; a promise when that is not all yet, because somebody has the link alone. */
+  #fill(): Promise<void> | undefined {
     const flow = this.#flow;
     while (this.#flights.length < this.#most) {
       const length = flow.nextLength(this.#client.largestMessage);
       const planned = this.#plan.ask(this.#next, length);
       this.#isAtEnd = planned === undefined;
       const isAlone = planned?.patienceMs !== undefined;
-      if (!planned || (isAlone && this.#flights.length > 0)) return;
-      this.#flights.push(await this.#send({ ...planned, offset: this.#next }, length));
+      if (!planned || (isAlone && this.#flights.length > 0)) return undefined;
+      const sending = this.#send({ ...planned, offset: this.#next }, length);
       this.#next = planned.next;
-      if (isAlone) return;
+      if (sending || isAlone) return sending;
     }
+    return undefined;
   }
 
-  /** The first thing that becomes of any request under way. Abort throws the signal's reason. */
-  async nextOutcome(): Promise<Outcome<Req, Res>> {
-    for (;;) {
-      this.#signal?.throwIfAborted();
-      // Of several that came at once the first that was sent: one behind it would say that it got lost.
-      for (const flight of this.#flights) {
-        const outcome = this.#outcomes.get(flight);
-        if (outcome === undefined) continue;
-        this.#outcomes.delete(flight);
-        return outcome;
-      }
-      this.#outcomes.clear();
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+  /** The first thing that became of any request under way. */
+  #nextLanded(): Landed<Req, Res> | undefined {
+    // Of several that came at once the first that was sent: one behind it would say that it got lost.
+    for (const flight of this.#flights) {
+      const landed = this.#outcomes.get(flight);
+      if (landed === undefined) continue;
+      this.#outcomes.delete(flight);
+      return landed;
     }
+    this.#outcomes.clear();
+    return undefined;
   }
 
-  /** Lets {@link nextOutcome} look again. */
-  wake(): void {
-    this.#wake?.();
-  }
+  /** Lets {@link step} look again. */
+  readonly #look = (): void => this.#wake?.();
 
-  #settle(outcome: Outcome<Req, Res>): void {
-    this.#open.delete(outcome.flight);
-    this.#outcomes.set(outcome.flight, outcome);
-    this.wake();
-  }
-
-  /** Nobody waits for what is under way any more. */
-  giveUp(reason: unknown): void {
-    for (const flight of this.#open) flight.giveUp(reason);
+  #settle(flight: Flight<Req>, result: Outcome<Res>): void {
+    this.#open.delete(flight);
+    this.#outcomes.set(flight, { flight, result });
+    this.#look();
   }
 
   /** What a failure says in place of an answer. */
-  #read({ result }: Outcome<Req, Res>): { answer: Res } | { error: unknown } {
+  #read({ result }: Landed<Req, Res>): Outcome<Res> {
     if (!("error" in result)) return result;
     const answer = this.#plan.answerIn?.(result.error);
     return answer === undefined ? result : { answer };
   }
 
   /** What an outcome means: an answer to be told of, or something that was lost. */
-  take(outcome: Outcome<Req, Res>): Transferred<Req, Res> | undefined {
-    const { flight } = outcome;
-    const result = this.#read(outcome);
+  #take(landed: Landed<Req, Res>): Transferred<Req, Res> | undefined {
+    const { flight } = landed;
+    const result = this.#read(landed);
     const at = this.#flights.indexOf(flight);
     if ("error" in result) {
       this.#flights.splice(at, 1);
@@ -356,67 +377,74 @@ class Transfer<Req, Res> {
     return this.#client.timeoutMs * (1 + this.#client.retries);
   }
 
-  async #send(asked: Asked<Req>, length: number): Promise<Flight<Req>> {
+  #send(asked: Asked<Req>, length: number): Promise<void> | undefined {
     const flow = this.#flow;
-    const { timeoutMs: most } = this.#client;
     const isPatient = asked.patienceMs !== undefined;
     const sentAt = performance.now();
-    const atMost = most + length * (this.#client.pacing.byteMs ?? 0);
     const queuedMs = Math.max(0, this.#wireFreeAt - sentAt);
-    // Answers that carry data wait for each other on their way here.
-    const shares = this.#plan.isReading ? flow.window.size : 1;
-    const waitMs = () => queuedMs + shares * flow.waitMs(length, atMost);
-    const isIgnored = isPatient && this.#passedOver >= this.#client.retries;
-    const timeoutMs = isIgnored
-      ? Math.min(asked.patienceMs ?? 0, IGNORED_PATIENCE_MS)
-      : (asked.patienceMs ?? this.#client.beforeRepeatMs(waitMs()));
+    const timeoutMs = this.#timeoutOf(asked, length, queuedMs);
     const before = this.#unanswered?.offset === asked.offset ? this.#unanswered : undefined;
     this.#unanswered = undefined;
-    const onAnsweredTwice = () => this.#foundAgain(length);
-    const { linePauseMs } = flow;
     const isLone = this.#flights.length === 0;
     const options = {
       signal: this.#signal,
       givesUpItself: true,
       timeoutMs,
-      linePauseMs,
+      linePauseMs: flow.linePauseMs,
       seq: before?.seq,
-      onAnsweredTwice,
+      onAnsweredTwice: before && (() => this.#foundAgain(length)),
     };
-    const posted = await this.#client.post(this.#plan.command, asked.request, options);
-    const questions = isLone ? this.#questionsBehind(isPatient) : 0;
     const flight: Flight<Req> = {
       asked,
       length,
-      seq: posted.seq,
+      seq: 0,
       sentAt,
       timeoutMs,
-      messageLength: posted.length,
+      messageLength: length,
       queuedMs,
-      arrivedAt: this.#arrivalOf(posted, sentAt),
+      arrivedAt: sentAt,
       isRepeat: before !== undefined,
       isLone,
       isStale: false,
-      giveUp: posted.giveUp,
+      trying: undefined,
+      askedBehind: undefined,
     };
+    const onOutcome = (outcome: Outcome<Res>) => {
+      flight.askedBehind?.();
+      this.#settle(flight, outcome);
+    };
+    const sent = this.#client.postTo(this.#plan.command, asked.request, options, onOutcome);
+    if (sent instanceof Promise) return sent.then((now) => this.#takeOff(flight, now, isPatient));
+    this.#takeOff(flight, sent, isPatient);
+    return undefined;
+  }
+
+  #timeoutOf({ patienceMs }: Asked<Req>, length: number, queuedMs: number): number {
+    const { timeoutMs, pacing, retries } = this.#client;
+    if (patienceMs !== undefined)
+      return this.#passedOver >= retries ? Math.min(patienceMs, IGNORED_PATIENCE_MS) : patienceMs;
+    const atMost = timeoutMs + length * (pacing.byteMs ?? 0);
+    // Answers that carry data wait for each other on their way here.
+    const shares = this.#plan.isReading ? this.#flow.window.size : 1;
+    return this.#client.beforeRepeatMs(queuedMs + shares * this.#flow.waitMs(length, atMost));
+  }
+
+  /** It is sent: from here on it may be answered. */
+  #takeOff(flight: Flight<Req>, sent: Sent, isPatient: boolean): void {
+    flight.seq = sent.seq;
+    flight.messageLength = sent.length;
+    flight.arrivedAt = this.#arrivalOf(sent, flight);
+    flight.trying = sent.trying;
     this.#open.add(flight);
-    const behind = {
-      soonMs: questions > 0 ? this.#soonMs(length) : 0,
-      most: questions,
-      patienceMs: timeoutMs,
-    };
-    unlessPassedOver(this.#client, posted.answer, behind).then(
-      (answer) => this.#settle({ flight, result: { answer } }),
-      (error: unknown) => {
-        posted.giveUp(error);
-        this.#settle({ flight, result: { error } });
-      },
-    );
-    return flight;
+    this.#flights.push(flight);
+    const most = flight.isLone ? this.#questionsBehind(isPatient) : 0;
+    if (most === 0 || this.#outcomes.has(flight)) return;
+    const behind = { soonMs: this.#soonMs(flight.length), most, patienceMs: flight.timeoutMs };
+    flight.askedBehind = askBehind(this.#client, behind, () => sent.trying.giveUp(new PassedOver()));
   }
 
   /** When a message that is sent now should have arrived, behind what was sent before. */
-  #arrivalOf({ length, wireMs }: Posted<Res>, sentAt: number): number {
+  #arrivalOf({ length, wireMs }: Sent, { sentAt }: Flight<Req>): number {
     const onWireMs = wireMs ?? length * this.#flow.rtt.byteMs;
     this.#wireFreeAt = Math.max(this.#wireFreeAt, sentAt) + onWireMs;
     return this.#wireFreeAt;

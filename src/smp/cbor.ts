@@ -54,16 +54,39 @@ export function encodeCbor(value: unknown): Uint8Array {
 
 /** The same behind so many bytes that are left for others: 0. */
 export function encodeCborBehind(room: number, value: unknown): Uint8Array {
-  const bytes = new Uint8Array(room + cborLength(value));
-  new Writer(bytes, room).item(value);
-  return bytes;
+  const page = spare ?? new Uint8Array(LONGEST_ROOM + MAX_CBOR);
+  // Whatever a getter of the value does, it writes on another one.
+  spare = undefined;
+  const writer = new Writer(page, LONGEST_ROOM);
+  writer.item(value, 0);
+  spare = page;
+  const length = writer.position - LONGEST_ROOM;
+  if (length > MAX_CBOR) throw tooBig(length);
+  page.fill(0, LONGEST_ROOM - room, LONGEST_ROOM);
+  return page.slice(LONGEST_ROOM - room, writer.position);
+}
+
+/** The room that a header takes. */
+const LONGEST_ROOM = 8;
+/** Values are written here first: so their length need not be known before. */
+let spare: Uint8Array | undefined;
+
+function tooBig(length: number): CborError {
+  return new CborError("too-big", `A payload of ${length} bytes; at most ${MAX_CBOR} are allowed.`);
+}
+
+function tooDeep(): CborError {
+  return new CborError("too-deep", `Nested deeper than ${MAX_DEPTH} levels.`);
+}
+
+function unencodable(value: unknown): CborError {
+  return new CborError("unencodable", `A value of type ${typeof value} cannot be sent.`);
 }
 
 /** How many bytes {@link encodeCbor} makes of a value. Throws {@link CborError}. */
 export function cborLength(value: unknown): number {
   const length = lengthOf(value, 0);
-  if (length > MAX_CBOR)
-    throw new CborError("too-big", `A payload of ${length} bytes; at most ${MAX_CBOR} are allowed.`);
+  if (length > MAX_CBOR) throw tooBig(length);
   return length;
 }
 
@@ -84,7 +107,7 @@ function headLength(argument: number): number {
 }
 
 function lengthOf(value: unknown, depth: number): number {
-  if (depth > MAX_DEPTH) throw new CborError("too-deep", `Nested deeper than ${MAX_DEPTH} levels.`);
+  if (depth > MAX_DEPTH) throw tooDeep();
   switch (typeof value) {
     case "number":
       return Number.isSafeInteger(value) ? headLength(value < 0 ? -1 - value : value) : FLOAT_LENGTH;
@@ -116,7 +139,7 @@ function lengthOf(value: unknown, depth: number): number {
         return headLength(count) + length;
       }
   }
-  throw new CborError("unencodable", `A value of type ${typeof value} cannot be sent.`);
+  throw unencodable(value);
 }
 
 const FLOAT_LENGTH = 9;
@@ -140,39 +163,42 @@ function isPlainObject(value: object): value is Record<string, unknown> {
   return prototype === Object.prototype || prototype === null;
 }
 
-/** Writes items of which {@link lengthOf} has found that they can be written, and the room that they take. */
+/** Writes items. What has no room is counted and not written. */
 class Writer {
-  #position: number;
+  position: number;
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
 
   constructor(bytes: Uint8Array, position: number) {
     this.#bytes = bytes;
-    this.#position = position;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.position = position;
   }
 
-  item(value: unknown): void {
+  item(value: unknown, depth: number): void {
+    if (depth > MAX_DEPTH) throw tooDeep();
     if (typeof value === "number") this.#number(value);
-    else if (typeof value === "bigint") this.#bigint(value);
     else if (typeof value === "string") this.#text(value);
-    else if (typeof value === "boolean") this.#bytes[this.#position++] = value ? TRUE : FALSE;
-    else if (value === null) this.#bytes[this.#position++] = NULL;
+    else if (typeof value === "boolean") this.#byte(value ? TRUE : FALSE);
+    else if (typeof value === "bigint") this.#bigint(value);
+    else if (value === null) this.#byte(NULL);
     else if (value instanceof Uint8Array) {
       this.#head(MAJOR.bytes, value.length);
       this.#put(value);
     } else if (Array.isArray(value)) {
       this.#head(MAJOR.list, value.length);
-      for (const entry of value) this.item(entry);
-    } else this.#map(value as Record<string, unknown>);
+      for (const entry of value) this.item(entry, depth + 1);
+    } else if (typeof value === "object" && isPlainObject(value)) this.#map(value, depth);
+    else throw unencodable(value);
   }
 
-  #map(value: Record<string, unknown>): void {
-    const keys = Object.keys(value).filter((key) => value[key] !== undefined);
-    this.#head(MAJOR.map, keys.length);
+  #map(value: Record<string, unknown>, depth: number): void {
+    const keys = Object.keys(value);
+    let count = 0;
+    for (const key of keys) if (value[key] !== undefined) count++;
+    this.#head(MAJOR.map, count);
     for (const key of keys) {
+      if (value[key] === undefined) continue;
       this.#text(key);
-      this.item(value[key]);
+      this.item(value[key], depth + 1);
     }
   }
 
@@ -182,9 +208,9 @@ class Writer {
       else this.#head(MAJOR.uint, value);
       return;
     }
-    this.#bytes[this.#position] = FLOAT64;
-    this.#view.setFloat64(this.#position + 1, value);
-    this.#position += FLOAT_LENGTH;
+    this.#byte(FLOAT64);
+    EIGHT.setFloat64(0, value);
+    this.#put(EIGHT_WRITTEN);
   }
 
   #bigint(value: bigint): void {
@@ -194,38 +220,51 @@ class Writer {
       this.#head(major, Number(argument));
       return;
     }
-    this.#bytes[this.#position] = (major << 5) | EIGHT_BYTES;
-    this.#view.setBigUint64(this.#position + 1, argument);
-    this.#position += 9;
+    this.#byte((major << 5) | EIGHT_BYTES);
+    EIGHT.setBigUint64(0, argument);
+    this.#put(EIGHT_WRITTEN);
   }
 
   #text(text: string): void {
     const length = utf8Length(text);
     this.#head(MAJOR.text, length);
-    if (length === text.length)
-      for (let at = 0; at < length; at++) this.#bytes[this.#position++] = text.charCodeAt(at);
+    if (length === text.length) for (let at = 0; at < length; at++) this.#byte(text.charCodeAt(at));
     else this.#put(new TextEncoder().encode(text));
   }
 
   #put(bytes: Uint8Array): void {
-    this.#bytes.set(bytes, this.#position);
-    this.#position += bytes.length;
+    if (this.position + bytes.length <= this.#bytes.length) this.#bytes.set(bytes, this.position);
+    this.position += bytes.length;
+  }
+
+  #byte(value: number): void {
+    this.#bytes[this.position++] = value;
   }
 
   #head(major: number, argument: number): void {
-    const size = headLength(argument) - 1;
-    const at = this.#position;
-    this.#bytes[at] = (major << 5) | (size === 0 ? argument : 24 + SIZE_CODES.indexOf(size));
-    if (size === 1) this.#bytes[at + 1] = argument;
-    else if (size === 2) this.#view.setUint16(at + 1, argument);
-    else if (size === 4) this.#view.setUint32(at + 1, argument);
-    else if (size === 8) this.#view.setBigUint64(at + 1, BigInt(argument));
-    this.#position += 1 + size;
+    const first = major << 5;
+    if (argument < 24) this.#byte(first | argument);
+    else if (argument <= 0xff) {
+      this.#byte(first | 24);
+      this.#byte(argument);
+    } else if (argument <= 0xffff) {
+      this.#byte(first | 25);
+      this.#byte(argument >> 8);
+      this.#byte(argument);
+    } else if (argument <= 0xffff_ffff) {
+      this.#byte(first | 26);
+      for (let shift = 24; shift >= 0; shift -= 8) this.#byte(argument >>> shift);
+    } else {
+      this.#byte(first | EIGHT_BYTES);
+      EIGHT.setBigUint64(0, BigInt(argument));
+      this.#put(EIGHT_WRITTEN);
+    }
   }
 }
 
-/** Bytes of an argument behind the head, in the order of their codes from 24 on. */
-const SIZE_CODES = [1, 2, 4, 8];
+/** Eight bytes to write a number into. */
+const EIGHT_WRITTEN = new Uint8Array(8);
+const EIGHT = new DataView(EIGHT_WRITTEN.buffer);
 const EIGHT_BYTES = 27;
 const FALSE = 0xf4;
 const TRUE = 0xf5;
@@ -244,11 +283,14 @@ class Reader {
   #position = 0;
   #items = 0;
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  /** Few payloads have numbers for which it is needed. */
+  get #view(): DataView {
+    return new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
   }
 
   whole(): unknown {
@@ -279,7 +321,8 @@ class Reader {
       );
     const argument = this.#argument(low);
     if (major === MAJOR.bytes) return this.#take(argument).slice();
-    if (major === MAJOR.text) return textOf(this.#take(argument));
+    if (major === MAJOR.text)
+      return argument <= SHORT_TEXT ? this.#shortText(argument) : utf8.decode(this.#take(argument));
     if (Number.isSafeInteger(argument) && argument < Number.MAX_SAFE_INTEGER)
       return major === MAJOR.uint ? argument : -1 - argument;
     const exact = this.#view.getBigUint64(this.#position - 8);
@@ -287,6 +330,20 @@ class Reader {
     return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER)
       ? Number(value)
       : value;
+  }
+
+  /** As short as keys are: calling the decoder takes longer than reading them. */
+  #shortText(length: number): string {
+    const from = this.#position;
+    let text = "";
+    for (let at = from; at < from + length; at++) {
+      const byte = this.#bytes[at];
+      // The bytes end here, or it is more than ASCII.
+      if (byte === undefined || byte > 0x7f) return utf8.decode(this.#take(length));
+      text += String.fromCharCode(byte);
+    }
+    this.#position += length;
+    return text;
   }
 
   #list(low: number, depth: number): unknown[] {
@@ -320,7 +377,8 @@ class Reader {
     const major = (this.#bytes[this.#position] ?? 0) >> 5;
     if (major !== MAJOR.text && major !== MAJOR.uint && major !== MAJOR.negative)
       throw this.#error("unsupported", "A key that is neither text nor a whole number.");
-    return String(this.#item(0));
+    const key = this.#item(0);
+    return typeof key === "string" ? key : String(key);
   }
 
   #simple(low: number): unknown {
@@ -374,21 +432,8 @@ class Reader {
   }
 }
 
-/** UTF-8; what is none becomes U+FFFD. */
-function textOf(bytes: Uint8Array): string {
-  if (bytes.length <= SHORT_TEXT) {
-    let text = "";
-    for (const byte of bytes) {
-      if (byte > 0x7f) return utf8.decode(bytes);
-      text += String.fromCharCode(byte);
-    }
-    return text;
-  }
-  return utf8.decode(bytes);
-}
-
-/** As short as keys are: calling the decoder takes longer than reading them. */
 const SHORT_TEXT = 24;
+/** What is no UTF-8 becomes U+FFFD. */
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** IEEE 754 binary16, RFC 8949 appendix D. */

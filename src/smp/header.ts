@@ -66,13 +66,18 @@ export class MessageError extends BootproofError {
 /** Throws a `BytesError` when a field does not fit its width. */
 export function encodeHeader(header: Header): Uint8Array {
   const bytes = new Uint8Array(HEADER_SIZE);
+  putHeader(bytes, header);
+  return bytes;
+}
+
+/** Writes it over the first 8 bytes. Throws as {@link encodeHeader}. */
+export function putHeader(bytes: Uint8Array, header: Header): void {
   putU8(bytes, 0, ((header.version - 1) << 3) | OPS[header.op]);
   putU8(bytes, 1, header.flags);
   putU16be(bytes, 2, header.length);
   putU16be(bytes, 4, header.group);
   putU8(bytes, 6, header.seq);
   putU8(bytes, 7, header.id);
-  return bytes;
 }
 
 /** Reads the first 8 bytes; what follows is not looked at. Throws {@link MessageError} `too-short` or `not-smp`. */

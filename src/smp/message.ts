@@ -2,7 +2,7 @@ import { BootproofError } from "../errors.js";
 import { CborError, cborLength, decodeCbor, encodeCborBehind } from "./cbor.js";
 import type { AnyCommand, Command, ResponseOf } from "./command.js";
 import type { Header, SmpVersion } from "./header.js";
-import { encodeHeader, HEADER_SIZE, joinMessage, MessageError, OPS, readMessage } from "./header.js";
+import { HEADER_SIZE, joinMessage, MessageError, OPS, putHeader, readMessage } from "./header.js";
 import { explainGroupError, explainReturnCode } from "./rc.js";
 import { define, describe, ShapeError } from "./schema.js";
 
@@ -83,7 +83,8 @@ export function encodeRequest<Req>(
   const { op, group, id } = command;
   if (command.payload === "bytes") return joinMessage({ ...envelope, op, group, id }, fields as Uint8Array);
   const message = encodeCborBehind(HEADER_SIZE, fields);
-  message.set(encodeHeader({ ...envelope, op, group, id, flags: 0, length: message.length - HEADER_SIZE }));
+  const { seq, version } = envelope;
+  putHeader(message, { seq, version, op, group, id, flags: 0, length: message.length - HEADER_SIZE });
   return message;
 }
 
@@ -190,6 +191,7 @@ function groupErrorIn(value: unknown): { group: number; rc: number } | undefined
 function withoutSuccess(fields: Record<string, unknown>, command: AnyCommand): Record<string, unknown> {
   const ownsRc = command.resultBeside !== undefined;
   const isProtocols = (key: string) => key === "err" || (key === "rc" && !ownsRc);
+  if (!Object.keys(fields).some(isProtocols)) return fields;
   const own: Record<string, unknown> = {};
   for (const key of Object.keys(fields)) if (!isProtocols(key)) define(own, key, fields[key]);
   return own;

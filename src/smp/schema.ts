@@ -179,12 +179,24 @@ export function object<const F extends Fields>(fields: F): ObjectKind<F> {
       for (const key of required)
         if (!Object.hasOwn(map, key) || (isSaid && map[key] === undefined))
           throw new ShapeError("missing", under(path, key), fields[key]!.name, "nothing");
+      const keys = Object.keys(map);
+      // Nearly always a map is as it should be, and no copy is needed.
+      let isOwn = true;
+      const values = keys.map((key) => {
+        const value = map[key];
+        if (isSaid && value === undefined) {
+          isOwn = false;
+          return undefined;
+        }
+        const checked = checkField(fields, key, value, path, mode);
+        isOwn &&= checked === value;
+        return checked;
+      });
+      if (isOwn) return map as ObjectOf<F>;
       // The order of the keys stays the caller's.
       const checked: Record<string, unknown> = {};
-      for (const key of Object.keys(map)) {
-        if (isSaid && map[key] === undefined) continue;
-        define(checked, key, checkField(fields, key, map[key], path, mode));
-      }
+      for (const [index, key] of keys.entries())
+        if (!isSaid || map[key] !== undefined) define(checked, key, values[index]);
       return checked as ObjectOf<F>;
     },
   };

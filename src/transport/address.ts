@@ -1,4 +1,5 @@
 import type { TokenOption } from "./bridge-token.js";
+import type { QueuedStream } from "./chunk-queue.js";
 import { portPath } from "./list.js";
 import { type ByteStream, TransportError } from "./transport.js";
 
@@ -250,7 +251,7 @@ export async function openStream(
   }
 }
 
-async function withTokenOf(stream: ByteStream, address: TokenOption): Promise<ByteStream> {
+async function withTokenOf(stream: QueuedStream, address: TokenOption): Promise<ByteStream> {
   const { withToken } = await import("./bridge-token.js");
   return withToken(stream, address);
 }

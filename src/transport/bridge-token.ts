@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { TOKEN_VARIABLE } from "../child-environment.js";
+import type { QueuedStream } from "./chunk-queue.js";
 import { type ByteStream, TransportError } from "./transport.js";
 
 /** What a bridge on another machine wants to hear first. */
@@ -21,7 +22,7 @@ const LONGEST_TOKEN = 1024;
  * Says the token, where the address names one, in a line or a datagram of its own, and listens for a bridge that refuses it.
  * The stream throws {@link TransportError} `wrong-token` then, be it that none was given.
  */
-export async function withToken(stream: ByteStream, option: TokenOption): Promise<ByteStream> {
+export async function withToken(stream: QueuedStream, option: TokenOption): Promise<ByteStream> {
   const token = await tokenOf(stream, option);
   const refusal = new TransportError(
     "wrong-token",
@@ -36,36 +37,16 @@ export async function withToken(stream: ByteStream, option: TokenOption): Promis
           : "The file holds the text of the bridge's --token-file, and nothing else.",
     },
   );
-  let isRefused = false;
-  function chunks(): AsyncIterator<Uint8Array, void, void> {
-    const heard: AsyncIterator<Uint8Array, void, void> = stream.chunks[Symbol.asyncIterator]();
-    let begin = "";
-    const decoder = new TextDecoder("latin1");
-    async function nextOfBegin(): Promise<IteratorResult<Uint8Array, void>> {
-      if (isRefused) return { done: true, value: undefined };
-      const next = await heard.next();
-      if (next.done) return next;
-      begin += decoder.decode(next.value.subarray(0, TOKEN_REFUSED.length));
-      isRefused = begin.startsWith(TOKEN_REFUSED);
-      if (!isRefused) return next;
-      await heard.return?.();
-      throw refusal;
-    }
-    return {
-      // The refusal is the first that is heard, or it is none.
-      next: () => (begin.length < TOKEN_REFUSED.length || isRefused ? nextOfBegin() : heard.next()),
-      return: async () => (await heard.return?.()) ?? { done: true, value: undefined },
-    };
-  }
+  let begin = "";
+  const decoder = new TextDecoder("latin1");
+  // The refusal is the first that is heard, or it is none.
+  stream.chunks.inspect((chunk) => {
+    begin += decoder.decode(chunk.subarray(0, TOKEN_REFUSED.length));
+    if (begin.startsWith(TOKEN_REFUSED)) return refusal;
+    return begin.length < TOKEN_REFUSED.length ? "more" : "enough";
+  });
   if (token !== undefined) await stream.write(new TextEncoder().encode(`${token}\n`));
-  return {
-    name: stream.name,
-    ...(stream.maxDatagram !== undefined && { maxDatagram: stream.maxDatagram }),
-    ...(stream.baudRate !== undefined && { baudRate: stream.baudRate }),
-    chunks: { [Symbol.asyncIterator]: chunks },
-    write: (bytes) => (isRefused ? Promise.reject(refusal) : stream.write(bytes)),
-    close: () => stream.close(),
-  };
+  return stream;
 }
 
 async function tokenOf(

@@ -1,5 +1,9 @@
+import type { ByteStream } from "./transport.js";
+
 /** Unread bytes above which the source is asked to pause, so that a talkative device cannot fill the memory. */
 const HIGH_WATER = 256 * 1024;
+
+const SOON = Promise.resolve();
 
 /** How the queue slows its source down. A source that cannot be slowed leaves both out. */
 export interface Throttle {
@@ -7,8 +11,23 @@ export interface Throttle {
   resume?(): void;
 }
 
+/** A pipe that receives into a queue. */
+export interface QueuedStream extends ByteStream {
+  readonly chunks: ChunkQueue;
+}
+
+/** What is thought of a chunk: it is wrong, nothing is wrong and nothing can be any more, or the next has to be seen too. */
+export type Inspection = Error | "enough" | "more";
+
+/** Who is handed chunks as they come. */
+export interface ChunkListener {
+  chunk(bytes: Uint8Array): void;
+  /** As the iteration would end or throw; called once. Whatever `chunk` throws ends it too. */
+  ended(error?: unknown): void;
+}
+
 /**
- * The receiving half of a pipe: events push chunks in, one consumer iterates them out. Chunks that arrived before the
+ * The receiving half of a pipe: events push chunks in, one consumer iterates them out, or listens. Chunks that arrived before the
  * end or the failure are still delivered, in order.
  */
 export class ChunkQueue implements AsyncIterable<Uint8Array> {
@@ -18,13 +37,14 @@ export class ChunkQueue implements AsyncIterable<Uint8Array> {
   #paused = false;
   #ended: { error?: unknown } | undefined;
   #wake: (() => void) | undefined;
+  #inspect: ((chunk: Uint8Array) => Inspection) | undefined;
 
   constructor(throttle: Throttle = {}) {
     this.#throttle = throttle;
   }
 
   push(chunk: Uint8Array): void {
-    if (this.#ended || chunk.length === 0) return;
+    if (this.#ended || chunk.length === 0 || !this.#passes(chunk)) return;
     this.#chunks.push(chunk);
     this.#unread += chunk.length;
     if (!this.#paused && this.#unread > HIGH_WATER) {
@@ -32,6 +52,31 @@ export class ChunkQueue implements AsyncIterable<Uint8Array> {
       this.#throttle.pause?.();
     }
     this.#wake?.();
+  }
+
+  /**
+   * Has the beginning of what comes looked at before anybody is handed it, what waits here already included. Of a chunk that is
+   * wrong the iteration tells by its error, and hands out no more.
+   */
+  inspect(inspect: (chunk: Uint8Array) => Inspection): void {
+    this.#inspect = inspect;
+    const waiting = this.#chunks;
+    this.#chunks = [];
+    for (const chunk of waiting) {
+      if (!this.#passes(chunk)) return;
+      this.#chunks.push(chunk);
+    }
+  }
+
+  #passes(chunk: Uint8Array): boolean {
+    const found = this.#inspect?.(chunk) ?? "more";
+    if (found === "more") return true;
+    this.#inspect = undefined;
+    if (found === "enough") return true;
+    // Whoever said it may have hung up meanwhile, and this is why.
+    this.#ended = { error: found };
+    this.#wake?.();
+    return false;
   }
 
   /** This side closed: the iteration ends. Only the first of `end` and `fail` counts. */
@@ -44,6 +89,32 @@ export class ChunkQueue implements AsyncIterable<Uint8Array> {
   fail(error: unknown): void {
     this.#ended ??= { error };
     this.#wake?.();
+  }
+
+  /**
+   * In place of an iteration, whose steps take several turns for each message. Never before this call has returned, nor
+   * inside of a push.
+   */
+  listen(listener: ChunkListener): void {
+    let isDue = false;
+    const hand = () => {
+      isDue = false;
+      try {
+        for (const chunk of this.#take()) listener.chunk(chunk);
+      } catch (error) {
+        this.#ended = { error };
+        this.#chunks = [];
+      }
+      if (!this.#ended || this.#chunks.length > 0) return;
+      this.#wake = undefined;
+      listener.ended(this.#ended.error);
+    };
+    this.#wake = () => {
+      if (isDue) return;
+      isDue = true;
+      void SOON.then(hand);
+    };
+    this.#wake();
   }
 
   /** No generator: each of its steps takes several turns, and every message comes through here. */

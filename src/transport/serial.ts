@@ -179,6 +179,11 @@ class SerialStream implements ByteStream {
     }
   }
 
+  send(bytes: Uint8Array): void {
+    // An error of the port is told of by the port.
+    if (!this.#closed && !this.#lost) this.#port.write(bytes);
+  }
+
   close(): Promise<void> {
     this.#closed = true;
     this.chunks.end();

@@ -1,5 +1,5 @@
 import { connect, createServer, type Socket } from "node:net";
-import { ChunkQueue } from "./chunk-queue.js";
+import { ChunkQueue, type QueuedStream } from "./chunk-queue.js";
 import { type Listener, listening, listenProblem } from "./listener.js";
 import { type ByteStream, type SilenceClue, TransportError, type TransportErrorCode } from "./transport.js";
 
@@ -43,7 +43,7 @@ const CONNECT_FAILURES: Record<string, { code: TransportErrorCode; message: stri
  * Opens a TCP connection to something that carries a UART: QEMU's socket chardev, ser2net in raw mode.
  * Throws {@link TransportError} `refused`, `not-found` or `failed`; abort throws the signal's reason.
  */
-export async function openTcp(host: string, port: number, options: TcpOptions = {}): Promise<ByteStream> {
+export async function openTcp(host: string, port: number, options: TcpOptions = {}): Promise<QueuedStream> {
   const { signal, connectTimeoutMs = 5000 } = options;
   signal?.throwIfAborted();
   const name = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
@@ -162,6 +162,11 @@ class TcpStream implements ByteStream {
     await new Promise<void>((resolve, reject) => {
       this.#socket.write(bytes, (error) => (error ? reject(this.#lose(error)) : resolve()));
     });
+  }
+
+  send(bytes: Uint8Array): void {
+    // An error of the socket is told of by the socket.
+    if (!this.#closed && !this.#lost) this.#socket.write(bytes);
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
-import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
-import { ChunkQueue } from "./chunk-queue.js";
+import { createSocket, type RemoteInfo, type Socket, type SocketOptions } from "node:dgram";
+import { ChunkQueue, type QueuedStream } from "./chunk-queue.js";
 import { type Listener, listening, listenProblem } from "./listener.js";
 import { type ByteStream, TransportError } from "./transport.js";
 
@@ -14,14 +14,14 @@ export interface UdpOptions {
  * Datagrams to and from one SMP server. Nothing is sent yet, so nobody being there shows only later. What others send to
  * our port the kernel drops. Throws {@link TransportError} `not-found` for a host name that means nothing.
  */
-export async function openUdp(host: string, port: number, options: UdpOptions = {}): Promise<ByteStream> {
+export async function openUdp(host: string, port: number, options: UdpOptions = {}): Promise<QueuedStream> {
   const { signal } = options;
   signal?.throwIfAborted();
   const name = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   const address = await addressOf(host, name);
   signal?.throwIfAborted();
   const family = address.includes(":") ? 6 : 4;
-  const socket = createSocket({ type: family === 6 ? "udp6" : "udp4" });
+  const socket = createSocket({ type: family === 6 ? "udp6" : "udp4", lookup: inFigures });
   try {
     await connected(socket, port, address, name);
     return new UdpStream(name, socket, MAX_DATAGRAM[family]);
@@ -128,6 +128,13 @@ class SenderStream implements ByteStream {
   }
 }
 
+/** Addresses are in figures here already, and the module that would look names up takes a tenth of a short run to load. */
+const inFigures: NonNullable<SocketOptions["lookup"]> = (address, options, done) => {
+  // A family's number, whatever the types say.
+  const family = typeof options === "number" ? options : (options.family as number);
+  done(null, address, family);
+};
+
 /** An IPv4 address in figures. */
 const IN_FIGURES = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 
@@ -185,6 +192,14 @@ class UdpStream implements ByteStream {
       this.#socket.send(bytes, (error) => (error ? reject(this.#lose(error)) : resolve()));
     });
   }
+
+  send(bytes: Uint8Array): void {
+    if (!this.#closed && !this.#lost) this.#socket.send(bytes, this.#sent);
+  }
+
+  readonly #sent = (error: Error | null): void => {
+    if (error) this.#lose(error);
+  };
 
   async close(): Promise<void> {
     if (this.#closed) return;

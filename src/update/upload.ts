@@ -2,7 +2,7 @@ import type { Client, ServerFacts } from "../client/client.js";
 import { identify } from "../client/connect.js";
 import { PassedOver } from "../client/loss-probe.js";
 import { RequestTimeout } from "../client/request-timeout.js";
-import { type TransferPlan, type Transferred, transfer } from "../client/transfer.js";
+import { Transfer, type TransferPlan, type Transferred } from "../client/transfer.js";
 import { HASHES } from "../crypto/hashes.js";
 import { BootproofError } from "../errors.js";
 import { isAway, untilAnswering, type WatchEvent } from "../session/reconnect.js";
@@ -105,11 +105,20 @@ export async function* upload(
   while (run.offset < file.length) {
     try {
       if (lostLinks > 0) await mustStillBe(mode, session, run.offset, options.signal);
-      // No generator between this one and the transfer's: each costs every message several turns.
-      for await (const chunk of sendChunks(session.client, run, { ...options, image })) {
-        const event = uploadEvent(chunk, run);
-        if (hasMore(chunk)) yield { step: "resumed", at: chunk.wanted };
-        yield event;
+      const sending = sendChunks(session.client, run, { ...options, image });
+      try {
+        // No generator between this one and the transfer: each costs every message several turns.
+        for (let step = sending.step(); step !== undefined; step = sending.step()) {
+          if (step instanceof Promise) {
+            await step;
+            continue;
+          }
+          const event = uploadEvent(step, run);
+          if (hasMore(step)) yield { step: "resumed", at: step.wanted };
+          yield event;
+        }
+      } finally {
+        sending.end();
       }
     } catch (error) {
       if (error instanceof PassedOver) throw unanswered(session.client, run);
@@ -178,7 +187,7 @@ interface UploadRun {
 /** Goes on from `run.offset` to the end, over one connection. */
 function sendChunks(client: Client, run: UploadRun, options: UploadOptions) {
   const { signal } = options;
-  return transfer(client, planFor(client, run, options), { signal, offset: run.offset });
+  return new Transfer(client, planFor(client, run, options), { signal, offset: run.offset });
 }
 
 type UploadRequest = RequestOf<typeof imageUpload>;

@@ -1,4 +1,4 @@
-import { BytesError, concat, fromBase64, putU16be, toBase64, u16be } from "../../bytes.js";
+import { BytesError, concat, fromBase64Codes, putBase64, putU16be, u16be } from "../../bytes.js";
 import { crc16 } from "./crc16.js";
 import type { Decoder, DecoderLimits, Framing, Received, ReceivedFault } from "./framing.js";
 
@@ -60,13 +60,16 @@ function encodeFrame(message: Uint8Array, perLine: number): Uint8Array {
   putU16be(frame, 0, message.length + CRC_SIZE);
   frame.set(message, LENGTH_SIZE);
   putU16be(frame, LENGTH_SIZE + message.length, crc16(message));
-  const base64 = toBase64(frame);
-  const lines: string[] = [];
-  for (let at = 0; at < base64.length; at += perLine) {
-    const marker = at === 0 ? START : CONTINUATION;
-    lines.push(`${String.fromCharCode(...marker)}${base64.slice(at, at + perLine)}\n`);
+  const bytesALine = (perLine / 4) * 3;
+  const lines = Math.ceil(frame.length / bytesALine);
+  const encoded = new Uint8Array(Math.ceil(frame.length / 3) * 4 + lines * LINE_OVERHEAD);
+  let at = 0;
+  for (let from = 0; from < frame.length; from += bytesALine) {
+    encoded.set(from === 0 ? START : CONTINUATION, at);
+    at = putBase64(encoded, at + START.length, frame.subarray(from, from + bytesALine));
+    encoded[at++] = LF;
   }
-  return new TextEncoder().encode(lines.join(""));
+  return encoded;
 }
 
 /** Collects lines; hands each to {@link FrameAssembly} or out as text. Every byte is copied once. */
@@ -139,7 +142,7 @@ class ConsoleDecoder implements Decoder {
     const cuts = markersIn(line);
     pushText(line.subarray(0, cuts[0] ?? line.length), received);
     for (const [index, cut] of cuts.entries()) {
-      const base64 = asText.decode(line.subarray(cut + 2, cuts[index + 1] ?? line.length));
+      const base64 = line.subarray(cut + 2, cuts[index + 1] ?? line.length);
       if (line[cut] === START[0]) this.frame.start(base64, received);
       else this.frame.continue(base64, received);
     }
@@ -157,13 +160,13 @@ class FrameAssembly {
 
   constructor(private readonly maxMessage: number) {}
 
-  start(base64: string, received: Received[]): void {
+  start(base64: Uint8Array, received: Received[]): void {
     this.giveUp(received);
     this.state = "open";
     this.add(base64, received);
   }
 
-  continue(base64: string, received: Received[]): void {
+  continue(base64: Uint8Array, received: Received[]): void {
     if (this.state === "open") this.add(base64, received);
     else if (this.state === "idle")
       this.lose(
@@ -186,8 +189,9 @@ class FrameAssembly {
     this.clear("idle");
   }
 
-  private add(base64: string, received: Received[]): void {
-    const piece = decodeLine(base64);
+  private add(base64: Uint8Array, received: Received[]): void {
+    // Each line is decoded alone, as servers do, so damage stays in its line. A line without any base64 is damage too.
+    const piece = base64.length === 0 ? undefined : fromBase64Codes(base64);
     if (piece === undefined) {
       this.lose({ code: "base64", detail: "A frame line is damaged: it is not base64." }, received);
       return;
@@ -242,27 +246,17 @@ class FrameAssembly {
   }
 }
 
-/** Each line is decoded alone, as servers do, so damage stays in its line. A line without any base64 is damage too. */
-function decodeLine(base64: string): Uint8Array | undefined {
-  if (base64 === "") return undefined;
-  try {
-    return fromBase64(base64);
-  } catch (error) {
-    if (error instanceof BytesError) return undefined;
-    throw error;
-  }
-}
-
 function markersIn(line: Uint8Array): number[] {
   const found: number[] = [];
   for (let at = 0; at + 1 < line.length; at++) {
-    const isMarker = [START, CONTINUATION].some(([a, b]) => line[at] === a && line[at + 1] === b);
-    if (isMarker) found.push(at);
+    const [first, second] = line[at] === START[0] ? START : CONTINUATION;
+    if (line[at] === first && line[at + 1] === second) found.push(at);
   }
   return found;
 }
 
 function pushText(line: Uint8Array, received: Received[]): void {
+  if (line.length === 0) return;
   const text = asText.decode(line);
   if (text !== "") received.push({ kind: "text", text });
 }
