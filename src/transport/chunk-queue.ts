@@ -79,6 +79,11 @@ export class ChunkQueue implements AsyncIterable<Uint8Array> {
     return false;
   }
 
+  /** What the iteration ends by, as far as it has failed. */
+  get failure(): unknown {
+    return this.#ended?.error;
+  }
+
   /** This side closed: the iteration ends. Only the first of `end` and `fail` counts. */
   end(): void {
     this.#ended ??= {};

@@ -186,7 +186,9 @@ class TcpStream implements ByteStream {
   }
 
   #lose(cause?: Error): TransportError {
-    this.#lost ??= this.#whyLost(cause);
+    // What was wrong with what came says more than that the connection ended then.
+    const { failure } = this.chunks;
+    this.#lost ??= failure instanceof TransportError ? failure : this.#whyLost(cause);
     if (!this.#closed) this.chunks.fail(this.#lost);
     return this.#lost;
   }

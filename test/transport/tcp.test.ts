@@ -122,3 +122,17 @@ test("an aborted connect throws the reason", async () => {
   controller.abort(reason);
   await expect(connecting).rejects.toBe(reason);
 });
+
+test("a bridge that refuses the token and hangs up is told of by whatever fails first", async () => {
+  const port = await serve((socket) => {
+    socket.on("data", () => socket.end("bootproof bridge: wrong token\n"));
+  });
+  const stream = await openStream({ kind: "tcp", host: "127.0.0.1", port, token: "of another bridge" });
+  cleanUp.push(() => stream.close());
+  expect(await failureOf(read(stream, 1))).toMatchObject({ code: "wrong-token" });
+  // Sooner or later the socket is closed too; what is written then fails for the same reason.
+  const writeUntilItFails = async (): Promise<never> => {
+    for (;;) await stream.write(Uint8Array.of(0));
+  };
+  expect(await failureOf(writeUntilItFails())).toMatchObject({ code: "wrong-token" });
+});
