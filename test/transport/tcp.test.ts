@@ -132,7 +132,10 @@ test("a bridge that refuses the token and hangs up is told of by whatever fails 
   expect(await failureOf(read(stream, 1))).toMatchObject({ code: "wrong-token" });
   // Sooner or later the socket is closed too; what is written then fails for the same reason.
   const writeUntilItFails = async (): Promise<never> => {
-    for (;;) await stream.write(Uint8Array.of(0));
+    for (;;) {
+      await stream.write(Uint8Array.of(0));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   };
   expect(await failureOf(writeUntilItFails())).toMatchObject({ code: "wrong-token" });
 });
