@@ -116,20 +116,17 @@ export {
   TOP_LEVEL_ROLES,
 } from "../tuf/metadata.js";
 export {
-  addDelegation,
-  addSuccinctBins,
-  addTarget,
-  changeKeys,
   type DraftFile,
-  describeRole,
   fileBytes,
   newRepository,
   OFFLINE_ROLES,
   type RepositoryState,
   type RoleSetting,
-  removeTarget,
   renew,
 } from "../tuf/repository/draft.js";
+export { addDelegation, addSuccinctBins } from "../tuf/repository/draft-delegations.js";
+export { changeKeys } from "../tuf/repository/draft-keys.js";
+export { addTarget, describeRole, removeTarget } from "../tuf/repository/draft-targets.js";
 export {
   completeStage,
   type MissingSignatures,

@@ -4,13 +4,13 @@ import { trustRoot } from "../tuf/first-trust.js";
 import { sha256Hex } from "../tuf/hashes.js";
 import { parseMetadata, type TargetFile, TOP_LEVEL_ROLES } from "../tuf/metadata.js";
 import {
-  addTarget,
   type DraftFile,
   fileBytes,
   newRepository,
   type RoleSetting,
   stageSnapshot,
 } from "../tuf/repository/draft.js";
+import { addTarget } from "../tuf/repository/draft-targets.js";
 import {
   keyidsOf,
   memoryStore,

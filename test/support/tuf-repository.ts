@@ -10,13 +10,13 @@ import { metadataFileName, targetFilePath } from "../../src/tuf/file-names.js";
 import { trustRoot } from "../../src/tuf/first-trust.js";
 import { sha256Hex } from "../../src/tuf/hashes.js";
 import {
-  addTarget,
   type DraftFile,
   fileBytes,
   newRepository,
   type RepositoryState,
   renew,
 } from "../../src/tuf/repository/draft.js";
+import { addTarget } from "../../src/tuf/repository/draft-targets.js";
 import { completeStage, filesToPublish, published, signStaged } from "../../src/tuf/repository/publish.js";
 import { memoryStore } from "../../src/tuf/repository/rehearse.js";
 import { type MetadataSigner, metadataSigner, signBytes } from "../../src/tuf/repository/tuf-key.js";

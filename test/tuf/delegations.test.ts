@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { binFor, delegationsFor, isBin, isResponsible, matchesPattern } from "../../src/tuf/delegations.js";
 import { metadataFileName } from "../../src/tuf/file-names.js";
-import { addDelegation, addSuccinctBins } from "../../src/tuf/repository/draft.js";
+import { addDelegation, addSuccinctBins } from "../../src/tuf/repository/draft-delegations.js";
 import { newSigner, TestRepository, TestUser } from "../support/tuf-repository.js";
 
 describe("a path pattern", () => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { parseMetadata, type RoleType, TOP_LEVEL_ROLES } from "../../src/tuf/metadata.js";
-import { changeKeys } from "../../src/tuf/repository/draft.js";
+import { changeKeys } from "../../src/tuf/repository/draft-keys.js";
 import { openRepository, refreshRepository, storeNameOf } from "../../src/tuf-store/open-repository.js";
 import { ensureBuilt, program } from "../support/cli-build.js";
 import { newSigner, TestRepository } from "../support/tuf-repository.js";

@@ -13,7 +13,7 @@ import type { TogetherEvent } from "../../src/station/together.js";
 import { type ByteStream, TransportError } from "../../src/transport/transport.js";
 import type { JsonObject } from "../../src/tuf/canonical-json.js";
 import { sha256Hex } from "../../src/tuf/hashes.js";
-import { addDelegation } from "../../src/tuf/repository/draft.js";
+import { addDelegation } from "../../src/tuf/repository/draft-delegations.js";
 import { verifyNatively } from "../../src/tuf-store/native-signatures.js";
 import { type FlashOptions, flash, HealthError } from "../../src/update/flash.js";
 import { parseManifest, verifyManifest } from "../../src/uptane/manifest.js";

@@ -9,19 +9,16 @@ import type { Json, JsonObject } from "../../tuf/canonical-json.js";
 import { sha256Hex } from "../../tuf/hashes.js";
 import { parseMetadata, TOP_LEVEL_ROLES } from "../../tuf/metadata.js";
 import {
-  addDelegation,
-  addSuccinctBins,
-  addTarget,
-  changeKeys,
   type DraftFile,
-  describeRole,
   newRepository,
   OFFLINE_ROLES,
   type RepositoryState,
   type RoleSetting,
-  removeTarget,
   renew,
 } from "../../tuf/repository/draft.js";
+import { addDelegation, addSuccinctBins } from "../../tuf/repository/draft-delegations.js";
+import { changeKeys } from "../../tuf/repository/draft-keys.js";
+import { addTarget, describeRole, removeTarget } from "../../tuf/repository/draft-targets.js";
 import {
   completeStage,
   type MissingSignatures,
