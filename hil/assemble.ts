@@ -12,7 +12,7 @@ import {
 } from "bootproof/boards";
 import { upgradeMode } from "bootproof/mcuboot";
 import { type BoardUnderTest, UnusableBoard } from "./board.js";
-import { BEHAVIOURS, type Behaviour, type BoardEntry, type Reach } from "./board-file.js";
+import { BEHAVIOURS, type Behaviour, type BoardEntry, type Reach } from "./board-files/board-entry.js";
 import { openAttached } from "./boards/attached.js";
 import { openEmulated } from "./boards/emulated.js";
 import { openPlace } from "./boards/labgrid.js";

@@ -1,5 +1,5 @@
 import { BootproofError, type ByteStream } from "bootproof";
-import type { BoardEntry } from "./board-file.js";
+import type { BoardEntry } from "./board-files/board-entry.js";
 import type { LogBuffer } from "./log-buffer.js";
 
 /** What a board can be made to do besides speaking. A case names what it needs of this. */

@@ -7,7 +7,7 @@ import {
   sectorCount,
 } from "bootproof/boards";
 import { bootMagic, type MaxAlign, type SlotGeometry, trailerLayout } from "bootproof/mcuboot";
-import type { LayoutFacts } from "./board-file.js";
+import type { LayoutFacts } from "./board-files/board-entry.js";
 
 /** How a board's flash is divided, and what its bootloader was built with; sizes in bytes. */
 export interface FlashLayout {

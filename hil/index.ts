@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs";
 import { BootproofError } from "bootproof";
 import type { PowerConfig } from "bootproof/boards";
-import { type BoardEntry, BoardFileError, entryOf, readBoardFile, SETTLE_MS } from "./board-file.js";
+import { type BoardEntry, BoardFileError } from "./board-files/board-entry.js";
+import { entryOf, readBoardFile } from "./board-files/board-file.js";
+import { exportHardwareMap, importHardwareMap } from "./board-files/hardware-map.js";
+import { SETTLE_MS } from "./board-files/reach.js";
 import { CASES } from "./cases/all.js";
 import { CLAIM_IDS, CLAIMS, isClaim } from "./claims.js";
-import { exportHardwareMap, importHardwareMap } from "./hardware-map.js";
 import { deadRuns } from "./journal.js";
 import { keepImagesIn } from "./keep-images.js";
 import { type Policy, parsePolicy, type Shortfall, shortfalls } from "./policy.js";
@@ -24,7 +26,10 @@ import { chooseCases } from "./run-cases.js";
 import { toolHash } from "./tool-hash.js";
 
 export { AbilityError, UnusableBoard } from "./board.js";
-export { type BoardAddress, BoardFileError, boardAddresses, readVehicle } from "./board-file.js";
+export { BoardFileError } from "./board-files/board-entry.js";
+export { type BoardAddress, boardAddresses, readVehicle } from "./board-files/board-file.js";
+export type { EcuEntry, RepositoryEntry, VehicleEntry } from "./board-files/vehicle-facts.js";
+export { FactsError } from "./board-files/yaml-facts.js";
 export { addressOfPlace } from "./boards/labgrid.js";
 export { NotJudged } from "./harness/not-judged.js";
 export { ImageFactoryError } from "./images/image-factory-error.js";
@@ -33,8 +38,6 @@ export type { ProofEvent, ProofLine } from "./prove-events.js";
 export { ReportError } from "./report/json.js";
 export type { ProofReport } from "./result.js";
 export { StateMachineError } from "./state-machine.js";
-export type { EcuEntry, RepositoryEntry, VehicleEntry } from "./vehicle-facts.js";
-export { FactsError } from "./yaml-facts.js";
 
 /** What is asked of the suite; all paths as the user gave them. */
 export interface ProofRequest {

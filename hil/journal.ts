@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { BootproofError, formatAddress, parseAddress, renameOver, TransportError } from "bootproof";
-import type { BoardEntry } from "./board-file.js";
+import type { BoardEntry } from "./board-files/board-entry.js";
 
 /** What brings a board back when a run over it did not come to its end. */
 export interface JournalRecord {

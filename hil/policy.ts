@@ -1,7 +1,7 @@
+import { readFacts } from "./board-files/yaml-facts.js";
 import { CASES } from "./cases/all.js";
 import { CLAIM_IDS, isClaim } from "./claims.js";
 import type { ProofReport } from "./result.js";
-import { readFacts } from "./yaml-facts.js";
 
 /** What must hold for a run to count as passed: claims, or single cases. */
 export interface Policy {

@@ -1,4 +1,4 @@
-import type { Behaviour } from "./board-file.js";
+import type { Behaviour } from "./board-files/board-entry.js";
 import type { Need } from "./case.js";
 import { isMachine } from "./harness/context.js";
 import type { Harness } from "./harness/harness.js";

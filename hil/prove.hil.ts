@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type BoardEntry, entryOf, readBoardFile } from "./board-file.js";
+import type { BoardEntry } from "./board-files/board-entry.js";
+import { entryOf, readBoardFile } from "./board-files/board-file.js";
 import { proveBoard } from "./prove.js";
 import { toHtml } from "./report/html.js";
 import { toJunit } from "./report/junit.js";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { BootproofError } from "bootproof";
 import { type Assembly, assemble, readInput } from "./assemble.js";
-import type { BoardEntry } from "./board-file.js";
+import type { BoardEntry } from "./board-files/board-entry.js";
 import { Harness } from "./harness/harness.js";
 import { NotJudged } from "./harness/not-judged.js";
 import { Journal } from "./journal.js";

@@ -1,6 +1,6 @@
 import { BootproofError } from "bootproof";
 import { attackSurface, type SurfaceItem } from "./attack-surface.js";
-import type { BoardEntry } from "./board-file.js";
+import type { BoardEntry } from "./board-files/board-entry.js";
 import type { Case, Control, ControlId, Finding, Need } from "./case.js";
 import { CASES } from "./cases/all.js";
 import { CONTROLS } from "./cases/controls.js";

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { renameOver } from "bootproof";
-import type { BoardEntry } from "./board-file.js";
+import type { BoardEntry } from "./board-files/board-entry.js";
 import type { Finding } from "./case.js";
 import { fileNameOf, JournalError, journalFolder } from "./journal.js";
 

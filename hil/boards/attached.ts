@@ -12,7 +12,7 @@ import {
   powerSwitch,
 } from "bootproof/boards";
 import { type Ability, AbilityError, type BoardUnderTest, type Start, UnusableBoard } from "../board.js";
-import type { BoardEntry, Reach } from "../board-file.js";
+import type { BoardEntry, Reach } from "../board-files/board-entry.js";
 import { LogBuffer } from "../log-buffer.js";
 
 type Attached = Extract<Reach, { kind: "attached" }>;

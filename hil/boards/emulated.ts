@@ -1,7 +1,7 @@
 import { type ByteStream, startBoard } from "bootproof";
 import { type Board, boardVariant } from "bootproof/boards";
 import type { Ability, BoardUnderTest, CutPlan, Start } from "../board.js";
-import type { BoardEntry, Reach } from "../board-file.js";
+import type { BoardEntry, Reach } from "../board-files/board-entry.js";
 import { LogBuffer } from "../log-buffer.js";
 
 /** The last line of our bootloader in every boot. */

@@ -4,8 +4,8 @@ import { promisify } from "node:util";
 import { environmentWithoutSecrets } from "bootproof";
 import type { PowerConfig } from "bootproof/boards";
 import { type BoardUnderTest, UnusableBoard } from "../board.js";
-import type { BoardEntry, Reach } from "../board-file.js";
-import { readFacts } from "../yaml-facts.js";
+import type { BoardEntry, Reach } from "../board-files/board-entry.js";
+import { readFacts } from "../board-files/yaml-facts.js";
 import { openAttached } from "./attached.js";
 
 type Place = Extract<Reach, { kind: "labgrid" }>;

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { type ByteStream, environmentWithoutSecrets, openStream, TransportError } from "bootproof";
 import { type Ability, AbilityError, type BoardUnderTest, type Start, UnusableBoard } from "../board.js";
-import type { BoardEntry, Reach } from "../board-file.js";
+import type { BoardEntry, Reach } from "../board-files/board-entry.js";
 import { LogBuffer } from "../log-buffer.js";
 import { freePort } from "./free-port.js";
 

@@ -1,5 +1,5 @@
 import { shellExec } from "bootproof/smp";
-import type { Behaviour } from "../board-file.js";
+import type { Behaviour } from "../board-files/board-entry.js";
 import { type Finding, fails, holds, type Need, unjudged } from "../case.js";
 import { imageHashOf } from "../evidence.js";
 import type { Harness } from "../harness/harness.js";

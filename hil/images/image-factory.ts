@@ -9,7 +9,7 @@ import {
   TLV,
   type Version,
 } from "bootproof/mcuboot";
-import type { Behaviour } from "../board-file.js";
+import type { Behaviour } from "../board-files/board-entry.js";
 import { foreignKeyFor } from "../foreign-key.js";
 import { hashAt } from "./image-edits.js";
 import { ImageFactoryError } from "./image-factory-error.js";

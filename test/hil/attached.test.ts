@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Board, boardVariant, fixtureKeyPath, signedFixture } from "bootproof/boards";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { parseBoardFile } from "../../hil/board-file.js";
+import { parseBoardFile } from "../../hil/board-files/board-file.js";
 import { deadRuns, Journal } from "../../hil/journal.js";
 import { proveBoard } from "../../hil/prove.js";
 import type { ProveOptions } from "../../hil/prove-events.js";

@@ -1,7 +1,7 @@
 import { boardVariant, fixtureKey, signedFixture } from "bootproof/boards";
 import { describe, expect, it } from "vitest";
 import type { SurfaceItem } from "../../hil/attack-surface.js";
-import { entryOf } from "../../hil/board-file.js";
+import { entryOf } from "../../hil/board-files/board-file.js";
 import { ImageFactory } from "../../hil/images/image-factory.js";
 import { proveAssembled, proveBoard } from "../../hil/prove.js";
 import { toHtml } from "../../hil/report/html.js";

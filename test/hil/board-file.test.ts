@@ -2,8 +2,8 @@ import { fileURLToPath } from "node:url";
 import { boardVariant, boardVariants } from "bootproof/boards";
 import { describe, expect, it } from "vitest";
 import { parse as parseYaml } from "yaml";
-import { entryOf, parseBoardFile, readBoardFile } from "../../hil/board-file.js";
-import { exportHardwareMap, importHardwareMap } from "../../hil/hardware-map.js";
+import { entryOf, parseBoardFile, readBoardFile } from "../../hil/board-files/board-file.js";
+import { exportHardwareMap, importHardwareMap } from "../../hil/board-files/hardware-map.js";
 import { parsePolicy } from "../../hil/policy.js";
 import { inputFile } from "../support/input-files.js";
 

@@ -1,6 +1,6 @@
 import { boardVariant, fixtureKey, signedFixture } from "bootproof/boards";
 import { expect, it } from "vitest";
-import { entryOf, parseBoardFile } from "../../hil/board-file.js";
+import { entryOf, parseBoardFile } from "../../hil/board-files/board-file.js";
 import { ImageFactory } from "../../hil/images/image-factory.js";
 import { proveAssembled } from "../../hil/prove.js";
 import { wireBoard } from "../support/wire-board.js";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { boardVariant, fixtureKeyPath, signedFixture } from "bootproof/boards";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { parseBoardFile } from "../../hil/board-file.js";
+import { parseBoardFile } from "../../hil/board-files/board-file.js";
 import { wordsOf } from "../../hil/boards/machine.js";
 import { deadRuns } from "../../hil/journal.js";
 import { proveBoard } from "../../hil/prove.js";

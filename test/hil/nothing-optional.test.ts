@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { connect, readFacts, Session, startBoard } from "bootproof";
 import { boardVariant, fixtureKey, signedFixture } from "bootproof/boards";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { entryOf } from "../../hil/board-file.js";
+import { entryOf } from "../../hil/board-files/board-file.js";
 import type { Verdict } from "../../hil/case.js";
 import { ImageFactory } from "../../hil/images/image-factory.js";
 import { proveAssembled } from "../../hil/prove.js";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { BoardEntry } from "../../hil/board-file.js";
+import type { BoardEntry } from "../../hil/board-files/board-entry.js";
 import type { Verdict } from "../../hil/case.js";
 import { CASES } from "../../hil/cases/all.js";
 import { proveBoard } from "../../hil/prove.js";

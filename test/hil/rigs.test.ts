@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { boardVariant, fixtureKeyPath, signedFixture } from "bootproof/boards";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { parseBoardFile } from "../../hil/board-file.js";
+import { parseBoardFile } from "../../hil/board-files/board-file.js";
 import { attachedIn } from "../../hil/boards/labgrid.js";
 import { runProof } from "../../hil/index.js";
 import { proveBoard } from "../../hil/prove.js";

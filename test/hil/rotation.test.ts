@@ -1,6 +1,6 @@
 import { fixtureKeyPath } from "bootproof/boards";
 import { describe, expect, it } from "vitest";
-import { entryOf, parseBoardFile } from "../../hil/board-file.js";
+import { entryOf, parseBoardFile } from "../../hil/board-files/board-file.js";
 import { proveBoard } from "../../hil/prove.js";
 
 /** A rotation, rehearsed: {old} -> {old, new} -> {new}, a board for each step. `old` is ed25519-1, `new` ed25519-2. */

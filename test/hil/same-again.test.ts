@@ -1,6 +1,6 @@
 import { boardVariant, fixtureKey, signedFixture } from "bootproof/boards";
 import { describe, expect, it } from "vitest";
-import { entryOf } from "../../hil/board-file.js";
+import { entryOf } from "../../hil/board-files/board-file.js";
 import { CASES } from "../../hil/cases/all.js";
 import { ImageFactory } from "../../hil/images/image-factory.js";
 import { proveBoard } from "../../hil/prove.js";

@@ -1,6 +1,6 @@
 import { boardVariants, weakVariants } from "bootproof/boards";
 import { describe, expect, it } from "vitest";
-import { entryOf } from "../../hil/board-file.js";
+import { entryOf } from "../../hil/board-files/board-file.js";
 import { type ClaimId, isClaim } from "../../hil/claims.js";
 import { proveBoard } from "../../hil/prove.js";
 import type { ProveOptions } from "../../hil/prove-events.js";

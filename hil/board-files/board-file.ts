@@ -1,115 +1,22 @@
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, isAbsolute, resolve } from "node:path";
-import { BootproofError, parseAddress } from "bootproof";
+import { dirname, resolve } from "node:path";
+import { parseAddress } from "bootproof";
+import { boardVariant, type PowerConfig } from "bootproof/boards";
+import { UPGRADE_MODE_NAMES } from "bootproof/mcuboot";
+import { CLAIM_IDS, IMPLIED_BY_EMULATED } from "../claims.js";
 import {
-  BOARD_FIELDS,
-  BoardDescriptionError,
-  boardVariant,
-  type PowerConfig,
-  PowerError,
-  readBoardDescription,
-} from "bootproof/boards";
-import { UPGRADE_MODE_NAMES, type UpgradeMode } from "bootproof/mcuboot";
-import { CLAIM_IDS, type ClaimId, IMPLIED_BY_EMULATED } from "./claims.js";
+  BEHAVIOURS,
+  type BoardEntry,
+  BoardFileError,
+  type KeyFacts,
+  type LayoutFacts,
+  NO_KEYS,
+  type Reach,
+} from "./board-entry.js";
 import { TWISTER_FIELDS } from "./hardware-map.js";
+import { at, KINDS, readReach } from "./reach.js";
 import { type EcuEntry, readEcu, readVehicleEntry, type VehicleEntry } from "./vehicle-facts.js";
 import { type Fields, readFacts } from "./yaml-facts.js";
-
-/** What a board file says of one board: facts, never steps. */
-export interface BoardEntry {
-  readonly name: string;
-  readonly reach: Reach;
-  /** Words by which several boards are chosen at once: `nrf52840dk`, `bench`. */
-  readonly tags?: readonly string[] | undefined;
-  /** What Zephyr's twister knows of it, for its hardware map. */
-  readonly twister?: Readonly<Record<string, string>> | undefined;
-  /** The board's own image: what runs before and after, and what the bad images are made from. */
-  readonly image?: string | undefined;
-  /** Another good image of the same board, for boards whose images cannot be signed here. */
-  readonly update?: string | undefined;
-  /** What kind of thing it is, and which one: for the report. */
-  readonly product?: string | undefined;
-  readonly unit?: string | undefined;
-  /** The bootloader build that is on it: the report names it by digest. */
-  readonly bootloader?: string | undefined;
-  /** What runs now, linked for the second slot: direct-XIP starts images in the slot that they are written to. */
-  readonly otherSlot?: string | undefined;
-  /** Images of this board that misbehave in a known way. */
-  readonly images: Readonly<Partial<Record<Behaviour, string>>>;
-  readonly keys: KeyFacts;
-  readonly layout?: LayoutFacts | undefined;
-  readonly mode?: UpgradeMode | undefined;
-  /** What the board's maker promises. Absent: everything is asked, and judged as it shows. */
-  readonly claims?: readonly ClaimId[] | undefined;
-  /** How long the board may take from reset to its first answer. */
-  readonly startsWithinMs: number;
-  /** Which ECU of a vehicle it is. */
-  readonly ecu?: EcuEntry | undefined;
-}
-
-export const BEHAVIOURS = [
-  "no-confirm",
-  "hang",
-  "crash",
-  "self-confirm",
-  "fail-health",
-  "raise-counter",
-] as const;
-export type Behaviour = (typeof BEHAVIOURS)[number];
-
-export type Reach =
-  /** An emulated board of ours. */
-  | { readonly kind: "wasm" | "qemu"; readonly variant: string; readonly flash?: string }
-  /** Firmware of the user's in an emulator of the user's: a line that starts it, `{port}` in it is the TCP port of its UART. */
-  | {
-      readonly kind: "machine";
-      readonly launch: string;
-      readonly folder: string;
-      /** Its flash outlives its process. Absent: that is found out. */
-      readonly keepsFlash?: boolean;
-    }
-  /** A board on the desk, or anything that offers its UART under an address. */
-  | {
-      readonly kind: "attached";
-      readonly address: string;
-      readonly log?: string;
-      /** Command lines, a relay with a web interface, or the hub port it hangs on. */
-      readonly power?: PowerFacts;
-      /** A command line for the shell: a probe's reset. */
-      readonly reset?: string;
-    }
-  /** A place of a lab that labgrid runs: its serial port and its power switch are asked for by the place's name. */
-  | { readonly kind: "labgrid"; readonly place: string; readonly coordinator?: string };
-
-export interface PowerFacts {
-  readonly config: PowerConfig;
-  /** How long the board lives on after power was taken away. */
-  readonly settleMs: number;
-}
-
-export interface KeyFacts {
-  /** Private key whose images the board accepts; `none`: the board asks for no signature at all. */
-  readonly signing?: string;
-  /** Further private keys it accepts, for rotation. */
-  readonly accepted: readonly string[];
-  /** Private keys it must refuse: old ones, or ones that are not in use yet. */
-  readonly refused: readonly string[];
-  /** Public key that updates are encrypted for, and the bits of their content keys. */
-  readonly encryption?: { readonly file: string; readonly bits: 128 | 256 };
-}
-
-/** Sizes in bytes. */
-export interface LayoutFacts {
-  readonly slotSize: number;
-  readonly sector: number;
-  readonly writeUnit: number;
-  readonly maxSectors: number;
-}
-
-/** A board that was asked for is not in the board file. */
-export class BoardFileError extends BootproofError {
-  declare readonly code: "board-file-missing" | "not-in-board-file";
-}
 
 /** Reads a board file. Throws `FactsError` naming line and field, {@link BoardFileError} when there is no such file. */
 export function readBoardFile(file: string): BoardEntry[] {
@@ -215,8 +122,6 @@ function addressOf(reach: Reach): Pick<BoardAddress, "address" | "why" | "power"
   }
 }
 
-const KINDS = ["wasm", "qemu", "machine", "attached", "labgrid"] as const;
-
 function readEntry(fields: Fields, folder: string): BoardEntry {
   const name = fields.required("name");
   if (!/^[\w.:-]{1,64}$/.test(name))
@@ -248,88 +153,6 @@ function readEntry(fields: Fields, folder: string): BoardEntry {
   }
   const plain = { name, reach, images: {}, keys: keys ?? NO_KEYS, startsWithinMs: 60_000 };
   return { ...plain, ...defined(common) };
-}
-
-const NO_KEYS: KeyFacts = { accepted: [], refused: [] };
-
-function readReach(kind: (typeof KINDS)[number], fields: Fields, folder: string): Reach {
-  switch (kind) {
-    case "wasm":
-    case "qemu": {
-      const variant = fields.text("variant") ?? "good";
-      const flash = at(folder, fields.text("flash"));
-      return { kind, variant, ...(flash === undefined ? {} : { flash }) };
-    }
-    case "machine": {
-      const launch = fields.required("launch");
-      if (!launch.includes("{port}"))
-        throw fields.faultOf("launch", "it must contain {port}, the TCP port of the UART.");
-      const keepsFlash = fields.flag("keeps-flash");
-      return {
-        kind,
-        launch,
-        folder: at(folder, fields.text("folder")) ?? folder,
-        ...(keepsFlash === undefined ? {} : { keepsFlash }),
-      };
-    }
-    case "attached":
-      return readAttached(fields);
-    case "labgrid": {
-      const place = fields.required("place");
-      const coordinator = fields.text("coordinator");
-      mustBePlain(fields, "place", place);
-      if (coordinator !== undefined) mustBePlain(fields, "coordinator", coordinator);
-      return { kind, place, ...(coordinator === undefined ? {} : { coordinator }) };
-    }
-  }
-}
-
-/** As the config file describes boards. */
-function readAttached(fields: Fields): Extract<Reach, { kind: "attached" }> {
-  const { device: address, power: config, settleMs = SETTLE_MS, log, reset } = describe(fields);
-  mustBePipe(fields, fields.has("device") ? "device" : "address", address);
-  if (log !== undefined) mustBePipe(fields, "log", log);
-  return {
-    kind: "attached",
-    address,
-    ...(log === undefined ? {} : { log }),
-    ...(reset === undefined ? {} : { reset }),
-    ...(config === undefined ? {} : { power: { config, settleMs } }),
-  };
-}
-
-/** How long a board lives on without power when the file does not say. */
-export const SETTLE_MS = 500;
-
-function describe(fields: Fields) {
-  if (!fields.has("device")) fields.required("address");
-  try {
-    return readBoardDescription(fields.plain(BOARD_FIELDS), fields.path);
-  } catch (cause) {
-    if (cause instanceof PowerError) throw fields.faultAt("power", cause.message, cause.hint);
-    if (!(cause instanceof BoardDescriptionError)) throw cause;
-    throw fields.faultAt(cause.field, cause.message, cause.hint);
-  }
-}
-
-/** Both become words of command lines. */
-function mustBePlain(fields: Fields, field: string, text: string): void {
-  if (!/^[\w.+:[\]][\w.+:[\]-]{0,199}$/.test(text))
-    throw fields.faultOf(field, `"${text}" has characters that no ${field} of labgrid has.`);
-}
-
-function mustBePipe(fields: Fields, field: string, text: string): void {
-  try {
-    const { kind } = parseAddress(text);
-    if (kind !== "wasm" && kind !== "qemu") return;
-  } catch (cause) {
-    throw fields.faultOf(field, cause instanceof Error ? cause.message : String(cause));
-  }
-  throw fields.faultOf(
-    field,
-    `"${text}" is an emulated board.`,
-    "Give it the kind wasm or qemu, and a variant.",
-  );
 }
 
 function readTwister(fields: Fields | undefined): BoardEntry["twister"] {
@@ -408,10 +231,6 @@ function emulatedEntry(name: string, reach: Extract<Reach, { kind: "wasm" | "qem
     claims,
     startsWithinMs: 20_000,
   };
-}
-
-function at(folder: string, path: string | undefined): string | undefined {
-  return path === undefined || isAbsolute(path) ? path : resolve(folder, path);
 }
 
 /** Without the fields that are undefined, so that they do not hide a default. */
