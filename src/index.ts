@@ -185,20 +185,21 @@ export {
   type BoardAddress,
   formatAddress,
   isPipe,
-  openStream as openWire,
   type PipeAddress,
-  parseAddress,
   type SerialAddress,
   type WireAddress,
 } from "./transport/address.js";
 export { changeLines, type LineChange } from "./transport/lines.js";
 export { describePort, listSerialPorts, type SerialPortInfo } from "./transport/list.js";
 export type { Listener } from "./transport/listener.js";
+export { openStream as openWire } from "./transport/open-stream.js";
+export { parseAddress } from "./transport/parse-address.js";
 export { listenTcp } from "./transport/tcp.js";
 export { type ByteStream, TransportError, type TransportErrorCode } from "./transport/transport.js";
 export { listenUdp } from "./transport/udp.js";
-export { type UsbFound, type UsbSelector, UsbTransferError, usbId, usbInWords } from "./transport/usb.js";
+export type { UsbSelector } from "./transport/usb.js";
 export type { UsbProblem } from "./transport/usb-devices.js";
+export { type UsbFound, UsbTransferError, usbId, usbInWords } from "./transport/usb-handle.js";
 export { pendingCounter, storedCounter } from "./update/counter-check.js";
 export type { PolicyHook } from "./update/events.js";
 export {

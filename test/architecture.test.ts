@@ -376,13 +376,7 @@ describe("one table per fact", () => {
 });
 
 /** Files of `src` and `hil` that import each other, types included, each with the reason why that is better than not. */
-const circles: Record<string, string> = {
-  "src/crypto/algorithms.ts src/crypto/noble.ts": "the table loads noble where there is no faster provider",
-  "src/transport/address.ts src/transport/rfc2217.ts src/transport/serial.ts":
-    "the table of addresses loads an opener when it is asked for, and openers take the table's addresses",
-  "src/transport/line-port.ts src/transport/lines.ts":
-    "lines loads the serial port only when lines are changed",
-};
+const circles: Record<string, string> = {};
 
 describe("circles", () => {
   const hil = fileURLToPath(new URL("../hil", import.meta.url));

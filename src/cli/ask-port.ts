@@ -1,7 +1,8 @@
 import { connect } from "../client/connect.js";
 import { RequestTimeout } from "../client/request-timeout.js";
 import { BootproofError } from "../errors.js";
-import { openStream, type SerialAddress } from "../transport/address.js";
+import type { SerialAddress } from "../transport/address.js";
+import { openStream } from "../transport/open-stream.js";
 
 /** What came of asking a port. */
 export interface Asked {

@@ -25,14 +25,9 @@ import { retryUntilBack } from "../session/retry-until-back.js";
 import { Session } from "../session/session.js";
 import { consoleFraming } from "../smp/framing/console.js";
 import { rawFraming } from "../smp/framing/raw.js";
-import {
-  type Address,
-  formatAddress,
-  isPipe,
-  openStream,
-  type PipeAddress,
-  parseAddress,
-} from "../transport/address.js";
+import { type Address, formatAddress, isPipe, type PipeAddress } from "../transport/address.js";
+import { openStream } from "../transport/open-stream.js";
+import { parseAddress } from "../transport/parse-address.js";
 import { type ByteStream, TransportError } from "../transport/transport.js";
 import type { EventInput } from "../trust/events.js";
 import type { BoardIdentity } from "../trust/ratchet.js";

@@ -41,7 +41,7 @@ import type { ValueError } from "../smp/setting-value.js";
 import type { SourceError } from "../sources/source.js";
 import type { StRomError } from "../st-rom/an3155.js";
 import type { TransportError } from "../transport/transport.js";
-import type { UsbTransferError } from "../transport/usb.js";
+import type { UsbTransferError } from "../transport/usb-handle.js";
 import type { EnvelopeError } from "../trust/dsse.js";
 import type { LogError } from "../trust/log-error.js";
 import type { PolicyError } from "../trust/policy-error.js";

@@ -3,8 +3,8 @@ import { p256, p384 } from "@noble/curves/nist.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha1 } from "@noble/hashes/legacy.js";
 import { sha256, sha384, sha512 } from "@noble/hashes/sha2.js";
-import type { EcdsaKeyType } from "./algorithms.js";
 import type { HashName } from "./hashes.js";
+import type { EcdsaKeyType } from "./key-types.js";
 import { type CryptoProvider, type Ecdsa, useCrypto } from "./provider.js";
 
 /** The door to noble: curves and hashes in JavaScript, for wherever OpenSSL is not. */

@@ -1,4 +1,5 @@
-import { openStream, type PipeAddress, type PortAddress, type SerialAddress } from "../transport/address.js";
+import type { PipeAddress, PortAddress, SerialAddress } from "../transport/address.js";
+import { openStream } from "../transport/open-stream.js";
 import type { ByteStream } from "../transport/transport.js";
 import { type ListDevicesOptions, listDevices } from "./list.js";
 import { selectDevice, smpPort } from "./select.js";

@@ -3,8 +3,8 @@ import { DFU_INTERFACE, type DfuFunctional, readFunctional } from "../dfu/functi
 import { type Memory, readMemory } from "../dfu/memory.js";
 import { abort, clearStatus, type DfuRequest, getStatus } from "../dfu/requests.js";
 import { type DfuState, type DfuStatus, readStatus, statusInWords } from "../dfu/status.js";
-import { type UsbFound, type UsbHandle, UsbTransferError } from "../transport/usb.js";
 import type { UsbInterface } from "../transport/usb-descriptors.js";
+import { type UsbFound, type UsbHandle, UsbTransferError } from "../transport/usb-handle.js";
 
 /** A memory that a DFU device offers: one alternate setting of its interface. */
 export interface DfuMemory {

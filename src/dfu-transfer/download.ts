@@ -13,7 +13,7 @@ import { BootproofError } from "../errors.js";
 import type { Image } from "../mcuboot/image.js";
 import { type Check, verifyImage } from "../mcuboot/verify.js";
 import { TransportError } from "../transport/transport.js";
-import { usbId, usbInWords } from "../transport/usb.js";
+import { usbId, usbInWords } from "../transport/usb-handle.js";
 import { chooseMemory } from "./choose-memory.js";
 import type { DfuDevice, DfuMemory } from "./device.js";
 import { readBack } from "./read-back.js";

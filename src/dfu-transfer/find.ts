@@ -2,8 +2,9 @@ import { DfuError } from "../dfu/error.js";
 import { DFU_INTERFACE } from "../dfu/functional.js";
 import { detach } from "../dfu/requests.js";
 import { TransportError } from "../transport/transport.js";
-import { findUsb, type UsbFound, type UsbSelector, usbInWords } from "../transport/usb.js";
+import { findUsb, type UsbSelector } from "../transport/usb.js";
 import { listUsbDevices } from "../transport/usb-devices.js";
+import { type UsbFound, usbInWords } from "../transport/usb-handle.js";
 import { DfuDevice, type DfuOffer, readOffer } from "./device.js";
 
 /** A device with DFU, or why it would not say what it offers. */

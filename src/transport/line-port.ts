@@ -1,7 +1,12 @@
-import type { LinePort } from "./lines.js";
 import { loadSerialport } from "./native-modules.js";
 import { openError } from "./serial.js";
 import { TransportError } from "./transport.js";
+
+/** A port whose lines can be switched. Tests play one. */
+export interface LinePort {
+  set(lines: { dtr: boolean; rts: boolean }): Promise<void>;
+  close(): Promise<void>;
+}
 
 /** A serial port of this machine whose lines can be switched. Throws {@link TransportError}. */
 export async function openLines(path: string, baudRate: number): Promise<LinePort> {

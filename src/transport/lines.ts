@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { LinePort } from "./line-port.js";
 
 /** One change of a port's control lines; what is left out stays as it is. */
 export interface LineChange {
@@ -10,12 +11,6 @@ export interface LineChange {
   readonly close?: boolean | undefined;
   /** Rest afterwards. */
   readonly waitMs?: number | undefined;
-}
-
-/** A port whose lines can be switched. Tests play one. */
-export interface LinePort {
-  set(lines: { dtr: boolean; rts: boolean }): Promise<void>;
-  close(): Promise<void>;
 }
 
 export interface LinesOptions {

@@ -3,8 +3,9 @@ import { putU8, putU32le } from "../bytes.js";
 import { ChunkQueue } from "./chunk-queue.js";
 import { listSerialPorts } from "./list.js";
 import { type ByteStream, TransportError } from "./transport.js";
-import { chooseUsb, type UsbHandle, type UsbSelector, usbId } from "./usb.js";
+import { chooseUsb, type UsbSelector } from "./usb.js";
 import type { UsbEndpoint, UsbInterface } from "./usb-descriptors.js";
+import { type UsbHandle, usbId } from "./usb-handle.js";
 
 /** A serial port of a USB board, by what the board is and without the kernel's driver. */
 export interface UsbCdcAddress extends UsbSelector {

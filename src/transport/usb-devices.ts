@@ -1,7 +1,7 @@
 import { LINUX_ROOTS, type LinuxRoots } from "./linux.js";
 import { linuxUsbSignature, listLinuxUsb } from "./linux-usb.js";
-import type { UsbFound } from "./usb.js";
 import type { UsbDeviceInfo } from "./usb-device-info.js";
+import { type UsbFound, usbId } from "./usb-handle.js";
 
 export type { UsbDeviceInfo, UsbInterfaceInfo, UsbProblem } from "./usb-device-info.js";
 
@@ -18,7 +18,7 @@ export interface ListUsbOptions {
 export async function listUsbDevices(options: ListUsbOptions = {}): Promise<UsbDeviceInfo[]> {
   options.signal?.throwIfAborted();
   if (options.roots || process.platform === "linux") return listLinuxUsb(options.roots ?? LINUX_ROOTS);
-  const { findUsb, usbId } = await import("./usb.js");
+  const { findUsb } = await import("./usb.js");
   return (await findUsb()).map((found) => fromLibrary(found, usbId(found)));
 }
 

@@ -1,5 +1,6 @@
 import { BootproofError } from "../errors.js";
-import { findUsb, UsbTransferError } from "./usb.js";
+import { findUsb } from "./usb.js";
+import { UsbTransferError } from "./usb-handle.js";
 
 /** USB 2.0, table 11-15: GetHubDescriptor. */
 const GET_DESCRIPTOR = 6;

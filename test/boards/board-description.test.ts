@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseBoardFile } from "../../hil/board-file.js";
+import { parseBoardFile } from "../../hil/board-files/board-file.js";
 import { readBoardDescription } from "../../src/boards/board-description.js";
 import { parseConfig } from "../../src/boards/config.js";
 

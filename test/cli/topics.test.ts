@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { ADDRESS_FORMS } from "../../src/transport/address.js";
+import { ADDRESS_FORMS } from "../../src/transport/parse-address.js";
 import { PREFLIGHT_CHECKS } from "../../src/update/preflight-check.js";
 import { ensureBuilt, root } from "../support/cli-build.js";
 import { helpHere } from "../support/cli-here.js";

@@ -3,8 +3,9 @@ import { joinDevices } from "../../src/devices/device.js";
 import { findAgain, identityOf } from "../../src/devices/device-tracker.js";
 import { fitting, SelectionError, selectDevice } from "../../src/devices/select.js";
 import { KNOWN_BOARDS } from "../../src/profiles/boards.js";
-import { formatAddress, parseAddress } from "../../src/transport/address.js";
+import { formatAddress } from "../../src/transport/address.js";
 import { fromSystemList } from "../../src/transport/list.js";
+import { parseAddress } from "../../src/transport/parse-address.js";
 import type { UsbDeviceInfo } from "../../src/transport/usb-devices.js";
 
 /** What the lists of serialport and of usb give on Windows, which these tests therefore need not be run on. */

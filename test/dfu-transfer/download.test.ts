@@ -5,7 +5,7 @@ import { type DownloadEvent, type DownloadOptions, download } from "../../src/df
 import { HUB_DESCRIPTOR_TYPES, readHubDescriptor } from "../../src/power/hub-descriptor.js";
 import { run } from "../../src/session/run.js";
 import { TransportError } from "../../src/transport/transport.js";
-import type { UsbFound } from "../../src/transport/usb.js";
+import type { UsbFound } from "../../src/transport/usb-handle.js";
 import { EmulatedDevice } from "../support/usb/device.js";
 import { DfuSe, PlainDfu } from "../support/usb/dfu.js";
 import { directCable } from "../support/usb/direct-cable.js";

@@ -1,6 +1,6 @@
 import { BootproofError, startBoard } from "bootproof";
 import type { BoardUnderTest, Start } from "../../hil/board.js";
-import type { BoardEntry } from "../../hil/board-file.js";
+import type { BoardEntry } from "../../hil/board-files/board-entry.js";
 import { LogBuffer } from "../../hil/log-buffer.js";
 import { BadCable, type Fault } from "./workflow-wire.js";
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type Address, formatAddress, isPipe, parseAddress } from "../../src/transport/address.js";
+import { type Address, formatAddress, isPipe } from "../../src/transport/address.js";
+import { parseAddress } from "../../src/transport/parse-address.js";
 import { TransportError } from "../../src/transport/transport.js";
 
 const GOOD: { text: string; address: Address; written?: string }[] = [

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { connect } from "../../src/client/connect.js";
-import { openStream } from "../../src/transport/address.js";
+import { openStream } from "../../src/transport/open-stream.js";
 import { openError, openSerial } from "../../src/transport/serial.js";
 import { type ByteStream, TransportError } from "../../src/transport/transport.js";
 import { noPtyReason, openPty, type Pty } from "../support/pipe-pty.js";

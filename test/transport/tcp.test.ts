@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { connect } from "../../src/client/connect.js";
-import { openStream } from "../../src/transport/address.js";
+import { openStream } from "../../src/transport/open-stream.js";
 import { openTcp } from "../../src/transport/tcp.js";
 import { type ByteStream, TransportError } from "../../src/transport/transport.js";
 

@@ -6,7 +6,8 @@ import { BootproofError } from "../../errors.js";
 import type { ResponseOf } from "../../smp/command.js";
 import { imageList } from "../../smp/groups/image.js";
 import { osEcho, osReset } from "../../smp/groups/os.js";
-import { isPipe, openStream } from "../../transport/address.js";
+import { isPipe } from "../../transport/address.js";
+import { openStream } from "../../transport/open-stream.js";
 import { ConsoleScript, parseConsoleScript } from "../console-script.js";
 import {
   type BoardOptions,

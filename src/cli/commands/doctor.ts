@@ -6,14 +6,9 @@ import { RequestTimeout } from "../../client/request-timeout.js";
 import { type Diagnosis, diagnose, hasPrompt, USUAL_BAUD_RATES } from "../../diagnosis/diagnose.js";
 import { BootproofError } from "../../errors.js";
 import { type BoardFacts, readFacts } from "../../session/board-facts.js";
-import {
-  type BoardAddress,
-  formatAddress,
-  isPipe,
-  openStream,
-  type WireAddress,
-} from "../../transport/address.js";
+import { type BoardAddress, formatAddress, isPipe, type WireAddress } from "../../transport/address.js";
 import { describePort, listSerialPorts, type SerialPortInfo } from "../../transport/list.js";
+import { openStream } from "../../transport/open-stream.js";
 import { TransportError } from "../../transport/transport.js";
 import {
   type BoardOptions,

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import { homedir } from "node:os";
 import type { Command } from "commander";
-import { openStream } from "../../transport/address.js";
+import { openStream } from "../../transport/open-stream.js";
 import { recorder } from "../audit/recorder.js";
 import { deviceProblem } from "../mcumgr/device-problem.js";
 import type { McumgrIo } from "../mcumgr/io.js";

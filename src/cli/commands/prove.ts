@@ -4,7 +4,7 @@ import type { ProofReport } from "bootproof/prove";
 import type { Command } from "commander";
 import { BootproofError } from "../../errors.js";
 import { upgradeModeOfNumber } from "../../mcuboot/upgrade-modes.js";
-import { parseAddress } from "../../transport/address.js";
+import { parseAddress } from "../../transport/parse-address.js";
 import { type Finding, refuses } from "../../trust/policy.js";
 import { PolicyError } from "../../trust/policy-error.js";
 import type { BoardIdentity } from "../../trust/ratchet.js";

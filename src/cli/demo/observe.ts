@@ -2,7 +2,7 @@ import { connect } from "../../client/connect.js";
 import { startBoard } from "../../emulator/start.js";
 import { readFacts, runningSlot } from "../../session/board-facts.js";
 import { Session } from "../../session/session.js";
-import { parseAddress } from "../../transport/address.js";
+import { parseAddress } from "../../transport/parse-address.js";
 
 /** What a board shows, asked anew. */
 export interface Observed {

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { environmentWithoutSecrets } from "../../child-environment.js";
-import { parseAddress } from "../../transport/address.js";
+import { parseAddress } from "../../transport/parse-address.js";
 import {
   type BoardsOptions,
   type ChosenBoard,

@@ -4,7 +4,8 @@ import { boardsPluggedIn, follow, followUsb } from "../../boards/choose-device.j
 import { SelectionError } from "../../devices/select.js";
 import type { PowerConfig } from "../../power/power.js";
 import { type FoundBoard, findClashes } from "../../station/clashes.js";
-import { type Address, formatAddress, isPipe, parseAddress } from "../../transport/address.js";
+import { type Address, formatAddress, isPipe } from "../../transport/address.js";
+import { parseAddress } from "../../transport/parse-address.js";
 import { TransportError } from "../../transport/transport.js";
 import { type Context, chooseDevice } from "../context.js";
 import { printable } from "../output.js";

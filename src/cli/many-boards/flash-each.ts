@@ -5,7 +5,9 @@ import { deviceMeant, followUsb, namedDevices } from "../../boards/choose-device
 import { watchDevices } from "../../devices/list.js";
 import { SelectionError } from "../../devices/select.js";
 import { run } from "../../session/run.js";
-import { type Address, formatAddress, isPipe, openStream, parseAddress } from "../../transport/address.js";
+import { type Address, formatAddress, isPipe } from "../../transport/address.js";
+import { openStream } from "../../transport/open-stream.js";
+import { parseAddress } from "../../transport/parse-address.js";
 import { TransportError } from "../../transport/transport.js";
 import type { FlashResult } from "../../update/flash.js";
 import { type Context, chooseDevice, openBoard } from "../context.js";

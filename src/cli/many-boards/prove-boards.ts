@@ -1,5 +1,6 @@
 import type { ProofEnding, ProofEvent, ProofLine, ProofRequest } from "bootproof/prove";
-import { formatAddress, parseAddress } from "../../transport/address.js";
+import { formatAddress } from "../../transport/address.js";
+import { parseAddress } from "../../transport/parse-address.js";
 import type { BoardIdentity } from "../../trust/ratchet.js";
 import type { ProofReport } from "../audit/attest-proof.js";
 import { type CommonOptions, type Context, chooseDevice, identityAt } from "../context.js";

@@ -8,7 +8,8 @@ import { SelectionError } from "../../devices/select.js";
 import type { PowerConfig } from "../../power/power.js";
 import type { Station } from "../../station/station.js";
 import type { StationBoard } from "../../station/station-work.js";
-import { type Address, formatAddress, isPipe, parseAddress } from "../../transport/address.js";
+import { type Address, formatAddress, isPipe } from "../../transport/address.js";
+import { parseAddress } from "../../transport/parse-address.js";
 import { type Context, chooseDevice } from "../context.js";
 
 /** Between two looks for what is plugged in, milliseconds. */

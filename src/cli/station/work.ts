@@ -15,7 +15,8 @@ import {
   type JointTask,
   type TogetherOutcome,
 } from "../../station/together.js";
-import { isPipe, openStream } from "../../transport/address.js";
+import { isPipe } from "../../transport/address.js";
+import { openStream } from "../../transport/open-stream.js";
 import { recordedRecovery } from "../audit/flash-events.js";
 import { ratchetOf } from "../audit/ratchet-memory.js";
 import { recorder } from "../audit/recorder.js";

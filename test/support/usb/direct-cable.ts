@@ -1,11 +1,11 @@
 import { TransportError } from "../../../src/transport/transport.js";
+import { readInterfaces, readText } from "../../../src/transport/usb-descriptors.js";
 import {
   type UsbFound,
   type UsbHandle,
   type UsbRequest,
   UsbTransferError,
-} from "../../../src/transport/usb.js";
-import { readInterfaces, readText } from "../../../src/transport/usb-descriptors.js";
+} from "../../../src/transport/usb-handle.js";
 import { DESCRIPTOR } from "./descriptors.js";
 import type { EmulatedDevice, Setup } from "./device.js";
 

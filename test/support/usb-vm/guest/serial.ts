@@ -1,5 +1,6 @@
 import { openPipe } from "../../../../src/devices/open.js";
-import { isPipe, parseAddress } from "../../../../src/transport/address.js";
+import { isPipe } from "../../../../src/transport/address.js";
+import { parseAddress } from "../../../../src/transport/parse-address.js";
 import type { ByteStream } from "../../../../src/transport/transport.js";
 
 /** Opens a pipe, writes, and reads until `bytes` have come. Hex in, hex out. */
