@@ -37,7 +37,7 @@ export function define(command: Command): void {
   boardOptions(command)
     .option("--log-file <file>", "write what the board prints to this file, each line with its time")
     .option("--until <text>", "stop when a line contains this text")
-    .option("--for <seconds>", "stop after this time", readSeconds)
+    .option("--for <seconds>", "stop this long after the link was opened", readSeconds)
     .option("--script <file>", "run this script of sends and expects, then stop (bootproof help links)")
     .addHelpText("after", `\n${HELP}\nWithout a terminal, what arrives on stdin is typed to the board.`)
     .action((options: ConsoleOptions) => inContext(options, (context) => converse(options, context)));
@@ -59,7 +59,11 @@ async function converse(options: ConsoleOptions, context: Context): Promise<void
     ended ??= why;
     ending.abort();
   };
-  const timer = options.for === undefined ? undefined : setTimeout(() => end("time"), options.for * 1000);
+  /** Counted from when the link is open, which has limits of its own: on a busy machine it may take longer than `--for`. */
+  let timer: NodeJS.Timeout | undefined;
+  const startTimer = () => {
+    if (options.for !== undefined) timer ??= setTimeout(() => end("time"), options.for * 1000);
+  };
   const screen = new Screen(options, context, () => end("heard"));
   const terminal = new Terminal({
     open: way.open,
@@ -68,6 +72,7 @@ async function converse(options: ConsoleOptions, context: Context): Promise<void
       script?.receive(text);
     },
     onOpen: (name) => {
+      startTimer();
       screen.remark(
         `${name} is open${process.stdin.isTTY ? "; press Ctrl-] to quit, Ctrl-T h for help" : ""}`,
       );
