@@ -7,7 +7,7 @@ export default defineConfig({
   resolve: { alias: libraryAlias },
   test: {
     include: ["test/usb/**/*.vm.ts"],
-    setupFiles: ["test/support/curves.ts"],
+    setupFiles: ["test/support/each-file.ts"],
     globalSetup: ["test/support/usb-vm/setup.ts"],
     reporters: ["default", "./test/support/reporter.ts"],
     testTimeout: 300_000,

@@ -14,14 +14,7 @@ import {
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { program } from "../support/cli-build.js";
-import {
-  boardOnTcp,
-  HOME_FOLDER,
-  ownFolder,
-  runCli,
-  startCli,
-  type TcpBoard,
-} from "../support/groups-cli.js";
+import { boardOnTcp, homeFolder, ownFolder, runCli, startCli, type TcpBoard } from "../support/groups-cli.js";
 
 const folder = ownFolder();
 const at = (name: string) => join(folder.path, name);
@@ -42,7 +35,7 @@ const on = (...args: string[]) =>
 async function toFile(...args: string[]): Promise<{ stdout: string }> {
   const file = openSync(at("out"), "w");
   const child = spawn(process.execPath, [program, ...args], {
-    env: { PATH: process.env.PATH, HOME: HOME_FOLDER, BOOTPROOF_DEVICE: board.address },
+    env: { PATH: process.env.PATH, HOME: homeFolder(), BOOTPROOF_DEVICE: board.address },
     stdio: ["ignore", file, "inherit"],
   });
   await once(child, "close");

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { main } from "../../src/cli/run.js";
 import { parseKey } from "../../src/crypto/keys.js";
 import { signFile } from "../../src/crypto/sign-file.js";
@@ -126,22 +126,18 @@ async function writtenAgain(
 describe.skipIf(!isThere)("mender-artifact of Debian", () => {
   beforeAll(() => {
     prepare();
-    process.stdout.write = (() => true) as typeof process.stdout.write;
+    vi.spyOn(process.stdout, "write").mockReturnValue(true);
   });
 
-  it("agrees on every combination of options, in both directions", async () => {
-    const keys = await Promise.all(
-      ["rsa", "ec"].map(async (name) => ({
-        path: join(folder, name),
-        signer: keySigner(await parseKey(readFileSync(join(folder, `${name}.pem`)))),
-        publicKey: await parseVerificationKey(readFileSync(join(folder, `${name}.pub`))),
-      })),
-    );
-    for (const [index, combination] of combinations.entries()) {
+  const keys = ["rsa", "ec"].map((name) => join(folder, name));
+
+  it.each(combinations.map((combination, index) => [index, combination] as const))(
+    "agrees on combination %i of the options, in both directions",
+    async (index, combination) => {
       const compression = ["none", "gzip", "lzma"][index % 3]!;
       // A third of each: unsigned, RSA, P-256.
       const key = index % 9 < 3 ? undefined : keys[index % 2]!;
-      const theirs = await writtenByTheirs(combination, compression, key?.path);
+      const theirs = await writtenByTheirs(combination, compression, key);
       expect(theirs.compression).toEqual(
         {
           none: { header: "none", data: "none" },
@@ -149,23 +145,21 @@ describe.skipIf(!isThere)("mender-artifact of Debian", () => {
           lzma: { header: "xz", data: "xz" },
         }[compression],
       );
-      if (key) expect((await verifyArtifact(theirs, { keys: [key.publicKey] })).result).toBe("good");
-      const mine = await writtenAgain(theirs, key?.signer);
+      if (key) {
+        const publicKey = await parseVerificationKey(readFileSync(`${key}.pub`));
+        expect((await verifyArtifact(theirs, { keys: [publicKey] })).result).toBe("good");
+      }
+      const signer = key === undefined ? undefined : keySigner(await parseKey(readFileSync(`${key}.pem`)));
+      const mine = await writtenAgain(theirs, signer);
       const file = join(folder, "again.mender");
       writeFileSync(file, mine);
       expect(await readArtifact(mine)).toMatchObject({ header: theirs.header, typeInfo: theirs.typeInfo });
-      const judged = run("mender-artifact", "validate", ...(key ? ["-k", `${key.path}.pub`] : []), file);
+      const judge = (...by: string[]) => run("mender-artifact", "validate", ...by, file);
+      const judged = judge(...(key ? ["-k", `${key}.pub`] : []));
       expect(judged.status, judged.text).toBe(0);
-    }
-    const wrong = run(
-      "mender-artifact",
-      "validate",
-      "-k",
-      `${keys[0]!.path}.pub`,
-      join(folder, "again.mender"),
-    );
-    expect(wrong.status).not.toBe(0);
-  }, 120_000);
+      if (index === combinations.length - 1) expect(judge("-k", `${keys[0]!}.pub`).status).not.toBe(0);
+    },
+  );
 
   it.each(combinations.filter(({ length }) => length < 2 || length === OPTIONS.length))(
     "takes the same options to mean the same (%#)",

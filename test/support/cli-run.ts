@@ -2,9 +2,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { afterAll, onTestFinished } from "vitest";
+import { onTestFinished } from "vitest";
 import { program, root } from "./cli-build.js";
 import { canRunHere, runHere } from "./cli-in-process.js";
+import { perFile } from "./per-file.js";
 
 export interface Ended {
   /** Exit status; absent when a signal ended it. */
@@ -32,13 +33,18 @@ export interface Running {
 }
 
 /** Where the program finds no settings and may leave what it remembers. */
-const home = mkdtempSync(join(tmpdir(), "bootproof-home-"));
-// A test may run the program as somebody else, who must be able to look into it.
-chmodSync(home, 0o755);
-afterAll(() => rmSync(home, { recursive: true, force: true }));
+const home = perFile(
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), "bootproof-home-"));
+    // A test may run the program as somebody else, who must be able to look into it.
+    chmodSync(folder, 0o755);
+    return folder;
+  },
+  (folder) => rmSync(folder, { recursive: true, force: true }),
+);
 
 /** Nothing of the machine's own settings reaches the program. */
-const cleanEnv = (): Record<string, string> => ({ PATH: process.env.PATH ?? "", HOME: home });
+const cleanEnv = (): Record<string, string> => ({ PATH: process.env.PATH ?? "", HOME: home() });
 
 /** Starts the built program as a user would. */
 export function start(words: readonly string[], options: RunOptions = {}): Running {

@@ -4,9 +4,9 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll } from "vitest";
 import type { Board } from "../../src/emulator/board.js";
 import { startBoard } from "../../src/emulator/start.js";
+import { perFile } from "./per-file.js";
 
 const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
@@ -26,8 +26,10 @@ export interface CliOptions {
 }
 
 /** Where the program finds no settings and may leave what it remembers. */
-export const HOME_FOLDER = mkdtempSync(join(tmpdir(), "bootproof-home-"));
-afterAll(() => rmSync(HOME_FOLDER, { recursive: true, force: true }));
+export const homeFolder = perFile(
+  () => mkdtempSync(join(tmpdir(), "bootproof-home-")),
+  (folder) => rmSync(folder, { recursive: true, force: true }),
+);
 
 /** A command line that is still running. */
 export interface CliRun {
@@ -42,7 +44,7 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Cli
   if (!existsSync(program)) throw new Error("The program is not built: npm run build.");
   const child = spawn(process.execPath, [program, ...args], {
     cwd: options.cwd ?? tmpdir(),
-    env: { PATH: process.env.PATH, HOME: HOME_FOLDER, ...options.env },
+    env: { PATH: process.env.PATH, HOME: homeFolder(), ...options.env },
     stdio: ["pipe", "pipe", "pipe"],
   });
   let out = "";

@@ -1,8 +1,8 @@
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { afterAll } from "vitest";
 import { whyMissing } from "./on-path.js";
+import { perFile } from "./per-file.js";
 
 /** Why boards cannot be read by smpclient here; undefined when they can. smpmgr, from PyPI, brings it. */
 export const noSmpclientReason = whyMissing("python3", "smpmgr");
@@ -14,11 +14,8 @@ export interface ReadByOthers {
 }
 
 const program = fileURLToPath(new URL("smpclient_reader.py", import.meta.url));
-let reader:
-  | { child: ChildProcessWithoutNullStreams; answers: AsyncIterator<string>; stderr: string }
-  | undefined;
+const reader = perFile(start, ({ child }) => child.stdin.end());
 let turn: Promise<unknown> = Promise.resolve();
-afterAll(() => reader?.child.stdin.end());
 
 /**
  * What smpclient reads of the running image over a serial port. Its Python is started once a test file: it takes longer to
@@ -31,12 +28,12 @@ export function readBySmpclient(path: string): Promise<ReadByOthers> {
 }
 
 async function ask(path: string): Promise<ReadByOthers> {
-  reader ??= start();
-  reader.child.stdin.write(`${path}\n`);
-  const { value, done } = await reader.answers.next();
-  if (done === true) throw new Error(`smpclient ended: ${reader.stderr}`);
+  const running = reader();
+  running.child.stdin.write(`${path}\n`);
+  const { value, done } = await running.answers.next();
+  if (done === true) throw new Error(`smpclient ended: ${running.stderr}`);
   const told = JSON.parse(value) as ReadByOthers & { error?: string };
-  if (told.error !== undefined) throw new Error(`smpclient on ${path}: ${told.error}\n${reader.stderr}`);
+  if (told.error !== undefined) throw new Error(`smpclient on ${path}: ${told.error}\n${running.stderr}`);
   return told;
 }
 

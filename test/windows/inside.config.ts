@@ -8,7 +8,7 @@ export default defineConfig({
   resolve: { alias: libraryAlias },
   test: {
     include: ["test/**/*.test.ts"],
-    setupFiles: ["test/support/curves.ts"],
+    setupFiles: ["test/support/each-file.ts"],
     testTimeout: 300_000,
     hookTimeout: 300_000,
     // A process or a sandbox for each file takes longer than its tests.

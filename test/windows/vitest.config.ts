@@ -8,7 +8,7 @@ export default defineConfig({
   resolve: { alias: libraryAlias },
   test: {
     include: ["test/windows/*.wine.ts"],
-    setupFiles: ["test/support/curves.ts"],
+    setupFiles: ["test/support/each-file.ts"],
     globalSetup: ["test/support/windows/setup.ts"],
     reporters: ["default", "./test/support/reporter.ts"],
     testTimeout: 300_000,
