@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { boardVariant, fixtureKeyPath, signedFixture } from "bootproof/boards";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { parseBoardFile } from "../../hil/board-files/board-file.js";
 import { attachedIn } from "../../hil/boards/labgrid.js";
 import { runProof } from "../../hil/index.js";
@@ -32,13 +32,13 @@ const noQemuReason = isOnPath("qemu-system-arm")
   ? undefined
   : "qemu-system-arm is not installed: sudo apt-get install qemu-system-arm";
 
+/** What a board runs at first. */
+const ownImage = (machine: "qemu" | "wasm", variant = "good"): Promise<Uint8Array> =>
+  signedFixture("good-a", machine, boardVariant(variant), { version: "3.0.0", counter: 4 });
+
 async function desk(options: { serial?: boolean; variant?: string } = {}): Promise<DeskBoard> {
   const { serial = false, variant = "good" } = options;
-  const machine = serial ? "qemu" : "wasm";
-  const image = await signedFixture("good-a", machine, boardVariant(variant), {
-    version: "3.0.0",
-    counter: 4,
-  });
+  const image = await ownImage(serial ? "qemu" : "wasm", variant);
   writeFileSync(join(folder, "own.bin"), image);
   const started = await startDeskBoard(variant, image, { serial });
   closing.push(() => started.stop());
@@ -156,34 +156,51 @@ describe("a place of labgrid", () => {
 
   describe("of labgrid's own coordinator and exporter", () => {
     needs(noLabgridReason);
-    let rack: Lab;
-    let board: DeskBoard;
-    const facts = () => `\n    kind: labgrid\n    place: rack-1\n    coordinator: ${rack.coordinator}`;
+    let own: Uint8Array;
+    let rack: Lab | undefined;
+    let board: DeskBoard | undefined;
+    const bench = () => rack!;
+    const facts = () => `\n    kind: labgrid\n    place: rack-1\n    coordinator: ${bench().coordinator}`;
 
-    beforeEach(async () => {
-      board = await desk();
+    beforeAll(async () => {
+      if (noLabgridReason !== undefined) return;
+      own = await ownImage("wasm");
+      board = await startDeskBoard("good", own);
       rack = await startLab("rack-1", { uart: board.port, power: `${board.switches}/power/{value}` });
-      closing.push(() => rack.stop());
     });
+    afterAll(async () => {
+      await rack?.stop();
+      await board?.stop();
+    });
+    beforeEach(() => {
+      writeFileSync(join(folder, "own.bin"), own);
+      vi.stubEnv("PATH", bench().env.PATH);
+    });
+    afterEach(() => void vi.unstubAllEnvs());
 
     it("is taken, judged with its power switched, and given back", async () => {
       mustHold(await prove(facts(), CASES));
-      expect(board.switched).toContain("0");
-      expect(rack.holder()).toBe("None");
+      expect(board!.switched).toContain("0");
+      expect(bench().holder()).toBe("None");
     });
 
     it("that somebody else has is left alone", async () => {
-      rack.client(["-p", "rack-1", "acquire"], { LG_USERNAME: "someone" });
+      const switched = board!.switched.length;
+      bench().client(["-p", "rack-1", "acquire"], { LG_USERNAME: "someone" });
       const result = await prove(facts(), CASES);
       expect(result.unusable).toMatch(/could not acquire place rack-1: .*someone/);
-      expect(rack.holder()).toMatch(/someone/);
-      expect(board.switched).toEqual([]);
+      expect(bench().holder()).toMatch(/someone/);
+      expect(board!.switched.length).toBe(switched);
+      bench().client(["-p", "rack-1", "release"], { LG_USERNAME: "someone" });
+      expect(bench().holder()).toBe("None");
     });
 
     it("that this user has taken stays taken", async () => {
-      rack.client(["-p", "rack-1", "acquire"]);
+      bench().client(["-p", "rack-1", "acquire"]);
       expect((await prove(facts(), ["authenticity/foreign-key"])).unusable).toBeUndefined();
-      expect(rack.holder()).not.toBe("None");
+      expect(bench().holder()).not.toBe("None");
+      bench().client(["-p", "rack-1", "release"]);
+      expect(bench().holder()).toBe("None");
     });
 
     it("that nobody made is a reason", async () => {

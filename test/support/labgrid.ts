@@ -47,7 +47,7 @@ export async function startHosts(hosts: readonly (readonly LabBoard[])[]): Promi
   const children: ChildProcess[] = [];
   const start = (program: string, ...words: string[]) => {
     // Both keep their state in the folder they were started in.
-    const child = spawn(program, words, { stdio: "ignore", cwd: home });
+    const child = spawn(join(home, program), words, { stdio: "ignore", cwd: home });
     children.push(child);
     return child;
   };
@@ -61,13 +61,14 @@ export async function startHosts(hosts: readonly (readonly LabBoard[])[]): Promi
   };
   const stop = async () => {
     for (const child of children.toReversed()) await ended(child);
-    rmSync(home, { recursive: true });
+    // What a killed program ran is ended a moment later, and may be writing its last file.
+    rmSync(home, { recursive: true, maxRetries: 10, retryDelay: 100 });
   };
   const places = hosts.flat();
   try {
     // As the coordinator itself keeps them: its client takes a second a word to make them.
     writeFileSync(join(home, "places.yaml"), JSON.stringify(Object.fromEntries(places.map(keptPlace))));
-    children.push(await startClients(home));
+    children.push(await startPrograms(home));
     const child = start("labgrid-coordinator", "-l", coordinator);
     await listening(port, child);
     for (const [number, boards] of hosts.entries()) {
@@ -75,7 +76,7 @@ export async function startHosts(hosts: readonly (readonly LabBoard[])[]): Promi
       writeFileSync(resources, boards.map(exported).join(""));
       start("labgrid-exporter", "-c", coordinator, "-n", `lab-${number}`, resources);
     }
-    until(() => {
+    await until(() => {
       const there = client(["resources"]);
       return places.every(({ place }) => there.includes(`/${place}/NetworkSerialPort`));
     });
@@ -93,10 +94,10 @@ export async function startHosts(hosts: readonly (readonly LabBoard[])[]): Promi
 }
 
 /**
- * Puts a `labgrid-client` into the folder that is labgrid's own with its imports already made: they take most of a second of
- * processor time, and a test calls it a hundred times.
+ * Puts labgrid's own programs into the folder, with their imports already made: they take most of a second of processor time,
+ * and a test calls `labgrid-client` a hundred times.
  */
-async function startClients(folder: string): Promise<ChildProcess> {
+async function startPrograms(folder: string): Promise<ChildProcess> {
   const server = spawn("python3", [join(here, "labgrid_server.py"), folder], {
     stdio: ["pipe", "pipe", "inherit"],
   });
@@ -132,9 +133,13 @@ function exported({ place, uart, power }: LabBoard): string {
 }
 
 const MOST_LOOKS = 600;
+const LOOK_AGAIN_MS = 200;
 
-function until(isSo: () => boolean): void {
-  for (let look = 0; look < MOST_LOOKS; look++) if (isSo()) return;
+async function until(isSo: () => boolean): Promise<void> {
+  for (let look = 0; look < MOST_LOOKS; look++) {
+    if (isSo()) return;
+    await delay(LOOK_AGAIN_MS);
+  }
   throw new Error("labgrid did not come up");
 }
 

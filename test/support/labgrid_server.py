@@ -1,10 +1,10 @@
-"""labgrid-client, whose imports take most of a second of processor time for each call, imported once for all calls of a test.
+"""labgrid's programs, whose imports take most of a second of processor time for each start, imported once for all of a test.
 
     labgrid_server.py FOLDER
 
-Writes FOLDER/labgrid-client, which hands its words, its environment, its folder and its three streams to this server, and
-ends as labgrid's own client ends in a fork of it. Killed, it takes that fork along. Prints a line when it can be called;
-ends with its stdin.
+Writes FOLDER/labgrid-client and the like, which hand their words, their environment, their folder and their three streams to
+this server, and end as labgrid's own program ends in a fork of it. Killed, they take that fork along. Prints a line when they
+can be called; ends with its stdin.
 """
 
 import array
@@ -16,6 +16,14 @@ import sys
 import threading
 
 import labgrid.remote.client
+import labgrid.remote.coordinator
+import labgrid.remote.exporter
+
+PROGRAMS = {
+    "labgrid-client": labgrid.remote.client.main,
+    "labgrid-coordinator": labgrid.remote.coordinator.main,
+    "labgrid-exporter": labgrid.remote.exporter.main,
+}
 
 # As little as there can be of Python, and no site-packages.
 CALLER = """#!{python} -IS
@@ -40,7 +48,7 @@ def read(connection, count):
     return parts
 
 
-def client(call, streams):
+def program(call, streams):
     argv, environment, folder = json.loads(call)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
@@ -54,7 +62,7 @@ def client(call, streams):
     sys.stderr = open(2, "w", buffering=1)
     status = 0
     try:
-        labgrid.remote.client.main()
+        PROGRAMS[os.path.basename(argv[0])]()
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     finally:
@@ -64,7 +72,7 @@ def client(call, streams):
 
 
 def serve(connection):
-    """In a fork of the server; the client runs in a fork of this one."""
+    """In a fork of the server; the program runs in a fork of this one."""
     streams = array.array("i")
     size, ancillary, _, _ = connection.recvmsg(4, socket.CMSG_LEN(3 * streams.itemsize))
     streams.frombytes(ancillary[0][2])
@@ -72,7 +80,7 @@ def serve(connection):
     child = os.fork()
     if child == 0:
         connection.close()
-        os._exit(client(call, streams))
+        os._exit(program(call, streams))
     for stream in streams:
         os.close(stream)
 
@@ -83,17 +91,18 @@ def serve(connection):
         os._exit(0)
 
     threading.Thread(target=wait).start()
-    # The caller says no more: it has been killed when this returns before its client has ended.
+    # The caller says no more: it has been killed when this returns before its program has ended.
     connection.recv(1)
     os.kill(child, signal.SIGKILL)
 
 
 def main(folder):
-    path = os.path.join(folder, "client.sock")
-    caller = os.path.join(folder, "labgrid-client")
-    with open(caller, "w") as file:
-        file.write(CALLER.format(python=sys.executable, path=path))
-    os.chmod(caller, 0o755)
+    path = os.path.join(folder, "programs.sock")
+    for name in PROGRAMS:
+        caller = os.path.join(folder, name)
+        with open(caller, "w") as file:
+            file.write(CALLER.format(python=sys.executable, path=path))
+        os.chmod(caller, 0o755)
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(path)
     listening.listen(64)
