@@ -41,6 +41,8 @@ export interface WatchOptions {
 
 /** Long enough for any healthy answer, short enough to notice a restart. */
 const PROBE_MS = 400;
+/** The same once it has been silent. */
+const LATER_PROBE_MS = 800;
 /** Between two questions to a board that answers: it has other things to do. */
 const REST_MS = 50;
 
@@ -59,9 +61,11 @@ export async function* untilAnswering(
   const { signal, withinMs = 60_000 } = options;
   const start = performance.now();
   let away = false;
-  for (;;) {
-    const silence = await probe(session, signal);
-    if (silence === undefined) {
+  for (let asked = 1; ; asked++) {
+    const silence = await probe(session, signal, asked === 1 ? PROBE_MS : LATER_PROBE_MS);
+    // A board that is slower than the questions are answers an earlier one, and with each of them falls further behind.
+    const isLate = asked > 1 && silence instanceof RequestTimeout && silence.received === "other-answers";
+    if (silence === undefined || isLate) {
       if (away) yield { step: "back", afterMs: performance.now() - start };
       return;
     }
@@ -69,7 +73,10 @@ export async function* untilAnswering(
     away = true;
     const waited = performance.now() - start;
     if (waited > withinMs) throw new AwayError(session.client.name, waited, silence);
-    if (!isLost(silence)) continue;
+    if (!isLost(silence)) {
+      if (asked % RAW_QUESTIONS === 0) await letForget(session, signal);
+      continue;
+    }
     // A port that opens and is gone at once would otherwise be opened as often as the machine can.
     await delay(REST_MS, undefined, { signal });
     await reopenQuietly(session, signal);
@@ -199,10 +206,22 @@ export async function* staysUp(
   return after === before && after !== INTERRUPTED;
 }
 
+/** Questions without a pause between them, each of which a raw server may take for the rest of a message. */
+const RAW_QUESTIONS = 4;
+
+/** A silence, where the server needs one to forget a message that it has half of: else every question becomes part of it. */
+async function letForget({ client }: Session, signal: AbortSignal | undefined): Promise<void> {
+  await rest(client.beforeRepeatMs(0), signal);
+}
+
 /** One sign of life, or the error that says there was none. Any answer is one, a refusal too. */
-async function probe(session: Session, signal: AbortSignal | undefined): Promise<Error | undefined> {
+async function probe(
+  session: Session,
+  signal: AbortSignal | undefined,
+  timeoutMs = PROBE_MS,
+): Promise<RequestTimeout | TransportError | undefined> {
   try {
-    await session.client.send(osEcho, { d: "" }, { signal, timeoutMs: PROBE_MS, retries: 0 });
+    await session.client.send(osEcho, { d: "" }, { signal, timeoutMs, retries: 0 });
     return undefined;
   } catch (error) {
     if (error instanceof DeviceError) return undefined;
