@@ -2,21 +2,14 @@ import { isFilledWith } from "../bytes.js";
 import { isRsa } from "../crypto/key-formats.js";
 import { type Key, privateDer, secretOf } from "../crypto/keys.js";
 import { type Board, BoardError, type Machine } from "./board.js";
-import {
-  type BoardVariant,
-  boardVariant,
-  bootCode,
-  bootFile,
-  fixtureImages,
-  fixtureKey,
-  needsTrailer,
-  signedFixture,
-} from "./catalog.js";
+import { boardVariant, bootCode, bootFile, fixtureImages, fixtureKey } from "./catalog.js";
 import { Flash } from "./flash.js";
 import { FlashFile } from "./flash-file.js";
 import { GEOMETRIES, type Geometry, LAYOUT, sectorAt, sectorCount, slotArea } from "./layout.js";
+import type { BoardVariant } from "./manifest.js";
 import { encodeProvision, provisionedBoard, type TrustedKeyType } from "./provision.js";
 import { startQemu } from "./qemu.js";
+import { needsTrailer, signedFixture } from "./signed-fixture.js";
 import { WasmBoard } from "./wasm.js";
 import { type CompiledProgram, compile, whyNoWasm } from "./wasm-program.js";
 

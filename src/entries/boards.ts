@@ -66,16 +66,12 @@ export {
 export { UDEV_RULES_PATH, udevRules } from "../devices/udev.js";
 export { type Board, BoardError, type BoardEvent, type Cut, type Machine } from "../emulator/board.js";
 export {
-  type BoardVariant,
   boardVariant,
   boardVariants,
   fixtureBody,
   fixtureImages,
   fixtureKey,
   fixtureKeyPath,
-  needsTrailer,
-  type SignFixtureOptions,
-  signedFixture,
   weakVariants,
 } from "../emulator/catalog.js";
 export {
@@ -86,6 +82,8 @@ export {
   LAYOUT,
   sectorCount,
 } from "../emulator/layout.js";
+export type { BoardVariant } from "../emulator/manifest.js";
+export { needsTrailer, type SignFixtureOptions, signedFixture } from "../emulator/signed-fixture.js";
 export { type StartOptions, startBoard } from "../emulator/start.js";
 export { commandSwitch, runProgram } from "../power/command.js";
 export { httpSwitch } from "../power/http.js";

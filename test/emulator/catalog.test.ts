@@ -10,9 +10,9 @@ import {
   fixtureImages,
   fixtureKey,
   fixtureKeyPath,
-  signedFixture,
 } from "../../src/emulator/catalog.js";
 import { isQemuInstalled } from "../../src/emulator/qemu-process.js";
+import { signedFixture } from "../../src/emulator/signed-fixture.js";
 import { startBoard } from "../../src/emulator/start.js";
 import { BoardConsole } from "../support/board-console.js";
 import { ECHO, ECHO_ANSWER } from "../support/board-frames.js";

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { boardVariant, signedFixture } from "../../src/emulator/catalog.js";
+import { boardVariant } from "../../src/emulator/catalog.js";
+import { signedFixture } from "../../src/emulator/signed-fixture.js";
 import { frame } from "../support/board-frames.js";
 import { type Body, FirmwareSession, type Question, STATE } from "../support/firmware-session.js";
 

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { afterEach, describe, expect, test } from "vitest";
-import { boardVariant, fixtureKey, signedFixture } from "../../src/emulator/catalog.js";
+import { boardVariant, fixtureKey } from "../../src/emulator/catalog.js";
+import { signedFixture } from "../../src/emulator/signed-fixture.js";
 import { type Body, FirmwareSession, STATE, uploadImage } from "../support/firmware-session.js";
 
 /** Group 200, as firmware-fixtures/README.md documents it, from the application and from serial recovery. */

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { boardVariant, signedFixture } from "../../src/emulator/catalog.js";
+import { boardVariant } from "../../src/emulator/catalog.js";
+import { signedFixture } from "../../src/emulator/signed-fixture.js";
 import {
   type Body,
   bodyOf,

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { boardVariant, signedFixture } from "../../src/emulator/catalog.js";
+import { boardVariant } from "../../src/emulator/catalog.js";
 import type { CutKind } from "../../src/emulator/flash.js";
 import { LAYOUT, slotOffset } from "../../src/emulator/layout.js";
+import { signedFixture } from "../../src/emulator/signed-fixture.js";
 import {
   type Bench,
   factoryBench,

@@ -2,10 +2,11 @@
  * A wasm board without a clock: its programs are called as fast as they like, and time is what they asked to sleep.
  * For sweeps of thousands of boots; src/board/wasm.ts is the board that lives in real time.
  */
-import { boardVariant, bootCode, signedFixture } from "../../src/emulator/catalog.js";
+import { boardVariant, bootCode } from "../../src/emulator/catalog.js";
 import { Flash } from "../../src/emulator/flash.js";
 import { LAYOUT, slotOffset } from "../../src/emulator/layout.js";
 import { RETAINED_SIZE } from "../../src/emulator/retained.js";
+import { signedFixture } from "../../src/emulator/signed-fixture.js";
 import { startBoard } from "../../src/emulator/start.js";
 import {
   type CompiledProgram,

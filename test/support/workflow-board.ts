@@ -2,12 +2,8 @@ import { onTestFinished } from "vitest";
 import { connect } from "../../src/client/connect.js";
 import type { TraceRecord } from "../../src/client/trace.js";
 import type { Board, Machine } from "../../src/emulator/board.js";
-import {
-  boardVariant,
-  fixtureKey,
-  type SignFixtureOptions,
-  signedFixture,
-} from "../../src/emulator/catalog.js";
+import { boardVariant, fixtureKey } from "../../src/emulator/catalog.js";
+import { type SignFixtureOptions, signedFixture } from "../../src/emulator/signed-fixture.js";
 import { type StartOptions, startBoard } from "../../src/emulator/start.js";
 import { readFacts, runningSlot } from "../../src/session/board-facts.js";
 import { run } from "../../src/session/run.js";

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { boardVariant, fixtureKeyPath, signedFixture } from "../../src/emulator/catalog.js";
+import { boardVariant, fixtureKeyPath } from "../../src/emulator/catalog.js";
+import { signedFixture } from "../../src/emulator/signed-fixture.js";
 import { startBoard } from "../../src/emulator/start.js";
 import { buildDfuBoard } from "../support/usb/dfu-board.js";
 import { RedirPort } from "../support/usb/redir-port.js";

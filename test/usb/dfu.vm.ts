@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
 import { concat, fromHex, toHex } from "../../src/bytes.js";
-import { boardVariant, signedFixture } from "../../src/emulator/catalog.js";
+import { boardVariant } from "../../src/emulator/catalog.js";
+import { signedFixture } from "../../src/emulator/signed-fixture.js";
 import { EmulatedDevice } from "../support/usb/device.js";
 import { DfuRuntime, DfuSe, PlainDfu } from "../support/usb/dfu.js";
 import { EchoDevice } from "../support/usb/echo.js";

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
 import { toHex } from "../../src/bytes.js";
-import { boardVariant, fixtureKeyPath, signedFixture } from "../../src/emulator/catalog.js";
+import { boardVariant, fixtureKeyPath } from "../../src/emulator/catalog.js";
 import { LAYOUT, slotOffset } from "../../src/emulator/layout.js";
+import { signedFixture } from "../../src/emulator/signed-fixture.js";
 import { startBoard } from "../../src/emulator/start.js";
 import { Ftdi, ftdiDevice } from "../support/usb/ftdi.js";
 import { hubDevice, PowerHub } from "../support/usb/hub.js";

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { connect } from "../../client/connect.js";
 import type { Board, Machine } from "../../emulator/board.js";
-import { boardVariant, fixtureKey, type SignFixtureOptions, signedFixture } from "../../emulator/catalog.js";
+import { boardVariant, fixtureKey } from "../../emulator/catalog.js";
+import { type SignFixtureOptions, signedFixture } from "../../emulator/signed-fixture.js";
 import { startBoard } from "../../emulator/start.js";
 import { readFacts, runningSlot } from "../../session/board-facts.js";
 import { restart } from "../../session/restart.js";
