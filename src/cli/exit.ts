@@ -24,7 +24,7 @@ import type { JsonError } from "../formats/strict-json.js";
 import type { EncryptionError } from "../mcuboot/encryption.js";
 import type { ImageError } from "../mcuboot/header.js";
 import type { SignError } from "../mcuboot/sign-error.js";
-import type { SigningRequestError } from "../mcuboot/signing-request.js";
+import type { SigningRequestError } from "../mcuboot/signing-request-error.js";
 import type { VersionError } from "../mcuboot/version.js";
 import type { MenderError } from "../mender/error.js";
 import type { PowerError } from "../power/power.js";

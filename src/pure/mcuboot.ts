@@ -49,13 +49,13 @@ export {
   openSigningRequest,
   type RequestCircumstances,
   type SigningFacts,
-  SigningRequestError,
   type SigningRequestFile,
   type SigningResponseFile,
   signatureFromResponse,
   signingRequestFile,
   signingResponseFile,
 } from "../mcuboot/signing-request.js";
+export { SigningRequestError } from "../mcuboot/signing-request-error.js";
 export { parseSlot, type Region, type Slot, type SlotOptions } from "../mcuboot/slot.js";
 export { decideSwapType, isConfirmed, type SwapType } from "../mcuboot/swap-type.js";
 export { TLV, type Tlv, type TlvEntry, tlvKind, tlvName } from "../mcuboot/tlv.js";

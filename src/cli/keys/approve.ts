@@ -8,9 +8,9 @@ import { keySigner, type Signer, type SigningRequest } from "../../crypto/signer
 import {
   type OpenedRequest,
   openSigningRequest,
-  SigningRequestError,
   signingResponseFile,
 } from "../../mcuboot/signing-request.js";
+import { SigningRequestError } from "../../mcuboot/signing-request-error.js";
 import { formatVersion, parseVersion } from "../../mcuboot/version.js";
 import { thisActor } from "../../trust-store/audit-log.js";
 import { LedgerError, SigningLedger } from "../../trust-store/signing-ledger.js";
