@@ -79,7 +79,8 @@ export {
 } from "./dfu-transfer/download.js";
 export { chooseDfu, type DfuListing, leaveForDfu, listDfu } from "./dfu-transfer/find.js";
 export { type UploadOptions as DfuUploadOptions, upload as dfuUpload } from "./dfu-transfer/upload.js";
-export { type Diagnosis, diagnose, hasPrompt, USUAL_BAUD_RATES } from "./diagnosis/diagnose.js";
+export { diagnose, hasPrompt, USUAL_BAUD_RATES } from "./diagnosis/diagnose.js";
+export type { Diagnosis } from "./diagnosis/diagnosis.js";
 export { Replay, type Replayed } from "./diagnosis/replay.js";
 export { type StartOptions, startBoard } from "./emulator/start.js";
 export { endProgram } from "./end-program.js";

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { diagnose, latencySetting } from "../../src/diagnosis/diagnose.js";
+import { latencySetting } from "../../src/diagnosis/advice.js";
+import { diagnose } from "../../src/diagnosis/diagnose.js";
 import { restart } from "../../src/session/restart.js";
 import { run } from "../../src/session/run.js";
 import { BOOT_MODES } from "../../src/smp/groups/os.js";
