@@ -124,19 +124,17 @@ export { type StRomWay, stRomWriter, whyNoRom } from "./recovery/st-rom.js";
 export type { DirectWriter, PowerSource, RecoveryTarget } from "./recovery/target.js";
 export { usbDfuWriter, whyNoDfu } from "./recovery/usb-dfu.js";
 export { isHeld, renameOver } from "./rename-over.js";
-export {
-  type BoardFacts,
-  type BootEvent,
-  type FactSource,
-  type ImageFacts,
-  type KnownImage,
-  readFacts,
-  runningSlot,
-  type SlotContent,
-  type SlotFacts,
-  type Sourced,
-} from "./session/board-facts.js";
+export { type KnownImage, readFacts, runningSlot } from "./session/board-facts.js";
 export { newBootEvents } from "./session/boot-events.js";
+export type {
+  BoardFacts,
+  BootEvent,
+  FactSource,
+  ImageFacts,
+  SlotContent,
+  SlotFacts,
+  Sourced,
+} from "./session/facts.js";
 export { type Groups, listGroups } from "./session/groups.js";
 export { KnownImagesError, knownImage, knownImages } from "./session/known-images.js";
 export { readIdentity } from "./session/read-identity.js";

@@ -6,7 +6,7 @@ import type {
   ImageFacts,
   SlotContent,
   Sourced,
-} from "../session/board-facts.js";
+} from "../session/facts.js";
 import { printable, table, tone } from "./output.js";
 
 const NOT_REPORTED = "not reported";

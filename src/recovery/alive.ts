@@ -1,7 +1,8 @@
 import { toHex } from "../bytes.js";
 import type { Client } from "../client/client.js";
 import { BootproofError } from "../errors.js";
-import { type BoardFacts, type KnownImage, readFacts, runningSlot } from "../session/board-facts.js";
+import { type KnownImage, readFacts, runningSlot } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 
 /** A board that shows signs of life: writing over its primary slot would destroy something that works. */
 export interface AliveBoard {

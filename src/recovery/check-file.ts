@@ -1,7 +1,7 @@
 import { cryptBody, type DecryptionKey, unwrapContentKey } from "../mcuboot/encryption.js";
 import type { Image } from "../mcuboot/image.js";
 import { verifyImage } from "../mcuboot/verify.js";
-import type { BoardFacts } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import { checkFile } from "../update/file-checks.js";
 import { askRatchet, ratchetChecks } from "../update/memory.js";
 import { payloadFor } from "../update/payload.js";

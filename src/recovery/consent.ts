@@ -1,4 +1,4 @@
-import type { BoardFacts } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import type { AliveBoard } from "./alive.js";
 import type { Ending, RecoverEvent, RecoverOptions } from "./recover-events.js";
 import type { RecoveryTarget } from "./target.js";

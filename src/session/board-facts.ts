@@ -7,134 +7,13 @@ import { osBootloaderInfo, osInfo } from "../smp/groups/os.js";
 import { trustBoot, trustCounters, trustEvents, trustKeys } from "../smp/groups/trust.js";
 import { DeviceError } from "../smp/message.js";
 import { ShapeError } from "../smp/schema.js";
+import type { BoardFacts, BootEvent, SlotFacts } from "./facts.js";
+import { arrange, defined } from "./image-facts.js";
 import type { KnownImage } from "./known-images.js";
 import type { Session } from "./session.js";
-import { counterBeside, queryCounters } from "./vendor-counters.js";
+import { queryCounters } from "./vendor-counters.js";
 
 export type { KnownImage } from "./known-images.js";
-
-/** Where a figure was read. */
-export type FactSource =
-  /** The board's trust group said so. */
-  | "device"
-  /** The board's answer to a vendor's bootloader-info query. */
-  | "bootloader-info"
-  /** A vendor's key beside the slot, in the board's image list. */
-  | "image-list"
-  /** A vendor's key beside the slot, in the board's slot information. */
-  | "slot-info"
-  /** An image file here, or a list of known images, with the hash that the board reports. */
-  | "known-file";
-
-/** A figure and where it was read. What nobody reports is absent. */
-export interface Sourced<T> {
-  value: T;
-  source: FactSource;
-}
-
-export interface SlotFacts {
-  /** Image number. */
-  image: number;
-  /** 0 primary, 1 secondary. */
-  slot: number;
-  /** Bytes, when the board tells. */
-  size?: number;
-  /** Largest image that the bootloader takes, bytes, when the board tells. */
-  maxImageSize?: number;
-  /**
-   * The image that the board lists for it; absent when it lists none. That does not say that the slot is empty: serial
-   * recovery lists only what it accepts, and applications only what has a readable header.
-   */
-  content?: SlotContent;
-}
-
-export interface SlotContent {
-  /** As the board writes it: `1.2.3`, or `1.2.3.4` with a build number. */
-  version: string;
-  /** The image hash, not the file's. */
-  hash?: Uint8Array;
-  /** The flags are absent when the board reports none at all, as serial recovery without the image-state option. */
-  active?: boolean;
-  confirmed?: boolean;
-  pending?: boolean;
-  permanent?: boolean;
-  bootable?: boolean;
-  /** TLV 0x50 of this image. */
-  securityCounter?: Sourced<number>;
-  /** Hash of the key that signed it, hex. */
-  signedBy?: Sourced<string>;
-  /** Bytes, header to last TLV. */
-  imageSize?: Sourced<number>;
-  /** Where it starts, on a Cortex-M: initial stack pointer and reset vector. */
-  vectors?: Sourced<NonNullable<KnownImage["vectors"]>>;
-}
-
-export interface ImageFacts {
-  image: number;
-  /** The security counter that the board has stored: images with a lower one are refused. */
-  storedCounter?: Sourced<number>;
-  /** Steps that it can still take, where the board tells: on many chips they are few. */
-  counterStepsLeft?: number;
-  /** Largest image that the bootloader takes, bytes, when the board tells. */
-  maxImageSize?: number;
-  slots: SlotFacts[];
-}
-
-export interface BootEvent {
-  type: string;
-  image: number;
-  slot: number;
-  reason?: string;
-  value?: number;
-}
-
-/** What a board says of itself. Everything optional is absent when the board does not report it. */
-export interface BoardFacts {
-  /** The pipe it was reached by. */
-  name: string;
-  /** Who answers. */
-  server: "application" | "recovery" | "unknown";
-  bufSize: number;
-  bufCount?: number;
-  bufSizeFrom: "server" | "assumed";
-  /** OS info, all of it. */
-  info?: string;
-  bootloader?: {
-    name?: string;
-    /** MCUmgr's number of the upgrade mode, its name beside it. */
-    mode?: number;
-    modeName?: string;
-    /** What the application was built for, its name beside it, where the bootloader itself reports another mode. */
-    applicationMode?: number;
-    applicationModeName?: string;
-    /**
-     * Older images are refused, by version or by counter: the board does not say which. Absent when the board does not
-     * report it: Zephyr sends it only when true, and before 3.7 never.
-     */
-    noDowngrade?: boolean;
-    /**
-     * What it unpacks of compressed images, by the words of the trust group: `lzma2`, `arm-thumb`. Absent when it does not
-     * say; of MCUboot itself nobody says it.
-     */
-    compression?: readonly string[];
-    /** `bootloader`: it said so itself (trust group); `application`: its build settings. */
-    modeFrom?: "bootloader" | "application";
-    /** What it told the trust group of itself: its version as `2.3.0`, the signatures it asks for, its own way in. */
-    version?: string;
-    signature?: string;
-    recovery?: string;
-    /** The slot of image 0 that it started. */
-    runningSlot?: number;
-  };
-  images: ImageFacts[];
-  /** The server has no image group: `images` is empty because nobody tells. */
-  noImageGroup?: true;
-  trustedKeys?: { type: string; hash: Uint8Array }[];
-  boot?: { cause: string; boots: number };
-  events?: BootEvent[];
-  /** False when the board has no trust group: counters, keys and events are then not reported. */
-  reportsTrust: boolean;
-}
 
 export interface FactsOptions {
   signal?: AbortSignal | undefined;
@@ -258,107 +137,6 @@ export function runningSlot(facts: BoardFacts, image = 0): SlotFacts | undefined
   );
 }
 
-type StateEntry = ResponseOf<typeof imageList>["images"][number];
-type SizeEntry = ResponseOf<typeof imageSlotInfo>["images"][number];
-type CounterEntry = ResponseOf<typeof trustCounters>["images"][number];
-
-/** What the board told beside its image list. */
-interface Reported {
-  sizes: readonly SizeEntry[];
-  counters: readonly CounterEntry[];
-  /** Stored counters by image number, from a vendor's query. */
-  queried: ReadonlyMap<number, number>;
-}
-
-function arrange(
-  state: readonly StateEntry[],
-  reported: Reported,
-  known: readonly KnownImage[],
-): ImageFacts[] {
-  const numbers = new Set([
-    ...state.map((entry) => entry.image ?? 0),
-    ...reported.sizes.map((entry) => entry.image),
-    ...reported.counters.map((entry) => entry.image),
-    ...reported.queried.keys(),
-  ]);
-  return [...numbers].sort((a, b) => a - b).map((image) => imageFacts(image, state, reported, known));
-}
-
-function imageFacts(
-  image: number,
-  state: readonly StateEntry[],
-  reported: Reported,
-  known: readonly KnownImage[],
-): ImageFacts {
-  const statesFlags = state.some((entry) => FLAGS.some((flag) => entry[flag] !== undefined));
-  const sizes = reported.sizes.find((entry) => entry.image === image);
-  const counters = reported.counters.find((entry) => entry.image === image);
-  return defined({
-    image,
-    storedCounter: firstReported<number>([
-      ["device", counters?.counter],
-      ["bootloader-info", reported.queried.get(image)],
-    ]),
-    counterStepsLeft: counters?.["steps-left"],
-    maxImageSize: sizes?.max_image_size ?? counters?.["max-size"],
-    slots: slotNumbers(image, state, sizes).map((slot) => {
-      const entry = state.find((candidate) => (candidate.image ?? 0) === image && candidate.slot === slot);
-      const size = sizes?.slots.find((candidate) => candidate.slot === slot);
-      const counter = counters?.slots.find((candidate) => candidate.slot === slot)?.counter;
-      return defined({
-        image,
-        slot,
-        size: size?.size,
-        maxImageSize: sizes?.max_image_size ?? counters?.["max-size"],
-        content: entry && contentOf(entry, { counter, size, statesFlags }, known),
-      });
-    }),
-  }) as ImageFacts;
-}
-
-/** The first figure that is there, with its source. */
-function firstReported<T>(
-  figures: readonly (readonly [FactSource, T | undefined])[],
-): Sourced<T> | undefined {
-  const reported = figures.find(([, value]) => value !== undefined);
-  return reported && { value: reported[1]!, source: reported[0] };
-}
-
-function slotNumbers(image: number, state: readonly StateEntry[], sizes: SizeEntry | undefined): number[] {
-  const held = state.filter((entry) => (entry.image ?? 0) === image).map((entry) => entry.slot);
-  return [...new Set([...held, ...(sizes?.slots ?? []).map((entry) => entry.slot)])].sort((a, b) => a - b);
-}
-
-const FLAGS = ["active", "confirmed", "pending", "permanent", "bootable"] as const;
-
-function contentOf(
-  entry: StateEntry,
-  reported: {
-    counter: number | undefined;
-    size: SizeEntry["slots"][number] | undefined;
-    /** The list states flags: one that is left out is false. */
-    statesFlags: boolean;
-  },
-  known: readonly KnownImage[],
-): SlotContent {
-  const hash = entry.hash && toHex(entry.hash);
-  const file = known.find((candidate) => candidate.hash === hash);
-  return defined({
-    version: entry.version,
-    hash: entry.hash,
-    ...(reported.statesFlags && Object.fromEntries(FLAGS.map((flag) => [flag, entry[flag] === true]))),
-    securityCounter: firstReported<number>([
-      ["device", reported.counter],
-      ["image-list", counterBeside(entry)],
-      ["slot-info", reported.size && counterBeside(reported.size)],
-      ["known-file", file?.securityCounter],
-    ]),
-    signedBy: firstReported<string>([["known-file", file?.keyHash]]),
-    imageSize: firstReported<number>([["known-file", file?.size]]),
-    vectors: firstReported<NonNullable<KnownImage["vectors"]>>([["known-file", file?.vectors]]),
-  }) as SlotContent;
-}
-
 /** Servers that read what the bootloader left know its mode, but not always what came before. */
 function bootFacts(boot: ResponseOf<typeof trustBoot> | undefined): BoardFacts["boot"] {
   if (boot?.cause === undefined || boot.boots === undefined) return undefined;
@@ -382,9 +160,4 @@ async function askMaybe<Res>(
 function withoutImages(error: unknown): { images: []; noImageGroup: true } {
   if (error instanceof DeviceError && error.rcName === "ENOTSUP") return { images: [], noImageGroup: true };
   throw error;
-}
-
-/** Without the fields that are undefined: absent is absent. */
-function defined<T extends object>(fields: T): T {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
 }

@@ -1,4 +1,4 @@
-import type { BootEvent } from "./board-facts.js";
+import type { BootEvent } from "./facts.js";
 
 /**
  * Boot events that came since an earlier look. The board keeps the newest few: what was there before may have moved out at

@@ -1,4 +1,5 @@
-import { type BoardFacts, readFacts, runningSlot } from "../session/board-facts.js";
+import { readFacts, runningSlot } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import { restart } from "../session/restart.js";
 import type { Session } from "../session/session.js";
 import type { FlashEvent, FlashOptions, FlashResult } from "../update/flash.js";

@@ -1,7 +1,7 @@
 import { ImageError, parseHeader } from "../mcuboot/header.js";
 import type { Dependency } from "../mcuboot/image.js";
 import type { Version } from "../mcuboot/version.js";
-import type { BoardFacts } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import type { Session } from "../session/session.js";
 import { preflight } from "./flash.js";
 import type { ImageFile, ImagesEvent, ImagesOptions, ImagesResult, Part } from "./images-events.js";

@@ -1,7 +1,7 @@
 import { COMPRESSION_FLAGS } from "../mcuboot/compression.js";
 import { IMAGE_F } from "../mcuboot/header.js";
 import type { Image } from "../mcuboot/image.js";
-import type { BoardFacts } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import { modesOf } from "./mode-checks.js";
 
 /** What the trust group calls it. */

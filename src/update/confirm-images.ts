@@ -1,5 +1,6 @@
 import { formatVersion } from "../mcuboot/version.js";
-import { type BoardFacts, runningSlot, slotsOf } from "../session/board-facts.js";
+import { runningSlot, slotsOf } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import { restart } from "../session/restart.js";
 import type { Session } from "../session/session.js";
 import { storedCounter } from "./counter-check.js";

@@ -1,5 +1,6 @@
 import { oddLength, TLV } from "../mcuboot/tlv.js";
-import { type BoardFacts, runningSlot } from "../session/board-facts.js";
+import { runningSlot } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import type { Judgement, PreflightInput } from "./preflight-check.js";
 
 export function securityCounter({ image, facts, imageNumber }: PreflightInput): Judgement {

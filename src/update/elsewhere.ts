@@ -1,6 +1,7 @@
 import type { Image } from "../mcuboot/image.js";
 import { formatVersion } from "../mcuboot/version.js";
-import { type BoardFacts, runningSlot, slotsOf } from "../session/board-facts.js";
+import { runningSlot, slotsOf } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import { isImage } from "./mode-checks.js";
 import { isLinkedElsewhere } from "./start-check.js";
 

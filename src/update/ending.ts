@@ -1,4 +1,5 @@
-import { type BoardFacts, runningSlot } from "../session/board-facts.js";
+import { runningSlot } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import { isAway, MOST_LOSSES, untilAnswering } from "../session/reconnect.js";
 import { restart } from "../session/restart.js";
 import type { Session } from "../session/session.js";

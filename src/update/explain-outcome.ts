@@ -1,6 +1,7 @@
 import { equal } from "../bytes.js";
-import { type BoardFacts, type BootEvent, runningSlot } from "../session/board-facts.js";
+import { runningSlot } from "../session/board-facts.js";
 import { newBootEvents } from "../session/boot-events.js";
+import type { BoardFacts, BootEvent } from "../session/facts.js";
 import type { SentImage } from "./elsewhere.js";
 import { isLoader, passedOver, picksByVersion, swaps } from "./mode-checks.js";
 

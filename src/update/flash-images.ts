@@ -1,5 +1,6 @@
 import { formatVersion } from "../mcuboot/version.js";
-import { type BoardFacts, readFacts, runningSlot } from "../session/board-facts.js";
+import { readFacts, runningSlot } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import { MOST_LOSSES } from "../session/reconnect.js";
 import { restart } from "../session/restart.js";
 import type { Session } from "../session/session.js";

@@ -1,7 +1,8 @@
 import { equal } from "../bytes.js";
 import { ImageError } from "../mcuboot/header.js";
 import { parseImage } from "../mcuboot/image.js";
-import { type BoardFacts, readFacts, runningSlot } from "../session/board-facts.js";
+import { readFacts, runningSlot } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import type { Session } from "../session/session.js";
 import { type Payload, SourceError } from "../sources/source.js";
 import type { FlashOptions, FlashResult, PolicyHook } from "./events.js";

@@ -1,5 +1,5 @@
 import type { Image } from "../mcuboot/image.js";
-import type { BoardFacts } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import type { FlashEvent, FlashOptions, FlashOutcome, PolicyHook } from "./events.js";
 import type { Memory } from "./memory.js";
 import type { PreflightCheck, PreflightCheckName } from "./preflight-check.js";

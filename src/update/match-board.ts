@@ -1,6 +1,7 @@
 import { toHex } from "../bytes.js";
 import { upgradeModesOfNumber } from "../mcuboot/upgrade-modes.js";
-import { type BoardFacts, slotsOf } from "../session/board-facts.js";
+import { slotsOf } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import type { Session } from "../session/session.js";
 import { osInfo } from "../smp/groups/os.js";
 import { DeviceError } from "../smp/message.js";

@@ -11,13 +11,8 @@ import {
   type Version,
   VersionError,
 } from "../mcuboot/version.js";
-import {
-  type BoardFacts,
-  runningSlot,
-  type SlotContent,
-  type SlotFacts,
-  slotsOf,
-} from "../session/board-facts.js";
+import { runningSlot, slotsOf } from "../session/board-facts.js";
+import type { BoardFacts, SlotContent, SlotFacts } from "../session/facts.js";
 
 /** What a check of the preflight came to; its name is added by the list of checks. */
 interface Judged {

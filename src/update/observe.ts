@@ -1,6 +1,7 @@
 import { equal } from "../bytes.js";
 import { RequestTimeout } from "../client/client.js";
-import { type BoardFacts, readFacts, restartFingerprint, runningSlot } from "../session/board-facts.js";
+import { readFacts, restartFingerprint, runningSlot } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import { isAway, isLost, MOST_LOSSES, staysUp, untilBack } from "../session/reconnect.js";
 import { restart } from "../session/restart.js";
 import type { Session } from "../session/session.js";

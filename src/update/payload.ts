@@ -8,7 +8,7 @@ import {
 import type { Image } from "../mcuboot/image.js";
 import { erasedValueOf } from "../mcuboot/slot.js";
 import { upgradeModesOfNumber } from "../mcuboot/upgrade-modes.js";
-import type { BoardFacts } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import { targetSlot } from "./mode-checks.js";
 import type { PreflightCheck } from "./preflight-check.js";
 

@@ -1,7 +1,7 @@
 import type { Image } from "../mcuboot/image.js";
 import type { CheckName } from "../mcuboot/verify.js";
 import type { Version } from "../mcuboot/version.js";
-import type { BoardFacts } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 
 /**
  * `fail` stops the flash before a byte is sent. `warn`: allowed, but worth knowing. `unknown`: the board does not

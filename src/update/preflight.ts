@@ -3,13 +3,8 @@ import { statedUnpacked } from "../mcuboot/compression.js";
 import { largestImage } from "../mcuboot/largest-image.js";
 import { upgradeModeOfNumber } from "../mcuboot/upgrade-modes.js";
 import { compareVersions, formatVersion } from "../mcuboot/version.js";
-import {
-  type BoardFacts,
-  runningSlot,
-  type SlotContent,
-  type SlotFacts,
-  slotsOf,
-} from "../session/board-facts.js";
+import { runningSlot, slotsOf } from "../session/board-facts.js";
+import type { BoardFacts, SlotContent, SlotFacts } from "../session/facts.js";
 import { judgeCompression } from "./compression-check.js";
 import { securityCounter } from "./counter-check.js";
 import {

@@ -1,6 +1,7 @@
 import { type KnownIssue, knownIssueOf } from "../mcuboot/known-issues.js";
 import { upgradeModeOfNumber, upgradeModesOfNumber } from "../mcuboot/upgrade-modes.js";
-import { type BoardFacts, runningSlot } from "../session/board-facts.js";
+import { runningSlot } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import type { Judgement, PreflightInput } from "./preflight-check.js";
 
 export function revertPossible({ facts, throughRecovery }: PreflightInput): Judgement {

@@ -1,6 +1,6 @@
 import { equal } from "../bytes.js";
 import { BootproofError } from "../errors.js";
-import type { BoardFacts } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import { isLost, MOST_LOSSES, untilBack } from "../session/reconnect.js";
 import type { Session } from "../session/session.js";
 import { imageMark } from "../smp/groups/image.js";

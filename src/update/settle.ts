@@ -1,4 +1,4 @@
-import type { BoardFacts } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import { restart } from "../session/restart.js";
 import type { Session } from "../session/session.js";
 import { pendingCounter, storedCounter } from "./counter-check.js";

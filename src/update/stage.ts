@@ -1,7 +1,8 @@
 import { toHex } from "../bytes.js";
 import type { Image } from "../mcuboot/image.js";
 import { formatVersion } from "../mcuboot/version.js";
-import { type BoardFacts, runningSlot, type SlotContent, slotsOf } from "../session/board-facts.js";
+import { runningSlot, slotsOf } from "../session/board-facts.js";
+import type { BoardFacts, SlotContent } from "../session/facts.js";
 import type { FlashOptions } from "./events.js";
 import { isImage, modesOf } from "./mode-checks.js";
 import type { PreflightCheck } from "./preflight-check.js";

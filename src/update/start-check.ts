@@ -1,6 +1,7 @@
 import type { Image } from "../mcuboot/image.js";
 import { addressText, imageVectors, startWarnings } from "../mcuboot/start.js";
-import { type BoardFacts, runningSlot } from "../session/board-facts.js";
+import { runningSlot } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import { modesOf } from "./mode-checks.js";
 
 /** Where a slot's size is not told: no application of a microcontroller is larger. */

@@ -1,5 +1,6 @@
 import { toHex } from "../bytes.js";
-import { type BoardFacts, runningSlot } from "../session/board-facts.js";
+import { runningSlot } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import type { JsonObject } from "../tuf/canonical-json.js";
 import { signReport, writeManifest } from "../uptane/manifest.js";
 import { ecuKey } from "../uptane-store/ecu-keys.js";

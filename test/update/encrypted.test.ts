@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { boardVariant, fixtureKey } from "../../src/emulator/catalog.js";
 import { parseImage } from "../../src/mcuboot/image.js";
 import { TLV } from "../../src/mcuboot/tlv.js";
-import type { BoardFacts } from "../../src/session/board-facts.js";
+import type { BoardFacts } from "../../src/session/facts.js";
 import type { FlashOptions, FlashResult } from "../../src/update/flash.js";
 import { bench, image, stands, tell, trustedKey } from "../support/workflow-board.js";
 import { inVirtualTime } from "../support/workflow-clock.js";

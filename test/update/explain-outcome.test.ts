@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { BoardFacts, BootEvent, SlotContent } from "../../src/session/board-facts.js";
+import type { BoardFacts, BootEvent, SlotContent } from "../../src/session/facts.js";
 import { explainOldImage } from "../../src/update/explain-outcome.js";
 
 const SENT = new Uint8Array(32).fill(7);

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { type Image, parseImage } from "../../src/mcuboot/image.js";
 import { signImage } from "../../src/mcuboot/sign.js";
-import type { BoardFacts, ImageFacts, SlotContent } from "../../src/session/board-facts.js";
+import type { BoardFacts, ImageFacts, SlotContent } from "../../src/session/facts.js";
 import { explainOldImage } from "../../src/update/explain-outcome.js";
 import { judge } from "../../src/update/observe.js";
 import { checkAgainstBoard } from "../../src/update/preflight.js";

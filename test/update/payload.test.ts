@@ -4,7 +4,7 @@ import { LAYOUT, slotOffset } from "../../src/emulator/layout.js";
 import { type TrailerIntent, tailOf, withMadeTrailer } from "../../src/mcuboot/file-tail.js";
 import { parseImage } from "../../src/mcuboot/image.js";
 import { BOOT_MAGIC_SIZE, parseTrailer, trailerLayout } from "../../src/mcuboot/trailer.js";
-import type { BoardFacts } from "../../src/session/board-facts.js";
+import type { BoardFacts } from "../../src/session/facts.js";
 import { restart } from "../../src/session/restart.js";
 import { run } from "../../src/session/run.js";
 import { payloadFor } from "../../src/update/payload.js";

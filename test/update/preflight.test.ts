@@ -7,7 +7,7 @@ import { withMadeTrailer } from "../../src/mcuboot/file-tail.js";
 import { parseImage } from "../../src/mcuboot/image.js";
 import { type SignOptions, signImage } from "../../src/mcuboot/sign.js";
 import { TLV } from "../../src/mcuboot/tlv.js";
-import type { BoardFacts } from "../../src/session/board-facts.js";
+import type { BoardFacts } from "../../src/session/facts.js";
 import { restart } from "../../src/session/restart.js";
 import { run } from "../../src/session/run.js";
 import { BOOT_MODES } from "../../src/smp/groups/os.js";

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { Random } from "../../hil/random.js";
 import { connect } from "../../src/client/connect.js";
-import { type BoardFacts, readFacts } from "../../src/session/board-facts.js";
+import { readFacts } from "../../src/session/board-facts.js";
+import type { BoardFacts } from "../../src/session/facts.js";
 import { restart } from "../../src/session/restart.js";
 import { run } from "../../src/session/run.js";
 import { Session } from "../../src/session/session.js";

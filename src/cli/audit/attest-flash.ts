@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { toHex } from "../../bytes.js";
-import { type BoardFacts, runningSlot } from "../../session/board-facts.js";
+import { runningSlot } from "../../session/board-facts.js";
+import type { BoardFacts } from "../../session/facts.js";
 import { signEnvelope } from "../../trust/dsse.js";
 import {
   type FlashedImage,

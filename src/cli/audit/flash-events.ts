@@ -3,7 +3,7 @@ import { ImageError } from "../../mcuboot/header.js";
 import { type Image, parseImage } from "../../mcuboot/image.js";
 import { formatVersion } from "../../mcuboot/version.js";
 import type { RecoverEvent, RecoverResult } from "../../recovery/recover-events.js";
-import type { BoardFacts } from "../../session/board-facts.js";
+import type { BoardFacts } from "../../session/facts.js";
 import type { FlashEvent, FlashResult } from "../../update/flash.js";
 import type { PreflightCheck, PreflightCheckName } from "../../update/preflight-check.js";
 import type { EventSink, Recorded } from "./recorder.js";

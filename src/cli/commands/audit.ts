@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { toHex } from "../../bytes.js";
 import { upgradeModeOfNumber } from "../../mcuboot/upgrade-modes.js";
-import { type BoardFacts, readFacts } from "../../session/board-facts.js";
+import { readFacts } from "../../session/board-facts.js";
+import type { BoardFacts } from "../../session/facts.js";
 import {
   type Answer,
   answerQuestions,

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { parseImage } from "../../mcuboot/image.js";
 import { verifyImage } from "../../mcuboot/verify.js";
-import { type BoardFacts, readFacts } from "../../session/board-facts.js";
+import { readFacts } from "../../session/board-facts.js";
+import type { BoardFacts } from "../../session/facts.js";
 import {
   POLICY_LEVELS,
   type Policy,
