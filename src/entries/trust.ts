@@ -107,14 +107,14 @@ export { TufError } from "../tuf/error.js";
 export { encodeName, metadataFileName } from "../tuf/file-names.js";
 export { trustRoot } from "../tuf/first-trust.js";
 export { mustMatch, sha256Hex } from "../tuf/hashes.js";
+export { parseMetadata } from "../tuf/metadata.js";
 export {
   type Metadata,
-  parseMetadata,
   type RoleType,
   type TargetFile,
   type TargetsSigned,
   TOP_LEVEL_ROLES,
-} from "../tuf/metadata.js";
+} from "../tuf/metadata-types.js";
 export {
   type DraftFile,
   fileBytes,

@@ -16,7 +16,7 @@ import { realDisk } from "../trust-store/disk.js";
 import { ProcessLock, thisProcess } from "../trust-store/process-lock.js";
 import type { MetadataStore } from "../tuf/client.js";
 import { encodeName } from "../tuf/file-names.js";
-import { TOP_LEVEL_ROLES } from "../tuf/metadata.js";
+import { TOP_LEVEL_ROLES } from "../tuf/metadata-types.js";
 import type { TimeFloor } from "../tuf/trusted-time.js";
 
 /** The folder that holds what a client trusts cannot be used. */

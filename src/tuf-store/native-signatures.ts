@@ -1,7 +1,7 @@
 import { constants, createPublicKey, type KeyObject, verify } from "node:crypto";
 import { fromHex } from "../bytes.js";
 import { opensslCrypto } from "../crypto-node/openssl.js";
-import type { TufKey } from "../tuf/metadata.js";
+import type { TufKey } from "../tuf/metadata-types.js";
 
 /** `key` as `keyval.public` spells it. */
 type Verifier = (key: string, message: Uint8Array, signature: Uint8Array) => boolean;

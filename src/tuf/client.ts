@@ -3,7 +3,7 @@ import { delegationsFor } from "./delegations.js";
 import { TufError } from "./error.js";
 import { metadataFileName, targetFilePath } from "./file-names.js";
 import { mustMatch } from "./hashes.js";
-import type { Metadata, MetadataParser, MetaFile, RootSigned, TargetFile } from "./metadata.js";
+import type { Metadata, MetadataParser, MetaFile, RootSigned, TargetFile } from "./metadata-types.js";
 import { identityOf, type VerifySignature } from "./signatures.js";
 import { type Delegator, rolesOf, TrustedMetadata } from "./trusted-metadata.js";
 

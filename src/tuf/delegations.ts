@@ -1,5 +1,5 @@
 import { sha256Hex } from "./hashes.js";
-import type { Delegation, Delegations, SuccinctRoles, TargetsSigned } from "./metadata.js";
+import type { Delegation, Delegations, SuccinctRoles, TargetsSigned } from "./metadata-types.js";
 import type { RoleTrust } from "./signatures.js";
 
 /**

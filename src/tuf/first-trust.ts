@@ -1,7 +1,8 @@
 import { equal } from "../bytes.js";
 import type { MetadataStore } from "./client.js";
 import { TufError } from "./error.js";
-import { type Metadata, type MetadataParser, parseMetadata } from "./metadata.js";
+import { parseMetadata } from "./metadata.js";
+import type { Metadata, MetadataParser } from "./metadata-types.js";
 import type { VerifySignature } from "./signatures.js";
 import { TrustedMetadata } from "./trusted-metadata.js";
 

@@ -1,125 +1,22 @@
-import { canonicalJson, isList, isObject, type Json, type JsonObject, parseJson } from "./canonical-json.js";
-import { TufError } from "./error.js";
-
-/**
- * Metadata files of TUF, section 4 of the specification: strict about what must be there, and silent about fields it
- * does not know. Those are kept in {@link Metadata.raw}, because they are signed too.
- */
-
-/** The four roles of section 2.1 that every repository has. */
-export const TOP_LEVEL_ROLES = ["root", "timestamp", "snapshot", "targets"] as const;
-export type RoleType = (typeof TOP_LEVEL_ROLES)[number];
-
-export interface TufKey {
-  readonly keytype: string;
-  readonly scheme: string;
-  /** As `keyval.public` spells it: hex for Ed25519, PEM for all others. */
-  readonly public: string;
-  /** With all its fields. */
-  readonly raw: JsonObject;
-}
-
-/** Who may sign for a role, and how many of them must. */
-export interface RoleKeys {
-  readonly keyids: readonly string[];
-  /** At least 1. */
-  readonly threshold: number;
-}
-
-/** What a role above says of a metadata file. */
-export interface MetaFile {
-  readonly version: number;
-  /** Bytes; absent when it is not stated. */
-  readonly length?: number;
-  /** Hash name -> hex; absent when none is stated. */
-  readonly hashes?: ReadonlyMap<string, string>;
-}
-
-/** What a targets role says of a target file. */
-export interface TargetFile {
-  readonly path: string;
-  /** Bytes. */
-  readonly length: number;
-  /** Hash name -> hex; at least one. */
-  readonly hashes: ReadonlyMap<string, string>;
-  readonly custom?: JsonObject;
-}
-
-/** One role that a targets role delegates to. */
-export interface Delegation extends RoleKeys {
-  readonly name: string;
-  readonly terminating: boolean;
-  /** Exactly one of the two is there. */
-  readonly paths?: readonly string[];
-  readonly pathHashPrefixes?: readonly string[];
-}
-
-/** Hash bins: as many roles as `bitLength` bits count, all with the same keys. */
-export interface SuccinctRoles extends RoleKeys {
-  readonly bitLength: number;
-  readonly namePrefix: string;
-}
-
-export interface Delegations {
-  readonly keys: ReadonlyMap<string, TufKey>;
-  /** Exactly one of the two is there. */
-  readonly roles?: readonly Delegation[];
-  readonly succinct?: SuccinctRoles;
-}
-
-interface SignedCommon {
-  readonly specVersion: string;
-  /** Above 0. */
-  readonly version: number;
-  /** `YYYY-MM-DDTHH:MM:SSZ`. */
-  readonly expires: string;
-}
-
-export interface RootSigned extends SignedCommon {
-  readonly type: "root";
-  readonly consistentSnapshot: boolean;
-  readonly keys: ReadonlyMap<string, TufKey>;
-  readonly roles: Readonly<Record<RoleType, RoleKeys>>;
-}
-export interface TimestampSigned extends SignedCommon {
-  readonly type: "timestamp";
-  readonly snapshot: MetaFile;
-}
-export interface SnapshotSigned extends SignedCommon {
-  readonly type: "snapshot";
-  /** File name such as `targets.json` -> what is said of it. */
-  readonly meta: ReadonlyMap<string, MetaFile>;
-}
-export interface TargetsSigned extends SignedCommon {
-  readonly type: "targets";
-  readonly targets: ReadonlyMap<string, TargetFile>;
-  readonly delegations?: Delegations;
-}
-
-export interface SignedByType {
-  root: RootSigned;
-  timestamp: TimestampSigned;
-  snapshot: SnapshotSigned;
-  targets: TargetsSigned;
-}
-
-export interface MetadataSignature {
-  readonly keyid: string;
-  /** Hex. */
-  readonly sig: string;
-}
-
-/** One metadata file. Nothing in it is verified yet. */
-export interface Metadata<T extends RoleType = RoleType> {
-  readonly signed: SignedByType[T];
-  readonly signatures: readonly MetadataSignature[];
-  /** Canonical form of the signed part: what the signatures are made over. */
-  readonly signedBytes: Uint8Array;
-  /** `signed` with every field that the file holds. */
-  readonly raw: JsonObject;
-  /** The file as it came. */
-  readonly bytes: Uint8Array;
-}
+import { canonicalJson, type Json, type JsonObject, parseJson } from "./canonical-json.js";
+import { Place } from "./metadata-place.js";
+import {
+  type Delegation,
+  type Delegations,
+  type Metadata,
+  type MetadataSignature,
+  type MetaFile,
+  type RoleKeys,
+  type RoleType,
+  type RootSigned,
+  type SignedByType,
+  type SignedCommon,
+  type SuccinctRoles,
+  type TargetFile,
+  type TargetsSigned,
+  TOP_LEVEL_ROLES,
+  type TufKey,
+} from "./metadata-types.js";
 
 /**
  * Reads a metadata file of a type.
@@ -137,9 +34,6 @@ export function parseMetadata<T extends RoleType>(
 ): Metadata<T> {
   return readMetadata(type, parseJson(bytes, `The ${name} metadata`), bytes, name);
 }
-
-/** What reads metadata files: {@link parseMetadata}, or a reader of another spelling. */
-export type MetadataParser = <T extends RoleType>(type: T, bytes: Uint8Array, name?: string) => Metadata<T>;
 
 /**
  * Reads a metadata file of a type from its JSON.
@@ -321,83 +215,4 @@ function readExpiry(at: Place): string {
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) || Number.isNaN(time))
     throw at.wrong(`"${text}" is not a time as YYYY-MM-DDTHH:MM:SSZ`);
   return text;
-}
-
-/** A value and where it stands in its file. */
-class Place {
-  readonly #role: string;
-  readonly #path: string;
-  readonly #value: Json | undefined;
-
-  constructor(role: string, path: string, value?: Json) {
-    this.#role = role;
-    this.#path = path;
-    this.#value = value;
-  }
-
-  field(object: JsonObject, name: string): Place {
-    const place = this.optional(object, name);
-    if (!place) throw this.wrong(`"${name}" is missing`);
-    return place;
-  }
-
-  optional(object: JsonObject, name: string): Place | undefined {
-    const value = Object.hasOwn(object, name) ? object[name] : undefined;
-    return value === undefined ? undefined : this.#child(name, value);
-  }
-
-  object(value: Json | undefined = this.#value): JsonObject {
-    if (!isObject(value)) throw this.wrong("it is not an object");
-    return value;
-  }
-
-  entries(): [string, Place][] {
-    return Object.entries(this.object()).map(([name, value]) => [name, this.#child(name, value)]);
-  }
-
-  list(): Place[] {
-    const value = this.#value;
-    if (value === undefined || !isList(value)) throw this.wrong("it is not a list");
-    return value.map((item, index) => this.#child(String(index), item));
-  }
-
-  text(): string {
-    if (typeof this.#value !== "string") throw this.wrong("it is not text");
-    return this.#value;
-  }
-
-  texts(): string[] {
-    return this.list().map((item) => item.text());
-  }
-
-  hex(): string {
-    const text = this.text();
-    if (!/^([0-9a-f]{2})+$/i.test(text)) throw this.wrong("it is not hex");
-    return text.toLowerCase();
-  }
-
-  whole(min: number, max = Number.MAX_SAFE_INTEGER): number {
-    const value = this.#value;
-    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max)
-      throw this.wrong(`it is ${JSON.stringify(value)}, not a whole number of at least ${min}`);
-    return value;
-  }
-
-  flag(): boolean {
-    if (typeof this.#value !== "boolean") throw this.wrong("it is neither true nor false");
-    return this.#value;
-  }
-
-  wrong(what: string): TufError {
-    const where = this.#path === "" ? "" : ` at ${this.#path}`;
-    return new TufError(
-      "bad-metadata",
-      this.#role,
-      `The ${this.#role} metadata is malformed${where}: ${what}.`,
-    );
-  }
-
-  #child(name: string, value: Json): Place {
-    return new Place(this.#role, this.#path === "" ? name : `${this.#path}.${name}`, value);
-  }
 }

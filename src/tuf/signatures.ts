@@ -1,6 +1,6 @@
 import { fromHex } from "../bytes.js";
 import { TufError } from "./error.js";
-import type { Metadata, RoleKeys, TufKey } from "./metadata.js";
+import type { Metadata, RoleKeys, TufKey } from "./metadata-types.js";
 
 /**
  * Is this a good signature of the key over the message? False for schemes and keys that are not understood: a role may

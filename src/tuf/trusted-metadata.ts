@@ -2,17 +2,17 @@ import { equal } from "../bytes.js";
 import { trustIn } from "./delegations.js";
 import { TufError } from "./error.js";
 import { mustMatch } from "./hashes.js";
-import {
-  type Delegations,
-  type Metadata,
-  type MetadataParser,
-  type MetaFile,
-  parseMetadata,
-  type RoleType,
-  type RootSigned,
-  type TargetsSigned,
-  type TufKey,
-} from "./metadata.js";
+import { parseMetadata } from "./metadata.js";
+import type {
+  Delegations,
+  Metadata,
+  MetadataParser,
+  MetaFile,
+  RoleType,
+  RootSigned,
+  TargetsSigned,
+  TufKey,
+} from "./metadata-types.js";
 import { identityOf, mustBeSigned, type RoleTrust, type VerifySignature } from "./signatures.js";
 
 /**

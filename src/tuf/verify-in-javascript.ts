@@ -2,7 +2,7 @@ import { fromHex } from "../bytes.js";
 import { SIGNATURE_ALGORITHMS } from "../crypto/algorithms.js";
 import { parseKey, publicKeyOf, publicRawOf, signatureAlgorithmOf } from "../crypto/keys.js";
 import { parsePem } from "../crypto/pem.js";
-import type { TufKey } from "./metadata.js";
+import type { TufKey } from "./metadata-types.js";
 
 /** Salt lengths that signers use: the hash's, which is usual, and the longest that fits, OpenSSL's old default. */
 const SALT_LENGTHS = (modulusLength: number) => [32, modulusLength - 34];

@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject,
 import { toHex } from "../bytes.js";
 import { canonicalJson } from "../tuf/canonical-json.js";
 import { sha256Hex } from "../tuf/hashes.js";
-import type { TufKey } from "../tuf/metadata.js";
+import type { TufKey } from "../tuf/metadata-types.js";
 import type { ManifestSigner } from "../uptane/manifest.js";
 import type { VehicleState } from "./vehicle-state.js";
 

@@ -1,5 +1,5 @@
 import { isObject, type JsonObject } from "../tuf/canonical-json.js";
-import type { Metadata, TargetFile } from "../tuf/metadata.js";
+import type { Metadata, TargetFile } from "../tuf/metadata-types.js";
 import { UptaneError } from "./error.js";
 
 /** One ECU of a vehicle; a board. */

@@ -1,7 +1,7 @@
 import { fromHex } from "../bytes.js";
 import { canonicalJson, type Json, type JsonObject } from "../tuf/canonical-json.js";
 import { sha256Hex } from "../tuf/hashes.js";
-import type { Metadata, MetadataSignature, TargetFile } from "../tuf/metadata.js";
+import type { Metadata, MetadataSignature, TargetFile } from "../tuf/metadata-types.js";
 import { type DraftFile, fileBytes } from "../tuf/repository/draft.js";
 import { type MissingSignatures, signaturesFor } from "../tuf/repository/publish.js";
 import { TufRepositoryError } from "../tuf/repository/repository-error.js";

@@ -7,7 +7,7 @@ import {
   type JsonObject,
   parseJson,
 } from "../tuf/canonical-json.js";
-import type { TufKey } from "../tuf/metadata.js";
+import type { TufKey } from "../tuf/metadata-types.js";
 import type { VerifySignature } from "../tuf/signatures.js";
 import { UptaneError } from "./error.js";
 

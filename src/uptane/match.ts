@@ -1,5 +1,5 @@
 import { isList } from "../tuf/canonical-json.js";
-import type { TargetFile } from "../tuf/metadata.js";
+import type { TargetFile } from "../tuf/metadata-types.js";
 import type { Assignment } from "./director.js";
 import { UptaneError } from "./error.js";
 

@@ -1,6 +1,6 @@
 import { isList, isObject, type JsonObject } from "../tuf/canonical-json.js";
 import { TufError } from "../tuf/error.js";
-import type { Metadata, TargetFile } from "../tuf/metadata.js";
+import type { Metadata, TargetFile } from "../tuf/metadata-types.js";
 import { OFFLINE_ROLES } from "../tuf/repository/draft.js";
 import type { RoleTrust } from "../tuf/signatures.js";
 import { UptaneError } from "./error.js";

@@ -9,7 +9,8 @@ import {
 } from "../tuf/canonical-json.js";
 import { TufError } from "../tuf/error.js";
 import { sha256Hex } from "../tuf/hashes.js";
-import { type Metadata, type RoleType, readMetadata } from "../tuf/metadata.js";
+import { readMetadata } from "../tuf/metadata.js";
+import type { Metadata, RoleType } from "../tuf/metadata-types.js";
 
 /**
  * Reads Uptane metadata: in the spelling of the standard, which is TUF's, and in the one that aktualizr and its servers

@@ -2,7 +2,8 @@ import type { RepositoryFetch } from "../tuf/client.js";
 import { TufError } from "../tuf/error.js";
 import { trustRoot } from "../tuf/first-trust.js";
 import { sha256Hex } from "../tuf/hashes.js";
-import { parseMetadata, type TargetFile, TOP_LEVEL_ROLES } from "../tuf/metadata.js";
+import { parseMetadata } from "../tuf/metadata.js";
+import { type TargetFile, TOP_LEVEL_ROLES } from "../tuf/metadata-types.js";
 import {
   type DraftFile,
   fileBytes,

@@ -7,7 +7,7 @@ import {
 } from "../tuf/client.js";
 import { TufError } from "../tuf/error.js";
 import { mustMatch } from "../tuf/hashes.js";
-import type { Metadata, TargetFile } from "../tuf/metadata.js";
+import type { Metadata, TargetFile } from "../tuf/metadata-types.js";
 import { mustBeSigned, type VerifySignature } from "../tuf/signatures.js";
 import { mustFollow } from "../tuf/trusted-metadata.js";
 import { UptaneError } from "./error.js";

@@ -1,7 +1,7 @@
 import type { RepositoryFetch, TufClient, TufDialect, TufLimits } from "../tuf/client.js";
 import { TufError } from "../tuf/error.js";
 import { metadataFileName } from "../tuf/file-names.js";
-import type { RootSigned } from "../tuf/metadata.js";
+import type { RootSigned } from "../tuf/metadata-types.js";
 import { type Assignment, readAssignments, type Vehicle } from "./director.js";
 import { UptaneError } from "./error.js";
 import { type Match, mustAgree } from "./match.js";

@@ -1,7 +1,7 @@
 import { constants, generateKeyPairSync, sign } from "node:crypto";
 import { beforeAll, describe, expect, it } from "vitest";
 import { useOpenssl } from "../../src/crypto-node/openssl.js";
-import type { TufKey } from "../../src/tuf/metadata.js";
+import type { TufKey } from "../../src/tuf/metadata-types.js";
 import { identityOf } from "../../src/tuf/signatures.js";
 import { verifyInJavaScript } from "../../src/tuf/verify-in-javascript.js";
 import { verifyNatively } from "../../src/tuf-store/native-signatures.js";

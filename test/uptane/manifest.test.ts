@@ -3,7 +3,7 @@ import { toHex } from "../../src/bytes.js";
 import { BootproofError } from "../../src/errors.js";
 import { canonicalJson, type JsonObject } from "../../src/tuf/canonical-json.js";
 import { sha256Hex } from "../../src/tuf/hashes.js";
-import type { TufKey } from "../../src/tuf/metadata.js";
+import type { TufKey } from "../../src/tuf/metadata-types.js";
 import { type MetadataSigner, signBytes } from "../../src/tuf/repository/tuf-key.js";
 import { verifyNatively } from "../../src/tuf-store/native-signatures.js";
 import {

@@ -6,7 +6,7 @@ import { TufError } from "../../tuf/error.js";
 import { metadataFileName } from "../../tuf/file-names.js";
 import { trustRoot } from "../../tuf/first-trust.js";
 import { mustMatch } from "../../tuf/hashes.js";
-import type { Metadata, TargetFile } from "../../tuf/metadata.js";
+import type { Metadata, TargetFile } from "../../tuf/metadata-types.js";
 import { type DraftFile, fileBytes } from "../../tuf/repository/draft.js";
 import { memoryStore } from "../../tuf/repository/rehearse.js";
 import { TufRepositoryError } from "../../tuf/repository/repository-error.js";

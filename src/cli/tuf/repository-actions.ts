@@ -7,7 +7,8 @@ import { parseImage } from "../../mcuboot/image.js";
 import { formatVersion } from "../../mcuboot/version.js";
 import type { Json, JsonObject } from "../../tuf/canonical-json.js";
 import { sha256Hex } from "../../tuf/hashes.js";
-import { parseMetadata, TOP_LEVEL_ROLES } from "../../tuf/metadata.js";
+import { parseMetadata } from "../../tuf/metadata.js";
+import { TOP_LEVEL_ROLES } from "../../tuf/metadata-types.js";
 import {
   type DraftFile,
   newRepository,

@@ -1,12 +1,12 @@
 import { canonicalJson, isObject, type Json, type JsonObject } from "../canonical-json.js";
+import { parseMetadata } from "../metadata.js";
 import {
   type Metadata,
   type MetadataSignature,
-  parseMetadata,
   type RoleType,
   type TargetsSigned,
   TOP_LEVEL_ROLES,
-} from "../metadata.js";
+} from "../metadata-types.js";
 import { TufRepositoryError } from "./repository-error.js";
 import type { NamedTufKey } from "./tuf-key.js";
 

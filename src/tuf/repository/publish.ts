@@ -1,12 +1,7 @@
 import { canonicalJson, isObject, type JsonObject } from "../canonical-json.js";
 import { trustIn } from "../delegations.js";
-import {
-  type Metadata,
-  type MetadataSignature,
-  parseMetadata,
-  type RoleKeys,
-  type TufKey,
-} from "../metadata.js";
+import { parseMetadata } from "../metadata.js";
+import type { Metadata, MetadataSignature, RoleKeys, TufKey } from "../metadata-types.js";
 import { identityOf, type RoleTrust, tallySignatures, type VerifySignature } from "../signatures.js";
 import { rolesOf } from "../trusted-metadata.js";
 import {

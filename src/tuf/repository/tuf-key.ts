@@ -6,7 +6,7 @@ import { type Key, publicRawOf, signatureAlgorithmOf, toPem } from "../../crypto
 import type { Signer } from "../../crypto/signer.js";
 import { canonicalJson, type JsonObject } from "../canonical-json.js";
 import { sha256Hex } from "../hashes.js";
-import type { MetadataSignature } from "../metadata.js";
+import type { MetadataSignature } from "../metadata-types.js";
 
 /** keytype, scheme and form of the value as the specification has them, section 4.2. */
 const SPELLING: Readonly<
