@@ -1,52 +1,30 @@
-import { mkdirSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
-import { basename, join } from "node:path";
-import { toHex } from "../../bytes.js";
-import { ImageError } from "../../mcuboot/header.js";
-import { parseImage } from "../../mcuboot/image.js";
-import { formatVersion } from "../../mcuboot/version.js";
-import type { Json, JsonObject } from "../../tuf/canonical-json.js";
-import { sha256Hex } from "../../tuf/hashes.js";
+import type { JsonObject } from "../../tuf/canonical-json.js";
 import { parseMetadata } from "../../tuf/metadata.js";
 import { TOP_LEVEL_ROLES } from "../../tuf/metadata-types.js";
 import {
   type DraftFile,
   newRepository,
   OFFLINE_ROLES,
-  type RepositoryState,
   type RoleSetting,
-  renew,
 } from "../../tuf/repository/draft.js";
 import { addDelegation, addSuccinctBins } from "../../tuf/repository/draft-delegations.js";
 import { changeKeys } from "../../tuf/repository/draft-keys.js";
-import { addTarget, describeRole, removeTarget } from "../../tuf/repository/draft-targets.js";
-import {
-  completeStage,
-  type MissingSignatures,
-  missingSignatures,
-  signStaged,
-  trustsFor,
-} from "../../tuf/repository/publish.js";
+import { trustsFor } from "../../tuf/repository/publish.js";
 import { rehearseRotation } from "../../tuf/repository/rehearse.js";
 import { TufRepositoryError } from "../../tuf/repository/repository-error.js";
-import {
-  answerTufRequest,
-  attachTufResponse,
-  openTufSigningRequest,
-  tufSigningRequest,
-} from "../../tuf/repository/signing-request.js";
-import { type NamedTufKey, tufKeyOf } from "../../tuf/repository/tuf-key.js";
+import { answerTufRequest, openTufSigningRequest } from "../../tuf/repository/signing-request.js";
 import { verifyNatively } from "../../tuf-store/native-signatures.js";
-import { EXPIRY_DAYS, type ExpiryDays, RepositoryFolder } from "../../tuf-store/repository-folder.js";
+import { EXPIRY_DAYS, RepositoryFolder } from "../../tuf-store/repository-folder.js";
 import { rehearseOfflineRotation } from "../../uptane/rehearse-offline.js";
-import { currentTime, expiryAfter } from "../current-time.js";
+import { currentTime } from "../current-time.js";
 import { readInput, writeOutput } from "../files.js";
 import { printable, table, tone } from "../output.js";
-import { pair } from "../pair.js";
-import { askLine, readKey } from "../secrets.js";
+import { askLine } from "../secrets.js";
 import { UsageError } from "../usage-error.js";
 import type { CommonOptions, Context } from "../verb-context.js";
 import { type MetadataSigningOptions, mustHaveSigners, withSigners } from "./metadata-signers.js";
+import { expiresBy, namedKeys, openFolder, staged, stagedFacts } from "./repository-inputs.js";
 
 export interface InitOptions extends CommonOptions {
   key?: string[];
@@ -66,17 +44,6 @@ export interface KeyOptions extends CommonOptions {
   threshold?: number;
 }
 
-export interface AddOptions extends CommonOptions {
-  path?: string;
-  role: string;
-  hardware?: string[];
-  releaseCounter?: number;
-  ecu?: string[];
-  vehicle?: string;
-  custom?: string;
-  remove?: string[];
-}
-
 export interface DelegateOptions extends CommonOptions {
   key?: string[];
   threshold: number;
@@ -84,11 +51,6 @@ export interface DelegateOptions extends CommonOptions {
   hashPrefix?: string[];
   bins?: number;
   terminating?: boolean;
-}
-
-export interface PublishOptions extends CommonOptions, MetadataSigningOptions {
-  request?: string;
-  attach?: string[];
 }
 
 export interface SignOptions extends CommonOptions, MetadataSigningOptions {
@@ -100,21 +62,6 @@ export interface SignOptions extends CommonOptions, MetadataSigningOptions {
 
 export interface RotateOptions extends KeyOptions {
   rehearse?: boolean;
-}
-
-const expiresBy = (days: ExpiryDays) => (role: string) => expiryAfter(days[role] ?? days.delegated ?? 0);
-
-function openFolder(path: string) {
-  const folder = new RepositoryFolder(path);
-  const { state, days } = folder.load();
-  return { folder, state, expires: expiresBy(days) };
-}
-
-async function namedKeys(
-  files: readonly string[],
-  options: { passphraseFile?: string } = {},
-): Promise<NamedTufKey[]> {
-  return Promise.all(files.map(async (file) => tufKeyOf((await readKey(file, options)).publicKey)));
 }
 
 /** `role=number` pairs. */
@@ -158,19 +105,6 @@ export async function init(path: string, options: InitOptions, { out }: Context)
   );
 }
 
-const stagedFacts = ({ staged }: RepositoryState) =>
-  [...staged].map(([role, { signed }]) => ({ role, version: signed.version, expires: signed.expires }));
-
-/** Keeps a staged change and tells what is staged now. */
-function staged(folder: RepositoryFolder, state: RepositoryState, { out }: Context, what: string): void {
-  folder.saveStaged(state);
-  const list = stagedFacts(state).map(({ role, version }) => `${role} ${String(version)}`);
-  out.result(
-    { folder: folder.folder, staged: stagedFacts(state) },
-    `${what}\nStaged: ${printable(list.join(", "))}\nNext: bootproof tuf publish ${folder.folder} --key FILE`,
-  );
-}
-
 export async function changeRoleKeys(
   path: string,
   role: string,
@@ -190,82 +124,6 @@ export async function changeRoleKeys(
   }
   const next = changeKeys(state, role, { add: await namedKeys(added), remove, threshold }, expires);
   staged(folder, next, context, `The keys of ${role} change.`);
-}
-
-export async function add(
-  path: string,
-  files: readonly string[],
-  options: AddOptions,
-  context: Context,
-): Promise<void> {
-  const { remove = [], role, vehicle } = options;
-  if (files.length === 0 && remove.length === 0 && vehicle === undefined)
-    throw new UsageError("Name a file to add, or --remove PATH.");
-  if (options.path !== undefined && files.length > 1) throw new UsageError("--path is the path of one file.");
-  const { folder, state, expires } = openFolder(path);
-  let next = state;
-  for (const gone of remove) next = removeTarget(next, role, gone, expires);
-  const contents = files.map((file) => ({ file, bytes: readInput(file) }));
-  const added = contents.map(({ file, bytes }) => {
-    const target = { path: options.path ?? basename(file), length: bytes.length, sha256: sha256Hex(bytes) };
-    return { target: { ...target, custom: customOf(bytes, options) }, bytes };
-  });
-  for (const { target } of added) next = addTarget(next, role, target, expires);
-  if (vehicle !== undefined) next = describeRole(next, role, { vehicleId: vehicle }, expires);
-  for (const { target, bytes } of added) folder.addTarget(target.path, target.sha256, bytes);
-  staged(
-    folder,
-    next,
-    context,
-    `${role} lists ${added.map(({ target }) => printable(target.path)).join(", ") || "less"}.`,
-  );
-}
-
-/** What the role says of a target besides its content: what the image says of itself, and what the command line says. */
-function customOf(bytes: Uint8Array, options: AddOptions): JsonObject | undefined {
-  const { hardware, releaseCounter, ecu, custom } = options;
-  const all: Record<string, Json> = {
-    ...imageFacts(bytes),
-    ...(hardware && { hardwareIds: hardware }),
-    ...(ecu && { ecuIdentifiers: ecuIdentifiers(ecu) }),
-    ...(releaseCounter !== undefined && { releaseCounter }),
-    ...(custom !== undefined && parseCustom(custom)),
-  };
-  return Object.keys(all).length > 0 ? all : undefined;
-}
-
-function ecuIdentifiers(pairs: readonly string[]): JsonObject {
-  return Object.fromEntries(
-    pairs.map((text) => {
-      const [serial, hardwareId] = pair(text, "--ecu", "SERIAL=HARDWARE-ID");
-      return [serial, { hardwareId }];
-    }),
-  );
-}
-
-function imageFacts(bytes: Uint8Array): JsonObject {
-  try {
-    const { version, securityCounter, imageHash } = parseImage(bytes);
-    return {
-      version: formatVersion(version),
-      ...(securityCounter !== undefined && { securityCounter }),
-      ...(imageHash && { mcubootHash: toHex(imageHash.value) }),
-    };
-  } catch (error) {
-    // Any file can be a target; only images have something to tell.
-    if (error instanceof ImageError) return {};
-    throw error;
-  }
-}
-
-function parseCustom(text: string): JsonObject {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
-  } catch {
-    // Not JSON: said below, as for JSON that is no object.
-  }
-  throw new UsageError(`--custom "${text}" is not a JSON object.`);
 }
 
 export async function delegate(
@@ -292,85 +150,6 @@ export async function delegate(
         )
       : addSuccinctBins(state, { namePrefix: role, bitLength: bins, keys, threshold }, expires);
   staged(folder, next, context, `targets delegates to ${role}.`);
-}
-
-export async function publish(path: string, options: PublishOptions, context: Context): Promise<void> {
-  const { folder, state, expires } = openFolder(path);
-  if (state.staged.size === 0)
-    throw new TufRepositoryError("nothing-staged", `Nothing is staged in ${path}.`, {
-      hint: "Stage a change with tuf add, key, delegate or rotate; sign again with tuf resign.",
-    });
-  await signAndPublish(folder, await completeStage(state, expires, verifyNatively), options, context);
-}
-
-export async function resign(
-  path: string,
-  roles: readonly string[],
-  options: PublishOptions,
-  context: Context,
-): Promise<void> {
-  const { folder, state, expires } = openFolder(path);
-  let next = state;
-  for (const role of roles.length > 0 ? roles : ["timestamp"]) next = renew(next, role, expires);
-  await signAndPublish(folder, await completeStage(next, expires, verifyNatively), options, context);
-}
-
-async function signAndPublish(
-  folder: RepositoryFolder,
-  state: RepositoryState,
-  options: PublishOptions,
-  context: Context,
-): Promise<void> {
-  let next = state;
-  for (const file of options.attach ?? [])
-    next = await attachTufResponse(next, readInput(file), verifyNatively);
-  next = await withSigners(options, context.signal, (signers) => signStaged(next, signers));
-  const missing = await missingSignatures(next, verifyNatively);
-  if (missing.length > 0) return waiting(folder, next, missing, options, context);
-  folder.publish(next);
-  const list = stagedFacts(next).map(({ role, version }) => `${role} ${String(version)}`);
-  context.out.result(
-    { folder: folder.folder, published: stagedFacts(next) },
-    `${folder.folder}: published ${printable(list.join(", "))}`,
-  );
-}
-
-/** Keeps the signatures that are there, writes requests for the others, and ends in a way that a script sees. */
-function waiting(
-  folder: RepositoryFolder,
-  state: RepositoryState,
-  missing: readonly MissingSignatures[],
-  { request }: PublishOptions,
-  { out }: Context,
-): void {
-  folder.saveStaged(state);
-  if (request !== undefined) {
-    mkdirSync(request, { recursive: true });
-    const byRole = new Map<string, string[]>();
-    for (const { role, keyids } of missing) byRole.set(role, [...(byRole.get(role) ?? []), ...keyids]);
-    for (const [role, keyids] of byRole) {
-      const version = state.staged.get(role)!.signed.version as number;
-      const file = tufSigningRequest(
-        state,
-        { role, version, keyids: [...new Set(keyids)] },
-        currentTime().toISOString(),
-      );
-      const name = join(request, `${encodeURIComponent(role)}-${version}.request.json`);
-      writeOutput(name, `${JSON.stringify(file, null, 2)}\n`);
-      out.note(`${name}: take it to the machine with the key, and sign it there with bootproof tuf sign`);
-    }
-  }
-  const list = missing.map(
-    ({ role, count: more, keyids }) =>
-      `${role} needs ${more} more of ${keyids.map((id) => id.slice(0, 12)).join(", ")}`,
-  );
-  throw new TufRepositoryError(
-    "waits-for-signatures",
-    `Nothing was published: ${[...new Set(list)].join("; ")}.`,
-    {
-      hint: "What is signed stays staged. Publish again with --key or --attach; --request FOLDER writes requests.",
-    },
-  );
 }
 
 export async function sign(

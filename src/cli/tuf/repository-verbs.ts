@@ -3,12 +3,12 @@ import { PASSPHRASE_VARIABLE } from "../../child-environment.js";
 import type { AddVerb } from "../add-verb.js";
 import { several } from "../several.js";
 import { inContext, wholeNumber } from "../verb-context.js";
+import type { AddOptions } from "./add-target.js";
+import type { PublishOptions } from "./publish.js";
 import type {
-  AddOptions,
   DelegateOptions,
   InitOptions,
   KeyOptions,
-  PublishOptions,
   RotateOptions,
   SignOptions,
 } from "./repository-actions.js";
@@ -55,7 +55,9 @@ export function defineRepositoryVerbs(verb: AddVerb): void {
     .option("--custom <json>", "more custom data, a JSON object")
     .option("--remove <path>", "no longer list this target (repeatable)", several)
     .action((folder: string, files: string[], options: AddOptions) =>
-      inContext(options, async (context) => (await actions()).add(folder, files, options, context)),
+      inContext(options, async (context) =>
+        (await import("./add-target.js")).add(folder, files, options, context),
+      ),
     );
 
   verb("delegate <folder> <role>", "delegate paths of targets to another role, or all of them to hash bins")
@@ -78,7 +80,7 @@ export function defineRepositoryVerbs(verb: AddVerb): void {
       .option("--request <folder>", "write a request there for each role that still needs signatures")
       .option("--attach <file>", "add the signatures in this response (repeatable)", several),
   ).action((folder: string, options: PublishOptions) =>
-    inContext(options, async (context) => (await actions()).publish(folder, options, context)),
+    inContext(options, async (context) => (await import("./publish.js")).publish(folder, options, context)),
   );
 
   signingOptions(verb("sign <request> <response>", "where the key is: look at a request, sign it or not"))
@@ -104,7 +106,9 @@ export function defineRepositoryVerbs(verb: AddVerb): void {
       .option("--request <folder>", "write a request there for each role that still needs signatures")
       .option("--attach <file>", "add the signatures in this response (repeatable)", several),
   ).action((folder: string, roles: string[], options: PublishOptions) =>
-    inContext(options, async (context) => (await actions()).resign(folder, roles, options, context)),
+    inContext(options, async (context) =>
+      (await import("./publish.js")).resign(folder, roles, options, context),
+    ),
   );
 }
 
