@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Command, Option } from "commander";
-import { boardOptions, type Context, inContext, readKeys, wholeNumber } from "../context.js";
+import { boardOptions } from "../board-options.js";
+import { type Context, inContext, readKeys, wholeNumber } from "../context.js";
 import { errorJson } from "../error-json.js";
 import { readInput } from "../files.js";
 import { keyFiles } from "../key-files.js";

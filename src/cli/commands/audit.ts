@@ -16,15 +16,8 @@ import type { BoardIdentity } from "../../trust/ratchet.js";
 import { IN_TOTO } from "../../trust/statement.js";
 import { openAuditLog } from "../audit/open-log.js";
 import { openRatchet } from "../audit/ratchet-memory.js";
-import {
-  type BoardOptions,
-  boardOptions,
-  type Context,
-  inContext,
-  onBoard,
-  readKeys,
-  several,
-} from "../context.js";
+import { type BoardOptions, boardOptions } from "../board-options.js";
+import { type Context, inContext, onBoard, readKeys, several } from "../context.js";
 import { readAs } from "../files.js";
 import { printable, table, tone } from "../output.js";
 import { choosePolicy } from "../policy/policy-options.js";

@@ -4,14 +4,8 @@ import type { Board, Machine } from "../../emulator/board.js";
 import { boardVariants } from "../../emulator/catalog.js";
 import { startBoard } from "../../emulator/start.js";
 import { type ByteStream, TransportError } from "../../transport/transport.js";
-import {
-  type CommonOptions,
-  type Context,
-  commonOptions,
-  followLog,
-  inContext,
-  wholeNumber,
-} from "../context.js";
+import { type CommonOptions, type Context, commonOptions, inContext, wholeNumber } from "../context.js";
+import { followLog } from "../open-board.js";
 import { table, tone } from "../output.js";
 import { UsageError } from "../usage-error.js";
 

@@ -12,7 +12,8 @@ import { guardGuests } from "../audit/guest-guard.js";
 import type { StepGuard } from "../audit/ratchet-guard.js";
 import { recorder } from "../audit/recorder.js";
 import { guardFor, guardOptions, type StepOptions } from "../audit/step-options.js";
-import { boardOptions, type Context, inContext, onBoard, wholeNumber } from "../context.js";
+import { boardOptions } from "../board-options.js";
+import { type Context, inContext, onBoard, wholeNumber } from "../context.js";
 import { readInput } from "../files.js";
 import { UsageError } from "../usage-error.js";
 

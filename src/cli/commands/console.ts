@@ -8,18 +8,13 @@ import { imageList } from "../../smp/groups/image.js";
 import { osEcho, osReset } from "../../smp/groups/os.js";
 import { isPipe } from "../../transport/address.js";
 import { openStream } from "../../transport/open-stream.js";
+import { type BoardOptions, boardOptions } from "../board-options.js";
 import { ConsoleScript, parseConsoleScript } from "../console-script.js";
-import {
-  type BoardOptions,
-  boardOptions,
-  type Context,
-  chooseDevice,
-  inContext,
-  startEmulated,
-} from "../context.js";
+import { type Context, chooseDevice, inContext } from "../context.js";
 import { readInput } from "../files.js";
 import { LineStamper, logTo, type StampedLine } from "../log-file.js";
 import { NotDoneError } from "../not-done.js";
+import { startEmulated } from "../open-board.js";
 import { printable } from "../output.js";
 import { Terminal } from "../terminal.js";
 import { TerminalFilter } from "../terminal-safe.js";

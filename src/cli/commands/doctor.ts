@@ -12,18 +12,12 @@ import { type BoardAddress, formatAddress, isPipe, type WireAddress } from "../.
 import { describePort, listSerialPorts, type SerialPortInfo } from "../../transport/list.js";
 import { openStream } from "../../transport/open-stream.js";
 import { TransportError } from "../../transport/transport.js";
-import {
-  type BoardOptions,
-  boardOptions,
-  type Context,
-  chooseDevice,
-  EMULATOR_START_MS,
-  inContext,
-  startEmulated,
-} from "../context.js";
+import { type BoardOptions, boardOptions } from "../board-options.js";
+import { type Context, chooseDevice, inContext } from "../context.js";
 import { writeReport } from "../doctor-report.js";
 import { errorJson } from "../error-json.js";
 import { statusFor } from "../exit.js";
+import { EMULATOR_START_MS, startEmulated } from "../open-board.js";
 import { printable, type Tone, tone } from "../output.js";
 
 interface DoctorOptions extends BoardOptions {

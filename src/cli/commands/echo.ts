@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { osEcho } from "../../smp/groups/os.js";
-import { type BoardOptions, boardOptions, wholeNumber, withBoard } from "../context.js";
+import { type BoardOptions, boardOptions } from "../board-options.js";
+import { wholeNumber, withBoard } from "../context.js";
 import { NotDoneError } from "../not-done.js";
 import { printable } from "../output.js";
 import { UsageError } from "../usage-error.js";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { boardOptions } from "../context.js";
+import { boardOptions } from "../board-options.js";
 import type { EvidenceOptions } from "../evidence/make.js";
 import { several } from "../several.js";
 import { signerOptions } from "../signing/options.js";

@@ -16,7 +16,7 @@ import { describeImage, recordFlash, recordFlashResult } from "../audit/flash-ev
 import { ratchetOf } from "../audit/ratchet-memory.js";
 import { recorder } from "../audit/recorder.js";
 import { compressing } from "../compress.js";
-import { inContext, type OpenBoard, onBoard, readKeys, readKnown } from "../context.js";
+import { inContext, onBoard, readKeys, readKnown } from "../context.js";
 import { readDecryptionKey } from "../decryption-key.js";
 import { hintForBoard } from "../emulated-hint.js";
 import { drawFlash } from "../flash/draw-flash.js";
@@ -35,6 +35,7 @@ import { flashBoards } from "../many-boards/flash-boards.js";
 import { flashEach } from "../many-boards/flash-each.js";
 import { flashBoardsTogether } from "../many-boards/flash-together.js";
 import { flashWorkflow } from "../many-boards/flash-workflow.js";
+import type { OpenBoard } from "../open-board.js";
 import { type Output, printable, prose, tone } from "../output.js";
 import { judgeAfterwards, policyHook } from "../policy/policy-judge.js";
 import { choosePolicy } from "../policy/policy-options.js";

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { listGroups } from "../../session/groups.js";
-import { type BoardOptions, boardOptions, withBoard } from "../context.js";
+import { type BoardOptions, boardOptions } from "../board-options.js";
+import { withBoard } from "../context.js";
 import { printable, table } from "../output.js";
 
 export function define(command: Command): void {

@@ -13,16 +13,8 @@ import { payloadFor } from "../../update/payload.js";
 import { upload } from "../../update/upload.js";
 import type { StepGuard } from "../audit/ratchet-guard.js";
 import { guardFor, guardOptions, type StepOptions } from "../audit/step-options.js";
-import {
-  type BoardOptions,
-  boardOptions,
-  type Context,
-  inContext,
-  onBoard,
-  readKnown,
-  wholeNumber,
-  withBoard,
-} from "../context.js";
+import { type BoardOptions, boardOptions } from "../board-options.js";
+import { type Context, inContext, onBoard, readKnown, wholeNumber, withBoard } from "../context.js";
 import { drawSlots } from "../draw-facts.js";
 import { readImageAs } from "../firmware-file.js";
 import { EXPECT_SHA256, readContent } from "../image-input.js";

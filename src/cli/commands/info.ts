@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { readFacts } from "../../session/board-facts.js";
-import { type BoardOptions, boardOptions, readKnown, withBoard } from "../context.js";
+import { type BoardOptions, boardOptions } from "../board-options.js";
+import { readKnown, withBoard } from "../context.js";
 import { drawFacts } from "../draw-facts.js";
 import { several } from "../several.js";
 

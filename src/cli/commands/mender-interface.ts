@@ -22,15 +22,8 @@ import type { FlashEvent, FlashOptions } from "../../update/flash.js";
 import { describeImage, recordFlash, recordFlashResult } from "../audit/flash-events.js";
 import { ratchetOf } from "../audit/ratchet-memory.js";
 import { recorder } from "../audit/recorder.js";
-import {
-  type BoardOptions,
-  boardOptions,
-  type Context,
-  inContext,
-  onBoard,
-  readKeys,
-  wholeNumber,
-} from "../context.js";
+import { type BoardOptions, boardOptions } from "../board-options.js";
+import { type Context, inContext, onBoard, readKeys, wholeNumber } from "../context.js";
 import { FileError, readInput, writeOutput } from "../files.js";
 import { drawFlash } from "../flash/draw-flash.js";
 import { keyFiles } from "../key-files.js";

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { osParams } from "../../smp/groups/os.js";
-import { type BoardOptions, boardOptions, withBoard } from "../context.js";
+import { type BoardOptions, boardOptions } from "../board-options.js";
+import { withBoard } from "../context.js";
 import { drawValue } from "../draw-value.js";
 
 export function define(command: Command): void {

@@ -6,7 +6,8 @@ import type { Kind } from "../../smp/schema.js";
 import { describeKind, readWord } from "../argument-values.js";
 import type { StepGuard } from "../audit/ratchet-guard.js";
 import { guardFor, guardMark, guardOptions, isMark, type StepOptions } from "../audit/step-options.js";
-import { boardOptions, type Context, inContext, onBoard } from "../context.js";
+import { boardOptions } from "../board-options.js";
+import { type Context, inContext, onBoard } from "../context.js";
 import { drawValue } from "../draw-value.js";
 import type { Plugin } from "../plugins.js";
 

@@ -17,9 +17,8 @@ import { RULES } from "../../trust/policy-rules.js";
 import type { BoardIdentity } from "../../trust/ratchet.js";
 import { rememberedImage } from "../../update/memory.js";
 import { askMemory } from "../audit/ratchet-memory.js";
+import { type BoardOptions, boardOptions } from "../board-options.js";
 import {
-  type BoardOptions,
-  boardOptions,
   type CommonOptions,
   type Context,
   commonOptions,

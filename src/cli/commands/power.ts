@@ -9,7 +9,8 @@ import { run } from "../../session/run.js";
 import { formatAddress } from "../../transport/address.js";
 import { recordedSwitch } from "../audit/power-events.js";
 import { recorder } from "../audit/recorder.js";
-import { boardOptions, type Context, inContext, wholeNumber } from "../context.js";
+import { boardOptions } from "../board-options.js";
+import { type Context, inContext, wholeNumber } from "../context.js";
 import {
   countBoots,
   lookBySmp,

@@ -12,7 +12,6 @@ import { mustNameEachBoard, statementFile } from "../audit/attest-files.js";
 import { attestProof } from "../audit/attest-proof.js";
 import { type AttestOptions, attestOptions, attestSigner } from "../audit/attest-signer.js";
 import { recorder } from "../audit/recorder.js";
-import { identityAt } from "../context.js";
 import { withPlaces } from "../labgrid/with-places.js";
 import {
   type BoardsOptions,
@@ -21,6 +20,7 @@ import {
   placeOptions,
 } from "../many-boards/choose-boards.js";
 import { type AttestEach, addressOf, proveBoards, withoutEvidence } from "../many-boards/prove-boards.js";
+import { identityAt } from "../open-board.js";
 import { printable, prose, table } from "../output.js";
 import { judge } from "../policy/policy-judge.js";
 import { choosePolicy } from "../policy/policy-options.js";

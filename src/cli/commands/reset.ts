@@ -6,7 +6,8 @@ import type { Session } from "../../session/session.js";
 import { BOOT_MODES } from "../../smp/groups/os.js";
 import type { StepGuard } from "../audit/ratchet-guard.js";
 import { guardFor, guardOptions, type StepOptions } from "../audit/step-options.js";
-import { boardOptions, type Context, inContext, onBoard, wholeNumber } from "../context.js";
+import { boardOptions } from "../board-options.js";
+import { type Context, inContext, onBoard, wholeNumber } from "../context.js";
 import { NotDoneError } from "../not-done.js";
 
 interface ResetOptions extends StepOptions {

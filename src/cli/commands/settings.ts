@@ -15,7 +15,8 @@ import {
   SETTING_TYPES,
   type SettingType,
 } from "../../smp/setting-value.js";
-import { type BoardOptions, boardOptions, withBoard } from "../context.js";
+import { type BoardOptions, boardOptions } from "../board-options.js";
+import { withBoard } from "../context.js";
 import { drawValue } from "../draw-value.js";
 import { printable } from "../output.js";
 import { UsageError } from "../usage-error.js";

@@ -3,7 +3,8 @@ import type { Command } from "commander";
 import type { Client } from "../../client/client.js";
 import { statList, statRead } from "../../smp/groups/stat.js";
 import { DeviceError } from "../../smp/message.js";
-import { type BoardOptions, boardOptions, type Context, wholeNumber, withBoard } from "../context.js";
+import { type BoardOptions, boardOptions } from "../board-options.js";
+import { type Context, wholeNumber, withBoard } from "../context.js";
 import { printable, table, tone } from "../output.js";
 import { UsageError } from "../usage-error.js";
 

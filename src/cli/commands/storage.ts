@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { storageErase } from "../../smp/groups/zephyr.js";
 import { confirm } from "../ask.js";
-import { type BoardOptions, boardOptions, withBoard } from "../context.js";
+import { type BoardOptions, boardOptions } from "../board-options.js";
+import { withBoard } from "../context.js";
 
 /** Erasing a partition of slow flash takes long, and is not to be started twice. */
 const ERASE_TIMEOUT_MS = 60_000;

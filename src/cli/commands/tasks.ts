@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import type { ResponseOf } from "../../smp/command.js";
 import { osTaskStats, TASK_STATES } from "../../smp/groups/os.js";
-import { type BoardOptions, boardOptions, withBoard } from "../context.js";
+import { type BoardOptions, boardOptions } from "../board-options.js";
+import { withBoard } from "../context.js";
 import { printable, table, tone } from "../output.js";
 
 type Task = ResponseOf<typeof osTaskStats>["tasks"][string];

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { osDatetimeRead, osDatetimeWrite } from "../../smp/groups/os.js";
-import { type BoardOptions, boardOptions, withBoard } from "../context.js";
+import { type BoardOptions, boardOptions } from "../board-options.js";
+import { withBoard } from "../context.js";
 import { printable } from "../output.js";
 import { UsageError } from "../usage-error.js";
 

@@ -1,5 +1,6 @@
 import { type BoardTask, driveBoards } from "../../station/drive-boards.js";
-import type { BoardOptions, Context } from "../context.js";
+import type { BoardOptions } from "../board-options.js";
+import type { Context } from "../context.js";
 import { errorJson } from "../error-json.js";
 import { type Output, printable } from "../output.js";
 import { UsageError } from "../usage-error.js";

@@ -1,7 +1,8 @@
 import type { FlashEvent, FlashOptions, FlashResult } from "../../update/flash.js";
-import { type Context, type OpenBoard, openBoard } from "../context.js";
+import type { Context } from "../context.js";
 import { hintForBoard } from "../emulated-hint.js";
 import type { ExitStatus } from "../exit.js";
+import { type OpenBoard, openBoard } from "../open-board.js";
 import { beginRun, type RunFacts } from "../run-facts.js";
 import { commonOf, driveVerb, type ManyBoardsOptions } from "./drive-verb.js";
 import { stepOfFlash } from "./steps.js";

@@ -8,8 +8,9 @@ import {
   type TogetherOutcome,
   type TogetherResult,
 } from "../../station/together.js";
-import { type Context, openBoard } from "../context.js";
+import type { Context } from "../context.js";
 import type { ExitStatus } from "../exit.js";
+import { openBoard } from "../open-board.js";
 import { type Output, printable, table, tone } from "../output.js";
 import { UsageError } from "../usage-error.js";
 import { showStep } from "./board-lines.js";
