@@ -19,7 +19,7 @@ function prove(variant: string, how: Partial<ProveOptions> = {}): Promise<BoardR
 const claimsWith = (result: BoardResult, ...verdicts: string[]) =>
   result.claims.filter(({ verdict }) => verdicts.includes(verdict)).map(({ claim }) => claim);
 
-const caseSays = (result: BoardResult, ...verdicts: string[]) =>
+const caseFindings = (result: BoardResult, ...verdicts: string[]) =>
   result.cases
     .filter(({ verdict }) => verdicts.includes(verdict))
     .map(({ id, observed }) => `${id}: ${observed}`);
@@ -32,7 +32,7 @@ describe.concurrent("every variant of our board", { timeout: 300_000 }, () => {
     expect(result.controls.filter(({ verdict }) => verdict !== "holds")).toEqual([]);
 
     const broken = claimsWith(result, "does-not-hold").toSorted();
-    expect(broken, caseSays(result, "does-not-hold").join("\n")).toEqual([...variant.broken].toSorted());
+    expect(broken, caseFindings(result, "does-not-hold").join("\n")).toEqual([...variant.broken].toSorted());
 
     const claimed = variant.claims.filter((claim): claim is ClaimId & typeof claim => isClaim(claim));
     // A claim stays open, and is not called sound, only where a case of it would find what a broken claim has found.
@@ -52,7 +52,7 @@ describe.concurrent("every variant of our board", { timeout: 300_000 }, () => {
 
   it("a sound board leaves no case of what it claims unjudged", async () => {
     const result = await prove("good");
-    expect(caseSays(result, "not-judged", "does-not-hold")).toEqual([]);
+    expect(caseFindings(result, "not-judged", "does-not-hold")).toEqual([]);
     expect(result.cases.filter(({ verdict }) => verdict === "holds").length).toBeGreaterThan(75);
     const report = {
       format: "bootproof proof 1" as const,
@@ -113,7 +113,7 @@ describe.concurrent("what a board can be weak in, in each mode", { timeout: 300_
     expect(result.putBack.ok, result.putBack.message).toBe(true);
     expect(
       claimsWith(result, "does-not-hold").toSorted(),
-      caseSays(result, "does-not-hold").join("\n"),
+      caseFindings(result, "does-not-hold").join("\n"),
     ).toEqual([...broken].toSorted());
   });
 
@@ -121,10 +121,10 @@ describe.concurrent("what a board can be weak in, in each mode", { timeout: 300_
     const result = await prove(id, { quick: true, cuts: 2 });
     expect(result.unusable).toBeUndefined();
     expect(result.putBack.ok, result.putBack.message).toBe(true);
-    expect(claimsWith(result, "does-not-hold"), caseSays(result, "does-not-hold").join("\n")).toEqual([
+    expect(claimsWith(result, "does-not-hold"), caseFindings(result, "does-not-hold").join("\n")).toEqual([
       "decompression",
     ]);
-    expect(caseSays(result, "does-not-hold").length).toBe(1);
+    expect(caseFindings(result, "does-not-hold").length).toBe(1);
   });
 
   it("there is a weak board for each of what is held against what an image becomes", () => {
