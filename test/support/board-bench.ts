@@ -1,6 +1,6 @@
 /**
  * A wasm board without a clock: its programs are called as fast as they like, and time is what they asked to sleep.
- * For sweeps of thousands of boots; src/board/wasm.ts is the board that lives in real time.
+ * For sweeps of thousands of boots; src/emulator/wasm.ts is the board that lives in real time.
  */
 import { boardVariant, bootCode } from "../../src/emulator/catalog.js";
 import { Flash } from "../../src/emulator/flash.js";
