@@ -7,7 +7,7 @@ import { type ByteStream, TransportError } from "../../src/transport/transport.j
 import { ScriptedPipe } from "../support/pipe-script.js";
 import { harm, type Patient, patient, recoverTarget } from "../support/recovery-target.js";
 import { image } from "../support/workflow-board.js";
-import { inVirtualTime } from "../support/workflow-clock.js";
+import { inVirtualTime, withinRealTime } from "../support/workflow-clock.js";
 import { BadCable } from "../support/workflow-wire.js";
 
 /** A board in recovery behind a port that is silent until `wake` is called. */
@@ -55,6 +55,10 @@ const WAYS: readonly [method: RecoveryMethodName, arrange: () => Promise<Patient
 
 /** Chunks of the upload are all alike: these stand for them. */
 const CHUNKS_LOOKED_AT = [0, 1, 60];
+
+/** Each pull has its limit; all together take as long as there are pulls, and the machine is busy. */
+const PULL_MS = 60_000;
+const ALL_PULLS_MS = 1_800_000;
 
 interface Pull {
   /** Where it was, in words; undefined when the recovery had ended before. */
@@ -115,7 +119,8 @@ describe.each(WAYS)("a board that is reached by %s, whose cable is pulled", (met
         const step = WAYS.findIndex(([name]) => name === method) < 2 ? 1 : 5;
         for (let moment = 0; ; moment += step) {
           const on = await arrange();
-          const { what, result, again } = await recoverWithPull(on, moment, { stays });
+          const pull = recoverWithPull(on, moment, { stays });
+          const { what, result, again } = await withinRealTime(PULL_MS, `pull ${moment}`, pull);
           const said =
             result instanceof BootproofError ? `${result.code}: ${result.message}` : result.outcome;
           if (what === undefined) {
@@ -133,6 +138,6 @@ describe.each(WAYS)("a board that is reached by %s, whose cable is pulled", (met
         }
         expect(pulls.length).toBeGreaterThan(8);
       }),
-    120_000,
+    ALL_PULLS_MS,
   );
 });

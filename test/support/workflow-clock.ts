@@ -21,6 +21,22 @@ export async function inVirtualTime<T>(
   }
 }
 
+/**
+ * One of many parts of a test, with a limit of its own in real time: the limit of a test that has a hundred parts says how
+ * busy the machine is, not which part hangs.
+ */
+export async function withinRealTime<T>(ms: number, part: string, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = real.setTimeout(() => reject(new Error(`${part} has not ended within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    real.clearTimeout(timer);
+  }
+}
+
 /** What `setTimeout` and `setImmediate` give here. When time is real again, Node's own clear functions must pass it by. */
 interface Handle {
   readonly _destroyed: true;
