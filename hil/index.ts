@@ -303,18 +303,20 @@ function entriesOf({ device, devices, boardFile, boards, tags = [] }: ProofReque
   const named = boards?.map((name) => {
     const entry = all.find((one) => one.name === name);
     if (entry) return entry;
-    throw new BoardFileError("not-in-board-file", `${boardFile} describes no board "${name}".`, {
-      hint: `It has: ${all.map((one) => one.name).join(", ")}.`,
+    throw new BoardFileError("not-in-board-file", `${boardFile} has no board "${name}".`, {
+      hint: `Its boards: ${all.map((one) => one.name).join(", ")}.`,
     });
   });
   const meant = (named ?? all).filter(({ tags: its = [] }) => tags.every((tag) => its.includes(tag)));
   if (meant.length > 0) return meant;
+  const known = [...new Set(all.flatMap(({ tags: its = [] }) => its))];
+  const unknown = tags.find((tag) => !known.includes(tag));
   throw new BoardFileError(
     "not-in-board-file",
-    `${boardFile} describes no such board with ${tags.join(", ")}.`,
-    {
-      hint: `Its tags: ${[...new Set(all.flatMap(({ tags: its = [] }) => its))].join(", ") || "none"}.`,
-    },
+    unknown === undefined
+      ? `No board of ${boardFile} matches all of --board and --tag.`
+      : `No board of ${boardFile} has the tag "${unknown}".`,
+    { hint: `Its tags: ${known.join(", ") || "none"}.` },
   );
 }
 

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { fittedLine } from "../../src/cli/many-boards/board-lines.js";
 import { startBoard } from "../../src/emulator/start.js";
 import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, json, start, tempFolder } from "../support/cli-run.js";
@@ -98,10 +99,36 @@ describe("flash with several -d", () => {
     expect(run.stderr).toMatch(/are one board: .*\n {2}try: Name each board once\./);
   });
 
+  it.each([
+    [["--together", "--each"], /--together and --each cannot be combined/],
+    [["--count", "3", "-d", "wasm:good"], /--count counts boards of --each\./],
+    [["--isolate", "a", "-d", "wasm:good", "-d", "wasm:good"], /--isolate names boards of --together\./],
+  ])("%j is refused: one of them would be ignored", async (more, message) => {
+    const run = await bootproof(words(...more));
+    expect(run).toMatchObject({ status: 2, stderr: expect.stringMatching(message) });
+  });
+
   it("is refused by a verb of one board, which took the last one in silence", async () => {
     const run = await bootproof(["info", "-d", "wasm:good", "-d", "wasm:weak"]);
     expect(run.status).toBe(2);
     expect(run.stderr).toContain('This command takes one board; -d names "wasm:good" and "wasm:weak".');
+  });
+});
+
+describe("a board's line in a terminal", () => {
+  const progress = { done: 1, total: 3, rate: 11_800 };
+
+  it.each([
+    ["/dev/ttyACM0", 80],
+    ["066DFF383733594E43193530", 80],
+    ["usb-SEGGER_J-Link_000683001122-if00-and-a-long-tail-that-differs-7", 80],
+    ["/dev/ttyACM0", 60],
+  ])("has the time left: %s in %i columns", (name, columns) => {
+    const line = fittedLine(name, "uploading", progress, columns);
+    expect(line).toMatch(/ {2}uploading {4}\[#+\.+\] +33 % {2}11\.8 kB\/s {2}0:01 left$/);
+    expect(line.length).toBeLessThan(columns);
+    const [shown] = line.split(" ");
+    expect([shown!.slice(0, 2), shown!.at(-1)]).toEqual([name.slice(0, 2), name.at(-1)]);
   });
 });
 
@@ -122,6 +149,10 @@ describe("recover with several boards", () => {
         { board: "right", outcome: "alive", exitStatus: 3 },
       ],
     });
+    const told = await bootproof(["recover", image, "--key", publicKey, "--boards", rack, "--quiet"]);
+    expect(told.stdout).toMatch(
+      /\nleft, right:\n {2}try: .*--although-alive.*\n0 of 2 boards succeeded\.\n$/,
+    );
     const done = await recover("--yes", "--although-alive");
     expect(done.status, done.stderr).toBe(0);
     const lines = linesOf(done.stdout);
@@ -181,7 +212,10 @@ describe("prove with several boards", () => {
     expect(run.stdout).toMatch(/^left +passed +3\.1\.4 +0 +Holds: .*\n1 of 1 boards succeeded\.\n$/m);
     expect(run.stderr).toMatch(/^left +authenticity\/unsigned/m);
     const none = await bootproof(["prove", ...telling, "--boards", rack, "--tag", "old"]);
-    expect(none).toMatchObject({ status: 10, stderr: expect.stringContaining("Its tags: new.") });
+    const says = expect.stringMatching(/No board of \S+ has the tag "old"\.\n {2}try: Its tags: new\./);
+    expect(none).toMatchObject({ status: 10, stderr: says });
+    const flashed = await bootproof(words("--boards", rack, "--tag", "old"));
+    expect(flashed).toMatchObject({ status: 10, stderr: says });
   });
 });
 
@@ -213,7 +247,7 @@ describe("flash --boards", () => {
     });
     const unknown = await bootproof(words("--boards", rack, "--board", "middle"));
     expect(unknown).toMatchObject({
-      status: 2,
+      status: 10,
       stderr: expect.stringMatching(/no board "middle"[\s\S]*Its boards: left, right, lab\./),
     });
   });

@@ -67,6 +67,7 @@ export function define(command: Command): void {
 export function runFlash(file: string, options: FlashCommandOptions): Promise<void> {
   return inContext(options, async (context) => {
     const { out, config, signal } = context;
+    mustFit(options);
     const factsOf = beginRun();
     const source = await openUpdate(file, options, context);
     mustBeVouched(source);
@@ -189,6 +190,19 @@ export function runFlash(file: string, options: FlashCommandOptions): Promise<vo
       attesting?.close();
     }
   });
+}
+
+/** Throws `UsageError` for options that would be ignored beside the others. */
+function mustFit({ together, each, isolate, count }: FlashCommandOptions): void {
+  if (together && each)
+    throw new UsageError(
+      "--together and --each cannot be combined: --each has one board at a time.",
+      "Name all boards with -d and use --together, or omit it.",
+    );
+  if (isolate !== undefined && !together)
+    throw new UsageError("--isolate names boards of --together.", "Add --together, or omit --isolate.");
+  if (count !== undefined && !each)
+    throw new UsageError("--count counts boards of --each.", "Add --each, or omit --count.");
 }
 
 /** Throws `ImageError` with the file's name. */

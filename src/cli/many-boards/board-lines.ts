@@ -26,7 +26,7 @@ export function boardLines(boards: readonly string[], out: Output, isQuiet: bool
   const width = Math.max(...boards.map((board) => printable(board).length));
   const label = (board: string) => printable(board).padEnd(width);
   const line = (board: string, step: string, progress: Progress | undefined) =>
-    `${label(board)}  ${step.padEnd(11)}${progress === undefined ? "" : `  ${progressText(progress)}`}`.trimEnd();
+    lineOf(label(board), step, progress, BAR);
   const meter = uploadMeter();
   if (isQuiet) return { step() {}, note() {}, settle() {} };
   if (process.stderr.isTTY !== true) {
@@ -44,19 +44,56 @@ export function boardLines(boards: readonly string[], out: Output, isQuiet: bool
       settle() {},
     };
   }
-  return liveLines(boards, { line, meter, label });
+  return liveLines(boards, { meter, label });
+}
+
+function lineOf(label: string, step: string, progress: Progress | undefined, bar: number): string {
+  return `${label}  ${step.padEnd(STEP)}${progress === undefined ? "" : `  ${progressText(progress, bar)}`}`.trimEnd();
+}
+
+/** The width of a step, as far as it is aligned. */
+const STEP = 11;
+
+/** What a line takes beside the board's name and the bar: `  uploading    [] 100 %  123.4 kB/s  12:34 left`. */
+const REST = 2 + STEP + 2 + 2 + " 100 %  123.4 kB/s  12:34 left".length;
+
+const LEAST_BAR = 5;
+
+/**
+ * A board's line in a terminal, from the name to the time that is left: first the bar gets shorter, then the name loses its
+ * middle.
+ *
+ * @param label - the name, padded to the width of the longest one
+ * @param columns - of the terminal
+ */
+export function fittedLine(
+  label: string,
+  step: string,
+  progress: Progress | undefined,
+  columns: number,
+): string {
+  const room = columns - 1;
+  const most = Math.max(LEAST_BAR, room - REST - LEAST_BAR);
+  const name = label.length <= most ? label : shortened(label.trimEnd(), most).padEnd(most);
+  const bar = Math.min(BAR, Math.max(LEAST_BAR, room - REST - name.length));
+  return lineOf(name, step, progress, bar).slice(0, Math.max(1, room));
+}
+
+/** Boards of one kind differ at the end of their names. */
+function shortened(name: string, length: number): string {
+  if (name.length <= length) return name;
+  const end = Math.ceil((length - 1) / 2);
+  return `${name.slice(0, length - 1 - end)}…${name.slice(name.length - end)}`;
 }
 
 /** Draws in place; a note goes above the lines. */
 function liveLines(
   boards: readonly string[],
-  how: {
-    line(board: string, step: string, progress: Progress | undefined): string;
-    meter: ReturnType<typeof uploadMeter>;
-    label(board: string): string;
-  },
+  how: { meter: ReturnType<typeof uploadMeter>; label(board: string): string },
 ): BoardLines {
-  const lines = new Map(boards.map((board) => [board, how.line(board, "waiting", undefined)]));
+  const lines = new Map<string, { step: string; progress?: Progress | undefined }>(
+    boards.map((board) => [board, { step: "waiting" }]),
+  );
   let drawn = 0;
   let timer: NodeJS.Timeout | undefined;
   const clear = () => {
@@ -68,15 +105,18 @@ function liveLines(
     clear();
     const { columns = 80, rows = 24 } = process.stderr;
     // The cursor cannot go back to what has left the screen.
-    const shown = [...lines.values()].slice(0, Math.max(1, rows - 2));
+    const shown = [...lines].slice(0, Math.max(1, rows - 2));
     const hidden = lines.size - shown.length;
-    const texts = [...shown, ...(hidden > 0 ? [`... and ${hidden} more boards`] : [])];
-    for (const text of texts) process.stderr.write(`${text.slice(0, columns - 1)}\n`);
+    const texts = shown.map(([board, { step, progress }]) =>
+      fittedLine(how.label(board), step, progress, columns),
+    );
+    if (hidden > 0) texts.push(`... and ${hidden} more boards`);
+    for (const text of texts) process.stderr.write(`${text}\n`);
     drawn = texts.length;
   };
   return {
     step(board, step, counted) {
-      lines.set(board, how.line(board, step, counted && how.meter(board, counted)));
+      lines.set(board, { step, progress: counted && how.meter(board, counted) });
       timer ??= setTimeout(draw, REDRAW_MS);
     },
     note(board, text) {
@@ -110,9 +150,9 @@ function uploadMeter(): (board: string, counted: { done: number; total: number }
 
 const BAR = 20;
 
-function progressText({ done, total, rate }: Progress): string {
-  const full = Math.round((Math.min(done, total) / total) * BAR);
-  const bar = `[${"#".repeat(full)}${".".repeat(BAR - full)}]`;
+function progressText({ done, total, rate }: Progress, width: number): string {
+  const full = Math.round((Math.min(done, total) / total) * width);
+  const bar = `[${"#".repeat(full)}${".".repeat(width - full)}]`;
   const percent = `${Math.floor((done * 100) / total)}`.padStart(3);
   if (rate === undefined) return `${bar} ${percent} %`;
   const left = Math.ceil((total - done) / rate);

@@ -1,7 +1,7 @@
 import { BootproofError } from "../../errors.js";
 import { errorJson } from "../error-json.js";
 import { type ExitStatus, nextStepFor } from "../exit.js";
-import { type Output, printable, table, tone } from "../output.js";
+import { type Output, printable, prose, table, tone } from "../output.js";
 
 /** What the table and the last JSON line say of one board. */
 export interface BoardRow {
@@ -34,8 +34,20 @@ export function finishRows(rows: readonly BoardRow[], out: Output): void {
   const outcome = good === rows.length ? "all" : good > 0 ? "some" : "none";
   const words = `${good} of ${rows.length} boards succeeded.`;
   if (out.json) out.line({ kind: "summary", outcome, exitStatus, boards: rows }, "");
-  else out.result(undefined, `${rowsTable(rows)}\n${tone(exitStatus === 0 ? "good" : "bad", words)}`);
+  else {
+    const verdict = tone(exitStatus === 0 ? "good" : "bad", words);
+    out.result(undefined, prose([rowsTable(rows), ...nextSteps(rows), verdict].join("\n")));
+  }
   process.exitCode = exitStatus;
+}
+
+/** What to do next, once for all boards that need the same. */
+function nextSteps(rows: readonly BoardRow[]): string[] {
+  const boards = new Map<string, string[]>();
+  for (const { board, exitStatus, hint } of rows)
+    if (exitStatus !== 0 && hint !== undefined)
+      boards.set(hint, [...(boards.get(hint) ?? []), printable(board)]);
+  return [...boards].flatMap(([hint, names]) => [`${names.join(", ")}:`, `  try: ${printable(hint)}`]);
 }
 
 function rowsTable(rows: readonly BoardRow[]): string {

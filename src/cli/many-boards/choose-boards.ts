@@ -86,6 +86,7 @@ export function meansSeveral({ device = [], ...options }: BoardsOptions): boolea
  * The boards that are meant, each once. Nothing is opened.
  *
  * @throws UsageError when two names mean one board, or the options contradict each other
+ * @throws SelectionError when the board file has no such board
  */
 export async function chooseBoards(options: BoardsOptions, context: Context): Promise<ChosenBoard[]> {
   const boards = withNumbers(await named(options, context));
@@ -154,19 +155,32 @@ async function ofBoardFile(
   const list = (words: readonly string[]) => (words.length > 0 ? words.join(", ") : "none");
   for (const name of board ?? [])
     if (!there.some((entry) => entry.name === name))
-      throw new UsageError(
+      throw new SelectionError(
+        "no-board",
+        name,
         `${file} has no board "${name}".`,
         `Its boards: ${list(there.map((one) => one.name))}.`,
       );
   const tags = [...new Set(there.flatMap((entry) => entry.tags))];
   for (const wanted of tag ?? [])
     if (!tags.includes(wanted))
-      throw new UsageError(`No board of ${file} has the tag "${wanted}".`, `Its tags: ${list(tags)}.`);
+      throw new SelectionError(
+        "no-board",
+        wanted,
+        `No board of ${file} has the tag "${wanted}".`,
+        `Its tags: ${list(tags)}.`,
+      );
   const meant = there.filter(
     ({ name, tags: its }) =>
       (board === undefined || board.includes(name)) && (tag ?? []).every((wanted) => its.includes(wanted)),
   );
-  if (meant.length === 0) throw new UsageError(`No board of ${file} matches all of these.`);
+  if (meant.length === 0)
+    throw new SelectionError(
+      "no-board",
+      [...(board ?? []), ...(tag ?? [])].join(" "),
+      `No board of ${file} matches all of --board and --tag.`,
+      `Its boards and their tags: ${there.map(({ name, tags: its }) => `${name} (${list(its)})`).join(", ")}.`,
+    );
   return Promise.all(
     meant.map(async ({ name, address, why, power, ecu }) => {
       if (address === undefined) throw new UsageError(`${name}: ${why}.`, "Choose boards with --board.");

@@ -11,7 +11,7 @@ import {
 import type { Context } from "../context.js";
 import type { ExitStatus } from "../exit.js";
 import { openBoard } from "../open-board.js";
-import { type Output, printable, table, tone } from "../output.js";
+import { type Output, printable, prose, table, tone } from "../output.js";
 import { UsageError } from "../usage-error.js";
 import { showStep } from "./board-lines.js";
 import { type ChosenBoard, chooseBoards } from "./choose-boards.js";
@@ -175,6 +175,6 @@ export function finishTogether({ outcome, boards }: TogetherResult, out: Output)
   const text = [table(["BOARD", "STATE", "RUNS", "WHAT WENT WRONG"], rows), verdict];
   if (hint !== undefined) text.push(`  try: ${hint}`);
   if (out.json) out.line({ kind: "summary", outcome, exitStatus: status, message, hint, boards }, "");
-  else out.result(undefined, text.join("\n"));
+  else out.result(undefined, prose(text.join("\n")));
   process.exitCode = status;
 }
