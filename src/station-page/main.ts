@@ -54,7 +54,7 @@ class Page extends Component<unknown, State> {
     const mayChange = this.state.role === "operator";
     const say = (text: string, isBad = false) => this.setState({ said: { text, isBad } });
     const [, name = "", argument = ""] = this.state.route.split("/");
-    const what = decodeURIComponent(argument);
+    const what = decoded(argument);
     switch (name) {
       case "history":
         return html`<${HistoryView} boards=${view.tiles.map((tile) => tile.name)} say=${say} />`;
@@ -138,6 +138,15 @@ class Page extends Component<unknown, State> {
   #skip(event: Event): void {
     event.preventDefault();
     document.querySelector("main")?.focus();
+  }
+}
+
+/** What an address names; one that is damaged names itself, and no such board or record is found. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
   }
 }
 

@@ -25,15 +25,19 @@ export const MARKS: Readonly<Record<string, string>> = {
   stopped: "■",
   unfinished: "!",
   busy: "▶",
+  lost: "!",
   away: "○",
   none: "·",
 };
 
+/** The step of a job whose board went away. */
+const LOST = "link lost";
+
 /** What a tile shows across the room. */
-export type TileTone = "busy" | "away" | "none" | JobVerdict;
+export type TileTone = "busy" | "lost" | "away" | "none" | JobVerdict;
 
 export function toneOf({ state, running, queue, last }: Tile): TileTone {
-  if (running && running.job.kind !== "look") return "busy";
+  if (running && running.job.kind !== "look") return running.step === LOST ? "lost" : "busy";
   if (state === "away") return "away";
   // What came of the job before is not what is asked of this board now.
   if (queue.some(({ kind }) => kind !== "look")) return "none";
@@ -45,9 +49,9 @@ export function toneOf({ state, running, queue, last }: Tile): TileTone {
 export function bigWord(tile: Tile): string {
   const tone = toneOf(tile);
   const { running, state } = tile;
+  if (tone === "lost") return "LINK LOST";
   if (tone === "busy" && running) {
-    const { progress, step } = running;
-    if (step === "link lost") return "LINK LOST";
+    const { progress } = running;
     return progress ? `${Math.floor((progress.done * 100) / Math.max(1, progress.total))} %` : "RUNNING";
   }
   if (tone === "away") return "AWAY";

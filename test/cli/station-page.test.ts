@@ -4,7 +4,17 @@ import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ensureBuilt } from "../support/cli-build.js";
 import { complaintsOf, noPageReason, openBrowser } from "../support/page.js";
-import { benchFiles, isQuiet, runsNow, startStation, tilesOnce } from "../support/station.js";
+import {
+  benchFiles,
+  isQuiet,
+  noPtyBoardReason,
+  runsNow,
+  startPtyBoard,
+  startStation,
+  tilesOnce,
+} from "../support/station.js";
+import { image as signed } from "../support/workflow-board.js";
+import { isUpload, type Passing } from "../support/workflow-wire.js";
 
 beforeAll(ensureBuilt, 120_000);
 
@@ -184,6 +194,51 @@ describe("the page of a station", () => {
         /ERR_CONNECTION|ERR_INCOMPLETE_CHUNKED|ERR_NETWORK|net::ERR/.test(text);
       expect([...complaints, ...complaintsSmall].filter((text) => !isAway(text))).toEqual([]);
       await evening.end();
+    },
+  );
+
+  const whyNoLoss = noPageReason ?? noPtyBoardReason;
+
+  it.skipIf(whyNoLoss !== undefined)(
+    `says LINK LOST of a board that is unplugged during an upload, and what smpclient reads once it is back${whyNoLoss ? ` (${whyNoLoss})` : ""}`,
+    async () => {
+      const files = await benchFiles();
+      const link = join(files.folder, "port");
+      let act = () => {};
+      const cable = (message: Passing): "pass" => {
+        if (message.direction === "to-board" && isUpload(message) && Number(message.fields.off) > 8000) act();
+        return "pass";
+      };
+      const board = await startPtyBoard("good", await signed("good-a"), { link, cable });
+      const words = ["--key", files.publicKey, "--update", files.update, "--soak", "0", "--wait", "60000"];
+      const station = await startStation(["-d", `serial:${link}`, ...words], {
+        env: { XDG_STATE_HOME: files.state },
+      });
+      await tilesOnce(station, isQuiet);
+      const page = await (await openBrowser()).newPage();
+      // A damaged address shows no stale page.
+      await page.goto(`${station.url}#/board/%`);
+      await page.getByText(/There is no board/).waitFor();
+      await page.goto(`${station.url}#/`);
+      const tile = page.getByRole("article");
+      const unplugged = new Promise<void>((resolve, reject) => {
+        act = () => {
+          act = () => {};
+          board.unplug().then(resolve, reject);
+        };
+      });
+      await tile.getByRole("checkbox").check();
+      await page.getByRole("button", { name: "Start on 1 board" }).click();
+      await unplugged;
+      await tile.getByText("! LINK LOST").waitFor();
+      expect(await tile.getAttribute("class")).toBe("tile lost");
+      await picture(page, "1280-link-lost");
+      const again = await board.plugIn({ link });
+      await tile.getByText("PASS").waitFor({ timeout: 120_000 });
+      const { version, confirmed } = Object.values(await tilesOnce(station, isQuiet))[0]!.facts!;
+      expect(await again.readByOthers()).toEqual({ version, confirmed });
+      expect({ version, confirmed }).toEqual({ version: "2.0.0", confirmed: true });
+      await station.end();
     },
   );
 
