@@ -49,9 +49,9 @@ export interface BoardUnderTest {
   writeFlash(offset: number, bytes: Uint8Array): void;
   /**
    * Waits for the end of a boot that began after log line `from`, for boards whose log tells; others say `unknown` at
-   * once. Also `unknown` when `withinMs` is over.
+   * once. Also `unknown` when `withinMs` is over. `count`: the end of that many boots, one after the other.
    */
-  started(from: number, withinMs: number): Promise<Start>;
+  started(from: number, withinMs: number, count?: number): Promise<Start>;
   /** Called when power failed by itself: a planned cut, or the emulator ended. Returns how to stop listening. */
   onPowerLost(listener: () => void): () => void;
   /** These bytes of its flash can be neither read nor changed by the board from its next start on; length 0 mends them. */

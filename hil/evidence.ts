@@ -146,9 +146,12 @@ function randomPartsOf(file: Uint8Array): string[] {
   return RANDOM_PARTS.filter(([, its]) => its.some((type) => types.has(type))).map(([name]) => name);
 }
 
+/** What is random in every encrypted image. */
+export const CONTENT_KEY = "its content key";
+
 const RANDOM_PARTS: readonly (readonly [name: string, types: readonly number[]])[] = [
   ["the salt of its RSA signature", [TLV.RSA2048_PSS, TLV.RSA3072_PSS]],
-  ["its content key", [TLV.ENC_RSA2048, TLV.ENC_KW, TLV.ENC_EC256, TLV.ENC_X25519, TLV.ENC_X25519_SHA512]],
+  [CONTENT_KEY, [TLV.ENC_RSA2048, TLV.ENC_KW, TLV.ENC_EC256, TLV.ENC_X25519, TLV.ENC_X25519_SHA512]],
 ];
 
 function tlvTypesOf(file: Uint8Array): number[] {

@@ -69,8 +69,12 @@ class EmulatedBoard implements BoardUnderTest {
     this.#board.breakFlash(offset, length);
   }
 
-  async started(from: number, withinMs: number): Promise<Start> {
-    const line = await this.log.waitFor(STARTED_OR_CUT, { from, withinMs });
+  async started(from: number, withinMs: number, count = 1): Promise<Start> {
+    let left = count;
+    const last = {
+      test: (text: string) => STARTED_OR_CUT.test(text) && (text === POWER_FAILED || --left === 0),
+    };
+    const line = await this.log.waitFor(last, { from, withinMs });
     if (!line) return "unknown";
     if (line.text === POWER_FAILED) return "cut";
     return STARTED.exec(line.text)![1] === "started" ? "application" : "recovery";

@@ -17,11 +17,13 @@ export const SAYS = {
 export async function misbehaves(harness: Harness, behaviour: keyof typeof SAYS): Promise<Finding> {
   const file = await harness.factory.make({ behaviour });
   const own = harness.initial.running?.hash;
+  const endsItself = behaviour === "hang" || behaviour === "crash";
   const { outcome, shows, snapshot } = await harness.offer(file, {
     what: `an image that behaves as "${behaviour}"`,
+    starts: endsItself ? 2 : 1,
   });
   if (outcome !== "started") return unjudged(`It did not start: ${shows}.`);
-  if (behaviour === "hang" || behaviour === "crash") {
+  if (endsItself) {
     const now = await afterItself(harness, snapshot);
     return now.running?.hash === own && now.running?.confirmed !== false
       ? holds(`It started (${shows}), and the board went back by itself: ${describe(now)}.`)
@@ -52,7 +54,7 @@ async function afterItself(harness: Harness, trial: Snapshot): Promise<Snapshot>
     if (board.can.has("tells-start")) {
       if (starts++ === STARTS || now.running?.hash === own) break;
       // Silent for so long, it is asked once more.
-      if ((await board.started(from, traits.patienceMs)) === "unknown") starts = STARTS;
+      if ((await harness.power.started(from, traits.patienceMs)) === "unknown") starts = STARTS;
       from = board.log.end;
     } else if (performance.now() - begun >= traits.patienceMs) break;
   }

@@ -24,6 +24,11 @@ export interface OfferOptions {
   readonly upgrade?: boolean;
   /** Leave it in the slot, not asked for. */
   readonly noRequest?: boolean;
+  /**
+   * How often the board starts before it is looked at, default once. An image that ends by itself a moment after its start
+   * would else be seen in one run and not in the next. Boards whose log does not tell are looked at at once.
+   */
+  readonly starts?: number;
 }
 
 /** What the parts of a test stand share: the board, what is known of it, and where it is written down. */
@@ -43,7 +48,7 @@ export interface HarnessContext {
   /** What the board shows now. A board that restarts meanwhile is waited for; one that stays away is `silent`. */
   takeSnapshot(label: string): Promise<Snapshot>;
   /** One boot and what the board is afterwards. */
-  boot(how?: Restart, label?: string): Promise<Snapshot>;
+  boot(how?: Restart, label?: string, starts?: number): Promise<Snapshot>;
   /** Into serial recovery, unless it is there. */
   toRecovery(): Promise<void>;
   /** What was seen last before the last boot. */

@@ -33,7 +33,8 @@ export class Delivery {
       const snapshot = await this.#context.takeSnapshot("after the refusal");
       return { outcome: "refused-by-server", shows: refusal, snapshot };
     }
-    return this.#react(initial, await this.#context.boot(), file, place);
+    const after = await this.#context.boot(undefined, undefined, options.starts);
+    return this.#react(initial, after, file, place);
   }
 
   /** Puts an image where updates go and asks for it. Returns why the board's server refused, when it did. */

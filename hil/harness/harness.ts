@@ -113,9 +113,9 @@ export class Harness implements HarnessContext {
   }
 
   /** One boot and what the board is afterwards; by power where that changes nothing else. */
-  async boot(how: Restart = this.power.usual, label = "after the restart"): Promise<Snapshot> {
+  async boot(how: Restart = this.power.usual, label = "after the restart", starts = 1): Promise<Snapshot> {
     this.#beforeBoot = this.#last;
-    await this.power.restart(how);
+    await this.power.restart(how, starts);
     return this.takeSnapshot(label);
   }
 

@@ -18,6 +18,7 @@ import type { LogLine } from "../log-buffer.js";
 import { type Snapshot, silentSnapshot, snapshotOf } from "../snapshot.js";
 import { type HarnessContext, isMachine, isUnreachable, silenceMs } from "./context.js";
 import { NotJudged } from "./not-judged.js";
+import { Patience } from "./patience.js";
 
 /** How long a machine that was just started is left alone, and how often it is started anew when it is deaf. */
 const FIRST_WORD_MS = 800;
@@ -68,12 +69,15 @@ export class Line {
   async open(): Promise<void> {
     const { board, signal } = this.#context;
     const wait = { signal, withinMs: silenceMs(this.#context), wasListed: board.can.has("power") };
+    const patience = new Patience(silenceMs(this.#context));
     for (let tries = 1; ; tries++) {
       try {
         this.#session = await retryUntilBack(() => Session.open((how) => this.#connect(how), signal), wait);
         return;
       } catch (error) {
-        if (!isMachine(board) || tries === MOST_STARTS || !(error instanceof RequestTimeout)) throw error;
+        if (!(error instanceof RequestTimeout)) throw error;
+        if (isMachine(board) ? tries === MOST_STARTS : patience.isOver) throw error;
+        if (!isMachine(board)) continue;
         await board.powerOff();
         await board.powerOn();
       }
@@ -98,7 +102,7 @@ export class Line {
   /** What the board shows now. A board that restarts meanwhile is waited for; one that stays away is `silent`. */
   async read(label: string): Promise<Snapshot> {
     const { signal } = this.#context;
-    const deadline = performance.now() + silenceMs(this.#context);
+    const patience = new Patience(silenceMs(this.#context));
     for (;;) {
       signal.throwIfAborted();
       try {
@@ -106,7 +110,7 @@ export class Line {
         return snapshotOf(await readFacts(this.session, { signal }), label);
       } catch (error) {
         if (!(error instanceof BootproofError) || !isUnreachable(error)) throw error;
-        if (performance.now() > deadline) return silentSnapshot(label);
+        if (patience.isOver) return silentSnapshot(label);
         this.#lastStart = "unknown";
         if (error instanceof TransportError) await this.#reopen();
       }

@@ -1,8 +1,12 @@
-import { DeviceError } from "bootproof";
+import { DeviceError, RequestTimeout } from "bootproof";
 import { imageList, osReset, trustCounters } from "bootproof/smp";
 import type { CutPlan, Start } from "../board.js";
 import { type HarnessContext, type QuickCheck, type Restart, silenceMs, unlessUnable } from "./context.js";
 import type { Line } from "./link.js";
+import { Patience } from "./patience.js";
+
+/** How often it is asked whether a silent board has had its time. */
+const LOOKS_EVERY_MS = 1000;
 
 /** Power and restarts of a board. What it is afterwards somebody else looks at. */
 export class Power {
@@ -42,8 +46,11 @@ export class Power {
     return this.#untilStarted();
   }
 
-  /** One boot. `power`: off and on; `reset`: by the button or by asking. */
-  async restart(how: Restart): Promise<void> {
+  /**
+   * One boot, or `starts` of them where the board restarts by itself and its log tells. `power`: off and on; `reset`: by the
+   * button or by asking.
+   */
+  async restart(how: Restart, starts = 1): Promise<void> {
     const { board } = this.#context;
     this.#context.touch();
     this.#context.note(how === "power" ? "power off and on" : "reset");
@@ -51,10 +58,10 @@ export class Power {
     if (how === "power") {
       await board.powerOff();
       await board.powerOn();
-      await this.#untilStarted();
+      await this.#untilStarted(this.#bootFrom, starts);
     } else if (board.can.has("reset")) {
       await board.reset();
-      await this.#untilStarted();
+      await this.#untilStarted(this.#bootFrom, starts);
     } else {
       await this.#line.askRestart({});
     }
@@ -76,7 +83,17 @@ export class Power {
     await this.off();
     this.forgetBoot();
     await board.powerOn(cut);
-    return board.started(this.#bootFrom, silenceMs(this.#context));
+    return this.started(this.#bootFrom);
+  }
+
+  /** Waits for the end of a boot that began after log line `from`, where the log tells: no longer than for a silent board. */
+  async started(from: number, withinMs: number = silenceMs(this.#context), count = 1): Promise<Start> {
+    const { board } = this.#context;
+    const patience = new Patience(withinMs);
+    for (;;) {
+      const start = await board.started(from, Math.min(withinMs, LOOKS_EVERY_MS), count);
+      if (start !== "unknown" || !board.can.has("tells-start") || patience.isOver) return start;
+    }
   }
 
   /** Off and on, and a glance at what runs then. */
@@ -87,10 +104,10 @@ export class Power {
     await this.#line.identifyUnlessKnown();
     const { client } = this.#line;
     const how = { signal: this.#context.signal, timeoutMs: 500, retries: 3 };
-    const { images } = await client.send(imageList, {}, how);
+    const { images } = await this.#patiently(() => client.send(imageList, {}, how));
     const hash = images.find(({ active, image = 0 }) => active && image === 0)?.hash;
     const reported = this.#context.initial.reportsTrust
-      ? await client.send(trustCounters, {}, how).catch(unlessUnreported)
+      ? await this.#patiently(() => client.send(trustCounters, {}, how)).catch(unlessUnreported)
       : undefined;
     return {
       start,
@@ -99,8 +116,21 @@ export class Power {
     };
   }
 
-  async #untilStarted(from = this.#bootFrom): Promise<Start> {
-    const start = await this.#context.board.started(from, silenceMs(this.#context));
+  /** Asks again while the board may only be slow. */
+  async #patiently<T>(ask: () => Promise<T>): Promise<T> {
+    const patience = new Patience(silenceMs(this.#context));
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof RequestTimeout) || patience.isOver) throw error;
+      }
+    }
+  }
+
+  async #untilStarted(from = this.#bootFrom, starts = 1): Promise<Start> {
+    const { traits } = this.#context;
+    const start = await this.started(from, starts > 1 ? traits.patienceMs : undefined, starts);
     this.#line.noteStart(start);
     return start;
   }

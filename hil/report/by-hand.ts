@@ -1,11 +1,12 @@
 import { UPGRADE_MODES } from "bootproof/mcuboot";
+import { CONTENT_KEY } from "../evidence.js";
 import type { BoardResult, CaseResult } from "../result.js";
 
 /** A good one. */
 const UPDATE = ["trial/never-confirmed", "trial/waits-for-confirmation", "trial/confirmed-stays"];
 
-const SIGN =
-  "imgtool sign --header-size HEADER --pad-header --slot-size SLOT --align ALIGN --version VERSION --security-counter COUNTER";
+const SIGN_WITH = "imgtool sign";
+const SIGN = `${SIGN_WITH} --header-size HEADER --pad-header --slot-size SLOT --align ALIGN --version VERSION --security-counter COUNTER`;
 
 /** How the bad image of a case is made with imgtool and a shell. What is not here is damage, best taken from --save-images. */
 const MAKE: Readonly<Record<string, readonly string[]>> = {
@@ -53,7 +54,8 @@ export function byHand({ mode }: BoardResult, { id, evidence, expected }: CaseRe
     return [
       "Nothing is sent but the messages above: smpmgr, mcumgr or any SMP client can send them as they are.",
     ];
-  const made = MAKE[id] ?? (UPDATE.includes(id) ? [`${SIGN} --key dev.pem body.bin update.bin`] : undefined);
+  const plain = MAKE[id] ?? (UPDATE.includes(id) ? [`${SIGN} --key dev.pem body.bin update.bin`] : undefined);
+  const made = offered.random?.includes(CONTENT_KEY) ? plain?.map(encrypted) : plain;
   return [
     ...(made ?? [
       `Make it: ${offered.what}.${offered.path === undefined ? " --save-images DIR writes the very file." : ""}`,
@@ -61,6 +63,13 @@ export function byHand({ mode }: BoardResult, { id, evidence, expected }: CaseRe
     ...sendLines(file, offered.imageHash, id, mode),
     `Look: ${expected}`,
   ];
+}
+
+/** The same for a board whose updates are encrypted, unless the case is about another key. */
+function encrypted(line: string): string {
+  if (!line.startsWith(SIGN_WITH) || line.includes("--encrypt")) return line;
+  const where = "      (the public part of the board's encryption key; --encrypt-keylen 256 for AES-256)";
+  return `${line.replace(" body.bin", " --encrypt board.pub.pem body.bin")}${where}`;
 }
 
 function sendLines(file: string, hash: string | undefined, id: string, mode: string | undefined): string[] {

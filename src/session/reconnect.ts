@@ -119,6 +119,12 @@ export interface RestartOptions extends WatchOptions {
   hearOut?: ((signal: AbortSignal | undefined) => Promise<void>) | undefined;
 }
 
+/**
+ * A board that still looks as before after so many looks has not restarted, however busy the host is: a restart that was
+ * due before a board has answered these would have come in between.
+ */
+const LEAST_LOOKS = 6;
+
 /** Silence this long is a restart even if everything looks as before; a shorter one may be a lost line. */
 const SURELY_AWAY_MS = 700;
 
@@ -136,7 +142,7 @@ export async function* untilRestarted(
   const start = performance.now();
   const elapsed = () => performance.now() - start;
   await (options.hearOut ?? ((how) => listen(session, how)))(signal);
-  while (elapsed() < unchangedMs) {
+  for (let looks = 0; looks < LEAST_LOOKS || elapsed() < unchangedMs; looks++) {
     const asked = elapsed();
     const silence = await probe(session, signal);
     if (silence !== undefined) {

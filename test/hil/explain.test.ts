@@ -39,6 +39,24 @@ describe("a case, followed step by step", () => {
     expect(text).not.toContain("image test");
   });
 
+  it("encrypts for a board whose updates are encrypted, but where the case is about that", async () => {
+    const signed = async (id: string) =>
+      (await explained("wasm:encrypted-only", id)).text
+        .split("\n")
+        .filter((line) => /imgtool sign/.test(line));
+    expect(await signed("authenticity/foreign-key")).toEqual([
+      expect.stringMatching(
+        / --key foreign\.pem --encrypt board\.pub\.pem body\.bin bad\.bin +\(the public part/,
+      ),
+    ]);
+    expect(await signed("compatibility/encrypted-for-another")).toEqual([
+      expect.stringMatching(/ --encrypt other-board\.pub\.pem body\.bin bad\.bin$/),
+    ]);
+    expect(await signed("compatibility/plain")).toEqual([
+      expect.stringMatching(/ --key dev\.pem body\.bin bad\.bin +\(no --encrypt\)$/),
+    ]);
+  });
+
   it("takes one case by its whole name", async () => {
     await expect(explained("wasm:good", "authenticity")).rejects.toMatchObject({
       code: "bad-prove-request",

@@ -1,4 +1,5 @@
 import { createServer, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
 import type { Board, Machine } from "../../emulator/board.js";
 import { boardVariants } from "../../emulator/catalog.js";
@@ -79,16 +80,22 @@ function readName(name: string): { machine: Machine; variant: string } {
   return { machine, variant };
 }
 
+/** That a client has left is heard a moment after the next one may have come. */
+const LEAVES_WITHIN_MS = 500;
+
 /** Offers the board's UART on a TCP port of this machine only, to one client at a time, as a serial cable would. */
 async function offer(board: Board, wanted: number): Promise<{ port: number; close(): Promise<void> }> {
-  let client: Socket | undefined;
-  const server = createServer({ noDelay: true }, (socket) => {
-    if (client) return void socket.destroy();
-    client = socket;
-    void join(socket, board).finally(() => {
+  let client: { readonly socket: Socket; readonly gone: Promise<void> } | undefined;
+  const admit = async (socket: Socket) => {
+    socket.on("error", () => socket.destroy());
+    if (client) await Promise.race([client.gone, delay(LEAVES_WITHIN_MS, undefined, { ref: false })]);
+    if (client || socket.destroyed) return void socket.destroy();
+    const gone = join(socket, board).finally(() => {
       client = undefined;
     });
-  });
+    client = { socket, gone };
+  };
+  const server = createServer({ noDelay: true }, (socket) => void admit(socket));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(wanted, "127.0.0.1", resolve);
@@ -105,7 +112,7 @@ async function offer(board: Board, wanted: number): Promise<{ port: number; clos
     port,
     close: () =>
       new Promise((resolve) => {
-        client?.destroy();
+        client?.socket.destroy();
         server.close(() => resolve());
       }),
   };
@@ -113,7 +120,6 @@ async function offer(board: Board, wanted: number): Promise<{ port: number; clos
 
 async function join(socket: Socket, board: Board): Promise<void> {
   const uart: ByteStream = await board.connect();
-  socket.on("error", () => socket.destroy());
   socket.on("close", () => void uart.close());
   const outgoing = (async () => {
     for await (const chunk of socket) await uart.write(chunk as Uint8Array);
