@@ -24,6 +24,9 @@ const caseFindings = (result: BoardResult, ...verdicts: string[]) =>
     .filter(({ verdict }) => verdicts.includes(verdict))
     .map(({ id, observed }) => `${id}: ${observed}`);
 
+/** Its keys and signatures are too large to hide in the header of its images, so an image whose sizes overflow cannot be made. */
+const CANNOT_BE_MADE: Readonly<Record<string, string>> = { rsa3072: "lengths/sizes-overflow" };
+
 describe.concurrent("every variant of our board", { timeout: 300_000 }, () => {
   it.each(boardVariants())("$id breaks $broken and nothing else", async (variant) => {
     const result = await prove(variant.id);
@@ -41,6 +44,7 @@ describe.concurrent("every variant of our board", { timeout: 300_000 }, () => {
       const unjudged = result.cases.filter((one) => one.claim === claim && one.verdict === "not-judged");
       expect(unjudged.length).toBeGreaterThan(0);
       for (const { id, observed } of unjudged) {
+        if (CANNOT_BE_MADE[variant.id] === id) continue;
         const named = /^It means nothing while (\S+) does not hold: the same finding\.$/.exec(observed)?.[1];
         const finding = result.cases.find((one) => one.id === named);
         expect(variant.broken, `${id}: ${observed}`).toContain(finding?.claim);
