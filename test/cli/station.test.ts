@@ -17,6 +17,7 @@ import {
   tilesOnce,
 } from "../support/station.js";
 import { image as signed } from "../support/workflow-board.js";
+import { isUpload } from "../support/workflow-wire.js";
 
 beforeAll(ensureBuilt, 120_000);
 
@@ -221,6 +222,51 @@ describe("a station", () => {
       const again = await board.plugIn({ link });
       await only(({ state, facts }) => state === "idle" && facts !== undefined);
       await again.unplug();
+      await station.end();
+    },
+  );
+
+  it.skipIf(noPtyBoardReason !== undefined)(
+    `finishes the updates of three boards that vanish at one instant and come back under other numbers${noPtyBoardReason ? ` (${noPtyBoardReason})` : ""}`,
+    async () => {
+      const files = await benchFiles();
+      const names = ["one", "two", "three"];
+      const link = (name: string) => join(files.folder, `${name}.tty`);
+      const boards = Object.fromEntries(names.map((name) => [name, `serial:${link(name)}`]));
+      writeFileSync(join(files.folder, ".bootproof.json"), JSON.stringify({ boards }));
+      const old = await signed("good-a");
+      const uploading = new Set<string>();
+      let powerFails: () => void = () => {};
+      const hasFailed = new Promise<void>((resolve) => {
+        powerFails = resolve;
+      });
+      const start = (name: string) =>
+        startPtyBoard("good", old, {
+          link: link(name),
+          cable: (message) => {
+            if (message.direction === "to-board" && isUpload(message)) uploading.add(name);
+            if (uploading.size === names.length) powerFails();
+            return "pass";
+          },
+        });
+      const behind = [];
+      for (const name of names) behind.push(await start(name));
+      const words = ["--key", files.publicKey, "--update", files.update, "--soak", "0", "--wait", "60000"];
+      const station = await startStation(words, { env: { XDG_STATE_HOME: files.state }, cwd: files.folder });
+      await tilesOnce(station, isQuiet);
+      await submit(station, { kind: "flash", boards: names, update: await updateOf(station) });
+      await hasFailed;
+      await Promise.all(behind.map((board) => board.unplug()));
+      await tilesOnce(station, (now) => names.every((name) => now[name]!.running?.step === "link lost"));
+      // In another order, so that each gets a number that another had.
+      for (const index of [2, 0, 1])
+        behind[index] = await behind[index]!.plugIn({ link: link(names[index]!) });
+      const tiles = await tilesOnce(station, isQuiet);
+      for (const [index, name] of names.entries()) {
+        expect(tiles[name]!.last, name).toMatchObject({ verdict: "pass", outcome: "confirmed" });
+        const { version, confirmed } = tiles[name]!.facts!;
+        expect(await behind[index]!.readByOthers(), name).toEqual({ version, confirmed });
+      }
       await station.end();
     },
   );
