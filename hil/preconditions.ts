@@ -9,10 +9,12 @@ type Test = (harness: Harness) => string | undefined;
 const unless = (is: boolean, why: string) => (is ? undefined : why);
 const body =
   (behaviour: Behaviour): Test =>
-  ({ factory }) =>
+  ({ factory, board: { entry } }) =>
     unless(
       factory.has(behaviour),
-      `No image is given that behaves as "${behaviour}" (field images.${behaviour} of the board file).`,
+      entry.reach.kind === "qemu"
+        ? `No image for ${entry.name} behaves as "${behaviour}"; wasm:${entry.reach.variant}, which runs the same bootloader, has one.`
+        : `No image is given that behaves as "${behaviour}" (field images.${behaviour} of the board file).`,
     );
 
 /** An image for the second slot would have to be linked for it, and nobody has one. */

@@ -46,11 +46,17 @@ export class QemuProcess {
   }
 }
 
+/** How QEMU for ARM is installed, where it is known. */
+const INSTALL: Partial<Record<NodeJS.Platform, string>> = {
+  linux: "On Debian or Ubuntu: sudo apt-get install qemu-system-arm. Elsewhere, install QEMU for ARM.",
+  darwin: "With Homebrew: brew install qemu.",
+};
+
 function mustBeInstalled(words: readonly string[]): string[] {
   const program = words[0]!;
   if (!find(program)) {
     throw new BoardError("qemu-missing", `${program} is not installed; the QEMU board needs it.`, {
-      hint: "On Debian or Ubuntu: sudo apt-get install qemu-system-arm. The wasm board needs nothing.",
+      hint: `${INSTALL[process.platform] ?? `Install ${program} with your system's package manager.`} The wasm board needs nothing.`,
     });
   }
   // The kernel ends the board when this process ends, however that happens.
