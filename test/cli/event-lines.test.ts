@@ -134,11 +134,11 @@ const TABLES = [
       ["src/update/events.ts", "FlashEvent"],
       ["src/update/upload.ts", "UploadEvent"],
       ["src/session/reconnect.ts", "WatchEvent"],
-      ["src/update/flash-images.ts", "ImagesEvent"],
+      ["src/update/images-events.ts", "ImagesEvent"],
     ],
   },
-  { type: "RecoverEvent", tag: "step", unions: [["src/recovery/recover.ts", "RecoverEvent"]] },
-  { type: "ProofEvent", tag: "kind", unions: [["hil/prove.ts", "ProofEvent"]] },
+  { type: "RecoverEvent", tag: "step", unions: [["src/recovery/recover-events.ts", "RecoverEvent"]] },
+  { type: "ProofEvent", tag: "kind", unions: [["hil/prove-events.ts", "ProofEvent"]] },
 ] as const;
 
 it.each(TABLES)("of $type are, in the topic, all that the sources have", ({ type, tag, unions }) => {
