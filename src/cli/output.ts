@@ -63,7 +63,7 @@ export function guarded(text: string): string {
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const COLOURS_AND_CONTROLS = /(\u001b\[(?:[0-2]|22|3[0-9])m)|[\u0000-\u0008\u000b-\u001f]/g;
+const COLOURS_AND_CONTROLS = /(\u001b\[(?:[0-2]|22|3[0-9]|4[1239])m)|[\u0000-\u0008\u000b-\u001f]/g;
 
 /** Several lines from a device, safe to print: {@link printable} for each, without colours; line ends are kept. */
 export function printableLines(text: string): string {

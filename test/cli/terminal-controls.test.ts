@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { roomBanner } from "../../src/cli/many-boards/room-banner.js";
 import { guarded, printable, toJsonText } from "../../src/cli/output.js";
 import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof } from "../support/cli-run.js";
@@ -35,6 +36,12 @@ describe("what terminals obey", () => {
   test("our own colours and line ends pass", () => {
     const ours = `${ESC}[32mgood${ESC}[39m\n\t${ESC}[1mstrong${ESC}[22m`;
     expect(guarded(ours)).toBe(ours);
+    for (const word of ["PASS", "FAIL", "DONE"] as const) {
+      const banner = roomBanner(word, 80);
+      expect(guarded(banner)).toBe(banner);
+    }
+    const painted = `${ESC}[42m${ESC}[30mPASS${ESC}[39m${ESC}[49m`;
+    expect(guarded(painted)).toBe(painted);
     expect(guarded(`${ESC}[8mhidden${ESC}[38;5;1m`)).not.toContain(ESC);
   });
 });

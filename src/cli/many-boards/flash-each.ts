@@ -13,7 +13,7 @@ import type { FlashResult } from "../../update/flash.js";
 import { type Context, chooseDevice } from "../context.js";
 import type { ExitStatus } from "../exit.js";
 import { openBoard } from "../open-board.js";
-import { printable } from "../output.js";
+import { printable, prose } from "../output.js";
 import { UsageError } from "../usage-error.js";
 import { boardLines, showStep } from "./board-lines.js";
 import { type BoardRow, finishRows, rowOfError } from "./board-rows.js";
@@ -135,8 +135,9 @@ function tell(row: EachRow, { out }: Context): void {
   const before = outcome === "already-running" ? " It was done before." : "";
   const words = [`Board ${number}`, ...(label === undefined ? [] : [printable(label)]), printable(board)];
   out.line(undefined, roomBanner(wordOf(row), process.stdout.isTTY ? process.stdout.columns : undefined));
-  out.line(undefined, `${words.join(", ")}: ${outcome}. ${printable(message)}${before}`);
-  if (hint !== undefined) out.line(undefined, `  try: ${printable(hint)}`);
+  const told = `${words.join(", ")}: ${outcome}. ${printable(message)}${before}`;
+  out.line(undefined, prose(told));
+  if (hint !== undefined) out.line(undefined, prose(`  try: ${printable(hint)}`));
 }
 
 function tally(rows: readonly EachRow[]): string {
