@@ -33,7 +33,7 @@ const CONFIG = {
     {
       id: "wired",
       name: "Wired board",
-      lines: { message: "DTR and RTS are wired to boot pin and reset, crosswise.", dtr: false, rts: false },
+      lines: { reason: "DTR and RTS are wired to boot pin and reset, crosswise.", dtr: false, rts: false },
       enter: [{ dtr: false, rts: true, waitMs: 50 }, { dtr: true, rts: false, waitMs: 50 }, { dtr: false }],
     },
   ],
