@@ -25,8 +25,8 @@ export interface OfferOptions {
   /** Leave it in the slot, not asked for. */
   readonly noRequest?: boolean;
   /**
-   * How often the board starts before it is looked at, default once. An image that ends by itself a moment after its start
-   * would else be seen in one run and not in the next. Boards whose log does not tell are looked at at once.
+   * After how many starts the board is looked at, default 1. An image that ends by itself a moment after its start would
+   * otherwise be seen in one run and not in the next. Boards whose log does not report starts are looked at immediately.
    */
   readonly starts?: number;
 }

@@ -257,6 +257,7 @@ export class Client {
     onCommand(command as AnyCommand, request, answer);
     return both;
   }
+
   /**
    * Passes on a message that somebody else made, with a number of ours, and gives back the answer with his. One try, beside
    * whatever else was posted. Throws {@link RequestTimeout}, `TransportError`, `MessageError` when it is no request.
