@@ -22,7 +22,7 @@ const LONGEST_LOG_LINE = 1000;
 
 /** How a board is called, and what is left to do when it is let go. */
 export interface Holding {
-  readonly message?: string;
+  readonly summary?: string;
   release?(): Promise<void>;
 }
 
@@ -61,7 +61,7 @@ class AttachedBoard implements BoardUnderTest {
   }
 
   get summary(): string {
-    return this.#holding.message ?? `board at ${this.#reach.address}`;
+    return this.#holding.summary ?? `board at ${this.#reach.address}`;
   }
 
   async open(signal: AbortSignal | undefined): Promise<ByteStream> {

@@ -30,8 +30,8 @@ export async function openPlace(entry: BoardEntry, place: Place): Promise<BoardU
   };
   try {
     const reach = await resolvePlace(entry, place);
-    const message = `labgrid place ${place.place}: board at ${reach.address}`;
-    return await openAttached(entry, reach, { message, release });
+    const summary = `labgrid place ${place.place}: board at ${reach.address}`;
+    return await openAttached(entry, reach, { summary, release });
   } catch (error) {
     await release();
     throw error;

@@ -160,7 +160,7 @@ export async function* recordedRecovery(
             type: "install",
             ...about,
             result: outcome === "recovered" || outcome === "written" ? "ok" : "failed",
-            detail: { outcome, message: message },
+            detail: { outcome, message },
           });
         return step.value;
       }

@@ -74,7 +74,7 @@ export function recordImages(
       type: "install",
       ...(image && { image }),
       result,
-      detail: { outcome: state, message: message },
+      detail: { outcome: state, message },
     });
   }
 }

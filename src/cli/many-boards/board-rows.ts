@@ -22,7 +22,7 @@ export function rowOfError(board: string, error: unknown): BoardRow {
     board,
     outcome: code,
     exitStatus: exitStatus as ExitStatus,
-    message: message,
+    message,
     ...(hint === undefined ? {} : { hint }),
   };
 }

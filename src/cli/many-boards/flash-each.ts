@@ -135,8 +135,8 @@ function tell(row: EachRow, { out }: Context): void {
   const before = outcome === "already-running" ? " It was done before." : "";
   const words = [`Board ${number}`, ...(label === undefined ? [] : [printable(label)]), printable(board)];
   out.line(undefined, roomBanner(wordOf(row), process.stdout.isTTY ? process.stdout.columns : undefined));
-  const told = `${words.join(", ")}: ${outcome}. ${printable(message)}${before}`;
-  out.line(undefined, prose(told));
+  const line = `${words.join(", ")}: ${outcome}. ${printable(message)}${before}`;
+  out.line(undefined, prose(line));
   if (hint !== undefined) out.line(undefined, prose(`  try: ${printable(hint)}`));
 }
 
