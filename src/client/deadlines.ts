@@ -25,9 +25,11 @@ export class Deadlines {
     if (deadline.dueAt < this.#ringsAt) this.#set(deadline.dueAt);
   }
 
-  /** It came, or nobody waits for it any more. */
-  delete(deadline: Deadline): void {
-    if (this.#open.delete(deadline) && this.#open.size === 0) this.#unset();
+  /** It came, or nobody waits for it any more. False: it was not open. */
+  delete(deadline: Deadline): boolean {
+    if (!this.#open.delete(deadline)) return false;
+    if (this.#open.size === 0) this.#unset();
+    return true;
   }
 
   #set(at: number): void {
@@ -48,7 +50,7 @@ export class Deadlines {
     for (const deadline of this.#open) {
       if (deadline.dueAt > now) next = Math.min(next, deadline.dueAt);
       // After a time in which this process had no processor it may have come already: what has come is read first.
-      else setImmediate(() => this.#open.delete(deadline) && deadline.due());
+      else setImmediate(() => this.delete(deadline) && deadline.due());
     }
     if (next < Number.POSITIVE_INFINITY) this.#set(next);
     else this.#ringsAt = Number.POSITIVE_INFINITY;

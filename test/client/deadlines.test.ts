@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { Deadlines } from "../../src/client/deadlines.js";
 import { inVirtualTime } from "../support/workflow-clock.js";
 
@@ -51,3 +51,14 @@ test("one that is set after all others came is told of too", () =>
     await delay(100);
     expect(rung).toEqual([[550, 0]]);
   }));
+
+test("no timer is left when the last one is told of after the others were given up", () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setImmediate", "performance"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { deadlines, all, rung } = started(100, 60_000);
+  vi.advanceTimersToNextTimer();
+  deadlines.delete(all[1]!);
+  vi.advanceTimersToNextTimer();
+  expect(rung.map(([afterMs]) => afterMs)).toEqual([100]);
+  expect(vi.getTimerCount()).toBe(0);
+});
