@@ -95,7 +95,7 @@ interface Landed<Req, Res> {
   readonly result: Outcome<Res>;
 }
 
-/** {@link transfer} step by step, for who has no turns to spare between two messages. */
+/** {@link transfer} step by step, for callers that cannot spare a turn of the event loop between two messages. */
 export class Transfer<Req, Res> {
   readonly #client: Client;
   readonly #plan: TransferPlan<Req, Res>;

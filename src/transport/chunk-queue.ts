@@ -16,10 +16,10 @@ export interface QueuedStream extends ByteStream {
   readonly chunks: ChunkQueue;
 }
 
-/** What is thought of a chunk: it is wrong, nothing is wrong and nothing can be any more, or the next has to be seen too. */
+/** Verdict on a chunk: the error that it means, `enough` when no later chunk needs a look, `more` when the next one does. */
 export type Inspection = Error | "enough" | "more";
 
-/** Who is handed chunks as they come. */
+/** Receives chunks as they arrive. */
 export interface ChunkListener {
   chunk(bytes: Uint8Array): void;
   /** As the iteration would end or throw; called once. Whatever `chunk` throws ends it too. */

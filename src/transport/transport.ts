@@ -16,7 +16,7 @@ export interface ByteStream {
   readonly baudRate?: number;
   /** Resolves when the bytes have been handed to the other side. Throws {@link TransportError}. */
   write(bytes: Uint8Array): Promise<void>;
-  /** The same for who need not know when: behind what was written before. If it fails, `chunks` does. */
+  /** As `write`, for callers that need not wait: the bytes follow what was written before. If it fails, `chunks` fails. */
   send?(bytes: Uint8Array): void;
   /**
    * Chunks as they arrive, any size. One consumer. Ends when this side closes; throws {@link TransportError} `lost`
