@@ -41,31 +41,27 @@ export interface PortHolder {
 
 /**
  * The programs that have the device file at `path` open, from /proc; asks nothing of the device. Programs of other
- * users stay invisible unless we are root. A folder that cannot be read is such a program, or one that just ended.
+ * users stay invisible unless we are root. A folder that cannot be read is such a program, or one that just ended. Of a
+ * pseudo-terminal the program at its far side does not count, although it may keep the near side open: it is the device.
  */
 export function portHolders(path: string, roots: LinuxRoots = LINUX_ROOTS): PortHolder[] {
   const target = realPath(path);
+  const number = /^\/dev\/pts\/(\d+)$/.exec(target)?.[1];
   return entries(roots.proc)
     .filter((name) => /^[0-9]+$/.test(name))
     .filter((pid) =>
       entries(join(roots.proc, pid, "fd")).some((fd) => link(join(roots.proc, pid, "fd", fd)) === target),
     )
+    .filter((pid) => number === undefined || !isFarSide(join(roots.proc, pid), number))
     .map((pid) => ({
       pid: Number(pid),
       program: programName(join(roots.proc, pid)) ?? "a program without a name",
     }));
 }
 
-/**
- * Other programs that have the port open beside this one, and so may read what the device answers. Of a pseudo-terminal
- * the program at its far side does not count: it is the device.
- */
+/** Other programs that have the port open beside this one, and so may read what the device answers. */
 export function otherReaders(path: string, roots: LinuxRoots = LINUX_ROOTS): PortHolder[] {
-  const number = /^\/dev\/pts\/(\d+)$/.exec(realPath(path))?.[1];
-  return portHolders(path, roots).filter(
-    ({ pid }) =>
-      pid !== process.pid && !(number !== undefined && isFarSide(join(roots.proc, String(pid)), number)),
-  );
+  return portHolders(path, roots).filter(({ pid }) => pid !== process.pid);
 }
 
 /** True for the program that made the pseudo-terminal: the kernel notes its number beside the open master. */
@@ -115,7 +111,7 @@ export function busyProblem(path: string, holders: readonly PortHolder[]): PortP
         : "Close the other program: a terminal, a logger, a debugger.";
     return { code: "busy", message: `${path} is held by another program.`, hint: hint.replace("PATH", path) };
   }
-  if (first.pid === process.pid) {
+  if (holders.some(({ pid }) => pid === process.pid)) {
     return {
       code: "busy",
       message: `${path} is already open in this program.`,
