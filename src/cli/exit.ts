@@ -32,6 +32,7 @@ import type { ProfileError } from "../profiles/read.js";
 import type { KnownImagesError } from "../session/known-images.js";
 import type { AwayError } from "../session/reconnect.js";
 import type { RecoveryNumberError } from "../session/recovery-number.js";
+import type { OtherBoardError } from "../session/same-board.js";
 import type { SignerError } from "../signers/signer-error.js";
 import type { CborError } from "../smp/cbor.js";
 import type { MessageError } from "../smp/header.js";
@@ -139,6 +140,7 @@ export const exitStatuses = {
   64: "--together: the image is confirmed on some boards and not on others; repeat the command to finish",
   65: "--together: all boards were updated, except for some that may stay behind",
   66: "the cloud's own command line failed; what was created before remains",
+  67: "another board answers where the board was before; nothing was written to it",
   130: "interrupted",
 } as const;
 
@@ -196,6 +198,7 @@ interface Errors {
   MessageError: MessageError;
   NotDoneError: NotDoneError;
   NotListedError: NotListedError;
+  OtherBoardError: OtherBoardError;
   PluginError: PluginError;
   PolicyError: PolicyError;
   PowerError: PowerError;
@@ -403,6 +406,7 @@ export const errorStatuses: { readonly [Name in keyof Errors]: Row<Errors[Name]>
   MessageError: { "message-too-short": 19, length: 19, "not-smp": 19, "wrong-answer": 19, "too-long": 2 },
   NotDoneError: { "not-done": 8 },
   NotListedError: { "not-listed": 8 },
+  OtherBoardError: { "other-board": 67 },
   PluginError: { "bad-plugin": 2 },
   PolicyError: { "bad-policy": 2, "bad-override": 2, "policy-refused": 48 },
   PowerError: {

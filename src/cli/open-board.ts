@@ -9,7 +9,8 @@ import type { FollowedUsb } from "../devices/follow-usb.js";
 import type { Board, Machine } from "../emulator/board.js";
 import { readIdentity } from "../session/read-identity.js";
 import { retryUntilBack } from "../session/retry-until-back.js";
-import { Session } from "../session/session.js";
+import { OtherBoardError } from "../session/same-board.js";
+import { type Recognise, Session } from "../session/session.js";
 import { consoleFraming } from "../smp/framing/console.js";
 import { rawFraming } from "../smp/framing/raw.js";
 import { type Address, formatAddress, isPipe, type PipeAddress } from "../transport/address.js";
@@ -56,9 +57,12 @@ export async function openBoard(
   const onLost = (why: string) =>
     out.note(`The link was lost before the board could be asked: ${printable(why)} Waiting for the board...`);
   try {
-    const session = await (isKnown
-      ? retryUntilBack(() => Session.open(open, signal), { signal, withinMs, wasListed: true, onLost })
-      : Session.open(open, signal));
+    const session = await retryUntilBack(() => Session.open(open, signal), {
+      signal,
+      withinMs,
+      wasListed: isKnown,
+      onLost,
+    });
     const closeAll = async () => {
       try {
         await session.close();
@@ -68,11 +72,40 @@ export async function openBoard(
     };
     const asked = name === undefined ? undefined : ownDetails(context.config, name)?.identity;
     const { identity, about } = await tellIdentity(reached, session, asked, signal);
+    const isTracked = isKnown || !isPipe(address);
+    session.expect(sameIdentity(session, { identity, asked, isTracked }, (text) => out.note(text)));
     return { session, identity, about, audit, device, close: closeAll };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/**
+ * Asks for the identity again where the board told one before. Of any other board behind the bare name of a port or a network
+ * address, only what it runs can be compared: that is said, once.
+ */
+function sameIdentity(
+  session: Session,
+  before: { identity: BoardIdentity; asked: IdentitySource | undefined; isTracked: boolean },
+  note: (text: string) => void,
+): Recognise {
+  const { identity, asked, isTracked } = before;
+  let isSaid = isTracked;
+  return async (client, signal) => {
+    if (asked && identity.from === "smp" && client.server.mode !== "recovery") {
+      const now = await readIdentity(session, asked, { signal });
+      if ("id" in now) {
+        if (now.id === identity.id) return;
+        throw new OtherBoardError(client.name, `reported ${identity.id}`, `reports the identity ${now.id}`);
+      }
+    }
+    if (isSaid) return;
+    isSaid = true;
+    note(
+      `The link to ${printable(client.name)} was opened again. The board there reports no identity of its own: only what it runs shows that it is the same one.`,
+    );
+  };
 }
 
 function ownDetails({ details }: Config, name: string): BoardDetails | undefined {

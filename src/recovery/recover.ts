@@ -1,7 +1,12 @@
+import { toHex } from "../bytes.js";
 import type { Client } from "../client/client.js";
 import { connect } from "../client/connect.js";
 import { BootproofError } from "../errors.js";
+import { parseImage } from "../mcuboot/image.js";
+import { runningSlot } from "../session/board-facts.js";
+import type { BoardFacts } from "../session/facts.js";
 import { retryUntilBack } from "../session/retry-until-back.js";
+import { mayRunNext, mustBeOneOf } from "../session/same-board.js";
 import { memoryOf } from "../update/memory.js";
 import { findLife } from "./alive.js";
 import { checkTheFile, checkThroughRecovery, firstRefusal, refusalOf } from "./check-file.js";
@@ -26,7 +31,7 @@ const DEFAULT_WITHIN_MS = 15_000;
  * @param file - a signed image
  * @param options - `keys` that the board trusts; which methods; consent; times in milliseconds
  * @returns the outcome in words, the method that worked, and every method that was considered
- * @throws what reading of devices throws; abort throws the signal's reason
+ * @throws what reading of devices throws; OtherBoardError when another board came to the port; abort throws the signal's reason
  */
 export async function* recover(
   target: RecoveryTarget,
@@ -166,6 +171,20 @@ async function* attemptMethod(
   }
 }
 
+/** Somebody agreed to write over one board: another one that took its port meanwhile is not meant. */
+async function mustHoldWhatItHeld(
+  client: Client,
+  before: BoardFacts,
+  file: Uint8Array,
+  options: RecoverOptions,
+): Promise<void> {
+  const { content: ran } = runningSlot(before) ?? {};
+  const now = await findLife(client, options);
+  if (ran?.hash === undefined || now?.facts === undefined) return;
+  const mayRun = [...mayRunNext(before), toHex(parseImage(file).imageHash?.value ?? new Uint8Array())];
+  mustBeOneOf(client.name, { ...ran, hash: toHex(ran.hash) }, mayRun, runningSlot(now.facts)?.content);
+}
+
 async function* finish(
   method: RecoveryMethod,
   climbed: Exclude<MethodResult, { kind: "failed" }>,
@@ -184,7 +203,9 @@ async function* finish(
   }
   yield { step: "in-recovery", method: method.name };
   try {
-    const life = consent.agreed ? undefined : await findLife(climbed.session.client, options);
+    const { client } = climbed.session;
+    if (consent.agreed && consent.facts) await mustHoldWhatItHeld(client, consent.facts, file, options);
+    const life = consent.agreed ? undefined : await findLife(client, options);
     if (life && !(yield* agree(life, consent, options)))
       return { method: method.name, ...leftAlone(life, target) };
     return { method: method.name, ...(yield* writeThroughRecovery(climbed.session, file, consent, options)) };

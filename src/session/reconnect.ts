@@ -52,7 +52,8 @@ const REST_MS = 50;
  * @param session - the board
  * @param options - `withinMs`, milliseconds, default 60 000; `signal` aborts with its own reason
  * @returns nothing; events while it is away
- * @throws AwayError when it stays silent, and what opening the port throws when that is no question of waiting
+ * @throws AwayError when it stays silent, OtherBoardError when another board answers, and what opening the port throws when that is
+ *   no question of waiting
  */
 export async function* untilAnswering(
   session: Session,
@@ -62,10 +63,11 @@ export async function* untilAnswering(
   const start = performance.now();
   let away = false;
   for (let asked = 1; ; asked++) {
-    const silence = await probe(session, signal, asked === 1 ? PROBE_MS : LATER_PROBE_MS);
+    const noAnswer = await probe(session, signal, asked === 1 ? PROBE_MS : LATER_PROBE_MS);
     // A board that is slower than the questions are answers an earlier one, and with each of them falls further behind.
-    const isLate = asked > 1 && silence instanceof RequestTimeout && silence.received === "other-answers";
-    if (silence === undefined || isLate) {
+    const isLate = asked > 1 && noAnswer instanceof RequestTimeout && noAnswer.received === "other-answers";
+    const silence = noAnswer === undefined || isLate ? await recognise(session, signal) : noAnswer;
+    if (silence === undefined) {
       if (away) yield { step: "back", afterMs: performance.now() - start };
       return;
     }
@@ -231,6 +233,20 @@ async function probe(
     return undefined;
   } catch (error) {
     if (error instanceof DeviceError) return undefined;
+    if (isAway(error)) return error;
+    throw error;
+  }
+}
+
+/** Whoever answers over a link that was opened again must be the board of before; or the error that says that it went away. */
+async function recognise(
+  session: Session,
+  signal: AbortSignal | undefined,
+): Promise<RequestTimeout | TransportError | undefined> {
+  try {
+    await session.mustBeSame(signal);
+    return undefined;
+  } catch (error) {
     if (isAway(error)) return error;
     throw error;
   }

@@ -25,6 +25,9 @@ export interface UpdateName {
   readonly version?: string;
 }
 
+/** What a board was when somebody asked for a job on it. What it did not report is absent. */
+export type ExpectedBoard = Pick<TileFacts, "id" | "hash" | "version">;
+
 /** What somebody asked for, on one board. */
 export interface Job {
   readonly id: string;
@@ -35,6 +38,8 @@ export interface Job {
   readonly agreed?: boolean;
   /** Of the kind `together`: which jobs are one, and on which boards, this one among them. */
   readonly group?: { readonly id: string; readonly boards: readonly string[] };
+  /** The board that was meant; absent when nobody knew. Another one is not written to. */
+  readonly expected?: ExpectedBoard;
   /** Words of the person who asked: a ticket, a serial number from a scanner. */
   readonly label?: string;
   /** ISO 8601. */
@@ -106,6 +111,44 @@ export interface Replayed {
   readonly underWay: readonly Job[];
 }
 
+/** The outcome of a job that found another board than the one that was meant. */
+export const OTHER_BOARD = "other-board";
+
+/**
+ * What a board is known by that ran this.
+ *
+ * @param facts - as last read
+ * @returns undefined when they tell nothing that differs from board to board
+ */
+export function expectedOf(facts: TileFacts | undefined): ExpectedBoard | undefined {
+  const { id, hash, version } = facts ?? {};
+  if (id === undefined && hash === undefined) return undefined;
+  return {
+    ...(id !== undefined && { id }),
+    ...(hash !== undefined && { hash }),
+    ...(version !== undefined && { version }),
+  };
+}
+
+/**
+ * A job that waits behind another one expects what that one left. A job that found another board leaves its followers as they are:
+ * they were meant for the board of before as well.
+ *
+ * @param job - it waits, on the same board
+ * @param ending - of the one before it
+ * @returns the job with what it expects now
+ */
+export function expectingAfter(job: Job, { outcome, runs }: Pick<JobEnding, "outcome" | "runs">): Job {
+  if (outcome === OTHER_BOARD || !isRecorded(job.kind)) return job;
+  const { expected: before, ...rest } = job;
+  // Nobody knows what it runs now; who it is does not change.
+  const known = expectedOf(runs) ?? (before?.id === undefined ? undefined : { id: before.id });
+  return known ? { ...rest, expected: known } : rest;
+}
+
+/** Jobs that change a board, and therefore are journaled. */
+export const isRecorded = (kind: JobKind): boolean => kind !== "look" && kind !== "follow";
+
 /**
  * Reads a journal from its beginning.
  *
@@ -119,6 +162,8 @@ export function replay(entries: Iterable<JournalEntry>): Replayed {
   const end = (record: JobRecord) => {
     records.push(record);
     open.delete(record.id);
+    for (const [id, { job, ...rest }] of open)
+      if (job.board === record.board) open.set(id, { ...rest, job: expectingAfter(job, record) });
   };
   for (const entry of entries)
     switch (entry.kind) {

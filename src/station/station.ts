@@ -1,4 +1,15 @@
-import type { Job, JobEnding, JobKind, JobRecord, JournalEntry, Replayed, UpdateName } from "./job.js";
+import {
+  expectedOf,
+  expectingAfter,
+  isRecorded,
+  type Job,
+  type JobEnding,
+  type JobKind,
+  type JobRecord,
+  type JournalEntry,
+  type Replayed,
+  type UpdateName,
+} from "./job.js";
 import type { JobProgress, StationBoard, StationWork } from "./station-work.js";
 import { newPlace, type Place, type Running, shownOf, type Tile, tileOf } from "./tile.js";
 
@@ -19,9 +30,6 @@ export interface JobRequest {
 
 const CONSOLE_LINES = 500;
 const LONGEST_LINE = 400;
-
-/** Jobs that change a board, and therefore are journaled. */
-export const isRecorded = (kind: JobKind): boolean => kind !== "look" && kind !== "follow";
 
 type Group = NonNullable<Job["group"]>;
 
@@ -142,19 +150,21 @@ export class Station {
     const queuedAt = now();
     const newId = () => `${queuedAt.replace(/[-:.]/g, "")}-${++this.#ids}`;
     const group = kind === "together" ? { id: newId(), boards: [...boards] } : undefined;
-    return boards.map(
-      (board): Job => ({
+    return boards.map((board): Job => {
+      const expected = isRecorded(kind) ? expectedOf(this.#places.get(board)?.facts) : undefined;
+      return {
         id: newId(),
         board,
         kind,
         queuedAt,
         begunBefore: 0,
+        ...(expected && { expected }),
         ...(update && { update }),
         ...(group && { group }),
         ...(agreed && { agreed }),
         ...(label && { label }),
-      }),
-    );
+      };
+    });
   }
 
   /** Takes a job from its queue, or stops it; with it the others of its group. False when there is none of that id. */
@@ -328,6 +338,7 @@ export class Station {
   #ended(place: Place, { job, startedAt }: Running, ending: JobEnding): JobRecord | undefined {
     if (ending.runs) place.facts = ending.runs;
     else if (ending.verdict === "fail") place.facts = undefined;
+    this.#expectAfter(place, job, ending);
     const isDark = ending.verdict === "fail" && ending.runs === undefined;
     place.failing = isDark ? ending.message : undefined;
     if (!isRecorded(job.kind)) return undefined;
@@ -336,6 +347,13 @@ export class Station {
     this.#showLast(record);
     if (ending.verdict === "stopped" && !ending.runs) this.#lookAgain(place);
     return record;
+  }
+
+  /** Jobs that wait expect what the one before them left; a look changes nothing, and only tells who was not known. */
+  #expectAfter({ queue }: Place, { kind }: Job, ending: JobEnding): void {
+    for (const [at, job] of queue.entries())
+      if (isRecorded(kind) || (ending.runs && job.expected === undefined))
+        queue[at] = expectingAfter(job, ending);
   }
 
   /** Nobody knows what a board runs whose job was stopped: it is asked before anything else is done with it. */

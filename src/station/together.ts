@@ -1,9 +1,10 @@
 import { readFacts, runningSlot } from "../session/board-facts.js";
 import type { BoardFacts } from "../session/facts.js";
 import { restart } from "../session/restart.js";
+import { type KnownByImage, knownByImage, runningNow } from "../session/same-board.js";
 import type { Session } from "../session/session.js";
 import type { FlashEvent, FlashOptions, FlashResult } from "../update/flash.js";
-import { readFactsOnceBack } from "../update/observe.js";
+import { overLosses, readFactsOnceBack } from "../update/observe.js";
 import { revertsUnconfirmed } from "../update/revert-checks.js";
 import { stageOf, type Target } from "../update/stage.js";
 import { type BoardTask, driveBoards, type StationEvent, type TaskEnding } from "./drive-boards.js";
@@ -125,6 +126,7 @@ class JointJob {
   readonly #open = new Map<string, JointBoard>();
   readonly #failures = new Map<string, string>();
   readonly #committed = new Set<string>();
+  readonly #known = new Map<string, KnownByImage>();
   /** Left out, and why: they may stay behind. */
   readonly #isolated = new Map<string, string>();
   #hasWritten = false;
@@ -238,6 +240,10 @@ class JointJob {
 
   async *#check({ board, name, signal }: StepPlace): ReturnType<BoardStep> {
     const { outcome, message, before } = yield* board.update({ signal, dryRun: true });
+    // The phases that follow ask one board and no other that took its port meanwhile.
+    const known = knownByImage(before);
+    board.session.expect(known.recognise);
+    this.#known.set(name, known);
     if (["marked", "on-trial"].includes(stageOf(before, this.#targetOf(name)))) this.#hasWritten = true;
     if (outcome === "already-running") this.#committed.add(name);
     else if (outcome !== "dry-run") return message;
@@ -247,6 +253,10 @@ class JointJob {
   }
 
   async *#try({ board, name, signal }: StepPlace): ReturnType<BoardStep> {
+    const { session } = board;
+    // A link that was lost since the check is found now, when the board cannot run the image yet.
+    yield* overLosses(session, { ...this.#options, signal }, () => runningNow(session.client, signal));
+    this.#known.get(name)?.allow([this.#targetOf(name).hash]);
     const { outcome, message } = yield* board.update({ signal, confirm: false });
     if (outcome === "confirmed" || outcome === "already-running") this.#committed.add(name);
     else if (outcome !== "on-trial") return message;

@@ -3,7 +3,8 @@ import { readFacts, runningSlot } from "../session/board-facts.js";
 import type { BoardFacts } from "../session/facts.js";
 import { MOST_LOSSES } from "../session/reconnect.js";
 import { restart } from "../session/restart.js";
-import type { Session } from "../session/session.js";
+import { knownByImage, whileExpecting } from "../session/same-board.js";
+import type { Recognise, Session } from "../session/session.js";
 import { checkAll, inOrder } from "./check-images.js";
 import { confirmAll, endings, isReported, judgement, settleAll } from "./confirm-images.js";
 import type { FlashOptions } from "./events.js";
@@ -23,15 +24,26 @@ const MOST_ROUNDS = 4;
  * judged are well they are confirmed. From the first confirmation on there is only forward: what is missing then is an
  * outcome of its own, and the same update given again goes on with it. Source: MCUboot, design.md, "Multiple Image Boot".
  */
-export async function* flashImages(
+export function flashImages(
   session: Session,
   files: readonly ImageFile[],
   options: ImagesOptions = {},
+): AsyncGenerator<ImagesEvent, ImagesResult, void> {
+  return whileExpecting(session, (expect) => flashAll(session, files, options, expect));
+}
+
+async function* flashAll(
+  session: Session,
+  files: readonly ImageFile[],
+  options: ImagesOptions,
+  expect: (recognise: Recognise) => void,
 ): AsyncGenerator<ImagesEvent, ImagesResult, void> {
   const before = yield* overLosses(session, options, () => readFacts(session, options));
   yield { step: "board", facts: before };
   const { parts, checked, refused } = yield* checkAll(session, files, before, options);
   const ordered = inOrder(parts);
+  const known = knownByImage(before);
+  expect(known.recognise);
   const result = (
     facts: BoardFacts | undefined,
   ): Pick<ImagesResult, "images" | "preflight" | "before" | "after"> => ({
@@ -74,7 +86,8 @@ export async function* flashImages(
       message: dryRunMessage(checked.flatMap(({ checks }) => checks)),
     };
 
-  yield* bringOn(session, ordered, before, options);
+  const onSent = () => known.allow(ordered.map(({ hash }) => hash));
+  yield* bringOn(session, ordered, before, { ...options, onSent });
   for (let losses = 1; ; losses++) {
     const after = yield* observe(session, options);
     const missing = ordered.filter((part) => isReported(after, part) && !runs(after, part));
@@ -120,7 +133,7 @@ async function* bringOn(
   session: Session,
   parts: readonly Part[],
   before: BoardFacts,
-  options: FlashOptions,
+  options: FlashOptions & { readonly onSent: () => void },
 ): AsyncGenerator<ImagesEvent, void, void> {
   let facts = before;
   for (let round = 1; round <= MOST_ROUNDS; round++) {
@@ -133,6 +146,7 @@ async function* bringOn(
       facts = yield* observe(session, options);
       continue;
     }
+    if (stages.some((stage) => stage !== "absent")) options.onSent();
     if (!stages.some((stage) => stage === "absent" || stage === "marked")) return;
     facts = yield* sendAll(session, parts, facts, options);
     const marked = parts.filter((part) => stageOf(facts, part) === "marked");
@@ -155,7 +169,7 @@ async function* sendAll(
   session: Session,
   parts: readonly Part[],
   before: BoardFacts,
-  options: FlashOptions,
+  options: FlashOptions & { readonly onSent: () => void },
 ): AsyncGenerator<ImagesEvent, BoardFacts, void> {
   const absent = parts.filter((part) => stageOf(before, part) === "absent");
   const kept = new Map<Part, boolean>();
@@ -164,6 +178,7 @@ async function* sendAll(
     const { keptOld } = yield* sendImage(session, part.bytes, { ...options, imageNumber: part.imageNumber });
     kept.set(part, keptOld);
   }
+  options.onSent();
   for (const part of absent.toReversed()) {
     yield { step: "image", image: part.imageNumber, name: part.name };
     // Without a trial boot there is no confirmation either: from the mark on the image is there to stay.

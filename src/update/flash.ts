@@ -6,7 +6,8 @@ import { formatVersion } from "../mcuboot/version.js";
 import { readFacts } from "../session/board-facts.js";
 import type { BoardFacts } from "../session/facts.js";
 import { MOST_LOSSES } from "../session/reconnect.js";
-import type { Session } from "../session/session.js";
+import { knownByImage, whileExpecting } from "../session/same-board.js";
+import type { Recognise, Session } from "../session/session.js";
 import { giveUp, keep } from "./ending.js";
 import type { Compression, FlashEvent, FlashOptions, FlashResult } from "./events.js";
 import { checkFile } from "./file-checks.js";
@@ -43,7 +44,8 @@ export { MarkError, NotListedError } from "./send.js";
  * @param file - a signed image
  * @param options - `keys` that the board trusts; what may be skipped; times in milliseconds
  * @returns what became of the update; refusals and reverts are results, not errors
- * @throws what talking to the board throws: TransportError, DeviceError, AwayError
+ * @throws what talking to the board throws: TransportError, DeviceError, AwayError; OtherBoardError when another board answers
+ *   after a lost link
  *
  * @example
  * ```ts
@@ -59,10 +61,19 @@ export { MarkError, NotListedError } from "./send.js";
  * await board.close();
  * ```
  */
-export async function* flash(
+export function flash(
   session: Session,
   file: Uint8Array,
   options: FlashOptions = {},
+): AsyncGenerator<FlashEvent, FlashResult, void> {
+  return whileExpecting(session, (expect) => flashOne(session, file, options, expect));
+}
+
+async function* flashOne(
+  session: Session,
+  file: Uint8Array,
+  options: FlashOptions,
+  expect: (recognise: Recognise) => void,
 ): AsyncGenerator<FlashEvent, FlashResult, void> {
   const { imageNumber = 0 } = options;
   const before = yield* overLosses(session, options, () => readFacts(session, options));
@@ -77,6 +88,8 @@ export async function* flash(
 
   const hash = unpacked?.hash ?? image.imageHash.value;
   const target = { hash, ...(unpacked && { sentHash: unpacked.sentHash }), imageNumber, image };
+  const known = knownByImage(before);
+  expect(known.recognise);
   const settled = { ...target, securityCounter: image.securityCounter };
   const found = stageOf(before, target);
   const memory = memoryOf(image, imageNumber, options.ratchet);
@@ -95,9 +108,12 @@ export async function* flash(
 
   // Without a trial boot there is no confirmation either: from the mark on the image is there to stay.
   if (found === "absent" && !revertsUnconfirmed(before)) await memory.intend();
+  // Until the board has all of it, another one that runs it already is not taken for this one.
+  const onSent = () => known.allow([hash, ...(unpacked ? [unpacked.sentHash] : [])]);
+  if (found !== "absent") onSent();
   const { trial, stage, ...sent } =
     found === "absent"
-      ? yield* sendAndMark(session, bytes, before, target, options)
+      ? yield* sendAndMark(session, bytes, before, target, { ...options, onSent })
       : { trial: revertsUnconfirmed(before), stage: found };
   const { hasNoTest, ...figures } = { hasNoTest: false, ...sent };
   const common = {

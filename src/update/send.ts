@@ -23,15 +23,16 @@ interface Sent {
   hasNoTest?: boolean;
 }
 
-/** Brings an image that the board does not have to where a reset starts it. */
+/** Brings an image that the board does not have to where a reset starts it. `onSent` is called before it is marked. */
 export async function* sendAndMark(
   session: Session,
   file: Uint8Array,
   before: BoardFacts,
   target: Target,
-  options: FlashOptions,
+  options: FlashOptions & { readonly onSent: () => void },
 ): AsyncGenerator<FlashEvent, Sent, void> {
   const { keptOld, ...sent } = yield* sendImage(session, file, options);
+  options.onSent();
   if (before.server === "recovery") return { ...sent, stage: "marked", trial: false };
   const marked = yield* markSent(session, file, { before, target, keptOld }, options);
   return { ...sent, ...marked, uploadMs: sent.uploadMs + (marked.uploadMs ?? 0) };

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ProofRequest } from "bootproof/prove";
 import { deviceMeant, isPluggedIn, namedDevices } from "../../boards/choose-device.js";
@@ -73,14 +73,18 @@ export class Bench {
   /** Ports that no list of devices has: pseudo-terminals, links that somebody's rule makes. */
   async #watchPaths(station: Station, looks: boolean): Promise<void> {
     const { signal } = this.#context;
+    /** Which device file a name led to: one that leads elsewhere between two looks has another board behind it. */
+    const files = new Map<string, string | undefined>();
     while (!signal.aborted) {
       for (const board of this.#boards.values()) {
         const { name, address } = board;
         if (address.kind !== "serial" || this.#devices.has(name)) continue;
-        const isAway = station.tile(name)?.state === "away";
-        if (existsSync(address.path) !== isAway) continue;
-        if (isAway) arrived(station, board, looks);
-        else station.left(name);
+        const file = deviceFile(address.path);
+        const isOther = files.has(name) && file !== undefined && files.get(name) !== file;
+        files.set(name, file);
+        const wasAway = station.tile(name)?.state === "away";
+        if (file === undefined ? !wasAway : isOther) station.left(name);
+        if (file !== undefined && (wasAway || isOther)) arrived(station, board, looks);
       }
       // Abort is the ordinary end of watching.
       await delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
@@ -189,6 +193,13 @@ export class Bench {
       if (!isThere) station.left(name);
     }
   }
+}
+
+/** What tells one device file from another, wherever a link to it is; undefined when there is none. */
+function deviceFile(path: string): string | undefined {
+  const { dev, ino, rdev, ctimeMs } = statSync(path, { throwIfNoEntry: false }) ?? {};
+  // A pseudo-terminal may get the number of one that was closed a moment ago.
+  return dev === undefined ? undefined : [dev, ino, rdev, ctimeMs].join(" ");
 }
 
 /** A board that is new, or was away, is looked at. */

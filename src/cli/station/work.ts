@@ -8,6 +8,7 @@ import { readFacts, runningSlot } from "../../session/board-facts.js";
 import type { BoardFacts } from "../../session/facts.js";
 import { knownImages } from "../../session/known-images.js";
 import { run } from "../../session/run.js";
+import { mustBeOneOf, OtherBoardError, runningNow } from "../../session/same-board.js";
 import type { Job, JobEnding, JournalEntry, TileFacts } from "../../station/job.js";
 import type { GroupControl, JobControl, StationBoard, StationWork } from "../../station/station-work.js";
 import {
@@ -117,7 +118,11 @@ export class BenchWork implements StationWork {
       return await this.#do(at);
     } catch (error) {
       at.context.signal.throwIfAborted();
-      return endingOfError(at.job.board, error);
+      const ending = endingOfError(at.job.board, error);
+      if (!(error instanceof OtherBoardError)) return ending;
+      // The tile shows who is there now.
+      const runs = await this.#runsNow(at.board, at.context);
+      return { ...ending, ...(runs && { runs }) };
     }
   }
 
@@ -149,6 +154,7 @@ export class BenchWork implements StationWork {
     const { signal } = context;
     const open = await openBoard(board.address, this.#link(true), context, { withinMs: wait });
     try {
+      await mustBeExpected(job, open, parseImage(image).imageHash?.value, signal);
       const result = await run(workflow(open, { signal }), (event) =>
         notes.step(stepOfFlash(event), event.step === "link-lost" || event.step === "sent-again"),
       );
@@ -180,12 +186,20 @@ export class BenchWork implements StationWork {
       return new Map(places.map((at) => [at.job.board, endingOfError(at.job.board, error)]));
     }
     const { wait: withinMs } = this.#options;
+    const others = new Map<string, JobEnding>();
     const tasks = places.map(
-      ({ job: { board: name }, board, context: own }): JointTask => ({
-        name,
+      ({ job, board, context: own }): JointTask => ({
+        name: job.board,
         open: async (stop) => {
           const context = { ...own, signal: stop };
           const open = await openBoard(board.address, this.#link(true), context, { withinMs });
+          try {
+            await mustBeExpected(job, open, hash, stop);
+          } catch (error) {
+            await open.close();
+            if (error instanceof OtherBoardError) others.set(job.board, endingOfError(job.board, error));
+            throw error;
+          }
           return {
             session: open.session,
             close: () => open.close(),
@@ -211,6 +225,8 @@ export class BenchWork implements StationWork {
         context,
         ending.state === "unknown" ? SILENT_WAIT_MS : undefined,
       );
+      const other = others.get(name);
+      if (other) return [name, { ...other, ...(runs && { runs }) }] as const;
       return [name, jointEnding(outcome, ending, runs, giveUp.aborted)] as const;
     });
     return new Map(await Promise.all(endings));
@@ -221,13 +237,18 @@ export class BenchWork implements StationWork {
     const { keys, policy: chosen, wait } = this.#options;
     const policy = policyHook(chosen, "recover", { file: image, imageNumber, skip: [] });
     const agreed = job.agreed === true;
+    const hash = parseImage(image).imageHash?.value;
     const setup = await recoverySetup({ ...this.#link(true), keys, asksNobody: true }, context, board);
     const recovery = recover(setup.target, image, {
       signal: context.signal,
       keys,
       known: knownImages(name, image),
       imageNumber,
-      althoughAlive: async () => agreed,
+      althoughAlive: async ({ facts }) => {
+        if (facts?.server === "application")
+          mustRunExpected(job, board.where, hash, runningSlot(facts)?.content);
+        return agreed;
+      },
       consent: async () => agreed,
       policy,
       ratchet: ratchetOf(setup.identity, undefined, release),
@@ -239,7 +260,6 @@ export class BenchWork implements StationWork {
     // Another link: the one of before may have ended in a bootloader.
     const runs = await this.#runsNow(board, context);
     // Nobody recovers a board that is alive; but here an earlier station may have been killed when all but its word was done.
-    const hash = parseImage(image).imageHash?.value;
     const isDone = runs?.server === "application" && hash !== undefined && runs.hash === toHex(hash);
     if (job.begunBefore > 0 && result.outcome === "alive" && !imageNumber && isDone) {
       const message = `It runs ${runs.version}: the recovery had finished when the station stopped.`;
@@ -251,6 +271,12 @@ export class BenchWork implements StationWork {
   async #prove({ job, notes, board, context }: JobPlace): Promise<JobEnding> {
     const suite = await import("bootproof/prove");
     if (job.begunBefore > 0) return this.#putBack(suite, { job, notes, board, context });
+    if (job.expected) {
+      const open = await openBoard(board.address, this.#link(false), context, {
+        withinMs: this.#options.wait,
+      });
+      await mustBeExpected(job, open, undefined, context.signal).finally(() => open.close());
+    }
     const outcome = await suite.runProof(
       { ...board.proof, quick: job.kind === "prove-quick" },
       {
@@ -431,6 +457,33 @@ interface JobPlace {
   readonly notes: JobNotes;
   readonly board: BenchBoard;
   readonly context: Context;
+}
+
+/** The board must be the one that was there when somebody asked for the job: by its identity, else by what it runs. */
+async function mustBeExpected(
+  job: Job,
+  { identity, session }: OpenBoard,
+  update: Uint8Array | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const { client } = session;
+  const { id, hash } = job.expected ?? {};
+  if (id !== undefined && identity.id !== undefined) {
+    if (id !== identity.id) throw new OtherBoardError(client.name, `was ${id}`, `is ${identity.id}`);
+  } else if (hash !== undefined && client.server.mode !== "recovery")
+    mustRunExpected(job, client.name, update, await runningNow(client, signal));
+}
+
+/** A board that a killed station was updating may run the update by now. */
+function mustRunExpected(
+  { expected, begunBefore }: Job,
+  where: string,
+  update: Uint8Array | undefined,
+  running: Parameters<typeof mustBeOneOf>[3],
+): void {
+  if (expected?.hash === undefined) return;
+  const mayRun = begunBefore > 0 && update !== undefined ? [expected.hash, toHex(update)] : [expected.hash];
+  mustBeOneOf(where, expected, mayRun, running);
 }
 
 async function factsOf(open: OpenBoard, signal: AbortSignal): Promise<TileFacts | undefined> {
