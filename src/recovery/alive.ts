@@ -3,6 +3,7 @@ import type { Client } from "../client/client.js";
 import { BootproofError } from "../errors.js";
 import { type KnownImage, readFacts, runningSlot } from "../session/board-facts.js";
 import type { BoardFacts } from "../session/facts.js";
+import { isLost } from "../session/reconnect.js";
 
 /** A board that shows signs of life: writing over its primary slot would destroy something that works. */
 export interface AliveBoard {
@@ -16,14 +17,15 @@ export interface AliveBoard {
  * Whether the board behind an open client needs no recovery: its application answers, or its bootloader lists an image
  * in the primary slot, which it only does once hash and signature have verified.
  *
- * @throws the signal's reason
+ * @throws the signal's reason; TransportError when the link is lost and may not be
  */
 export async function findLife(
   client: Client,
-  { signal, known, imageNumber = 0 }: FindLifeOptions,
+  { signal, known, imageNumber = 0, mayBeLost = true }: FindLifeOptions,
 ): Promise<AliveBoard | undefined> {
   const facts = await readFacts({ client }, { signal, known }).catch((error: unknown) => {
     signal?.throwIfAborted();
+    if (!mayBeLost && isLost(error)) throw error;
     if (error instanceof BootproofError) return undefined;
     throw error;
   });
@@ -43,4 +45,6 @@ export interface FindLifeOptions {
   known?: readonly KnownImage[] | undefined;
   /** Which image; default 0. */
   imageNumber?: number | undefined;
+  /** False: a link that is lost meanwhile is thrown. Default: the board falls silent. */
+  mayBeLost?: boolean | undefined;
 }

@@ -5,10 +5,11 @@ import { BootproofError } from "../errors.js";
 import { parseImage } from "../mcuboot/image.js";
 import { runningSlot } from "../session/board-facts.js";
 import type { BoardFacts } from "../session/facts.js";
+import { isLost, MOST_LOSSES } from "../session/reconnect.js";
 import { retryUntilBack } from "../session/retry-until-back.js";
 import { mayRunNext, mustBeOneOf } from "../session/same-board.js";
 import { memoryOf } from "../update/memory.js";
-import { findLife } from "./alive.js";
+import { type AliveBoard, findLife } from "./alive.js";
 import { checkTheFile, checkThroughRecovery, firstRefusal, refusalOf } from "./check-file.js";
 import { agree, type Consent, leftAlone } from "./consent.js";
 import { type MethodResult, RECOVERY_METHODS, type RecoveryFacts, type RecoveryMethod } from "./methods.js";
@@ -52,10 +53,9 @@ export async function* recover(
       hint: "Add --decrypt-key FILE with the private half of the key that it is encrypted for.",
     };
   const sent = options.decrypted ? plain! : bytes;
-  const recoveryFacts = await gatherFacts(target, { file: sent, plain }, options);
+  const { recoveryFacts, life } = await meet(target, { file: sent, plain }, options);
   try {
     yield { step: "found", message: foundWords(recoveryFacts) };
-    const life = recoveryFacts.client && (await findLife(recoveryFacts.client, options));
     if (life && recoveryFacts.client?.server.mode !== "recovery") {
       const boardChecks = life.facts === undefined ? [] : checkThroughRecovery(image, life.facts, options);
       yield { step: "preflight", checks: boardChecks };
@@ -102,14 +102,34 @@ export async function* recover(
       };
 }
 
+/** Who answers, and whether that board is alive. A link that is lost in between is opened again. */
+async function meet(
+  target: RecoveryTarget,
+  content: Pick<RecoveryFacts, "file" | "plain">,
+  options: RecoverOptions,
+): Promise<{ recoveryFacts: RecoveryFacts; life: AliveBoard | undefined }> {
+  for (let losses = 1; ; losses++) {
+    const recoveryFacts = await gatherFacts(target, content, options, losses > 1);
+    const { client } = recoveryFacts;
+    try {
+      const how = { ...options, mayBeLost: losses === MOST_LOSSES };
+      return { recoveryFacts, life: client && (await findLife(client, how)) };
+    } catch (error) {
+      await client?.close();
+      if (!isLost(error)) throw error;
+    }
+  }
+}
+
 async function gatherFacts(
   target: RecoveryTarget,
   content: Pick<RecoveryFacts, "file" | "plain">,
   { signal, withinMs = DEFAULT_WITHIN_MS }: RecoverOptions,
+  wasListed: boolean,
 ): Promise<RecoveryFacts> {
   const meet = async () => connect(await target.dial(signal), { probes: 3, ...target.connect, signal });
   try {
-    const client = await retryUntilBack(meet, { signal, withinMs });
+    const client = await retryUntilBack(meet, { signal, withinMs, wasListed });
     return { target, ...content, client, silence: "" };
   } catch (error) {
     signal?.throwIfAborted();
