@@ -18,6 +18,8 @@ interface State {
 
 const PAGE = 50;
 
+const FIGURES = ["Jobs", "Passed", "Failed", "Neither", "Median", "Slowest", "Retries", "Failures"];
+
 /** What was done on this bench: filters, figures of the rig, records, downloads. */
 export class HistoryView extends Component<Props, State> {
   override state: State = { filter: {}, offset: 0 };
@@ -75,10 +77,13 @@ export class HistoryView extends Component<Props, State> {
       "By port": statistics.byPort,
     };
     return html`<details class="figures"><summary>Figures of the rig: ${figureWords(statistics.all)}</summary>
-      <table><caption class="hidden">Figures of the rig</caption>
-      <thead><tr>${["", "Jobs", "Passed", "Failed", "Neither", "Median", "Slowest", "Retries", "Failures"].map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
+      <table class="cards" role="table"><caption class="hidden">Figures of the rig</caption>
+      <thead role="rowgroup"><tr role="row">${["", ...FIGURES].map((title) => html`<th scope="col" role="columnheader">${title}</th>`)}</tr></thead>
       ${Object.entries(groups).map(
-        ([title, rows]) => html`<tbody><tr><th colspan="9" scope="rowgroup">${title}</th></tr>
+        ([
+          title,
+          rows,
+        ]) => html`<tbody role="rowgroup"><tr role="row"><th colspan="9" scope="rowgroup" role="rowheader">${title}</th></tr>
         ${Object.entries(rows).map(([name, figures]) => figureRow(name, figures))}</tbody>`,
       )}</table></details>`;
   }
@@ -119,5 +124,5 @@ function figureRow(name: string, figures: RigFigures): VNode {
     retries,
     failures.map(({ outcome, count }) => `${outcome} ${count}`).join(", ") || "-",
   ];
-  return html`<tr><th scope="row">${name}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`;
+  return html`<tr role="row"><th scope="row" role="rowheader">${name}</th>${cells.map((cell, at) => html`<td role="cell" data-title=${FIGURES[at]?.toLowerCase()}>${cell}</td>`)}</tr>`;
 }

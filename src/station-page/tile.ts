@@ -10,10 +10,14 @@ export interface TileActions {
   stop(job: string): void;
 }
 
+/** Longer words, as LINK LOST, are made to fit one line. */
+const SHORT_WORD = 7;
+
 /** One board: green or red across the room, words close by. */
 export function tileCard(tile: Tile, actions: TileActions): VNode {
   const { name, running, queue } = tile;
   const tone = toneOf(tile);
+  const word = bigWord(tile);
   const id = `tile-${name}`;
   return html`<article class=${`tile ${tone}`} aria-labelledby=${id} key=${name}>
     <header>
@@ -27,7 +31,7 @@ export function tileCard(tile: Tile, actions: TileActions): VNode {
       </label>
       <a href=${`#/board/${encodeURIComponent(name)}`} aria-label=${`Details of ${name}`}>details</a>
     </header>
-    <p class="big"><span aria-hidden="true">${MARKS[tone]}</span> ${bigWord(tile)}</p>
+    <p class=${`big${word.length > SHORT_WORD ? " long" : ""}`}><span aria-hidden="true">${MARKS[tone]}</span> ${word}</p>
     ${running && html`<progress max="100" value=${percentOf(running)} aria-label=${`Progress of ${name}`}></progress>`}
     <p class="step">${stepWords(tile)}</p>
     ${whyWords(tile)}

@@ -30,6 +30,12 @@ async function picture(page: Page, name: string): Promise<void> {
 const sticksOut = (page: Page) =>
   page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
 
+/** Tables that have to be pushed to the side to be read. */
+const scrollsSideways = (page: Page) =>
+  page.evaluate(
+    "[...document.querySelectorAll('.scroll, .figures')].filter((box) => box.scrollWidth > box.clientWidth).map((box) => box.className)",
+  );
+
 const NASTY = `<img src=x onerror=alert(1)>`;
 
 describe("the page of a station", () => {
@@ -145,8 +151,11 @@ describe("the page of a station", () => {
       expect(await small.evaluate("getComputedStyle(document.body).backgroundColor")).toBe("rgb(17, 20, 24)");
       await small.getByRole("link", { name: "History" }).click();
       await small.getByRole("table", { name: "Records" }).waitFor();
+      await small.getByText(/Figures of the rig:/).click();
+      await small.getByRole("row", { name: /left/ }).first().waitFor();
       await picture(small, "400-history");
       expect(await sticksOut(small)).toBe(0);
+      expect(await scrollsSideways(small)).toEqual([]);
 
       // The station is killed, and is there again: the page finds it by itself.
       await tilesOnce(morning, isQuiet);
@@ -232,6 +241,15 @@ describe("the page of a station", () => {
       await unplugged;
       await tile.getByText("! LINK LOST").waitFor();
       expect(await tile.getAttribute("class")).toBe("tile lost");
+      // In one line, in the narrowest tile there is.
+      await page.setViewportSize({ width: 720, height: 800 });
+      const { fits, lines } = (await tile
+        .locator(".big")
+        .evaluate(
+          "(word) => ({ fits: word.scrollWidth <= word.clientWidth, lines: getComputedStyle(word).whiteSpace })",
+        )) as { fits: boolean; lines: string };
+      expect({ fits, lines }).toEqual({ fits: true, lines: "nowrap" });
+      await page.setViewportSize({ width: 1280, height: 800 });
       await picture(page, "1280-link-lost");
       const again = await board.plugIn({ link });
       await tile.getByText("PASS").waitFor({ timeout: 120_000 });
