@@ -69,6 +69,8 @@ export async function flashEach(
   } catch (error) {
     // Ctrl-C is how a batch ends; what was done is told all the same.
     if (!signal.aborted) throw error;
+    // The terminal shows ^C where the cursor is.
+    if (process.stderr.isTTY) process.stderr.write("\n");
   } finally {
     labels.close();
   }
