@@ -35,6 +35,8 @@ export interface FlashPredicate {
   })[];
   readonly outcome: string;
   readonly message: string;
+  /** Of an update of several boards that all keep it or none: what it came to for all of them. */
+  readonly together?: { readonly outcome: string; readonly boards: readonly string[] };
   readonly before?: FlashStanding;
   readonly after?: FlashStanding;
   /** Checks of the preflight that did not pass, policy rules included. */

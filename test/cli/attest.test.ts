@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { fromHex, toBase64, toHex } from "../../src/bytes.js";
@@ -209,6 +209,48 @@ describe("--attest with several boards", () => {
           expect.objectContaining({ name: expect.stringContaining(name) }),
         ]),
       });
+  });
+});
+
+describe("--attest with boards that keep an update together", () => {
+  it("writes a statement of each when all have ended: what all came to, and what this one runs", async () => {
+    const { folder, image, publicKey } = await signedUpdate();
+    const at = (name: string) => join(folder, name);
+    const attested = at("attest.pem");
+    await bootproof(["keys", "public", keyFile("p256-1"), attested]);
+    const boards = ["left", "right"].flatMap((name) => ["-d", `wasm:good?flash=${at(`${name}.flash`)}`]);
+    const signed = ["--attest-key", keyFile("p256-1"), "--key", publicKey, "--soak", "0"];
+    const flash = (file: string, ...more: string[]) =>
+      bootproof(["flash", image, "--together", ...boards, ...signed, "--attest", at(file), ...more]);
+    const statements = async (prefix: string) => {
+      const files = readdirSync(folder).filter((name) => name.startsWith(prefix));
+      const told = files.map((name) =>
+        json(["attest", "verify", at(name), "--key", attested, "--subject", image]),
+      );
+      return (await Promise.all(told)).map(
+        ({ value }) => (value.statement as { predicate: object }).predicate,
+      );
+    };
+    expect(await flash("one.json")).toMatchObject({ status: 2, stderr: /Write \{board\} in/ });
+    expect((await flash("back-{board}.json", "--health", "exit 3")).status).toBe(62);
+    const addresses = boards.filter((word) => word !== "-d");
+    const back = {
+      outcome: "old-image",
+      message: expect.stringMatching(/ended with 3/),
+      together: { outcome: "reverted", boards: addresses },
+      before: { version: "1.0.0" },
+      after: { version: "1.0.0" },
+    };
+    expect(await statements("back-")).toMatchObject([back, back]);
+    expect((await flash("kept-{board}.json")).status).toBe(0);
+    const kept = {
+      outcome: "confirmed",
+      together: { outcome: "committed", boards: addresses },
+      image: { version: "2.0.0" },
+      before: { version: "1.0.0" },
+      after: { version: "2.0.0", hash: expect.stringMatching(/^[0-9a-f]{64}$/) },
+    };
+    expect(await statements("kept-")).toMatchObject([kept, kept]);
   });
 });
 

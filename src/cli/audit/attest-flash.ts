@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { toHex } from "../../bytes.js";
 import { runningSlot } from "../../session/board-facts.js";
 import type { BoardFacts } from "../../session/facts.js";
+import type { JointEnding } from "../../station/together.js";
 import { signEnvelope } from "../../trust/dsse.js";
 import {
   type FlashedImage,
@@ -44,12 +45,53 @@ export async function attestFlash(
   },
 ): Promise<void> {
   const { files, identity, result, audit = recorder() } = about;
-  const job = recorder()?.job;
-  const predicate: FlashPredicate = {
-    board: { ...(identity.id !== undefined && { id: identity.id }), address: result.before.name },
+  const predicate = predicateOf(identity, result, {
     ...("images" in result ? ofSeveral(files, result) : ofOne(files, result)),
     outcome: result.outcome,
     message: result.message,
+  });
+  await writeStatement(output, signer, predicate, { files, audit });
+}
+
+/** What a joint update came to for one of its boards. */
+export interface JointAttestation {
+  readonly file: AttestedFile;
+  readonly identity: BoardIdentity;
+  /** Of the board's preflight, before anything was sent. */
+  readonly first: FlashResult;
+  readonly ending: Pick<JointEnding, "state" | "version" | "hash">;
+  readonly message: string;
+  readonly together: NonNullable<FlashPredicate["together"]>;
+  readonly audit?: EventSink | undefined;
+}
+
+/** Writes a signed statement of one board of a joint update: what all came to, and what this one reported before and after. */
+export async function attestTogether(
+  output: string,
+  { signer }: ChosenSigner,
+  { file, identity, first, ending, message, together, audit = recorder() }: JointAttestation,
+): Promise<void> {
+  const { state, version: runs, hash } = ending;
+  const predicate = predicateOf(identity, first, {
+    image: described(file.image),
+    outcome: state,
+    message,
+    together,
+    before: standing(first.before, file.number),
+    ...(runs !== undefined && { after: { version: runs, ...(hash && { hash: toHex(hash) }) } }),
+  });
+  await writeStatement(output, signer, predicate, { files: [file], audit });
+}
+
+function predicateOf(
+  identity: BoardIdentity,
+  result: FlashResult | ImagesResult,
+  what: Omit<FlashPredicate, "board" | "notPassed" | "tool" | "job" | "finishedOn">,
+): FlashPredicate {
+  const job = recorder()?.job;
+  return {
+    board: { ...(identity.id !== undefined && { id: identity.id }), address: result.before.name },
+    ...what,
     notPassed: checksOf(result)
       .filter((check) => check.result !== "pass")
       .map((check) => ({ name: check.name, result: check.result, message: check.message })),
@@ -57,12 +99,21 @@ export async function attestFlash(
     ...(job !== undefined && { job }),
     finishedOn: new Date().toISOString(),
   };
+}
+
+async function writeStatement(
+  output: string,
+  signer: ChosenSigner["signer"],
+  predicate: FlashPredicate,
+  { files, audit }: { files: readonly AttestedFile[]; audit: EventSink | undefined },
+): Promise<void> {
+  const { id, address = "" } = predicate.board;
   const subjects = files.map(({ name, bytes }) => ({
     name: basename(name),
     sha256: createHash("sha256").update(bytes).digest("hex"),
   }));
   const envelope = await signEnvelope(IN_TOTO, flashStatement(subjects, predicate), [signer]);
-  writeOutput(statementFile(output, identity.id ?? result.before.name), envelope);
+  writeOutput(statementFile(output, id ?? address), envelope);
   for (const { image } of files)
     audit?.record({
       type: "attest",

@@ -20,7 +20,7 @@ import { inContext, onBoard, readKeys, readKnown } from "../context.js";
 import { readDecryptionKey } from "../decryption-key.js";
 import { hintForBoard } from "../emulated-hint.js";
 import { drawFlash } from "../flash/draw-flash.js";
-import { attestEach, attestedFiles, recordImages, writeLogProof } from "../flash/evidence.js";
+import { attestEach, attestedFiles, attestJoint, recordImages, writeLogProof } from "../flash/evidence.js";
 import {
   type FlashCommandOptions,
   flashOptions,
@@ -75,11 +75,6 @@ export function runFlash(file: string, options: FlashCommandOptions): Promise<vo
     for (const { name, bytes } of source.payloads) mustBeImage(name, bytes);
     const keys = await readKeys(keyFiles(options.key, context), out);
     const decryptionKey = await readDecryptionKey(options);
-    if (options.attest !== undefined && options.together)
-      throw new UsageError(
-        "--attest cannot be used with --together: no board's outcome is known before that of all.",
-        "The audit log records the result of each board.",
-      );
     if (options.attest !== undefined && (options.each || meansSeveral(options)))
       mustNameEachBoard(options.attest);
     const attesting = await attestSigner(options, signal);
@@ -108,6 +103,7 @@ export function runFlash(file: string, options: FlashCommandOptions): Promise<vo
       const release = source.release;
       const madeFor = source.binding.boards;
       const variants = variantsOf(source, number);
+      const attested = { file, source, wanted: imageNumber };
       if (options.together && variants.length > 1)
         throw new UsageError(
           "--together gives all boards the same image; this update has a build for each slot.",
@@ -119,14 +115,23 @@ export function runFlash(file: string, options: FlashCommandOptions): Promise<vo
         {
           chosen,
           settles,
-          attest: attesting && attestEach(options.attest!, attesting, { file, source, wanted: imageNumber }),
+          // Of a joint update nothing is known before all boards have ended.
+          attest: options.together
+            ? undefined
+            : attesting && attestEach(options.attest!, attesting, attested),
         },
       );
       try {
         if (options.each) return await flashEach(options, context, update, statusOf);
         return await withPlaces(options, context, (own) =>
           options.together
-            ? flashBoardsTogether({ ...own, image: imageNumber }, context, parseImage(image), update)
+            ? flashBoardsTogether(
+                { ...own, image: imageNumber },
+                context,
+                parseImage(image),
+                update,
+                attesting && attestJoint(options.attest!, attesting, attested),
+              )
             : flashBoards(own, context, update, statusOf),
         );
       } finally {

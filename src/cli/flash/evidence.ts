@@ -6,11 +6,12 @@ import type { BoardIdentity } from "../../trust/ratchet.js";
 import { formatProof } from "../../trust/tlog-proof.js";
 import type { FlashResult } from "../../update/flash.js";
 import type { ImagesResult } from "../../update/images-events.js";
-import { type AttestedFile, attestFlash } from "../audit/attest-flash.js";
+import { type AttestedFile, attestFlash, attestTogether } from "../audit/attest-flash.js";
 import { describeImage } from "../audit/flash-events.js";
 import { openAuditLog } from "../audit/open-log.js";
 import { type EventSink, recorder } from "../audit/recorder.js";
 import { writeOutput } from "../files.js";
+import { type AttestJoint, wordsOfOutcome } from "../many-boards/flash-together.js";
 import type { ChosenSigner } from "../signing/choose.js";
 
 /** The files that went to the board: of a larger update those of the result, of variants the one that was taken. */
@@ -48,6 +49,27 @@ export function attestEach(
   return (identity: BoardIdentity, result: FlashResult, audit: EventSink | undefined) => {
     const files = attestedFiles(file, source, result, wanted);
     return attestFlash(pattern, attesting, { files, identity, result, audit });
+  };
+}
+
+/** Writes a statement for each board of a joint update. */
+export function attestJoint(
+  pattern: string,
+  attesting: ChosenSigner,
+  { file, source, wanted }: { file: string; source: Source; wanted: number | undefined },
+): AttestJoint {
+  return async ({ identity, audit, first }, ending, all) => {
+    const [attested] = attestedFiles(file, source, first, wanted);
+    const { message } = wordsOfOutcome(all);
+    await attestTogether(pattern, attesting, {
+      file: attested!,
+      identity,
+      audit,
+      first,
+      ending,
+      message: ending.failure === undefined ? message : `${ending.failure} ${message}`,
+      together: { outcome: all.outcome, boards: all.boards.map(({ board }) => board) },
+    });
   };
 }
 

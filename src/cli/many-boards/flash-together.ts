@@ -8,9 +8,10 @@ import {
   type TogetherOutcome,
   type TogetherResult,
 } from "../../station/together.js";
+import type { FlashResult } from "../../update/flash.js";
 import type { Context } from "../context.js";
 import type { ExitStatus } from "../exit.js";
-import { openBoard } from "../open-board.js";
+import { type OpenBoard, openBoard } from "../open-board.js";
 import { type Output, printable, prose, table, tone } from "../output.js";
 import { UsageError } from "../usage-error.js";
 import { showStep } from "./board-lines.js";
@@ -78,8 +79,17 @@ export async function flashBoardsTogether(
   context: Context,
   image: Image,
   workflow: FlashWorkflow,
+  attest?: AttestJoint,
 ): Promise<void> {
   const { signal } = context;
+  const seen = new Map<string, SeenBoard>();
+  const noting = (name: string): FlashWorkflow =>
+    async function* (opened, change) {
+      const result = yield* workflow(opened, change);
+      const { identity, audit } = opened;
+      seen.set(name, { identity, audit, first: seen.get(name)?.first ?? result });
+      return result;
+    };
   const hash = hashFor(options, image);
   const boards = await chooseBoards(options, context);
   const isolated = options.isolate ?? [];
@@ -95,13 +105,28 @@ export async function flashBoardsTogether(
       (board): JointTask => ({
         name: board.name,
         mayStayBehind: isolated.includes(board.name),
-        open: (stop) => open(board, workflow, stop),
+        open: (stop) => open(board, noting(board.name), stop),
       }),
     );
     return flashTogether(tasks, { hash, imageNumber: options.image, signal, withinMs });
   });
+  if (attest)
+    for (const ending of result.boards) {
+      const board = seen.get(ending.board);
+      if (board) await attest(board, ending, result);
+      else context.out.warn(`${printable(ending.board)} did not answer: there is no statement of it.`);
+    }
   finishTogether(result, context.out);
 }
+
+/** A board of a joint update that answered. */
+export interface SeenBoard extends Pick<OpenBoard, "identity" | "audit"> {
+  /** Of its preflight. */
+  readonly first: FlashResult;
+}
+
+/** Writes the statement of one board of a joint update. */
+export type AttestJoint = (board: SeenBoard, ending: JointEnding, all: TogetherResult) => Promise<void>;
 
 /** Runs a joint update and draws what happens. `start` gets what opens a board. */
 export async function driveTogether<Result>(
