@@ -143,7 +143,7 @@ export { RecoveryNumberError, recoveryNumber } from "./session/recovery-number.j
 export { type RestartPlan, restart } from "./session/restart.js";
 export { type RetryUntilBackOptions, retryUntilBack } from "./session/retry-until-back.js";
 export { run as runWorkflow } from "./session/run.js";
-export { OtherBoardError } from "./session/same-board.js";
+export { mustBeOneOf, OtherBoardError, runningNow } from "./session/same-board.js";
 export { type OpenClient, type Recognise, Session } from "./session/session.js";
 export { DeviceError } from "./smp/message.js";
 export { ST_ROM_LINE, StRomError } from "./st-rom/an3155.js";
