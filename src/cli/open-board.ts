@@ -93,7 +93,7 @@ function sameIdentity(
   const { identity, asked, isTracked } = before;
   let isSaid = isTracked;
   return async (client, signal) => {
-    if (asked && identity.from === "smp" && client.server.mode !== "recovery") {
+    if (asked && identity.id !== undefined && identity.from === "smp" && client.server.mode !== "recovery") {
       const now = await readIdentity(session, asked, { signal });
       if ("id" in now) {
         if (now.id === identity.id) return;

@@ -2,6 +2,7 @@ import type { Image } from "../../mcuboot/image.js";
 import {
   flashTogether,
   type JointBoard,
+  type JointEnding,
   type JointState,
   type JointTask,
   type TogetherEvent,
