@@ -1,10 +1,29 @@
-import { type AddressInfo, createServer } from "node:net";
+import { randomInt } from "node:crypto";
+import { createServer } from "node:net";
 
-/** A TCP port of this machine that nothing listens on now. */
+/** Below the ports that systems give to connections by themselves (Linux from 32768, others from 49152). */
+const [LOWEST, BEYOND] = [20_000, 26_000];
+
+/** A TCP port of this machine that nothing listens on now, and that no connection is given meanwhile. */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(LOWEST, BEYOND);
+    if (await canListen(port)) return port;
+  }
+}
+
+/**
+ * Whether a program could listen on a port of this machine now.
+ *
+ * @param port - TCP, on 127.0.0.1
+ * @returns false when another program has it
+ */
+export async function canListen(port: number): Promise<boolean> {
   const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
+  const listens = await new Promise<boolean>((resolve) => {
+    probe.once("error", () => resolve(false));
+    probe.listen(port, "127.0.0.1", () => resolve(true));
+  });
+  if (listens) await new Promise((resolve) => probe.close(resolve));
+  return listens;
 }

@@ -16,6 +16,7 @@ import { image } from "../support/workflow-board.js";
  * written from AWS's documentation. Their jobs are driven by Amazon's own SDK too. Boards run real firmware.
  */
 
+const killer = new URL("../support/kill-at-write.mjs", import.meta.url).href;
 const services = fileURLToPath(new URL("../support/aws_services.py", import.meta.url));
 const has = (words: string[]) => spawnSync(words[0]!, words.slice(1)).status === 0;
 const canRun =
@@ -132,7 +133,7 @@ async function rig() {
       });
       return child;
     },
-    begin: () => start([...words, ...identity], { env }),
+    begin: (more: Record<string, string>) => start([...words, ...identity], { env: { ...env, ...more } }),
     async refusals() {
       const log = new AuditLog({ folder: join(at("state"), "bootproof", "audit") });
       const { size } = (await log.checkpoint(log.newest())).checkpoint;
@@ -288,21 +289,13 @@ describe.skipIf(!canRun)("the AWS agent", () => {
   });
 
   it("goes on after it was killed at each step, and keeps the blocks that it has", async () => {
-    const { at, serve, begin, round, updates, stands, job } = await rig();
+    const { serve, begin, round, updates, stands, job } = await rig();
     await serve(job(await update()));
-    const marks = [/payload\.map/, /"streamVersion"/, /"committing": true/, /"outcome"/];
-    const isThere = (mark: RegExp) => {
-      const folder = join(at("state"), "bootproof", "aws");
-      if (!existsSync(folder)) return false;
-      const { stdout } = spawnSync("sh", ["-c", `cd ${folder}/*; ls; cat state.json`], { encoding: "utf8" });
-      return mark.test(stdout);
-    };
-    for (const mark of marks) {
-      const running = begin();
-      while (!isThere(mark) && running.child.exitCode === null)
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      running.child.kill("SIGKILL");
-      await running.ended;
+    // Each is in a file of its state, or is its name; the last ones only once those before it are past.
+    for (const mark of ['"streamVersion"', "payload\\.map", '"committing": true', '"outcome"']) {
+      const { child, ended } = begin({ KILL_ONCE: mark, NODE_OPTIONS: `--import=${killer}` });
+      const { stdout, stderr } = await ended;
+      expect(child.signalCode, `${mark}: ${stdout}${stderr}`).toBe("SIGKILL");
     }
     const { result } = await round();
     expect(["succeeded", "nothing"]).toContain(result.outcome);

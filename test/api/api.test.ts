@@ -14,7 +14,7 @@ let all: Surface[] = [];
 beforeAll(async () => {
   await ensureBuilt();
   all = surfaces();
-}, 120_000);
+});
 
 describe("the public entries", () => {
   it("hand out exactly what is checked in; npm run api writes the lists anew", () => {
@@ -91,7 +91,7 @@ function throws(node: ts.Node): boolean {
 }
 
 describe("the examples in docstrings", () => {
-  it("compile and run as they stand", { timeout: 120_000 }, () => {
+  it("compile and run as they stand", () => {
     const examples = new Map<string, string>();
     for (const { exports } of all)
       for (const { name, tags } of exports)

@@ -11,7 +11,7 @@ import { bootproof, json, keyFile, signedUpdate, signWords } from "../support/cl
 import { SIGNER_PROGRAMS } from "../support/image-signers.js";
 import { installInTotoJudge, judgeEnvelope } from "../support/in-toto-judge.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 describe("DSSE", () => {
   // Made outside this project with OpenSSL: Ed25519 seed 00 01 .. 1f; see test/vectors/trust/README.md.

@@ -10,7 +10,7 @@ import { AuditLog } from "../../src/trust-store/audit-log.js";
 import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, keyFile, signedUpdate, start, tempFolder } from "../support/cli-run.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 async function workspace() {
   const { image, publicKey } = await signedUpdate();

@@ -24,7 +24,7 @@ import {
 } from "../support/cli-run.js";
 import { noPtyReason, openPty } from "../support/pipe-pty.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 /** One clear sentence with the next step on stderr, nothing on stdout, its own status, and no word of our own insides. */
 function expectComplaint(

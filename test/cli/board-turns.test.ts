@@ -6,7 +6,7 @@ import { parseAddress } from "../../src/transport/parse-address.js";
 import { ensureBuilt } from "../support/cli-build.js";
 import { start } from "../support/cli-run.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 it("an emulated board's port takes the next client when the last one leaves, and none beside it", async () => {
   const board = start(["board", "wasm:good"]);

@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { afterAll, afterEach, expect, test } from "vitest";
 import type { Board } from "../../src/emulator/board.js";
 import { startBoard } from "../../src/emulator/start.js";
+import { freePort } from "../support/free-port.js";
 import { type CliRun, ownFolder, runCli, startCli } from "../support/groups-cli.js";
 
 const home = ownFolder();
@@ -18,10 +19,14 @@ afterAll(() => home.remove());
 
 /** A board on a serial server that can be pulled out and put back at the same address. */
 class Plugged {
-  port = 0;
+  readonly port: number;
   #board: Board | undefined;
   #server: Server | undefined;
   readonly #sockets = new Set<Socket>();
+
+  constructor(port: number) {
+    this.port = port;
+  }
 
   async plugIn(): Promise<void> {
     this.#board = await startBoard({ machine: "wasm", variant: "good" });
@@ -36,7 +41,6 @@ class Plugged {
       for await (const chunk of uart.chunks) for (const socket of this.#sockets) socket.write(chunk);
     })().catch(() => {});
     await new Promise<void>((resolve) => this.#server?.listen(this.port, "127.0.0.1", resolve));
-    this.port = (this.#server.address() as { port: number }).port;
   }
 
   async pull(): Promise<void> {
@@ -56,7 +60,7 @@ interface Bridged {
 }
 
 async function bridge(...args: string[]): Promise<Bridged> {
-  const board = new Plugged();
+  const board = new Plugged(await freePort());
   await board.plugIn();
   closing.push(() => board.pull());
   const run = startCli(["bridge", "-d", `tcp:127.0.0.1:${board.port}`, "--port", "0", ...args], { env });
@@ -68,8 +72,8 @@ async function bridge(...args: string[]): Promise<Bridged> {
   return { board, run, udp: `udp:127.0.0.1:${port}`, tcp: `tcp:127.0.0.1:${port}` };
 }
 
-const echo = async (address: string, text: string) => {
-  const { status, out, err } = await runCli(["echo", text, "-d", address, "--timeout", "600"], { env });
+const echo = async (address: string, text: string, ...more: string[]) => {
+  const { status, out, err } = await runCli(["echo", text, "-d", address, ...more], { env });
   return { status, out: out.trim(), err };
 };
 
@@ -84,7 +88,7 @@ test("a board that is pulled out is waited for, and answers again at the same ad
   const { board, run, udp, tcp } = await bridge();
   expect((await echo(udp, "before")).out).toBe("before");
   await board.pull();
-  expect((await echo(udp, "away")).status).toBe(16);
+  expect((await echo(udp, "away", "--timeout", "600")).status).toBe(16);
   await board.plugIn();
   await run.said(/answers again/);
   expect((await echo(udp, "by UDP")).out).toBe("by UDP");

@@ -6,7 +6,7 @@ import { parse } from "yaml";
 import { ensureBuilt, program, root } from "../support/cli-build.js";
 import { tempFolder } from "../support/cli-run.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 const file = (name: string) => join(root, "hil/ci", name);
 

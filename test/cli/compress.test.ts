@@ -6,7 +6,7 @@ import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, json, keyFile, signedUpdate } from "../support/cli-run.js";
 
 /** `flash --compress`, as it is typed. */
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 const update = () => signedUpdate("good-b");
 

@@ -6,7 +6,7 @@ import { ensureBuilt } from "../support/cli-build.js";
 import { json, tempFolder } from "../support/cli-run.js";
 import { image } from "../support/workflow-board.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 const LOOK = "bootproof info shows the board's own list of events.";
 
@@ -39,4 +39,4 @@ it("after an update that was reverted the hint of an emulated board says how to 
     status: 30,
     value: { hint: LOOK },
   });
-}, 120_000);
+});

@@ -16,7 +16,7 @@ beforeAll(async () => {
   await ensureBuilt();
   writeFileSync(file("update.bin"), await signed("good-b"));
   writeFileSync(file("public.der"), (await trustedKey()).publicDer);
-}, 120_000);
+});
 
 const flash = () => ["flash", file("update.bin"), "--key", file("public.der"), "--soak", "0"];
 const recover = () => [
@@ -101,7 +101,7 @@ it("are of no event and no field that the topic does not name, with the kinds of
     }),
   );
   expect(complaints(printed.flat())).toEqual([]);
-}, 240_000);
+});
 
 interface AnyLine {
   kind?: string;

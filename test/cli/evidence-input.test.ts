@@ -5,7 +5,7 @@ import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, keyFile, tempFolder } from "../support/cli-run.js";
 import { image } from "../support/workflow-board.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 it.each([
   ["--report", "report.html", 2, /is not a report of prove/],

@@ -7,7 +7,7 @@ import { bootproof, json, keyFile, signedUpdate } from "../support/cli-run.js";
 import { installInTotoJudge, inTotoPython } from "../support/in-toto-judge.js";
 import { buildLogJudge } from "../support/log-judge.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 const filesBelow = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) =>
@@ -65,9 +65,7 @@ assert is_good()
 print(json.dumps({"tried": tried, "kept": kept}))
 `;
 
-it("a pack is checked with Python and Go alone, and no byte of it can be changed", {
-  timeout: 300_000,
-}, async (context) => {
+it("a pack is checked with Python and Go alone, and no byte of it can be changed", async (context) => {
   const { folder, image, publicKey } = await signedUpdate();
   const at = (name: string) => join(folder, name);
   const env = { XDG_STATE_HOME: at("state") };

@@ -11,7 +11,7 @@ import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, json, keyFile, tempFolder } from "../support/cli-run.js";
 import { image } from "../support/workflow-board.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 /** A bundle as builds make it; zipped by Python, which neither writes nor reads archives as we do. */
 function bundle(

@@ -7,7 +7,7 @@ import { ensureBuilt, program } from "../support/cli-build.js";
 import { benchFiles, noPtyBoardReason, startPtyBoard } from "../support/station.js";
 import { image as signed } from "../support/workflow-board.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 describe("flash --each", () => {
   it.skipIf(noPtyBoardReason !== undefined)(

@@ -3,7 +3,7 @@ import { ensureBuilt } from "../support/cli-build.js";
 import { helpHere } from "../support/cli-here.js";
 import { bootproof } from "../support/cli-run.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 /** Names of the commands that a help page lists. */
 function listed(help: string): string[] {
@@ -42,7 +42,7 @@ describe("--help", () => {
         expect(text).not.toMatch(/undefined|\[object/);
       }
     }
-  }, 240_000);
+  });
 
   it.each([[], ["flash"], ["keys", "public"], ["imgtool"]])(
     "of the built program is the sources' (%s)",

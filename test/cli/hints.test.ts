@@ -11,7 +11,7 @@ beforeAll(async () => {
   const { stdout } = spawnSync(process.execPath, [program, "completion", "bash"], { encoding: "utf8" });
   for (const [, words, flags] of stdout.matchAll(/^ {4}"([^"]*)"\) verbs="[^"]*"; flags="([^"]*)" ;;$/gm))
     known.set(words!.trim(), flags!.split(" "));
-}, 120_000);
+});
 
 const sources = ["src", "hil"].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })

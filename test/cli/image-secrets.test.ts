@@ -6,7 +6,7 @@ import { bootproof, keyFile, signWords, tempFolder } from "../support/cli-run.js
 import { payload, vectorFile } from "../support/image-imgtool-args.js";
 import { makeToken, PIN, softHsmLibrary, whyNoSoftHsm } from "../support/image-signers.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 const PASSPHRASE = "throw-away";
 const { keys } = JSON.parse(vectorFile("keys.json")) as {
@@ -123,7 +123,6 @@ it.each(keys.filter(({ type }) => FAMILIES.includes(type)).map(({ type, forms: p
       for (const secret of secrets) expect(there.includes(secret)).toBe(false);
     }
   },
-  120_000,
 );
 
 function readFileIfAny(path: string): Buffer {

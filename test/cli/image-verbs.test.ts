@@ -9,7 +9,7 @@ import { bootproof, json, tempFolder } from "../support/cli-run.js";
 import { cliVectors, runInFolder } from "../support/image-cli-vectors.js";
 import { payload } from "../support/image-imgtool-args.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 const KEYS = new URL("../vectors/image/keys/", import.meta.url);
 const key = (type: string) => new URL(`throw-away-${type}.pem`, KEYS).pathname;

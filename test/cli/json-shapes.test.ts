@@ -14,7 +14,7 @@ let boards: [TcpBoard, TcpBoard];
 beforeAll(async () => {
   boards = await Promise.all([boardOnTcp(), boardOnTcp()]);
   writeFileSync(join(folder.path, "hello.txt"), "hello\n");
-}, 120_000);
+});
 afterAll(async () => {
   await Promise.all(boards.map((board) => board.close()));
   folder.remove();
@@ -88,7 +88,7 @@ test("what --json prints is what the topic says", async () => {
     printed.push(["Failure", out]);
   }
   expect(complaints(printed)).toEqual([]);
-}, 240_000);
+});
 
 test("a shape that is not the topic's is found", () => {
   expect(complaints([["Echo", '{"text": "hi"}']])).toEqual([expect.stringContaining("'ms' is missing")]);
@@ -96,7 +96,7 @@ test("a shape that is not the topic's is found", () => {
     expect.stringContaining("does not exist in type 'Echo'"),
   ]);
   expect(complaints([["Echo", '{"text": "hi", "ms": "1"}']])).toEqual([expect.stringContaining("'string'")]);
-}, 120_000);
+});
 
 const run = (board: TcpBoard, ...args: string[]) =>
   runCli(args, { cwd: folder.path, env: { BOOTPROOF_DEVICE: board.address, XDG_CACHE_HOME: folder.path } });

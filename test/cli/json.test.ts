@@ -13,7 +13,7 @@ import {
 } from "../support/cli-run.js";
 import { noQemuReason } from "../support/workflow-qemu.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 const HASH = expect.stringMatching(/^[0-9a-f]{64}$/);
 
@@ -261,27 +261,23 @@ describe("boards", () => {
     expect(recovery.value).toEqual({ restarted: true, server: "recovery" });
   });
 
-  it.for(["wasm", "qemu"])(
-    "demo on %s: every scene, expected and observed",
-    { timeout: 240_000 },
-    async (machine, { skip }) => {
-      if (machine === "qemu" && noQemuReason !== undefined) skip(noQemuReason);
-      const { status, value } = await json(["demo", "--machine", machine]);
-      expect(status).toBe(0);
-      expect(value).toMatchObject({ machine });
-      const scenes = value.scenes as Record<string, unknown>[];
-      expect(scenes.length).toBeGreaterThanOrEqual(6);
-      for (const scene of scenes)
-        expect(scene).toMatchObject({
-          scene: expect.any(String),
-          expected: expect.any(String),
-          outcome: expect.any(String),
-          message: expect.any(String),
-          before: { version: expect.any(String), storedCounter: expect.any(Number) },
-          asExpected: true,
-        });
-    },
-  );
+  it.for(["wasm", "qemu"])("demo on %s: every scene, expected and observed", async (machine, { skip }) => {
+    if (machine === "qemu" && noQemuReason !== undefined) skip(noQemuReason);
+    const { status, value } = await json(["demo", "--machine", machine]);
+    expect(status).toBe(0);
+    expect(value).toMatchObject({ machine });
+    const scenes = value.scenes as Record<string, unknown>[];
+    expect(scenes.length).toBeGreaterThanOrEqual(6);
+    for (const scene of scenes)
+      expect(scene).toMatchObject({
+        scene: expect.any(String),
+        expected: expect.any(String),
+        outcome: expect.any(String),
+        message: expect.any(String),
+        before: { version: expect.any(String), storedCounter: expect.any(Number) },
+        asExpected: true,
+      });
+  });
 });
 
 describe("without --json", () => {

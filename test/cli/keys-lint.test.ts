@@ -4,7 +4,7 @@ import { beforeAll, expect, it } from "vitest";
 import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, json, keyFile, signWords, tempFolder } from "../support/cli-run.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 interface Finding {
   rule: string;

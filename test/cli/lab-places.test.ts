@@ -2,17 +2,15 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, keyFile, start } from "../support/cli-run.js";
 import { type DeskBoard, startDeskBoard } from "../support/desk-board.js";
 import { type Lab, noLabgridReason, startHosts } from "../support/labgrid.js";
 import { image as signed, trustedKey } from "../support/workflow-board.js";
+import { type Fault, isUpload } from "../support/workflow-wire.js";
 
 /** Places of a lab: labgrid's own coordinator, two exporters, our boards behind them. */
-// Many programs are started, which takes its time on a busy machine.
-vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
-
 const isInCi = ["1", "true"].includes(process.env.CI ?? "");
 const HOSTS = [
   ["nrf-1", "nrf-2", "disco-3"],
@@ -28,6 +26,12 @@ describe.skipIf(noLabgridReason !== undefined && !isInCi)("places of labgrid", (
   const publicKey = join(made, "public.der");
   const boards = new Map<string, DeskBoard>();
   let lab: Lab;
+  /** A place whose uploads wait in their midst. */
+  let held: string | undefined;
+  const cableOf =
+    (place: string): Fault =>
+    (message) =>
+      place === held && message.direction === "to-board" && isUpload(message) ? "drop" : "pass";
 
   beforeAll(async () => {
     expect(noLabgridReason).toBeUndefined();
@@ -36,7 +40,8 @@ describe.skipIf(noLabgridReason !== undefined && !isInCi)("places of labgrid", (
     writeFileSync(publicKey, (await trustedKey()).publicDer);
     const first = await signed("good-a");
     writeFileSync(own, first);
-    for (const place of PLACES) boards.set(place, await startDeskBoard("good", first));
+    for (const place of PLACES)
+      boards.set(place, await startDeskBoard("good", first, { cable: cableOf(place) }));
     lab = await startHosts(
       HOSTS.map((places) =>
         places.map((place) => ({
@@ -76,11 +81,13 @@ describe.skipIf(noLabgridReason !== undefined && !isInCi)("places of labgrid", (
   });
 
   it("are given back by a run that is killed in its middle", async () => {
+    held = "nrf-1";
     const run = start(flash("--place", "nrf-1", "--no-confirm"), { env: env() });
     await run.waitFor(/Acquired from labgrid: nrf-1/);
     expect(lab.holder("nrf-1")).toMatch(/\//);
     run.child.kill("SIGKILL");
     await run.ended;
+    held = undefined;
     await untilFree();
   });
 

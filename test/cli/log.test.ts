@@ -6,7 +6,7 @@ import { AuditLog } from "../../src/trust-store/audit-log.js";
 import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, json, start, tempFolder } from "../support/cli-run.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 const hash = "c0ffee".padEnd(64, "0");
 

@@ -20,7 +20,7 @@ beforeAll(async () => {
   await ensureBuilt();
   writeFileSync(image, await signed("good-b"));
   writeFileSync(publicKey, (await trustedKey()).publicDer);
-}, 120_000);
+});
 
 interface Line {
   board?: string;

@@ -5,7 +5,7 @@ import { beforeAll, expect, it } from "vitest";
 import { ensureBuilt, root } from "../support/cli-build.js";
 import { tempFolder } from "../support/cli-run.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 function run(cwd: string, program: string, ...words: string[]) {
   const { status, stdout, stderr } = spawnSync(program, words, {
@@ -104,4 +104,4 @@ it("packed and installed in an empty folder, it works: program, emulated board, 
   expect(run(home, process.execPath, "out/consumer.js").stdout).toBe("confirmed 2.0.0 2\n");
   expect(readdirSync(home)).not.toContain("src");
   expect(existsSync(join(home, "node_modules/bootproof/firmware-fixtures/manifest.json"))).toBe(true);
-}, 300_000);
+});

@@ -9,7 +9,7 @@ import { formatStatement, IN_TOTO, SLSA_PROVENANCE } from "../../src/trust/state
 import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, json, keyFile, signedUpdate, signWords, tempFolder } from "../support/cli-run.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 const KEY = "99638d140e140ca6";
 

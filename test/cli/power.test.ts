@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { startBoard } from "../../src/emulator/start.js";
 import { freePort } from "../support/free-port.js";
 import { runCli } from "../support/groups-cli.js";
+import { untilSeen } from "../support/limits.js";
 
 const boot = fileURLToPath(new URL("../../firmware-fixtures/prebuilt/boot.bin", import.meta.url));
 
@@ -53,9 +54,11 @@ test("a board that is killed and started proves its switch; one that is left alo
   const run = await bench();
   expect((await run("power", "on", "-d", "bench")).status).toBe(0);
   // The command leaves the machine starting; until it has, nothing listens there.
-  let up = await run("info", "-d", "bench");
-  for (let tries = 0; up.status === 14 && tries < 20; tries++) up = await run("info", "-d", "bench");
-  expect(up.status).toBe(0);
+  const up = await untilSeen("the machine listens", async () => {
+    const asked = await run("info", "-d", "bench");
+    return asked.status === 14 ? undefined : asked;
+  });
+  expect(up.status, up.err).toBe(0);
   const proof = await run("power", "test", "-d", "bench", "--json");
   expect(proof.err).toMatch(/Before: the board's SMP server.*Gone after.*Back after/s);
   const events = (await run("log", "show", "--type", "power", "--json")).json() as {

@@ -13,7 +13,7 @@ import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, json, keyFile, start, tempFolder } from "../support/cli-run.js";
 import { image } from "../support/workflow-board.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 /** A board without stored counter behind UDP; `onConfirm` is called when a confirmation reaches it. */
 async function bench() {
@@ -71,7 +71,6 @@ const VERBS: Readonly<Record<string, (bench: Bench) => Promise<string[]>>> = {
 
 it.each(Object.keys(VERBS))(
   "%s, killed as its confirmation reaches the board: the older build is refused",
-  { timeout: 120_000 },
   async (verb) => {
     const made = await bench();
     const { at, on, options } = made;

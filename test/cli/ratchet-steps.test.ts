@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, json, keyFile, signWords, start, tempFolder } from "../support/cli-run.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 /** A board without stored counter on which this host has confirmed counter 7, and an older signed image. */
 async function workspace() {

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, json, keyFile, signWords, start, tempFolder } from "../support/cli-run.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 /** A board whose bootloader compares no counters, and signed images for it. */
 async function workspace() {

@@ -4,7 +4,7 @@ import { beforeAll, expect, it } from "vitest";
 import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, type Ended, signWords, tempFolder } from "../support/cli-run.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 const PASSPHRASE = "correct horse battery staple";
 

@@ -36,10 +36,13 @@ test("a client that reads nothing fills no memory, and gets all its answers once
   expect(held.length).toBeGreaterThan(0);
   expect(held[0]!.writableLength).toBeLessThan(1_000_000);
   let received = 0;
-  client.on("data", (chunk: Buffer) => {
-    received += chunk.length;
+  await new Promise<void>((resolve) => {
+    client.on("data", (chunk: Buffer) => {
+      received += chunk.length;
+      if (received >= requests * answer.length) resolve();
+    });
+    client.resume();
   });
-  client.resume();
-  await vi.waitFor(() => expect(received).toBe(requests * answer.length), { timeout: 60_000 });
+  expect(received).toBe(requests * answer.length);
   expect(answered).toBe(requests);
-}, 90_000);
+});

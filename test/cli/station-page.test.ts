@@ -3,9 +3,12 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ensureBuilt } from "../support/cli-build.js";
+import { keyFile } from "../support/cli-run.js";
+import { freePort } from "../support/free-port.js";
 import { complaintsOf, noPageReason, openBrowser } from "../support/page.js";
 import {
   benchFiles,
+  heldBoard,
   isQuiet,
   noPtyBoardReason,
   runsNow,
@@ -16,7 +19,7 @@ import {
 import { image as signed } from "../support/workflow-board.js";
 import { isUpload, type Passing } from "../support/workflow-wire.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 /** Somebody may want to look: BOOTPROOF_PICTURES names a folder. */
 async function picture(page: Page, name: string): Promise<void> {
@@ -39,10 +42,14 @@ const scrollsSideways = (page: Page) =>
 const NASTY = `<img src=x onerror=alert(1)>`;
 
 describe("the page of a station", () => {
-  it.skipIf(noPageReason !== undefined)(
-    `serves a technician for a day${noPageReason ? ` (${noPageReason})` : ""}`,
+  const whyNoBoard = noPageReason ?? noPtyBoardReason;
+
+  it.skipIf(whyNoBoard !== undefined)(
+    `serves a technician for a day${whyNoBoard ? ` (${whyNoBoard})` : ""}`,
     async () => {
       const files = await benchFiles();
+      const held = await heldBoard();
+      writeFileSync(join(files.folder, "own.bin"), await signed("good-a"));
       const rack = join(files.folder, "rack.yaml");
       writeFileSync(
         rack,
@@ -50,13 +57,16 @@ describe("the page of a station", () => {
   - { name: left, kind: wasm, flash: left.flash, tags: [bench] }
   - { name: right, kind: wasm, flash: right.flash, tags: [bench] }
   - { name: weak, kind: wasm, variant: no-signature, flash: weak.flash }
+${held.row("desk", `image: own.bin, keys: { signing: ${keyFile("ed25519-1")} }`)}
 `,
       );
-      const words = ["--boards", rack, "--key", files.publicKey, "--soak", "0"];
+      // The page looks for the station where it was.
+      const port = String(await freePort());
+      const words = ["--boards", rack, "--key", files.publicKey, "--soak", "0", "--port", port];
       const env = { XDG_STATE_HOME: files.state };
       const morning = await startStation(words, { env });
-      const browser = await openBrowser();
-      const context = await browser.newContext({
+      const open = await openBrowser();
+      const context = await open({
         viewport: { width: 1600, height: 900 },
         acceptDownloads: true,
       });
@@ -96,8 +106,7 @@ describe("the page of a station", () => {
       await page.getByRole("combobox", { name: "Job" }).selectOption("Prove (quick)");
       await page.getByLabel("Choose weak").check();
       await page.getByRole("button", { name: "Start on 1 board" }).click();
-      await tile("weak").getByRole("button", { name: "Stop Prove (quick) on weak" }).waitFor();
-      await tile("weak").getByText("FAIL").waitFor({ timeout: 120_000 });
+      await tile("weak").getByText("FAIL").waitFor();
       await picture(page, "1600-light");
       await tile("weak")
         .getByRole("link", { name: /claim-broken/ })
@@ -115,22 +124,24 @@ describe("the page of a station", () => {
       await proof.getByText("1 promise is not kept").waitFor();
       await proof.close();
 
-      // Noon: a job by mistake is stopped, and one is taken from the queue.
+      // Noon: a job by mistake is stopped, and one is taken from the queue. It waits in its first upload until then.
       await page.getByRole("link", { name: "Bench" }).click();
-      await page.getByLabel("Choose left").check();
+      await page.getByLabel("Choose desk").check();
       await page.getByRole("combobox", { name: "Job" }).selectOption("Prove (full)");
       await page.getByRole("button", { name: "Start on 1 board" }).click();
       await page.getByText("Prove (full) is queued on 1 board.").waitFor();
       await page.getByRole("combobox", { name: "Job" }).selectOption("Flash");
-      await page.getByLabel("Choose left").check();
+      await page.getByLabel("Choose desk").check();
       await page.getByRole("button", { name: "Start on 1 board" }).click();
       await page.getByText("Flash is queued on 1 board.").waitFor();
-      await tile("left").getByRole("link", { name: "Details of left" }).click();
+      await tile("desk").getByRole("link", { name: "Details of desk" }).click();
       await page.getByRole("button", { name: "Take Flash from the queue" }).click();
       await page.getByText("Empty.").waitFor();
+      held.letGo();
       await page.getByRole("button", { name: "Stop Prove (full)" }).click();
       await page.getByText("STOPPED").first().waitFor();
-      // What the board says is shown as it comes.
+      // What a board says is shown as it comes.
+      await page.goto(`${morning.url}#/board/left`);
       await page.getByRole("button", { name: "Follow the console" }).click();
       await page
         .getByRole("log")
@@ -141,7 +152,7 @@ describe("the page of a station", () => {
       await page.getByRole("button", { name: "Stop Console" }).click();
 
       // On the telephone, in the dark.
-      const phone = await browser.newContext({ viewport: { width: 400, height: 800 }, colorScheme: "dark" });
+      const phone = await open({ viewport: { width: 400, height: 800 }, colorScheme: "dark" });
       const small = await phone.newPage();
       const complaintsSmall = complaintsOf(small, morning.url);
       await small.goto(morning.url);
@@ -159,11 +170,10 @@ describe("the page of a station", () => {
 
       // The station is killed, and is there again: the page finds it by itself.
       await tilesOnce(morning, isQuiet);
-      const { port } = new URL(morning.url);
       await morning.kill();
       await page.getByText("The station does not answer. Trying again.").waitFor();
-      const evening = await startStation([...words, "--port", port], { env });
-      await page.getByText("live", { exact: true }).waitFor({ timeout: 60_000 });
+      const evening = await startStation(words, { env });
+      await page.getByText("live", { exact: true }).waitFor();
 
       // In the evening: the history, counted, and taken along.
       await page.getByRole("link", { name: "History" }).click();
@@ -206,10 +216,8 @@ describe("the page of a station", () => {
     },
   );
 
-  const whyNoLoss = noPageReason ?? noPtyBoardReason;
-
-  it.skipIf(whyNoLoss !== undefined)(
-    `says LINK LOST of a board that is unplugged during an upload, and what smpclient reads once it is back${whyNoLoss ? ` (${whyNoLoss})` : ""}`,
+  it.skipIf(whyNoBoard !== undefined)(
+    `says LINK LOST of a board that is unplugged during an upload, and what smpclient reads once it is back${whyNoBoard ? ` (${whyNoBoard})` : ""}`,
     async () => {
       const files = await benchFiles();
       const link = join(files.folder, "port");
@@ -224,7 +232,7 @@ describe("the page of a station", () => {
         env: { XDG_STATE_HOME: files.state },
       });
       await tilesOnce(station, isQuiet);
-      const page = await (await openBrowser()).newPage();
+      const page = await (await (await openBrowser())()).newPage();
       // A damaged address shows no stale page.
       await page.goto(`${station.url}#/board/%`);
       await page.getByText(/There is no board/).waitFor();
@@ -250,9 +258,10 @@ describe("the page of a station", () => {
         )) as { fits: boolean; lines: string };
       expect({ fits, lines }).toEqual({ fits: true, lines: "nowrap" });
       await page.setViewportSize({ width: 1280, height: 800 });
+      await tile.getByRole("button", { name: /^Stop Flash on / }).waitFor();
       await picture(page, "1280-link-lost");
       const again = await board.plugIn({ link });
-      await tile.getByText("PASS").waitFor({ timeout: 120_000 });
+      await tile.getByText("PASS").waitFor();
       const { version, confirmed } = Object.values(await tilesOnce(station, isQuiet))[0]!.facts!;
       expect(await again.readByOthers()).toEqual({ version, confirmed });
       expect({ version, confirmed }).toEqual({ version: "2.0.0", confirmed: true });
@@ -269,7 +278,7 @@ describe("the page of a station", () => {
       const station = await startStation(["-d", "wasm:good", "--viewer-token-file", token], {
         env: { XDG_STATE_HOME: files.state },
       });
-      const page = await (await openBrowser()).newPage();
+      const page = await (await (await openBrowser())()).newPage();
       await page.goto(station.url);
       await page.getByLabel("Token").fill("something else 99");
       await page.getByRole("button", { name: "Sign in" }).click();

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LAYOUT, slotOffset } from "../../src/emulator/layout.js";
 import { ensureBuilt } from "../support/cli-build.js";
 import { tempFolder } from "../support/cli-run.js";
+import { MANY_STEPS_MS } from "../support/limits.js";
 import {
   isQuiet,
   noPtyBoardReason,
@@ -17,7 +18,6 @@ import {
 import { image as signed, trustedKey } from "../support/workflow-board.js";
 import { isReset, isUpload, type Passing } from "../support/workflow-wire.js";
 
-const TIMEOUT_MS = 300_000;
 const isState = ({ header }: Passing) => header.group === 1 && header.id === 0 && header.op === "read";
 const isAnything = () => true;
 const isMiddle = (one: Passing) => isUpload(one) && Number(one.fields.off) > 8000;
@@ -50,12 +50,12 @@ describe.skipIf(noPtyBoardReason !== undefined)(`a recovery by a station that is
     await ensureBuilt();
     writeFileSync(update, await signed("good-b"));
     writeFileSync(publicKey, (await trustedKey()).publicDer);
-  }, 120_000);
+  });
   afterAll(() => rmSync(made, { recursive: true, force: true }));
 
   it.each(MOMENTS)(
     "at %s (a board that is %s) is finished by the next station",
-    { timeout: TIMEOUT_MS },
+    { timeout: MANY_STEPS_MS },
     async (_name, kind, moment) => {
       const folder = tempFolder();
       const link = join(folder, "board.tty");

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ensureBuilt } from "../support/cli-build.js";
 import { tempFolder } from "../support/cli-run.js";
+import { MANY_STEPS_MS } from "../support/limits.js";
 import {
   isQuiet,
   noPtyBoardReason,
@@ -17,7 +18,6 @@ import {
 import { image as signed, trustedKey } from "../support/workflow-board.js";
 import { isReset, isUpload, type Passing } from "../support/workflow-wire.js";
 
-const TIMEOUT_MS = 300_000;
 const isMark = ({ header, fields }: Passing) =>
   header.group === 1 && header.id === 0 && header.op === "write" && fields.confirm !== true;
 const isConfirm = ({ header, fields }: Passing) =>
@@ -171,12 +171,12 @@ describe.skipIf(noPtyBoardReason !== undefined)(
       await ensureBuilt();
       writeFileSync(files.update, await signed("good-b"));
       writeFileSync(files.publicKey, (await trustedKey()).publicDer);
-    }, 120_000);
+    });
     afterAll(() => rmSync(made, { recursive: true, force: true }));
 
     it.each(Object.entries(MOMENTS))(
       "are finished by the next station when one is killed at %s",
-      { timeout: TIMEOUT_MS },
+      { timeout: MANY_STEPS_MS },
       async (_name, moment) => {
         const pair = await Pair.start(files);
         const first = await pair.station();
@@ -198,7 +198,7 @@ describe.skipIf(noPtyBoardReason !== undefined)(
 
     it.each(Object.entries(UNPLUGGED_AT))(
       "are told as they stand when one is unplugged at %s, and can be finished",
-      { timeout: TIMEOUT_MS },
+      { timeout: MANY_STEPS_MS },
       async (name, [outcome, left]) => {
         const pair = await Pair.start(files);
         const station = await pair.station();
@@ -221,7 +221,7 @@ describe.skipIf(noPtyBoardReason !== undefined)(
     );
 
     it("are taken back when a person stops the job on one, and then wait for each other", {
-      timeout: TIMEOUT_MS,
+      timeout: MANY_STEPS_MS,
     }, async () => {
       const pair = await Pair.start(files);
       const station = await pair.station();

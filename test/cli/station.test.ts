@@ -7,6 +7,7 @@ import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, start, tempFolder } from "../support/cli-run.js";
 import {
   benchFiles,
+  heldBoard,
   isQuiet,
   noPtyBoardReason,
   type RunningStation,
@@ -16,9 +17,9 @@ import {
   tilesOnce,
 } from "../support/station.js";
 import { image as signed } from "../support/workflow-board.js";
-import { isUpload } from "../support/workflow-wire.js";
+import { type Fault, isUpload } from "../support/workflow-wire.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 interface Rec {
   id: string;
@@ -53,25 +54,6 @@ async function wasmBench(
   };
 }
 
-/** A board whose uploads wait in their midst, however fast this machine is, until they are let go on. */
-async function heldBoard() {
-  let isHeld = true;
-  let sent = 0;
-  const board = await startPtyBoard("good", await signed("good-a"), {
-    cable: (message) => {
-      if (message.direction !== "to-board" || !isUpload(message)) return "pass";
-      return isHeld && ++sent > 3 ? "drop" : "pass";
-    },
-  });
-  return {
-    row: (name: string) => `  - { name: ${name}, kind: attached, address: "serial:${board.path}" }`,
-    letGo: () => {
-      isHeld = false;
-    },
-    readByOthers: () => board.readByOthers(),
-  };
-}
-
 async function updateOf(station: RunningStation): Promise<string> {
   const { value } = await station.ask("api/state");
   return (value as { updates: { sha256: string }[] }).updates[0]!.sha256;
@@ -93,9 +75,16 @@ describe("a station", () => {
     async () => {
       const files = await benchFiles();
       const old = await signed("good-a");
+      /** Once set, it is told of the next upload to the second board, which does not arrive. */
+      let pulling: (() => void) | undefined;
+      const cable: Fault = (message) => {
+        if (pulling === undefined || message.direction !== "to-board" || !isUpload(message)) return "pass";
+        pulling();
+        return "drop";
+      };
       const [first, second, foreign] = [
         await startPtyBoard("good", old),
-        await startPtyBoard("good", old),
+        await startPtyBoard("good", old, { cable }),
         await startPtyBoard("p256", await signed("good-a", { variant: "p256" })),
       ];
       const boards = { first: first!, second: second!, foreign: foreign! };
@@ -117,20 +106,32 @@ describe("a station", () => {
         expect(await board.readByOthers(), name).toEqual({ version, confirmed });
       }
       // A board that another process has is not opened, and it is said who has it.
-      const holder = start(["console", "-d", devices.first!, "--for", "60"]);
+      const holder = start(["console", "-d", devices.first!, "--for", "600"]);
       await holder.waitFor(/is open/);
       await submit(station, { kind: "look", boards: ["first"] });
       const held = await tilesOnce(station, (now) => isQuiet(now) && now.first!.state === "failing");
       expect(held.first!.message).toMatch(/main\.js console|node/);
       holder.child.kill("SIGINT");
       await holder.ended;
-      // A cable that is pulled in the middle fails that board and no other.
-      await submit(station, { kind: "prove-quick", boards: ["second"] });
-      await submit(station, { kind: "look", boards: ["first"] });
+      // A cable that is pulled in the middle holds up that board and no other.
+      const isUnderWay = new Promise<void>((resolve) => {
+        pulling = resolve;
+      });
+      const sent = await station.ask("api/updates?name=newer.bin", {
+        bytes: await signed("good-b", { version: "2.1.0" }),
+      });
+      const { sha256 } = (sent.value as { update: { sha256: string } }).update;
+      const [lost] = await submit(station, { kind: "flash", boards: ["second"], update: sha256 });
+      await isUnderWay;
       await second!.unplug();
-      const after = await tilesOnce(station, isQuiet);
-      expect(after.second!.last).toMatchObject({ verdict: "fail" });
-      expect(after.first!.state).toBe("idle");
+      await tilesOnce(station, (now) => now.second!.running?.step === "link lost");
+      const { readAt } = tiles.first!.facts!;
+      await submit(station, { kind: "look", boards: ["first"] });
+      const isRead = ({ state, facts }: TileShown) => state === "idle" && facts?.readAt !== readAt;
+      const beside = await tilesOnce(station, (now) => isRead(now.first!));
+      expect(beside.second!.running!.job.id).toBe(lost!.id);
+      await station.ask(`api/jobs/${lost!.id}`, { method: "DELETE" });
+      expect((await tilesOnce(station, isQuiet)).second!.last).toMatchObject({ verdict: "stopped" });
       await station.end();
     },
   );
@@ -143,16 +144,13 @@ describe("a station", () => {
       const first = await bench.station();
       await tilesOnce(first, isQuiet);
       const before = readFileSync(join(bench.folder, "right.flash"));
+      const update = await updateOf(first);
+      await submit(first, { kind: "flash", boards: ["left"], update });
+      await tilesOnce(first, (now) => now.left!.running?.step === "uploading");
       await submit(first, { kind: "prove-full", boards: ["right"] });
       await tilesOnce(first, () => !readFileSync(join(bench.folder, "right.flash")).equals(before));
-      await submit(first, { kind: "flash", boards: ["left", "spare"], update: await updateOf(first) });
-      await submit(first, {
-        kind: "flash",
-        boards: ["spare"],
-        update: await updateOf(first),
-        label: "again",
-      });
-      await tilesOnce(first, (now) => now.left!.running?.step === "uploading");
+      await submit(first, { kind: "flash", boards: ["spare"], update });
+      await submit(first, { kind: "flash", boards: ["spare"], update, label: "again" });
       await first.kill();
 
       held.letGo();

@@ -7,7 +7,7 @@ import { guarded, printable, toJsonText } from "../../src/cli/output.js";
 import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof } from "../support/cli-run.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 const folder = mkdtempSync(join(tmpdir(), "bootproof-terminal-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

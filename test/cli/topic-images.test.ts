@@ -6,7 +6,7 @@ import { ensureBuilt, program, root } from "../support/cli-build.js";
 import { tempFolder } from "../support/cli-run.js";
 import { payload } from "../support/image-imgtool-args.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 const topic = readFileSync(join(root, "src/topics/images.md"), "utf8");
 const commands = [...topic.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block]) =>
@@ -32,5 +32,5 @@ describe("the commands of the topic images", () => {
       readFileSync(join(folder, name)),
     );
     for (const other of others) expect(other.equals(first!)).toBe(true);
-  }, 120_000);
+  });
 });

@@ -12,7 +12,7 @@ const topics = readdirSync(folder)
   .filter((file) => file.endsWith(".md"))
   .map((file) => file.replace(/\.md$/, ""));
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 describe("bootproof help", () => {
   it("lists every topic with its title", async () => {
@@ -147,5 +147,5 @@ describe("the topics", () => {
           unknown.push(`${page}: ${line}: ${option}`);
     }
     expect(unknown).toEqual([]);
-  }, 120_000);
+  });
 });

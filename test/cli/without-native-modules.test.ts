@@ -5,7 +5,7 @@ import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof } from "../support/cli-run.js";
 import { UsbTree, zephyrBoard } from "../support/usb-tree.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 const preload = fileURLToPath(new URL("../support/without-native-modules.cjs", import.meta.url));
 

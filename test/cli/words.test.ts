@@ -6,7 +6,7 @@ import { EXAMPLES } from "../../src/cli/examples.js";
 import { ensureBuilt, program, root } from "../support/cli-build.js";
 import { bootproof, json } from "../support/cli-run.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 /** Every command that completion knows, by the words it is called with, and its options. */
 let pages: Map<string, string[]>;

@@ -68,9 +68,7 @@ function image(size: number): Uint8Array {
 describe("an upload ends with the server's own hash agreeing", () => {
   for (const server of servers.filter(({ groups }) => groups.includes("img"))) {
     for (const recovery of server.config.startsWith("serial_recovery") ? [false, true] : [false]) {
-      test(`${serverName(server)}${recovery ? ", in serial recovery" : ""}`, {
-        timeout: 300_000,
-      }, async () => {
+      test(`${serverName(server)}${recovery ? ", in serial recovery" : ""}`, async () => {
         const running = await startServer(server);
         try {
           const session = await Session.open(async (signal) =>

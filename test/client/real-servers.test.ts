@@ -137,7 +137,7 @@ async function connectTo(running: RunningServer, mode: string): Promise<Client> 
  */
 describe("a board that is asked straight after it was switched on", () => {
   for (const server of servers.filter(({ target }) => target === "qemu_cortex_m0"))
-    test(serverName(server), { timeout: 180_000 }, async () => {
+    test(serverName(server), async () => {
       for (let start = 0; start < 20; start++)
         await withServer(server, async (running) => {
           const client = await connect(await running.open(), JUST_STARTED);

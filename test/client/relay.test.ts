@@ -250,9 +250,10 @@ test("when the board is gone its keeper is told", async () => {
 const noSmpmgrReason = whyMissing("smpmgr");
 
 test.skipIf(noSmpmgrReason)("a client that nobody here wrote reads the images by UDP", async () => {
-  // It knows no other port than 1337, so it gets an address of its own.
-  await bridge(undefined, { host: "127.0.83.1", port: 1337 });
-  const child = spawn("smpmgr", ["--ip", "127.0.83.1", "image", "state-read"], {
+  // It knows no other port than 1337, so it gets an address of its own, which no other process of this machine has.
+  const host = `127.${64 + (process.pid >> 16)}.${(process.pid >> 8) & 0xff}.${process.pid & 0xff}`;
+  await bridge(undefined, { host, port: 1337 });
+  const child = spawn("smpmgr", ["--ip", host, "image", "state-read"], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   let text = "";

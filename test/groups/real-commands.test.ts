@@ -185,7 +185,7 @@ async function outcome(ask: Promise<unknown>): Promise<string> {
 }
 
 /** On a busy host one command, which is sent once, had no answer in 60 s; it was not seen again, and its cause is not known. */
-const ONCE_MORE = { timeout: 300_000, retry: 1 };
+const ONCE_MORE = { retry: 1 };
 
 /** For commands that are sent once only, to an emulator on a busy machine. */
 const PATIENT_MS = 15_000;

@@ -73,7 +73,7 @@ const content = (length: number) =>
 /** Every group that a server says it has is asked what it can do without harm; the answers have the declared shapes. */
 // Servers that lose bursts of lines are waited for each time.
 // native_sim has no pacing: on a busy machine it loses so many bytes that a transfer is given up, rightly.
-describe("every group of every server", { timeout: 180_000, retry: 2 }, () => {
+describe("every group of every server", { retry: 2 }, () => {
   for (const server of servers) {
     test(serverName(server), async () => {
       const running = await startServer(server);

@@ -38,7 +38,7 @@ it("tells a board that takes encrypted updates only from one that takes plain on
     controls: ["holds"],
     putBack: true,
   });
-}, 120_000);
+});
 
 it("reads the key from a board file", () => {
   const file = (keys: string) => `boards:

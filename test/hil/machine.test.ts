@@ -35,7 +35,7 @@ boards:
   return proveBoard(entry, { signal, seed: 5, cases, cuts: 1, journals: join(folder, "journals") });
 }
 
-describe("an emulated machine of a user's", { timeout: 120_000 }, () => {
+describe("an emulated machine of a user's", () => {
   it("that keeps its flash is put back by what it is sent, and its power is really cut", async () => {
     const result = await prove("flash.bin", ["power-cut/upload"]);
     expect(result.unusable).toBeUndefined();

@@ -175,11 +175,11 @@ const EXPECTED: Readonly<Record<Verdict, Readonly<Record<string, string | RegExp
   },
 };
 
-describe("prove on a server that answers nothing optional", { timeout: 300_000 }, () => {
+describe("prove on a server that answers nothing optional", () => {
   let result: BoardResult;
   beforeAll(async () => {
     result = await prove(nothingOptional());
-  }, 300_000);
+  });
 
   it("judges every case as it is, and puts the board back", () => {
     const verdicts = Object.fromEntries(result.cases.map(({ id, verdict }) => [id, verdict]));
@@ -218,7 +218,7 @@ describe("prove on a server that answers nothing optional", { timeout: 300_000 }
 const verdicts = ({ cases }: BoardResult) =>
   Object.fromEntries(cases.map(({ id, verdict }) => [id, verdict]));
 
-describe("a board of which a part is told", { timeout: 120_000 }, () => {
+describe("a board of which a part is told", () => {
   /** Refuses what `isUnknown` names, as a build without it does. */
   const without = (isUnknown: (id: string, isRecovery: boolean) => boolean): Fault =>
     (() => {
@@ -393,7 +393,7 @@ describe("info of a server that answers nothing optional", () => {
   });
 });
 
-describe("steps of a stored counter that nobody can give back", { timeout: 120_000 }, () => {
+describe("steps of a stored counter that nobody can give back", () => {
   const cases = ["trial/confirm-burns"];
   const journals = join(records, "spent");
   const run = async (unit?: string, isAllowed = true) => {

@@ -14,9 +14,6 @@ import { isOnPath } from "../support/on-path.js";
 import { noSer2netReason, startSer2net } from "../support/ser2net.js";
 
 /** The ways in which boards of other people are reached, each with a board of ours at the far end. */
-// Programs of other people, started many times: on a busy machine a minute is not enough.
-vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
-
 let folder: string;
 const closing: (() => unknown)[] = [];
 

@@ -40,7 +40,7 @@ function lasting(result: BoardResult): unknown {
   return JSON.parse(known);
 }
 
-describe("two runs over the same board", { timeout: 300_000 }, () => {
+describe("two runs over the same board", () => {
   it.each([
     ["wasm:good", () => true],
     ["wasm:p256", (id: string) => /^(authenticity|compatibility)/.test(id)],

@@ -27,7 +27,7 @@ const caseFindings = (result: BoardResult, ...verdicts: string[]) =>
 /** Its keys and signatures are too large to hide in the header of its images, so an image whose sizes overflow cannot be made. */
 const CANNOT_BE_MADE: Readonly<Record<string, string>> = { rsa3072: "lengths/sizes-overflow" };
 
-describe.concurrent("every variant of our board", { timeout: 300_000 }, () => {
+describe.concurrent("every variant of our board", () => {
   it.each(boardVariants())("$id breaks $broken and nothing else", async (variant) => {
     const result = await prove(variant.id);
     expect(result.unusable).toBeUndefined();
@@ -105,7 +105,7 @@ const weakInUnpacking = weakVariants().filter(
   ({ id, broken }) => id.startsWith("compressed+") && broken.includes("decompression"),
 );
 
-describe.concurrent("what a board can be weak in, in each mode", { timeout: 300_000 }, () => {
+describe.concurrent("what a board can be weak in, in each mode", () => {
   // The quick cases tell each of them, but for the one that takes a power cut to show.
   it.each(weakInEachMode)("$id breaks $broken and nothing else", async ({ id, broken }) => {
     const takesPowerCuts = broken.includes("power-loss");

@@ -89,7 +89,7 @@ describe("images and SMP messages away from Node", () => {
   let code = "";
   beforeAll(async () => {
     code = await bundle();
-  }, 120_000);
+  });
 
   it("the scenario itself, here", async () => {
     expect({ ...(await scenario(input)), nodeNames: [] }).toEqual(await expected());

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, keyFile, tempFolder } from "../support/cli-run.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 const BOARD = ["mender-interface", "-d", "wasm:good"];
 

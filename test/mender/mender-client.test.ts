@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { bootproof, json, keyFile, start, tempFolder } from "../support/cli-run.js";
+import { freePort } from "../support/free-port.js";
 import { isOnPath } from "../support/on-path.js";
 import { image } from "../support/workflow-board.js";
 
@@ -21,14 +22,16 @@ async function rig(options: readonly string[] = []) {
   const folder = tempFolder();
   const at = (...names: string[]) => join(folder, ...names);
   for (const name of ["data", "etc", "modules"]) mkdirSync(at(name));
-  const plug = (port = "0") => start(["board", "wasm:good", "--flash", at("flash.bin"), "--port", port]);
+  // The board comes back at the address where it was.
+  const port = String(await freePort());
+  const plug = () => start(["board", "wasm:good", "--flash", at("flash.bin"), "--port", port]);
   let board = plug();
-  const [address, port] = (await board.waitFor(/tcp:127\.0\.0\.1:(\d+)/)) as unknown as [string, string];
+  const [address] = await board.waitFor(/tcp:127\.0\.0\.1:\d+/);
   const power = {
     async cycle() {
       board.child.kill("SIGKILL");
       await board.ended;
-      board = plug(port);
+      board = plug();
       await board.waitFor(/tcp:/);
     },
   };

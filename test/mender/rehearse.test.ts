@@ -82,5 +82,5 @@ describe("a change of the artifact keys", () => {
     expect(stdout).toContain("Every device accepts what");
     const none = await bootproof(["artifact", "rehearse", "--before", old]);
     expect(none).toMatchObject({ status: 2, stderr: expect.stringContaining("--after FILE") });
-  }, 60_000);
+  });
 });

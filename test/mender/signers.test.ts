@@ -6,7 +6,7 @@ import { ensureBuilt } from "../support/cli-build.js";
 import { bootproof, keyFile, tempFolder } from "../support/cli-run.js";
 import { makeToken, PIN, SIGNER_PROGRAMS, softHsmLibrary, whyNoSoftHsm } from "../support/image-signers.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 /** An unsigned artifact in a folder of its own, with the public key of a fixture's key. */
 async function unsigned(key: string) {

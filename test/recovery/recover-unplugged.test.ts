@@ -4,6 +4,7 @@ import type { RecoveryMethodName } from "../../src/recovery/methods.js";
 import type { RecoverResult } from "../../src/recovery/recover-events.js";
 import type { RecoveryTarget } from "../../src/recovery/target.js";
 import { type ByteStream, TransportError } from "../../src/transport/transport.js";
+import { MANY_STEPS_MS, STILL_MS } from "../support/limits.js";
 import { ScriptedPipe } from "../support/pipe-script.js";
 import { harm, type Patient, patient, recoverTarget } from "../support/recovery-target.js";
 import { image } from "../support/workflow-board.js";
@@ -55,10 +56,6 @@ const WAYS: readonly [method: RecoveryMethodName, arrange: () => Promise<Patient
 
 /** Chunks of the upload are all alike: these stand for them. */
 const CHUNKS_LOOKED_AT = [0, 1, 60];
-
-/** Each pull has its limit; all together take as long as there are pulls, and the machine is busy. */
-const PULL_MS = 60_000;
-const ALL_PULLS_MS = 1_800_000;
 
 interface Pull {
   /** Where it was, in words; undefined when the recovery had ended before. */
@@ -120,7 +117,7 @@ describe.each(WAYS)("a board that is reached by %s, whose cable is pulled", (met
         for (let moment = 0; ; moment += step) {
           const on = await arrange();
           const pull = recoverWithPull(on, moment, { stays });
-          const { what, result, again } = await withinRealTime(PULL_MS, `pull ${moment}`, pull);
+          const { what, result, again } = await withinRealTime(STILL_MS, `pull ${moment}`, pull);
           const said =
             result instanceof BootproofError ? `${result.code}: ${result.message}` : result.outcome;
           if (what === undefined) {
@@ -138,6 +135,6 @@ describe.each(WAYS)("a board that is reached by %s, whose cable is pulled", (met
         }
         expect(pulls.length).toBeGreaterThan(8);
       }),
-    ALL_PULLS_MS,
+    MANY_STEPS_MS,
   );
 });

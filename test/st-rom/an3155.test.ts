@@ -189,7 +189,7 @@ test("a cable pulled at any frame delays it: the next command goes on, or says t
   }
   expect(ends["at once"]).toBeGreaterThan(1);
   expect(ends["after a reset"]).toBeGreaterThan(1);
-}, 120_000);
+});
 
 const noStm32flash =
   spawnSync("stm32flash", ["-h"]).error === undefined

@@ -13,6 +13,7 @@ import {
 import { type ByteStream, TransportError } from "../../src/transport/transport.js";
 import { type FlashOptions, flash, HealthError } from "../../src/update/flash.js";
 import { image, stands, trustedKey } from "../support/workflow-board.js";
+import { inVirtualTime } from "../support/workflow-clock.js";
 
 const WITHIN_MS = 2500;
 
@@ -114,76 +115,81 @@ const unwell = {
   },
 };
 
-describe.concurrent("an update of all boards together", () => {
-  it("confirms only after all have passed", async (owner) => {
-    const three = await rack({ a: "good", b: "good", c: "good" }, owner);
-    const told: string[] = [];
-    const result = await finish(await joint(three, new Host()), (event) => told.push(words(event)));
-    expect(result.outcome).toBe("committed");
-    expect(result.boards.map(({ board, state, version }) => `${board} ${state} ${version}`)).toEqual([
-      "a confirmed 2.0.0",
-      "b confirmed 2.0.0",
-      "c confirmed 2.0.0",
-    ]);
-    expect(await found(three)).toEqual({ a: "2.0.0", b: "2.0.0", c: "2.0.0" });
-    const lastHealth = ["a", "b", "c"].map((name) => told.indexOf(`${name} health`));
-    expect(Math.min(...lastHealth)).toBeGreaterThan(0);
-    expect(told.findIndex((text) => text.endsWith(" confirmed"))).toBeGreaterThan(Math.max(...lastHealth));
-    expect(told.indexOf("b confirmed")).toBeGreaterThan(told.indexOf("a confirmed"));
-  });
+describe("an update of all boards together", () => {
+  it("confirms only after all have passed", (owner) =>
+    inVirtualTime(async () => {
+      const three = await rack({ a: "good", b: "good", c: "good" }, owner);
+      const told: string[] = [];
+      const result = await finish(await joint(three, new Host()), (event) => told.push(words(event)));
+      expect(result.outcome).toBe("committed");
+      expect(result.boards.map(({ board, state, version }) => `${board} ${state} ${version}`)).toEqual([
+        "a confirmed 2.0.0",
+        "b confirmed 2.0.0",
+        "c confirmed 2.0.0",
+      ]);
+      expect(await found(three)).toEqual({ a: "2.0.0", b: "2.0.0", c: "2.0.0" });
+      const lastHealth = ["a", "b", "c"].map((name) => told.indexOf(`${name} health`));
+      expect(Math.min(...lastHealth)).toBeGreaterThan(0);
+      expect(told.findIndex((text) => text.endsWith(" confirmed"))).toBeGreaterThan(Math.max(...lastHealth));
+      expect(told.indexOf("b confirmed")).toBeGreaterThan(told.indexOf("a confirmed"));
+    }));
 
-  it("lets all go back when one is unwell, and proves that they did", async (owner) => {
-    const three = await rack({ a: "good", b: "good", c: "good" }, owner);
-    const result = await finish(await joint(three, new Host(), { b: [unwell] }));
-    expect(result).toMatchObject({
-      outcome: "reverted",
-      boards: [
-        { board: "a", state: "old-image", version: "1.0.0" },
-        { board: "b", state: "old-image", failure: expect.stringContaining("The pump stands still.") },
-        { board: "c", state: "old-image", version: "1.0.0" },
-      ],
-    });
-    expect(await found(three)).toEqual({ a: "1.0.0", b: "1.0.0", c: "1.0.0" });
-  });
+  it("lets all go back when one is unwell, and proves that they did", (owner) =>
+    inVirtualTime(async () => {
+      const three = await rack({ a: "good", b: "good", c: "good" }, owner);
+      const result = await finish(await joint(three, new Host(), { b: [unwell] }));
+      expect(result).toMatchObject({
+        outcome: "reverted",
+        boards: [
+          { board: "a", state: "old-image", version: "1.0.0" },
+          { board: "b", state: "old-image", failure: expect.stringContaining("The pump stands still.") },
+          { board: "c", state: "old-image", version: "1.0.0" },
+        ],
+      });
+      expect(await found(three)).toEqual({ a: "1.0.0", b: "1.0.0", c: "1.0.0" });
+    }));
 
-  it("sends nothing to any board when one has no trial boot", async (owner) => {
-    const pair = await rack({ a: "good", b: "overwrite" }, owner);
-    const told: string[] = [];
-    const result = await finish(await joint(pair, new Host()), (event) => told.push(words(event)));
-    expect(result.outcome).toBe("refused");
-    expect(result.boards[1]!.failure).toContain("no trial boot");
-    expect(told.filter((text) => /sent|marked|reset/.test(text))).toEqual([]);
-  });
+  it("sends nothing to any board when one has no trial boot", (owner) =>
+    inVirtualTime(async () => {
+      const pair = await rack({ a: "good", b: "overwrite" }, owner);
+      const told: string[] = [];
+      const result = await finish(await joint(pair, new Host()), (event) => told.push(words(event)));
+      expect(result.outcome).toBe("refused");
+      expect(result.boards[1]!.failure).toContain("no trial boot");
+      expect(told.filter((text) => /sent|marked|reset/.test(text))).toEqual([]);
+    }));
 
-  it("does not call a board reverted that is gone", async (owner) => {
-    const pair = await rack({ a: "good", b: "good" }, owner);
-    const result = await finish(await joint(pair, new Host(), { a: [unwell] }), async (event) => {
-      if (words(event) === "revert") await pair.boards.get("b")!.powerOff();
-    });
-    expect(result).toMatchObject({
-      outcome: "not-reverted",
-      boards: [{ state: "old-image" }, { state: "unknown" }],
-    });
-    await pair.boards.get("b")!.powerOn();
-    expect(await found(pair)).toEqual({ a: "1.0.0", b: "1.0.0" });
-  }, 30_000);
+  it("does not call a board reverted that is gone", (owner) =>
+    inVirtualTime(async () => {
+      const pair = await rack({ a: "good", b: "good" }, owner);
+      const result = await finish(await joint(pair, new Host(), { a: [unwell] }), async (event) => {
+        if (words(event) === "revert") await pair.boards.get("b")!.powerOff();
+      });
+      expect(result).toMatchObject({
+        outcome: "not-reverted",
+        boards: [{ state: "old-image" }, { state: "unknown" }],
+      });
+      await pair.boards.get("b")!.powerOn();
+      expect(await found(pair)).toEqual({ a: "1.0.0", b: "1.0.0" });
+    }));
 
-  it("goes forward after the first confirmation, and repeating it finishes", async (owner) => {
-    const pair = await rack({ a: "good", b: "good" }, owner);
-    const b = pair.boards.get("b")!;
-    const result = await finish(await joint(pair, new Host()), async (event) => {
-      if (words(event) === "a confirmed") await b.powerOff();
-    });
-    expect(result).toMatchObject({
-      outcome: "partly-committed",
-      boards: [{ state: "confirmed" }, { state: "unknown", failure: expect.any(String) }],
-    });
-    // Its trial ended with the power: it is back on the old image, and has to be taken forward.
-    await b.powerOn();
-    expect(await found(pair)).toEqual({ a: "2.0.0", b: "1.0.0" });
-    expect((await finish(await joint(pair, new Host()))).outcome).toBe("committed");
-    expect(await found(pair)).toEqual({ a: "2.0.0", b: "2.0.0" });
-  }, 30_000);
+  it("goes forward after the first confirmation, and repeating it finishes", (owner) =>
+    inVirtualTime(async () => {
+      const pair = await rack({ a: "good", b: "good" }, owner);
+      const b = pair.boards.get("b")!;
+      const result = await finish(await joint(pair, new Host()), async (event) => {
+        if (words(event) === "a confirmed") await b.powerOff();
+      });
+      expect(result).toMatchObject({
+        outcome: "partly-committed",
+        boards: [{ state: "confirmed" }, { state: "unknown", failure: expect.any(String) }],
+      });
+      // Its trial ended with the power: it is back on the old image, and has to be taken forward.
+      await b.powerOn();
+      expect(await found(pair)).toEqual({ a: "2.0.0", b: "1.0.0" });
+      expect((await finish(await joint(pair, new Host()))).outcome).toBe("committed");
+      expect(await found(pair)).toEqual({ a: "2.0.0", b: "2.0.0" });
+    }));
 });
 
 /** Moments between each pair of steps. */
@@ -203,11 +209,9 @@ const MOMENTS = [
   "report",
 ];
 
-describe.concurrent("between each pair of steps", () => {
-  it.for(MOMENTS)(
-    "a host killed at: %s leaves boards that the next run finishes",
-    { timeout: 60_000 },
-    async (moment, owner) => {
+describe("between each pair of steps", () => {
+  it.for(MOMENTS)("a host killed at: %s leaves boards that the next run finishes", (moment, owner) =>
+    inVirtualTime(async () => {
       const pair = await rack({ a: "good", b: "good" }, owner);
       const host = new Host();
       const workflow = await joint(pair, host);
@@ -221,13 +225,11 @@ describe.concurrent("between each pair of steps", () => {
       const again = await finish(await joint(pair, new Host()));
       expect(again.outcome).toBe("committed");
       expect(await found(pair)).toEqual({ a: "2.0.0", b: "2.0.0" });
-    },
+    }),
   );
 
-  it.for(MOMENTS)(
-    "a board that loses power at: %s is told as it stands afterwards",
-    { timeout: 60_000 },
-    async (moment, owner) => {
+  it.for(MOMENTS)("a board that loses power at: %s is told as it stands afterwards", (moment, owner) =>
+    inVirtualTime(async () => {
       const pair = await rack({ a: "good", b: "good" }, owner);
       const b = pair.boards.get("b")!;
       let cuts = 0;
@@ -251,6 +253,6 @@ describe.concurrent("between each pair of steps", () => {
       );
       if (result.outcome === "committed") return;
       expect((await finish(await joint(pair, new Host()))).outcome).toBe("committed");
-    },
+    }),
   );
 });

@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { STILL_MS } from "./limits.js";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome"];
 const found = NAMES.find((name) => spawnSync(name, ["--version"]).status === 0);
@@ -11,9 +12,6 @@ const found = NAMES.find((name) => spawnSync(name, ["--version"]).status === 0);
 /** Why no browser can be had here; undefined when there is one. */
 export const noBrowserReason =
   found === undefined ? `none of ${NAMES.join(", ")} is installed (apt-get install chromium)` : undefined;
-
-/** Longer than any machine needs to start a browser. */
-const DEADLINE_MS = 90_000;
 
 /**
  * Runs a script in a page of a real browser. The script calls `tell(text)` with what came of it. Throws when the browser
@@ -54,7 +52,7 @@ export async function inBrowser(script: string): Promise<string> {
   ];
   const browser = spawn(found!, [...words, url], { stdio: "ignore" });
   const ended = new Promise<void>((resolve) => browser.once("exit", () => resolve()));
-  const timer = setTimeout(() => answer.reject(new Error("the page said nothing")), DEADLINE_MS);
+  const timer = setTimeout(() => answer.reject(new Error("the page said nothing")), STILL_MS);
   void ended.then(() => answer.reject(new Error("the browser ended before the page said anything")));
   try {
     return await told;

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, rmdirSync, statSync } from "node:fs";
+import { readdirSync, readlinkSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -11,30 +11,45 @@ export const program = join(root, "dist/cli/main.js");
 
 /** Sees to it that the built program is not older than its sources. Test files that run at once wait for each other. */
 export async function ensureBuilt(): Promise<void> {
-  const lock = join(root, "dist.building");
+  const lock = join(root, "node_modules/.dist-building");
   while (!take(lock)) await delay(200);
   try {
     if (newest(join(root, "src")) <= modified(program)) return;
     const built = spawnSync("npm", ["run", "build", "--silent"], { cwd: root, encoding: "utf8" });
     if (built.status !== 0) throw new Error(`npm run build failed:\n${built.stdout}`);
   } finally {
-    rmdirSync(lock);
+    rmSync(lock);
   }
 }
 
-/** Older than any build takes: its owner was killed. */
-const STALE_MS = 180_000;
-
+/** Only one process can have the lock, which is a link to the number of that process: whoever was killed gives it back so. */
 function take(lock: string): boolean {
   try {
-    mkdirSync(lock);
+    symlinkSync(String(process.pid), lock);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    const since = modified(lock);
-    // 0: it was given back this moment.
-    if (since > 0 && Date.now() - since > STALE_MS) rmdirSync(lock);
+    const owner = ownerOf(lock);
+    if (owner !== undefined && !isAlive(owner)) rmSync(lock, { force: true });
     return false;
+  }
+}
+
+/** Undefined: it was given back this moment. */
+function ownerOf(lock: string): number | undefined {
+  try {
+    return Number(readlinkSync(lock));
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

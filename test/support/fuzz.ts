@@ -1,3 +1,5 @@
+import { STILL_MS } from "./limits.js";
+
 /**
  * How much a property test tries. BOOTPROOF_FUZZ_RUNS asks for more than the usual, BOOTPROOF_FUZZ_SEED for the same cases
  * again; a long run says its seed.
@@ -16,5 +18,5 @@ export function fuzz(usualRuns: number): Fuzz {
   const numRuns = Number(runs ?? usualRuns);
   const seed = Number(given ?? Math.floor(Math.random() * 2 ** 31));
   if (runs !== undefined) console.log(`${numRuns} runs, seed ${seed}`);
-  return { numRuns, seed, timeout: 60_000 + numRuns * LONGEST_CASE_MS };
+  return { numRuns, seed, timeout: STILL_MS + numRuns * LONGEST_CASE_MS };
 }

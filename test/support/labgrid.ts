@@ -6,6 +6,7 @@ import { delimiter, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { freePort } from "./free-port.js";
+import { untilSeen } from "./limits.js";
 import { whyMissing } from "./on-path.js";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -76,9 +77,10 @@ export async function startHosts(hosts: readonly (readonly LabBoard[])[]): Promi
       writeFileSync(resources, boards.map(exported).join(""));
       start("labgrid-exporter", "-c", coordinator, "-n", `lab-${number}`, resources);
     }
-    await until(() => {
+    await untilSeen("labgrid shows every board", (seen) => {
       const there = client(["resources"]);
-      return places.every(({ place }) => there.includes(`/${place}/NetworkSerialPort`));
+      seen(there);
+      return places.every(({ place }) => there.includes(`/${place}/NetworkSerialPort`)) || undefined;
     });
   } catch (error) {
     await stop();
@@ -130,17 +132,6 @@ function exported({ place, uart, power }: LabBoard): string {
   const serial = `  NetworkSerialPort: { host: 127.0.0.1, port: ${uart}, speed: 115200, protocol: raw }\n`;
   const switched = `  NetworkPowerPort: { model: simplerest, host: "${power}", index: 1 }\n`;
   return `${place}:\n${serial}${power === undefined ? "" : switched}`;
-}
-
-const MOST_LOOKS = 600;
-const LOOK_AGAIN_MS = 200;
-
-async function until(isSo: () => boolean): Promise<void> {
-  for (let look = 0; look < MOST_LOOKS; look++) {
-    if (isSo()) return;
-    await delay(LOOK_AGAIN_MS);
-  }
-  throw new Error("labgrid did not come up");
 }
 
 async function ended(child: ChildProcess): Promise<void> {

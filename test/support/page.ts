@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { onTestFinished } from "vitest";
+import { STILL_MS } from "./limits.js";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome"];
 const found = NAMES.map((name) => spawnSync("which", [name], { encoding: "utf8" }).stdout.trim()).find(
@@ -22,10 +23,20 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-export async function openBrowser(): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath: found!, headless: true, args: FLAGS });
+/** A browser, which ends with the test; each call opens a window of its own, which waits as long for the page as tests wait. */
+export async function openBrowser(): Promise<(options?: BrowserContextOptions) => Promise<BrowserContext>> {
+  const browser = await chromium.launch({
+    executablePath: found!,
+    headless: true,
+    args: FLAGS,
+    timeout: STILL_MS,
+  });
   onTestFinished(() => browser.close());
-  return browser;
+  return async (options) => {
+    const context = await browser.newContext(options);
+    context.setDefaultTimeout(STILL_MS);
+    return context;
+  };
 }
 
 /** What a page complained about: refused content, errors of its script, requests to other hosts. */

@@ -12,9 +12,11 @@ import {
   tempFolder,
 } from "./cli-run.js";
 import { type DeskBoard, startDeskBoard } from "./desk-board.js";
+import { untilSeen } from "./limits.js";
 import { whyMissing } from "./on-path.js";
 import { noSmpclientReason, type ReadByOthers, readBySmpclient } from "./smpclient.js";
-import type { Fault } from "./workflow-wire.js";
+import { image as signed } from "./workflow-board.js";
+import { type Fault, isUpload } from "./workflow-wire.js";
 
 /** A station under way, as a program sees it. */
 export interface RunningStation {
@@ -81,32 +83,26 @@ export interface TileShown {
   name: string;
   state: string;
   message?: string;
-  facts?: { version: string; confirmed: boolean; hash: string };
+  facts?: { version: string; confirmed: boolean; hash: string; readAt: string };
   running?: { job: { id: string; kind: string }; step: string };
   queue: { id: string }[];
   last?: { id: string; verdict: string; outcome: string; message: string };
 }
 
-/** No job of a test takes so long on any machine. */
-const LONGEST_WAIT_MS = 120_000;
-
 /** The tiles, once something is so; the events of the page are not needed for it. */
-export async function tilesOnce(
+export function tilesOnce(
   station: RunningStation,
   isSo: (tiles: Record<string, TileShown>) => boolean,
 ): Promise<Record<string, TileShown>> {
-  let last = "";
-  const late = Date.now() + LONGEST_WAIT_MS;
-  for (;;) {
-    if (Date.now() > late) throw new Error(`the tiles never were so: ${last}`);
+  return untilSeen("what the tiles should show", async (seen) => {
     const { value } = await station.ask("api/state");
     const { tiles } = value as { tiles: TileShown[] };
     const byName = Object.fromEntries(tiles.map((tile) => [tile.name, tile]));
     if (isSo(byName)) return byName;
-    last = JSON.stringify(tiles);
+    seen(tiles);
     if (station.run.child.exitCode !== null) throw new Error(`the station ended: ${station.run.stderr}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+    return undefined;
+  });
 }
 
 /** Nothing runs and nothing waits. */
@@ -164,6 +160,27 @@ export async function startPtyBoard(
   const desk = await startDeskBoard(variant, image, cable ? { cable } : {});
   onTestFinished(() => desk.stop());
   return plugIn(desk, link);
+}
+
+/** A board whose uploads wait in their midst, however fast this machine is, until they are let go on. */
+export async function heldBoard() {
+  let isHeld = true;
+  let sent = 0;
+  const board = await startPtyBoard("good", await signed("good-a"), {
+    cable: (message) => {
+      if (message.direction !== "to-board" || !isUpload(message)) return "pass";
+      return isHeld && ++sent > 3 ? "drop" : "pass";
+    },
+  });
+  return {
+    /** `facts`: what else a board file says of it. */
+    row: (name: string, facts = "") =>
+      `  - { name: ${name}, kind: attached, address: "serial:${board.path}"${facts && `, ${facts}`} }`,
+    letGo: () => {
+      isHeld = false;
+    },
+    readByOthers: () => board.readByOthers(),
+  };
 }
 
 async function plugIn(desk: DeskBoard, link: string | undefined): Promise<PtyBoard> {

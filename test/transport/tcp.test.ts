@@ -4,6 +4,7 @@ import { connect } from "../../src/client/connect.js";
 import { openStream } from "../../src/transport/open-stream.js";
 import { openTcp } from "../../src/transport/tcp.js";
 import { type ByteStream, TransportError } from "../../src/transport/transport.js";
+import { freePort } from "../support/free-port.js";
 
 let cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
@@ -100,10 +101,7 @@ test("closing this side ends the reading; closing twice is harmless", async () =
 });
 
 test("a port where nobody listens is refused", async () => {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
+  const port = await freePort();
   const error = await failureOf(openStream({ kind: "tcp", host: "127.0.0.1", port }));
   expect(error).toMatchObject({ code: "refused", pipe: `127.0.0.1:${port}` });
   expect(error.hint).toContain("Start the emulator");

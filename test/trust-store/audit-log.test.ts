@@ -372,7 +372,7 @@ describe("judged by golang.org/x/mod", () => {
   let judge: LogJudge | undefined;
   beforeAll(() => {
     judge = buildLogJudge();
-  }, 300_000);
+  });
   afterAll(() => judge?.remove());
 
   const keyOf = (log: AuditLog, number: number) =>

@@ -41,7 +41,7 @@ beforeAll(async () => {
   repository.add("fw.bin", new TextEncoder().encode("firmware 2"));
   await repository.publish();
   repository.writeTo(newCopy);
-}, 120_000);
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function run(words: readonly string[], state: string, env: Record<string, string> = {}) {
@@ -80,7 +80,7 @@ function halfFilesIn(state: string): number {
 
 const NEWEST = { root: 2, timestamp: 2, snapshot: 2, targets: 2 };
 
-it("leaves a store that is whole, forgets nothing, and goes on", { timeout: 180_000 }, async () => {
+it("leaves a store that is whole, forgets nothing, and goes on", async () => {
   const counted = join(folder, "count");
   const undisturbed = join(folder, "undisturbed");
   cpSync(start, undisturbed, { recursive: true });

@@ -113,7 +113,7 @@ beforeAll(async () => {
   );
   await tuf("delegate", repo, "app", "--key", keys.app, "--path", "app/*", "--terminating");
   await tuf("add", repo, at("notes.txt"), "--path", "app/notes.txt", "--role", "app");
-}, 180_000);
+});
 afterAll(() => {
   server.closeAllConnections();
   server.close();

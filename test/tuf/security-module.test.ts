@@ -11,7 +11,7 @@ import { makeToken, PIN, softHsmLibrary, whyNoSoftHsm } from "../support/image-s
 const reason = whyNoSoftHsm();
 const folder = mkdtempSync(join(tmpdir(), "bootproof-tuf-hsm-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 describe.skipIf(reason !== undefined)(`a security module ${reason ?? ""}`, () => {
   it.each(["p256-1", "rsa2048-1"])("signs every role of a repository with a key like %s", async (name) => {

@@ -8,7 +8,7 @@ import { tempFolder } from "../support/cli-run.js";
 
 const lister = fileURLToPath(new URL("../support/list-modules.mjs", import.meta.url));
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 /** The addresses and the code of all that a command line loads, wherever the build has put it. */
 function loadedBy(...words: string[]): { urls: string[]; code: string } {

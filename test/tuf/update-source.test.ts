@@ -20,7 +20,7 @@ const must = async (...words: string[]) => {
   return stdout;
 };
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 it("an update is flashed and verified as the target that it is today, or not at all", async () => {
@@ -80,7 +80,7 @@ it("an update is flashed and verified as the target that it is today, or not at 
   );
   expect(other.status).toBe(6);
   expect(other.stdout).toMatch(/This is not a\/update\.bin of .* today/);
-}, 120_000);
+});
 
 it("an address names a repository and a path", () => {
   expect(parseTufAddress("tuf:vendor#app/fw.bin")).toEqual({ repository: "vendor", path: "app/fw.bin" });

@@ -253,14 +253,10 @@ describe("bytes, and seconds on a line of 115200 bits", () => {
     expect(Math.abs(time - bytes), `bytes ${bytes}, time ${time}`).toBeLessThanOrEqual(0.03);
   };
 
-  it.each(["wasm", "qemu"] as const)(
-    "the fixtures' own applications, %s",
-    async (machine) => {
-      for (const id of ["good-a", "good-b"])
-        await mustSave(await signedFixture(id, machine, boardVariant("compressed")));
-    },
-    60_000,
-  );
+  it.each(["wasm", "qemu"] as const)("the fixtures' own applications, %s", async (machine) => {
+    for (const id of ["good-a", "good-b"])
+      await mustSave(await signedFixture(id, machine, boardVariant("compressed")));
+  });
 
   it("a Zephyr program of another maker", async ({ skip }) => {
     const bodies = zephyrBodies();
@@ -269,5 +265,5 @@ describe("bytes, and seconds on a line of 115200 bits", () => {
       const options = { key, version: "2.0.0", securityCounter: 2, headerSize, padHeader: true, slotSize: 0 };
       await mustSave((await signImage(body, options)).image);
     }
-  }, 60_000);
+  });
 });

@@ -3,15 +3,12 @@ import { BootproofError } from "../../src/errors.js";
 import { retryUntilBack } from "../../src/session/retry-until-back.js";
 import { TransportError } from "../../src/transport/transport.js";
 import type { FlashResult } from "../../src/update/flash.js";
+import { MANY_STEPS_MS, STILL_MS } from "../support/limits.js";
 import { bench, image, stands, tell } from "../support/workflow-board.js";
 import { inVirtualTime, withinRealTime } from "../support/workflow-clock.js";
 
 /** Chunks of the upload are all alike: the first, the last and some between stand for them. */
 const CHUNKS_LOOKED_AT = [0, 1, 2, 40, 200];
-
-/** Each pull has its limit; all together take as long as there are pulls, and the machine is busy. */
-const PULL_MS = 60_000;
-const ALL_PULLS_MS = 1_800_000;
 
 /** Where the cable was pulled, in words; undefined when the update had ended before. */
 async function updateWithPull(moment: number): Promise<{ pulled: string | undefined; result: FlashResult }> {
@@ -43,7 +40,7 @@ describe("the cable is pulled, the board keeps its power, and the cable comes ba
       inVirtualTime(async () => {
         const pulls: string[] = [];
         for (let moment = 0; ; moment++) {
-          const { pulled, result } = await withinRealTime(PULL_MS, `pull ${moment}`, updateWithPull(moment));
+          const { pulled, result } = await withinRealTime(STILL_MS, `pull ${moment}`, updateWithPull(moment));
           expect(result.outcome, `${moment}: ${pulled}: ${result.message}`).toBe("confirmed");
           if (pulled === undefined) break;
           pulls.push(pulled);
@@ -53,7 +50,7 @@ describe("the cable is pulled, the board keeps its power, and the cable comes ba
         for (const what of ["write 1/1", "write 1/0", "write 0/5", "read 1/0"])
           expect(pulls).toContain(`to-board, ${what}`);
       }),
-    ALL_PULLS_MS,
+    MANY_STEPS_MS,
   );
 });
 

@@ -90,7 +90,7 @@ beforeAll(async () => {
   await made("first.bundle", ["--target", "hw-a=app/old.bin"], 3 * DAY);
   await made("second.bundle", ["--target", "hw-a=app/new.bin", "--artifact", "notes.txt"], 2 * DAY);
   await made("third", ["--target", "hw-a=app/new.bin"]);
-}, 180_000);
+});
 
 describe("a bundle", () => {
   it("is verified without a network, and its files come out", async () => {
@@ -171,7 +171,7 @@ describe("a bundle", () => {
       { env: other },
     );
     expect(fresh.status, fresh.stderr).toBe(0);
-  }, 60_000);
+  });
 });
 
 it("updates the boards of a board file together, each by what it is", async () => {
@@ -214,7 +214,7 @@ it("updates the boards of a board file together, each by what it is", async () =
     { env },
   );
   expect(unmade).toMatchObject({ status: 2, stderr: expect.stringContaining("right is hw-b") });
-}, 60_000);
+});
 
 describe("in Uptane's words", () => {
   it("rollback: an old bundle that is used again is refused, by whoever has seen a newer one", async () => {
@@ -377,7 +377,7 @@ describe("whoever makes a bundle", () => {
     expect(done.status, done.stderr).toBe(0);
     expect(existsSync(at("director/waiting"))).toBe(false);
     expect(await verdict("ceremony", "ceremony.bundle")).toBe("done");
-  }, 30_000);
+  });
 
   it("is stopped from what no laptop would accept", async () => {
     const words = (...more: string[]) => [
@@ -428,7 +428,7 @@ describe("a rotation of an offline role", () => {
     const verify = (bundle: string) => runOnce(["bundle", "verify", at(bundle), ...roots], { env });
     expect((await verify("by-new")).status).toBe(0);
     expect((await verify("by-old")).status).toBe(52);
-  }, 60_000);
+  });
 
   it("of the snapshot shows that its removed key lists nothing any more", async () => {
     const snapshot = "Offline-update-snapshot";

@@ -16,7 +16,7 @@ beforeAll(async () => {
     writeFileSync(at(name), bytes);
   }
   await ensureBuilt();
-}, 120_000);
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function verify(name: string, ...more: string[]) {

@@ -49,7 +49,7 @@ boards:
   - { name: right, kind: wasm, flash: right.flash, ecu: { serial: ECU-right, hardware: hw-a, may-stay-behind: true } }
 `,
   );
-}, 120_000);
+});
 
 it("a bench enrols its vehicle, installs what is directed, and reports it so that a Director believes it once", async () => {
   await must("uptane", "enroll", at("vehicle.yaml"), "-o", at("keys.json"));
@@ -77,13 +77,13 @@ it("a bench enrols its vehicle, installs what is directed, and reports it so tha
     { images: { 0: { release: { release: 7 } } } },
     { images: { 0: { release: { release: 7 } } } },
   ]);
-}, 120_000);
+});
 
 it("says that nothing was sent to boards that ran their image before, and why it would not be now", async () => {
   const shown = await must("uptane", "install", at("vehicle.yaml"), "--soak", "0");
   expect(shown).toContain("All boards ran their image before, confirmed; nothing was sent.");
   expect(shown).toMatch(/The preflight refuses it now: Not checked: no key was given/);
-}, 120_000);
+});
 
 it("lets what the vehicle has seen count against an old bundle", async () => {
   const images = ["--director", at("director"), "--images", at("images")];
@@ -110,7 +110,7 @@ it("lets what the vehicle has seen count against an old bundle", async () => {
   expect(await run(52, "bundle", "flash", at("old.bundle"), ...flash)).toContain("old bundle");
   await must("bundle", "make", at("new.bundle"), ...images, ...target, "-k", key);
   await must("bundle", "verify", at("new.bundle"), "--boards", at("vehicle.yaml"));
-}, 120_000);
+});
 
 it("verifies in part what it publishes itself: the file names with versions are found", async () => {
   const words = ["--director", at("director"), "--director-root", at("director/metadata/1.root.json")];
