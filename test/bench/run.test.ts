@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { beforeAll, expect, it } from "vitest";
 import { ensureBuilt } from "../support/cli-build.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 it("the bench finds all its parts outside of this folder", () => {
   const run = fileURLToPath(new URL("run.mjs", import.meta.url));

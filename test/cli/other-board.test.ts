@@ -15,7 +15,7 @@ import {
 import { image as signed } from "../support/workflow-board.js";
 import { isUpload, type Passing } from "../support/workflow-wire.js";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 const OTHER = { version: "1.5.0" };
 const skips = noPtyBoardReason === undefined ? "" : ` (${noPtyBoardReason})`;

@@ -74,7 +74,7 @@ describe.skipIf(noPtyBoardReason !== undefined)(
       await ensureBuilt();
       writeFileSync(update, await signed("good-b"));
       writeFileSync(publicKey, (await trustedKey()).publicDer);
-    }, 120_000);
+    });
     afterAll(() => rmSync(made, { recursive: true, force: true }));
 
     /** Does a job on a board for each moment, and pulls each board's cable, once, in its own moment. */
