@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { copyFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { toHex } from "../../src/bytes.js";
@@ -96,6 +96,34 @@ describe("a bundle of two images", () => {
         },
       });
     }
+  });
+
+  it("goes to several boards, each of which gets both images", async () => {
+    const { at, update, env } = await twoImages();
+    const boards = ["left", "right"].map((name) => `wasm:two-images?flash=${at(`${name}.flash`)}`);
+    const devices = boards.flatMap((board) => ["-d", board]);
+    const attest = ["--attest", at("of-{board}"), "--attest-key", keyFile("p256-1")];
+    const run = await bootproof(["flash", update, ...devices, ...key, ...attest, "--json"], { env });
+    expect(run.status, run.stderr).toBe(0);
+    const lines = run.stdout.trim().split("\n");
+    expect(JSON.parse(lines.at(-1)!)).toMatchObject({
+      outcome: "all",
+      boards: boards.map((board) => ({ board, outcome: "confirmed", version: "2.0.0" })),
+    });
+    for (const board of boards) {
+      const { value } = await json(["image", "list", "-d", board], { env });
+      const { images } = value as { images: { slots: { content: object }[] }[] };
+      expect(images.map(({ slots }) => slots[0]!.content)).toMatchObject([
+        { version: "2.0.0", confirmed: true },
+        { version: "2.0.0", confirmed: true },
+      ]);
+    }
+    const [statement] = readdirSync(at(".")).filter((name) => name.startsWith("of-"));
+    expect(readFileSync(at(statement!), "utf8")).toContain("payload");
+    const log = await bootproof(["log", "show", "--json"], { env });
+    expect(log.stdout.match(/"type": ?"install"/g)).toHaveLength(4);
+    const together = await bootproof(["flash", update, "--together", ...devices, ...key], { env });
+    expect(together).toMatchObject({ status: 22, stderr: expect.stringMatching(/holds the images 0, 1; only one can be used here/) });
   });
 
   it("says which counters are not stored yet, and the same command with --settle has them stored", async () => {

@@ -35,6 +35,7 @@ import { flashBoards } from "../many-boards/flash-boards.js";
 import { flashEach } from "../many-boards/flash-each.js";
 import { flashBoardsTogether } from "../many-boards/flash-together.js";
 import { flashWorkflow } from "../many-boards/flash-workflow.js";
+import { imagesWorkflow } from "../many-boards/images-workflow.js";
 import type { OpenBoard } from "../open-board.js";
 import { type Output, printable, prose, tone } from "../output.js";
 import { judgeAfterwards, policyHook } from "../policy/policy-judge.js";
@@ -96,7 +97,26 @@ export function runFlash(file: string, options: FlashCommandOptions): Promise<vo
       ...(await readKnown([...(options.known ?? []), ...config.known], out)),
     ];
     const chosen = await choosePolicy(options, config);
-    if (options.together || options.each || meansSeveral(options)) {
+    const isSeveral = options.together || options.each || meansSeveral(options);
+    const numbers = new Set(source.payloads.map(({ image = 0 }) => image));
+    if (isSeveral && !options.together && options.image === undefined && numbers.size > 1) {
+      const update = imagesWorkflow(
+        source,
+        { ...how, known },
+        {
+          chosen,
+          settles: options.settle ?? false,
+          attest: attesting && attestEach(options.attest!, attesting, { file, source, wanted: undefined }),
+        },
+      );
+      try {
+        if (options.each) return await flashEach(options, context, update, statusOf);
+        return await withPlaces(options, context, (own) => flashBoards(own, context, update, statusOf));
+      } finally {
+        attesting?.close();
+      }
+    }
+    if (isSeveral) {
       const { bytes: image, image: number } = onePayload(source, options.image);
       const imageNumber = options.image ?? number;
       const settles = options.settle ?? false;

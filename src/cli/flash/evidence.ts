@@ -46,7 +46,7 @@ export function attestEach(
   attesting: ChosenSigner,
   { file, source, wanted }: { file: string; source: Source; wanted: number | undefined },
 ) {
-  return (identity: BoardIdentity, result: FlashResult, audit: EventSink | undefined) => {
+  return (identity: BoardIdentity, result: FlashResult | ImagesResult, audit: EventSink | undefined) => {
     const files = attestedFiles(file, source, result, wanted);
     return attestFlash(pattern, attesting, { files, identity, result, audit });
   };
@@ -87,12 +87,13 @@ export async function writeLogProof(file: string): Promise<void> {
 export function recordImages(
   { images, message, outcome }: ImagesResult,
   abouts: ReadonlyMap<number, ReturnType<typeof describeImage>>,
+  to: EventSink | undefined = recorder(),
 ): void {
   if (outcome === "dry-run" || outcome === "refused-by-preflight") return;
   for (const { image: number, state } of images) {
     const image = abouts.get(number);
     const result = state === "confirmed" || state === "on-trial" ? "ok" : "failed";
-    recorder()?.record({
+    to?.record({
       type: "install",
       ...(image && { image }),
       result,

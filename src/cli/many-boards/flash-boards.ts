@@ -1,4 +1,5 @@
 import type { FlashEvent, FlashOptions, FlashResult } from "../../update/flash.js";
+import type { ImagesEvent, ImagesResult } from "../../update/images-events.js";
 import type { Context } from "../context.js";
 import { hintForBoard } from "../emulated-hint.js";
 import type { ExitStatus } from "../exit.js";
@@ -13,6 +14,19 @@ export type FlashWorkflow = (
   change: FlashOptions,
 ) => AsyncGenerator<FlashEvent, FlashResult, void>;
 
+/** The same of an update that may hold several images. */
+export type UpdateWorkflow = (
+  board: Pick<OpenBoard, "session" | "identity" | "audit">,
+  change: FlashOptions,
+) => AsyncGenerator<ImagesEvent, FlashResult | ImagesResult, void>;
+
+/** What runs as image 0 in the end, for a row of the table. */
+export function versionOf(result: FlashResult | ImagesResult): string | undefined {
+  if (!("images" in result)) return result.version;
+  const versions = result.images.toSorted((a, b) => a.image - b.image).map(({ version }) => version);
+  return versions.length === 0 ? undefined : [...new Set(versions)].join("/");
+}
+
 export interface FlashBoardsOptions extends ManyBoardsOptions {
   wait?: number;
 }
@@ -21,11 +35,11 @@ export interface FlashBoardsOptions extends ManyBoardsOptions {
 export function flashBoards(
   options: FlashBoardsOptions,
   context: Context,
-  workflow: FlashWorkflow,
-  statusOf: (result: FlashResult) => ExitStatus,
+  workflow: UpdateWorkflow,
+  statusOf: (result: FlashResult | ImagesResult) => ExitStatus,
 ): Promise<void> {
   const factsOf = beginRun();
-  return driveVerb<FlashEvent, FlashResult & RunFacts>(options, context, {
+  return driveVerb<ImagesEvent, (FlashResult | ImagesResult) & RunFacts>(options, context, {
     async *workflow({ address, name }, own) {
       const board = await openBoard(address, commonOf(options), own, { withinMs: options.wait, name });
       try {
@@ -37,7 +51,8 @@ export function flashBoards(
     },
     step: stepOfFlash,
     row(result) {
-      const { outcome, message, version } = result;
+      const { outcome, message } = result;
+      const version = versionOf(result);
       const hint = hintForBoard(result.board.address, result.hint);
       return {
         outcome,

@@ -10,6 +10,7 @@ import { openStream } from "../../transport/open-stream.js";
 import { parseAddress } from "../../transport/parse-address.js";
 import { TransportError } from "../../transport/transport.js";
 import type { FlashResult } from "../../update/flash.js";
+import type { ImagesResult } from "../../update/images-events.js";
 import { type Context, chooseDevice } from "../context.js";
 import type { ExitStatus } from "../exit.js";
 import { openBoard } from "../open-board.js";
@@ -19,7 +20,7 @@ import { boardLines, showStep } from "./board-lines.js";
 import { type BoardRow, finishRows, rowOfError } from "./board-rows.js";
 import { meansPlaces } from "./choose-boards.js";
 import { commonOf, mustSuitSeveral, outputOf } from "./drive-verb.js";
-import type { FlashBoardsOptions, FlashWorkflow } from "./flash-boards.js";
+import { type FlashBoardsOptions, type UpdateWorkflow, versionOf } from "./flash-boards.js";
 import { type RoomWord, roomBanner } from "./room-banner.js";
 import { stepOfFlash } from "./steps.js";
 
@@ -45,8 +46,8 @@ const LOOK_EVERY_MS = 200;
 export async function flashEach(
   options: FlashEachOptions,
   context: Context,
-  workflow: FlashWorkflow,
-  statusOf: (result: FlashResult) => ExitStatus,
+  workflow: UpdateWorkflow,
+  statusOf: (result: FlashResult | ImagesResult) => ExitStatus,
 ): Promise<void> {
   mustSuitSeveral(options);
   const slot = await slotOf(options, context);
@@ -88,8 +89,8 @@ async function flashOne(
   board: { name: string; address: Address },
   options: FlashEachOptions,
   context: Context,
-  workflow: FlashWorkflow,
-  statusOf: (result: FlashResult) => ExitStatus,
+  workflow: UpdateWorkflow,
+  statusOf: (result: FlashResult | ImagesResult) => ExitStatus,
 ): Promise<BoardRow> {
   const { out, signal } = context;
   const { name, address } = board;
@@ -102,7 +103,8 @@ async function flashOne(
         out.event(event, name);
         showStep(lines, name, stepOfFlash(event));
       });
-      const { outcome, message, hint, version } = result;
+      const { outcome, message, hint } = result;
+      const version = versionOf(result);
       return {
         board: open.identity.id ?? name,
         outcome,

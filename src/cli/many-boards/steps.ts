@@ -1,6 +1,7 @@
 import type { ProofEvent } from "bootproof/prove";
 import type { RecoverEvent } from "../../recovery/recover-events.js";
 import type { FlashEvent } from "../../update/flash.js";
+import type { ImagesEvent } from "../../update/images-events.js";
 
 /** What an event of a workflow means for a board's line or tile. Nothing in it: it need not be shown. */
 export interface BoardStep {
@@ -24,7 +25,8 @@ const FLASH_STEPS: Readonly<Partial<Record<FlashEvent["step"], string>>> = {
   settled: "settled",
 };
 
-export function stepOfFlash(event: FlashEvent): BoardStep {
+export function stepOfFlash(event: ImagesEvent): BoardStep {
+  if (event.step === "image") return { notes: [`image ${event.image}: ${event.name}`] };
   if (event.step === "sent") return { step: "uploading", progress: { done: event.sent, total: event.total } };
   const step = FLASH_STEPS[event.step];
   const notes = notesOf(event);
