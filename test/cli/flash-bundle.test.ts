@@ -123,7 +123,10 @@ describe("a bundle of two images", () => {
     const log = await bootproof(["log", "show", "--json"], { env });
     expect(log.stdout.match(/"type": ?"install"/g)).toHaveLength(4);
     const together = await bootproof(["flash", update, "--together", ...devices, ...key], { env });
-    expect(together).toMatchObject({ status: 22, stderr: expect.stringMatching(/holds the images 0, 1; only one can be used here/) });
+    expect(together).toMatchObject({
+      status: 22,
+      stderr: expect.stringMatching(/holds the images 0, 1; only one can be used here/),
+    });
   });
 
   it("says which counters are not stored yet, and the same command with --settle has them stored", async () => {
