@@ -78,23 +78,29 @@ const groups = Object.entries({
     "transport/list",
     "transport/native-modules",
   ),
+  // What uploads and downloads reckon with, and what few questions to a board need.
+  pace: files("client/message-size", "client/server-latency", "client/window", "smp/json"),
   board: new Set([
     ...loaded("client/client", "transport/address"),
     ...files(
       "boards/board-identity",
       "boards/config",
       "cli/audit/board-events",
+      "cli/board-options",
       "cli/context",
       "cli/link-memory",
       "cli/make-folder",
+      "cli/open-board",
       "cli/verb-context",
       "client/connect",
       "session/session",
       "smp/command",
       "smp/framing/raw",
-      "smp/groups/os",
+      "smp/groups/os-first",
       "transport/bridge-token",
       "transport/chunk-queue",
+      "transport/open-stream",
+      "transport/parse-address",
     ),
   ]),
   image: loaded("cli/imgtool/run", "cli/imgtool/verify"),
@@ -138,13 +144,27 @@ function plainExports(code) {
   });
 }
 
+/** Text with a character beyond Latin-1 takes V8 twice the memory and time to read: such characters are written as escapes. */
+const inLatin = {
+  name: "in-latin",
+  // Not in renderChunk: rolldown writes some of them out again behind it.
+  generateBundle(_, parts) {
+    for (const part of Object.values(parts))
+      if (part.type === "chunk")
+        part.code = part.code.replace(
+          /[^\0-\x7f]/g,
+          (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+        );
+  },
+};
+
 /** What rolldown itself adds. Each part needs it at once. */
 const RUNTIME = "require_rolldown_runtime";
 
 /** How the program is built. `joined`: the packages that become part of it. */
 export const programOf = (joined) => ({
   ...common,
-  plugins: [noPrograms, whenUsed],
+  plugins: [noPrograms, whenUsed, inLatin],
   external: externalBut(joined),
   input: { main: sourceOf("cli/main") },
   preserveEntrySignatures: "allow-extension",

@@ -1,6 +1,16 @@
 // Joins many small files into few, so that a command starts quickly: the library as ES modules, the program as CommonJS,
 // which Node loads with less ado. Names stay readable, so that stack traces do.
-import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
 import { build } from "rolldown";
 import { at, common, exported, programOf, programOutput, sourceOf } from "./bundle-options.mjs";
 
@@ -18,6 +28,23 @@ await build({
 /** Six files, and each run needs them. */
 const joined = new Set(["commander"]);
 await build({ ...programOf(joined), output: { ...programOutput, dir: at("dist/cli") } });
+// The program itself, and before it what loads its parts.
+const parts = readdirSync(at("dist/cli"), { recursive: true, withFileTypes: true }).filter((entry) =>
+  entry.isFile(),
+);
+const hash = createHash("sha256");
+for (const text of parts
+  .map(({ parentPath, name }) => readFileSync(join(parentPath, name)))
+  .sort(Buffer.compare))
+  hash.update(text);
+renameSync(at("dist/cli/main.js"), at("dist/cli/program.js"));
+const start = ["parts", "installed"]
+  .map((name) => readFileSync(at(`.config/${name}.cjs`), "utf8"))
+  .join("\n");
+writeFileSync(
+  at("dist/cli/main.js"),
+  `#!/usr/bin/env node\n${start.replace('"BUILD"', JSON.stringify(hash.digest("hex").slice(0, 16)))}`,
+);
 // Below a package of ES modules.
 writeFileSync(at("dist/cli/package.json"), '{ "type": "commonjs" }\n');
 

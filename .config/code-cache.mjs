@@ -6,11 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const [, , folder] = process.argv;
-const { loaderOf } = createRequire(import.meta.url)("./loader.cjs");
+const { loaderOf } = createRequire(import.meta.url)("./parts.cjs");
 const program = join(folder, "program");
 const fixture = (name) => join(folder, "firmware-fixtures", name);
 const scripts = new Map();
-const load = loaderOf(program, (file, script) => scripts.set(file, script));
+const load = loaderOf(program, {
+  cacheOf: () => undefined,
+  onScript: (file, script) => scripts.set(file, script),
+});
 
 const home = mkdtempSync(join(tmpdir(), "bootproof-package-"));
 Object.assign(process.env, { HOME: home, BOOTPROOF_NO_LOG: "1", NO_COLOR: "1" });

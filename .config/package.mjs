@@ -127,7 +127,12 @@ async function writeProgram(name, { node, version, integrity, binary }, folder) 
   const tool = toolOf(version);
   const blob = join(scratch, "loader.blob");
   const config = join(scratch, "loader.sea.json");
-  const settings = { main: at(".config/loader.cjs"), output: blob, disableExperimentalSEAWarning: true };
+  const main = join(scratch, "main.cjs");
+  writeFileSync(
+    main,
+    ["parts", "packaged"].map((part) => readFileSync(at(`.config/${part}.cjs`), "utf8")).join("\n"),
+  );
+  const settings = { main, output: blob, disableExperimentalSEAWarning: true };
   writeFileSync(config, JSON.stringify(settings));
   execFileSync(tool, ["--experimental-sea-config", config], { stdio: ["ignore", "ignore", "inherit"] });
   cpSync(source, file);

@@ -3,7 +3,7 @@ import { CborError } from "../smp/cbor.js";
 import { consoleFraming } from "../smp/framing/console.js";
 import type { Framing, FramingName } from "../smp/framing/framing.js";
 import { rawFraming } from "../smp/framing/raw.js";
-import { osConsoleEcho, osParams } from "../smp/groups/os.js";
+import { osConsoleEcho, osParams } from "../smp/groups/os-first.js";
 import type { SmpVersion } from "../smp/header.js";
 import { DeviceError } from "../smp/message.js";
 import { ShapeError } from "../smp/schema.js";

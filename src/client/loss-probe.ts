@@ -1,5 +1,5 @@
 import { CborError } from "../smp/cbor.js";
-import { osParams } from "../smp/groups/os.js";
+import { osParams } from "../smp/groups/os-first.js";
 import { DeviceError } from "../smp/message.js";
 import { ShapeError } from "../smp/schema.js";
 import type { Client } from "./client.js";

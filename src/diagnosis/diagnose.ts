@@ -2,7 +2,7 @@ import type { Client } from "../client/client.js";
 import { windowSizes } from "../client/flow-control.js";
 import { RequestTimeout } from "../client/request-timeout.js";
 import { imageErase } from "../smp/groups/image.js";
-import { osEcho, osParams } from "../smp/groups/os.js";
+import { osEcho, osParams } from "../smp/groups/os-first.js";
 import { trustBoot } from "../smp/groups/trust.js";
 import { DeviceError } from "../smp/message.js";
 import { ShapeError } from "../smp/schema.js";

@@ -4,7 +4,7 @@ import { identify } from "../client/connect.js";
 import { BootproofError } from "../errors.js";
 import { consoleFraming } from "../smp/framing/console.js";
 import { rawFraming } from "../smp/framing/raw.js";
-import { osConsoleEcho } from "../smp/groups/os.js";
+import { osConsoleEcho } from "../smp/groups/os-first.js";
 import { DeviceError } from "../smp/message.js";
 import { TransportError } from "../transport/transport.js";
 import type { RecoveryTarget } from "./target.js";

@@ -3,7 +3,7 @@ import { enumDetails, enumList, enumSingle } from "../smp/groups/enum.js";
 import { fsHashTypes, fsStatus } from "../smp/groups/fs.js";
 import { imageList } from "../smp/groups/image.js";
 import { logList } from "../smp/groups/log.js";
-import { osEcho } from "../smp/groups/os.js";
+import { osEcho } from "../smp/groups/os-first.js";
 import { settingsRead } from "../smp/groups/settings.js";
 import { shellExec } from "../smp/groups/shell.js";
 import { statList } from "../smp/groups/stat.js";

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { RequestTimeout } from "../client/client.js";
 import { identify, letBoot } from "../client/connect.js";
 import { BootproofError } from "../errors.js";
-import { osEcho } from "../smp/groups/os.js";
+import { osEcho } from "../smp/groups/os-first.js";
 import { DeviceError } from "../smp/message.js";
 import { TransportError } from "../transport/transport.js";
 import type { Session } from "./session.js";

@@ -1,7 +1,7 @@
 import { BootproofError } from "../errors.js";
 import { isLost } from "../session/reconnect.js";
 import type { Session } from "../session/session.js";
-import { osEcho } from "../smp/groups/os.js";
+import { osEcho } from "../smp/groups/os-first.js";
 import type { FlashEvent, FlashOptions, HealthCheck } from "./events.js";
 
 export type { HealthCheck } from "./events.js";

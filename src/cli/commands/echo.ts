@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { osEcho } from "../../smp/groups/os.js";
+import { osEcho } from "../../smp/groups/os-first.js";
 import { type BoardOptions, boardOptions } from "../board-options.js";
 import { wholeNumber, withBoard } from "../context.js";
 import { NotDoneError } from "../not-done.js";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { osParams } from "../../smp/groups/os.js";
+import { osParams } from "../../smp/groups/os-first.js";
 import { type BoardOptions, boardOptions } from "../board-options.js";
 import { withBoard } from "../context.js";
 import { drawValue } from "../draw-value.js";

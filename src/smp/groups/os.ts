@@ -1,35 +1,11 @@
 import { command } from "../command.js";
 import { bool, int, object, optional, record, text, uint, uint64 } from "../schema.js";
+import { osConsoleEcho, osEcho, osParams } from "./os-first.js";
 
 /** Group 0, the operating system. Zephyr, smp_group_0.rst. */
 const group = 0;
 
-/** The device repeats a text: the plainest sign of life. Only the buffers limit its length. */
-export const osEcho = command({
-  name: "os echo",
-  does: "send a text and read it back",
-  group,
-  id: 0,
-  op: "write",
-  repeatable: true,
-  request: { d: text },
-  response: { /** The text of `d`, unchanged. */ r: text },
-});
-
-/**
- * Switch echoing of typed characters on the console. Never in Zephyr (ENOTSUP); MCUboot's serial recovery accepts and
- * ignores it, which tells the two apart.
- */
-export const osConsoleEcho = command({
-  name: "os console-echo",
-  does: "switch the console's echo; only serial recovery answers",
-  group,
-  id: 1,
-  op: "write",
-  repeatable: true,
-  request: { /** 0 off, 1 on. */ echo: int },
-  response: {},
-});
+export { osConsoleEcho, osEcho, osParams };
 
 /** `Z_THREAD_*` bits of a task's `state`. Zephyr, kernel_structs.h. */
 export const TASK_STATES = {
@@ -128,20 +104,6 @@ export const osReset = command({
     boot_mode: optional(uint),
   },
   response: {},
-});
-
-/** The server's buffers, to size uploads with. ENOTSUP when not built in. */
-export const osParams = command({
-  name: "os params",
-  does: "read the size and number of the server's buffers",
-  group,
-  id: 6,
-  op: "read",
-  request: {},
-  response: {
-    /** Server buffer, bytes; the largest console message is 4 less. */ buf_size: uint,
-    /** How many of them, the one for the answer included. 1 in serial recovery. */ buf_count: uint,
-  },
 });
 
 /** Names and versions of the operating system and the hardware. Group error INVALID_FORMAT for an unknown letter. */
