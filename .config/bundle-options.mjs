@@ -144,17 +144,19 @@ function plainExports(code) {
   });
 }
 
-/** Text with a character beyond Latin-1 takes V8 twice the memory and time to read: such characters are written as escapes. */
-const inLatin = {
-  name: "in-latin",
-  // Not in renderChunk: rolldown writes some of them out again behind it.
+/**
+ * What the loader of the parts (parts.cjs) asks for. `import()`: Node 20 has none in code that V8 compiled earlier, so the loader
+ * gives each part one. Characters beyond Latin-1: a text with one takes V8 twice the memory and time to read, so they are escapes.
+ */
+const forLoader = {
+  name: "for-loader",
+  // Not in renderChunk: rolldown writes some characters out again behind it.
   generateBundle(_, parts) {
     for (const part of Object.values(parts))
       if (part.type === "chunk")
-        part.code = part.code.replace(
-          /[^\0-\x7f]/g,
-          (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
-        );
+        part.code = part.code
+          .replace(/\bimport\(/g, "nativeImport(")
+          .replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
   },
 };
 
@@ -164,7 +166,7 @@ const RUNTIME = "require_rolldown_runtime";
 /** How the program is built. `joined`: the packages that become part of it. */
 export const programOf = (joined) => ({
   ...common,
-  plugins: [noPrograms, whenUsed, inLatin],
+  plugins: [noPrograms, whenUsed, forLoader],
   external: externalBut(joined),
   input: { main: sourceOf("cli/main") },
   preserveEntrySignatures: "allow-extension",

@@ -8,7 +8,7 @@ const { Script, constants } = require("node:vm");
 
 /** As Node itself makes a function of a file. */
 const wrapped = (text) =>
-  `(function (exports, require, module, __filename, __dirname) {${text.replace(/^#!.*/, "")}\n})`;
+  `(function (exports, require, module, __filename, __dirname, nativeImport) {${text.replace(/^#!.*/, "")}\n})`;
 
 /**
  * A loader of the parts in a folder. `cacheOf` gives what V8 compiled of a part, or undefined; `onScript` is told of each
@@ -17,6 +17,15 @@ const wrapped = (text) =>
 function loaderOf(folder, { cacheOf, onScript }) {
   const loaded = new Map();
   let other;
+  let native;
+  /** Compiled each time: Node 20 has no `import()` in what was compiled earlier. */
+  const nativeImport = (name) => {
+    native ??= new Script("(name) => import(name)", {
+      filename: join(folder, "import.js"),
+      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    }).runInThisContext();
+    return native(name);
+  };
   return function load(file) {
     const known = loaded.get(file);
     if (known) return known.exports;
@@ -25,7 +34,6 @@ function loaderOf(folder, { cacheOf, onScript }) {
     const script = new Script(wrapped(readFileSync(file, "utf8")), {
       filename: file,
       cachedData: cacheOf(file),
-      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     });
     onScript?.(file, script);
     const here = dirname(file);
@@ -34,7 +42,8 @@ function loaderOf(folder, { cacheOf, onScript }) {
       other ??= createRequire(join(folder, "..", "package.json"));
       return other(name);
     };
-    script.runInThisContext().call(module.exports, module.exports, require, module, file, here);
+    const run = script.runInThisContext();
+    run.call(module.exports, module.exports, require, module, file, here, nativeImport);
     return module.exports;
   };
 }

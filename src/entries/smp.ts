@@ -4,6 +4,7 @@ export * from "../pure/smp.js";
 export { encodeCbor } from "../smp/cbor.js";
 export { ConsoleText } from "../smp/framing/console-text.js";
 export { commandOf, GROUP_NAMES } from "../smp/groups/all.js";
+export { osEcho, osParams } from "../smp/groups/os-first.js";
 export { joinMessage, readMessage } from "../smp/header.js";
 export { decodePayload } from "../smp/message.js";
 export * from "../smp/schema.js";

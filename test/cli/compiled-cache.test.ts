@@ -86,6 +86,16 @@ describe("what V8 compiled", () => {
     expect(existsSync(above(home))).toBe(false);
   });
 
+  it("imports what it imported when it was compiled", async () => {
+    const home = tempFolder();
+    const plugin = join(home, "plugin.mjs");
+    writeFileSync(plugin, "export default {};");
+    for (let time = 0; time < 2; time++) {
+      const run = start(["--plugin", plugin, "nothing"], { env: { HOME: home } });
+      expect((await run.ended).stderr).toContain("its name must have only");
+    }
+  });
+
   it("is not kept when Node's own variable says so, nor where there is no room for it", async () => {
     const home = tempFolder();
     await keys(home, { env: { NODE_DISABLE_COMPILE_CACHE: "1" } });

@@ -123,8 +123,8 @@ function wrapperOf(path: string): Wrapper {
   let wrapper = compiled.get(path);
   if (!wrapper) {
     const names = ["exports", "require", "module", "__filename", "__dirname", "process", "nativeImport"];
-    // Code that is compiled by hand has no `import()`.
-    const source = readFileSync(path, "utf8").replace(/\bimport\(/g, "nativeImport(");
+    // Code that is compiled by hand has no `import()`: the build gives it that name instead.
+    const source = readFileSync(path, "utf8");
     wrapper = compileFunction(source, names, { filename: path }) as Wrapper;
     compiled.set(path, wrapper);
   }
