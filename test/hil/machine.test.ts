@@ -27,7 +27,7 @@ boards:
     kind: machine
     launch: ${process.execPath} ${MACHINE} {port} own.bin ${flash}
     image: own.bin
-    starts-within-ms: 5000
+    starts-within-ms: 60000
     keys: { signing: ${fixtureKeyPath("ed25519-1")} }
 `;
   const entry = parseBoardFile(join(folder, "bench.yaml"), text)[0]!;

@@ -75,9 +75,7 @@ export const JUST_STARTED = { noticeMs: 300 } as const;
 /** Starts a server by its launch line and waits until its UART can be opened. */
 export async function startServer(server: RealServer): Promise<RunningServer> {
   if (!folder) throw new Error(noRealServersReason);
-  return server.run
-    ? startProgram(resolve(folder, server.run), server)
-    : startQemu(server.qemu_cmd!, resolve(folder));
+  return server.run ? startProgram(resolve(folder, server.run), server) : startQemu(server, resolve(folder));
 }
 
 /** native_sim programs name the pseudo-terminal of their UART, and keep their flash in a file where they are started. */
@@ -106,15 +104,21 @@ function programLine(program: string, { udp_port }: RealServer): string[] {
   return udp_port === null ? line : ["setpriv", "--pdeathsig", "KILL", "flock", "--no-fork", lock, ...line];
 }
 
-async function startQemu(line: string, cwd: string): Promise<RunningServer> {
+async function startQemu({ qemu_cmd: line, target }: RealServer, cwd: string): Promise<RunningServer> {
   const port = await freePort();
-  const [program, ...words] = line.replaceAll("<PORT>", String(port)).split(/\s+/);
+  // An nRF51 that is asked while its UART is set up never answers again, and on a busy machine that may be seconds after the
+  // start: it waits for us, and we for the banner, which it prints when its UART works.
+  const isDeafWhileStarting = target === "qemu_cortex_m0";
+  const command = isDeafWhileStarting ? line!.replace("wait=off", "wait=on") : line!;
+  const [program, ...words] = command.replaceAll("<PORT>", String(port)).split(/\s+/);
   const child = spawn(program!, words, { cwd, stdio: ["ignore", "ignore", "ignore"] });
   const server = running(child, { kind: "tcp", host: "127.0.0.1", port });
   // Its socket listens some time after the start; what it says before we connect is lost, as on any UART.
   for (;;) {
     try {
-      await (await server.open()).close();
+      const first = await server.open();
+      if (isDeafWhileStarting) await heard(first, "*** Booting Zephyr");
+      await first.close();
       return server;
     } catch (error) {
       const early = error instanceof TransportError && error.code === "refused" && child.exitCode === null;
@@ -122,6 +126,16 @@ async function startQemu(line: string, cwd: string): Promise<RunningServer> {
       await delay(20);
     }
   }
+}
+
+/** Resolves once the board has said `words`; the time that a test has is its limit. */
+async function heard(stream: ByteStream, words: string): Promise<void> {
+  let text = "";
+  for await (const chunk of stream.chunks) {
+    text += Buffer.from(chunk).toString("latin1");
+    if (text.includes(words)) return;
+  }
+  throw new Error(`the server ended before it said ${words}: ${text}`);
 }
 
 function running(child: ChildProcess, address: PipeAddress, cleanUp = () => {}): RunningServer {
