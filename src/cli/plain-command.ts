@@ -92,11 +92,12 @@ export function readPlain(
 }
 
 /** As much of commander's `Command` as verbs use to describe themselves. */
-class PlainCommand {
+export class PlainCommand {
   readonly #options: PlainOption[] = [];
   readonly #arguments: Argument[] = [];
   readonly #below = new Map<string, PlainCommand>();
   #action: Action | undefined;
+  readonly #given = new Set<string>();
   #isPlain = true;
 
   description(): this {
@@ -109,6 +110,12 @@ class PlainCommand {
 
   usage(): this {
     return this;
+  }
+
+  /** Asked by an action, of an option by its name. */
+  getOptionValueSource(name: string): "cli" | "default" | undefined {
+    if (this.#given.has(name)) return "cli";
+    return Object.hasOwn(this.#defaults(), name) ? "default" : undefined;
   }
 
   /** What is asked before an action is commander's to ask. */
@@ -187,6 +194,7 @@ class PlainCommand {
       const option = this.#options.find(({ long, short }) => long === word || short === word);
       if (!option?.isPlain) throw new NotPlain();
       seen.add(option);
+      this.#given.add(option.name);
       if (option.takesValue) {
         const value = words[++at];
         if (value === undefined || isOption(value)) throw new NotPlain();

@@ -1,15 +1,26 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Command, CommanderError } from "commander";
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
 import { EXAMPLES } from "../../src/cli/examples.js";
+import { PlainCommand, readPlain } from "../../src/cli/plain-command.js";
 import { plainLine } from "../../src/cli/plain-line.js";
 import { build } from "../../src/cli/program.js";
 import { hidden, SPEAKS_FOR_ITSELF, TELLS_OF_ALL, verbs } from "../../src/cli/verbs.js";
 import { BootproofError } from "../../src/errors.js";
+import { root } from "../support/cli-build.js";
 import { fuzz } from "../support/fuzz.js";
 
 /** Verbs that are always commander's to read. */
-const OTHERS: readonly string[] = [...TELLS_OF_ALL, ...SPEAKS_FOR_ITSELF, "fs", "shell", "bridge"];
+const OTHERS: readonly string[] = [
+  ...TELLS_OF_ALL,
+  ...SPEAKS_FOR_ITSELF,
+  "fs",
+  "shell",
+  "bridge",
+  "mender-interface",
+];
 
 /** Every command below this one, itself included. */
 const all = (command: Command): Command[] => [command, ...command.commands.flatMap(all)];
@@ -74,6 +85,43 @@ describe("a plain line", () => {
       }
     // One option is an `Option` of commander's own.
     expect(others).toEqual(EXAMPLES["agent mender"]);
+  });
+
+  it("is read by what verbs call on their command, in what describes them and in their actions", () => {
+    const rooms = join(root, "src/cli");
+    const files = readdirSync(rooms, { recursive: true, encoding: "utf8" }).filter((file) =>
+      file.endsWith(".ts"),
+    );
+    /** Of these verbs, and of the program itself, commander's own is read. */
+    const others =
+      /^(?:program|completion|finish-commands|plain-command|commands\/(?:help|fs|shell|plugin|mender-interface|tuf-conformance))\.ts$|^mcumgr\//;
+    const names = new Set(Object.getOwnPropertyNames(PlainCommand.prototype));
+    const missing = files
+      .map((file) => file.replaceAll("\\", "/"))
+      .filter((file) => !others.test(file))
+      .flatMap((file) =>
+        [...readFileSync(join(rooms, file), "utf8").matchAll(/\bcommand\.(\w+)\(/g)].map(
+          ([, name]) => `${file}: ${name}`,
+        ),
+      )
+      .filter((use) => !names.has(use.split(": ")[1]!));
+    expect(missing).toEqual([]);
+  });
+
+  it("tells an action what was given", async () => {
+    for (const [words, expected] of [
+      [[], "default"],
+      [["-H", "0x200"], "cli"],
+    ] as const) {
+      let asked: unknown;
+      const line = readPlain((command) => {
+        command.option("-H, --header-size <bytes>", "size", "0x200").action(() => {
+          asked = command.getOptionValueSource("headerSize");
+        });
+      }, words);
+      line!.action(...line!.given);
+      expect(asked).toBe(expected);
+    }
   });
 
   const { numRuns, seed, timeout } = fuzz(3);
