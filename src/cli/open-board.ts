@@ -57,12 +57,12 @@ export async function openBoard(
   const onLost = (why: string) =>
     out.note(`The link was lost before the board could be asked: ${printable(why)} Waiting for the board...`);
   try {
-    const session = await retryUntilBack(() => Session.open(open, signal), {
-      signal,
-      withinMs,
-      wasListed: isKnown,
-      onLost,
-    });
+    // Behind a network a link that ends at once has its reasons there: somebody else has the port.
+    const isHere = isKnown || address.kind === "serial";
+    const attempt = () => Session.open(open, signal);
+    const session = await (isHere
+      ? retryUntilBack(attempt, { signal, withinMs, wasListed: isKnown, onLost })
+      : attempt());
     const closeAll = async () => {
       try {
         await session.close();
