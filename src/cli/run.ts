@@ -5,7 +5,6 @@ import type { ErrorJson } from "./error-json.js";
 import type { ExitStatus } from "./exit.js";
 import { describeInterruption, forgetChanges } from "./interruption.js";
 import { fitStderr, guarded, isResultPrinted, printable, toJsonText } from "./output.js";
-import { plainLine } from "./plain-line.js";
 
 /** What stands around every verb: the audit log, how an error is told, the exit status. Each run loads it: it is short. */
 
@@ -95,11 +94,6 @@ async function runWords(argv: readonly string[]): Promise<{ status: number; erro
     chooseColor(argv);
     // stdout may be a pipe that its reader closes early, as `head` does.
     process.stdout.on("error", endForReader);
-    const plain = await plainLine(argv);
-    if (plain) {
-      await plain.action(...plain.given);
-      return { status: Number(process.exitCode ?? 0) };
-    }
     const wrong = await (await import("./program.js")).runProgram(argv);
     if (wrong === undefined) return { status: Number(process.exitCode ?? 0) };
     printJson(argv, (await import("./error-json.js")).usageJson(wrong));
