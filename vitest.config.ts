@@ -27,11 +27,16 @@ const TOGETHER = [
   "session",
   "signers",
   "smp",
+  "sources",
+  "st-rom",
+  "station",
   "transport",
   "trust",
   "trust-store",
   "tuf",
+  "update",
   "uptane",
+  "vehicle",
 ].map((room) => (room.endsWith(".ts") ? `test/${room}` : `test/${room}/**/*.test.ts`));
 /** Of these, what chooses another provider of curves. */
 const ALONE = ["test/trust-store/audit-log.test.ts", "test/tuf/signatures.test.ts"];

@@ -17,13 +17,17 @@ const HEAVIEST = [
   "cli/ratchet-steps",
 ];
 
-/** Otherwise as Vitest does: what took longest before, or, on a fresh machine, the largest files. */
+/**
+ * Then what has a process each, then what shares processes: a process goes on with another file only if that is the next one.
+ * Otherwise as Vitest does: what took longest before, or, on a fresh machine, the largest files.
+ */
 export class HeaviestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
-    const place = ({ moduleId }: TestSpecification) => {
+    const place = ({ moduleId, project }: TestSpecification) => {
       const at = HEAVIEST.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
-      return at < 0 ? HEAVIEST.length : at;
+      if (at >= 0) return at;
+      return HEAVIEST.length + (project.config.isolate ? 0 : 1);
     };
     return sorted.toSorted((a, b) => place(a) - place(b));
   }

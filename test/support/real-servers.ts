@@ -78,6 +78,9 @@ export async function startServer(server: RealServer): Promise<RunningServer> {
   return server.run ? startProgram(resolve(folder, server.run), server) : startQemu(server, resolve(folder));
 }
 
+/** A server ends with the tests, however they end: it would go on computing, and nobody else would give its port back. */
+const ENDS_WITH_US = ["setpriv", "--pdeathsig", "KILL"];
+
 /** native_sim programs name the pseudo-terminal of their UART, and keep their flash in a file where they are started. */
 async function startProgram(program: string, server: RealServer): Promise<RunningServer> {
   const home = mkdtempSync(join(tmpdir(), "native-sim-"));
@@ -100,8 +103,7 @@ function programLine(program: string, { udp_port }: RealServer): string[] {
   const line = existsSync(loader) ? [loader, "--library-path", libraries, program] : [program];
   // All of them listen on the same UDP port: one at a time, also over several test files.
   const lock = join(tmpdir(), `bootproof-udp-${udp_port}.lock`);
-  // It ends with the tests, however they end: nobody else would give the port back.
-  return udp_port === null ? line : ["setpriv", "--pdeathsig", "KILL", "flock", "--no-fork", lock, ...line];
+  return [...ENDS_WITH_US, ...(udp_port === null ? [] : ["flock", "--no-fork", lock]), ...line];
 }
 
 async function startQemu({ qemu_cmd: line, target }: RealServer, cwd: string): Promise<RunningServer> {
@@ -110,7 +112,7 @@ async function startQemu({ qemu_cmd: line, target }: RealServer, cwd: string): P
   // start: it waits for us, and we for the banner, which it prints when its UART works.
   const isDeafWhileStarting = target === "qemu_cortex_m0";
   const command = isDeafWhileStarting ? line!.replace("wait=off", "wait=on") : line!;
-  const [program, ...words] = command.replaceAll("<PORT>", String(port)).split(/\s+/);
+  const [program, ...words] = [...ENDS_WITH_US, ...command.replaceAll("<PORT>", String(port)).split(/\s+/)];
   const child = spawn(program!, words, { cwd, stdio: ["ignore", "ignore", "ignore"] });
   const server = running(child, { kind: "tcp", host: "127.0.0.1", port });
   // Its socket listens some time after the start; what it says before we connect is lost, as on any UART.
