@@ -231,9 +231,16 @@ describe.skipIf(why !== "")(`USB DFU and DfuSe${why && `: ${why}`}`, () => {
     async (count) => {
       const { dfu, device } = zephyr();
       await plug(port, device);
+      const unplugged = new Promise<void>((resolve, reject) => {
+        dfu.onDownload = () => {
+          if (dfu.history.length <= count) return;
+          dfu.onDownload = () => {};
+          // Its answer is on the way first.
+          setImmediate(() => port.unplug().then(resolve, reject));
+        };
+      });
       const outcome = download({}, image, { alternate: 1 });
-      await eventually("it has begun", () => dfu.history.length > count || undefined);
-      await port.unplug();
+      await unplugged;
       expect((await outcome).at(-2)).toBe("lost");
       const again = zephyr();
       await plug(port, again.device);

@@ -62,9 +62,7 @@ describe.skipIf(why !== "")(`A board on USB, from plug-in to a confirmed image${
 
   const flashOf = (one: UsbBoard) => toHex(one.board.readFlash(0, LAYOUT.flashSize));
   const flash = (address: string) =>
-    machine.bootproof(["flash", "/tmp/image.bin", "--key", "/tmp/key.pem", "--json", "-d", address], {
-      limitMs: 110_000,
-    });
+    machine.bootproof(["flash", "/tmp/image.bin", "--key", "/tmp/key.pem", "--json", "-d", address]);
 
   /** Pulls the cable once, and puts it back after a while. */
   function pull(): void {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { boardVariant, fixtureKeyPath } from "../../src/emulator/catalog.js";
 import { signedFixture } from "../../src/emulator/signed-fixture.js";
 import { startBoard } from "../../src/emulator/start.js";
+import { MANY_STEPS_MS } from "../support/limits.js";
 import { hubDevice, PowerHub } from "../support/usb/hub.js";
 import { RedirPort } from "../support/usb/redir-port.js";
 import { SMP_INTERFACE, UsbBoard } from "../support/usb/usb-board.js";
@@ -61,7 +62,7 @@ describe.skipIf(why !== "")(`A board on USB is proven${why && `: ${why}`}`, () =
       switched.length = 0;
       const asked = CASES.flatMap((one) => ["--case", one]);
       const words = ["prove", "--boards", "/tmp/boards.yaml", "--board", "desk-1", ...asked, "--seed", "1"];
-      const end = await machine.bootproof([...words, "--json"], { cwd: "/tmp", limitMs: 400_000 });
+      const end = await machine.bootproof([...words, "--json"], { cwd: "/tmp", limitMs: MANY_STEPS_MS });
       expect(end.code, `${end.stderr.slice(-3000)}\n${end.stdout.slice(0, 3000)}`).toBe(0);
       const { boards } = JSON.parse(end.stdout) as Report;
       const verdicts = boards[0]!.cases.map(({ id, verdict }) => [id, verdict]);
@@ -75,5 +76,5 @@ describe.skipIf(why !== "")(`A board on USB is proven${why && `: ${why}`}`, () =
     } finally {
       await usb.close();
     }
-  }, 420_000);
+  });
 });

@@ -4,6 +4,7 @@ import { boardVariant, fixtureKeyPath } from "../../src/emulator/catalog.js";
 import { LAYOUT, slotOffset } from "../../src/emulator/layout.js";
 import { signedFixture } from "../../src/emulator/signed-fixture.js";
 import { startBoard } from "../../src/emulator/start.js";
+import { MANY_STEPS_MS } from "../support/limits.js";
 import { hubDevice, PowerHub } from "../support/usb/hub.js";
 import { RedirPort } from "../support/usb/redir-port.js";
 import { UsbBoard } from "../support/usb/usb-board.js";
@@ -45,7 +46,7 @@ describe.skipIf(why !== "")(`One board's day on the desk${why && `: ${why}`}`, (
   });
 
   const bootproof = async (...words: string[]) => {
-    const end = await machine.bootproof([...words, "--json"], { limitMs: 110_000 });
+    const end = await machine.bootproof([...words, "--json"]);
     expect({ ...end, stderr: end.stderr.slice(-2000) }).toMatchObject({ code: 0 });
     return { told: JSON.parse(end.stdout) as Record<string, unknown>, stderr: end.stderr };
   };
@@ -76,7 +77,7 @@ describe.skipIf(why !== "")(`One board's day on the desk${why && `: ${why}`}`, (
     const watch = "exec node /app/dist/cli/main.js devices --watch --json > /tmp/watch.log";
     const stop = new AbortController();
     const watching = machine
-      .run(["sh", "-c", watch], { signal: stop.signal, limitMs: 600_000 })
+      .run(["sh", "-c", watch], { signal: stop.signal, limitMs: MANY_STEPS_MS })
       .catch(() => {});
     try {
       // It hangs on port 2 of a hub that can switch it, and has no other supply.
@@ -122,5 +123,5 @@ describe.skipIf(why !== "")(`One board's day on the desk${why && `: ${why}`}`, (
       stop.abort();
       await watching;
     }
-  }, 600_000);
+  });
 });

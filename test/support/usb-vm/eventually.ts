@@ -1,7 +1,6 @@
+import { STILL_MS } from "../limits.js";
 import type { UsbMachine } from "./machine.js";
 
-/** Much longer than anything takes on an emulated processor: reaching it is a fault, not a slow day. */
-const LIMIT_MS = 45_000;
 const LOOK_EVERY_MS = 50;
 
 /** Asks until the answer is not undefined, then returns it. Throws with `what` when it never is. */
@@ -9,7 +8,7 @@ export async function eventually<T>(
   what: string,
   ask: () => Promise<T | undefined> | T | undefined,
 ): Promise<T> {
-  const end = performance.now() + LIMIT_MS;
+  const end = performance.now() + STILL_MS;
   while (performance.now() < end) {
     const answer = await ask();
     if (answer !== undefined) return answer;

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { QemuProcess } from "../../../src/emulator/qemu-process.js";
+import { STILL_MS } from "../limits.js";
 import { packApp } from "./app.js";
 import { CACHE } from "./cache.js";
 import { LATER_MODULES, machineImage } from "./image.js";
@@ -12,10 +13,6 @@ import type { Answer, GuestFault, Order, ProgramEnd } from "./orders.js";
 
 /** This computer, as the machine sees it (QEMU's user network). */
 export const HOST = "10.0.2.2";
-
-/** Seconds of emulated hardware on a busy computer; ten times what it takes on an idle one. */
-const BOOT_LIMIT_MS = 90_000;
-const ORDER_LIMIT_MS = 60_000;
 
 /** An order to the machine failed inside it. `code` and `hint` are those of the error there. */
 export class GuestError extends Error {
@@ -98,7 +95,7 @@ export class UsbMachine {
     const parts = { process: qemu, console };
     try {
       const [monitor, agent] = await within(
-        BOOT_LIMIT_MS,
+        STILL_MS,
         Promise.race([Promise.all([connection(monitors), connection(agents)]), ended(parts)]),
         () => `The machine did not start. Its console:\n${readTail(console)}`,
       );
@@ -150,7 +147,7 @@ export class UsbMachine {
     return readTail(this.#console);
   }
 
-  async #order(order: Unnumbered<Order>, { signal, limitMs = ORDER_LIMIT_MS }: RunOptions): Promise<unknown> {
+  async #order(order: Unnumbered<Order>, { signal, limitMs = STILL_MS }: RunOptions): Promise<unknown> {
     const id = this.#next++;
     const answer = new Promise<unknown>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
     this.#say({ ...order, id } as Order);

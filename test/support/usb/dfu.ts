@@ -81,6 +81,8 @@ abstract class DfuMode implements UsbFunction {
   readonly interfaces: readonly InterfaceShape[];
   /** Every request in order, for tests: `DNLOAD 0 1024`. */
   readonly history: string[] = [];
+  /** Called for each DNLOAD, before it is answered. */
+  onDownload: () => void = () => {};
   /** Fails the block or command with this number, counted from 0, with this status. */
   failAt: { readonly count: number; readonly status: number } | undefined;
   protected alternate = 0;
@@ -135,6 +137,7 @@ abstract class DfuMode implements UsbFunction {
 
   #download(block: number, data: Uint8Array): ControlAnswer {
     this.history.push(`DNLOAD ${block} ${data.length}`);
+    this.onDownload();
     if (this.#state !== STATE.dfuIdle && this.#state !== STATE.downloadIdle) return this.#refuse();
     if (data.length > this.shape.transferSize) return this.#refuse();
     if (data.length === 0) {
