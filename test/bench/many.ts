@@ -12,7 +12,7 @@ export interface ManyRow {
   goodput: number;
   /** Of so many times what one board alone reaches in this run. */
   ratio: number;
-  /** Processor time a board, of what a process for each takes: `bootproof image upload`. */
+  /** Processor time a board, of what a process for each takes: `image upload` of this build, or of BENCH_OTHER's. */
   cpuPerBoard: number;
   /** Megabytes that each further board takes; absent in the row of one board. */
   memoryPerBoard?: number;
@@ -23,7 +23,9 @@ const COUNTS = [1, 2, 4, 8, 16, 32, 64];
 const SECONDS = { 115200: 8, 1000000: 2 } as const;
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-const cli = fileURLToPath(new URL("dist/cli/main.js", process.env.BOOTPROOF_ROOT));
+/** The `main.js` of another build, which may not know an audit log. */
+const other = process.env.BENCH_OTHER;
+const cli = other ?? fileURLToPath(new URL("dist/cli/main.js", process.env.BOOTPROOF_ROOT));
 
 /** Rows as they are found. `most`: no more boards than these. */
 export async function* measureMany(most = 64): AsyncGenerator<ManyRow, void, void> {
@@ -74,8 +76,8 @@ async function drive(boards: number, baud: number, file: string): Promise<Driven
 /** Processor time of the command line for one board, milliseconds. */
 function processEach(baud: number, file: string): Promise<number> {
   return withBoards(1, baud, ([port]) => {
-    const line =
-      'TIMEFORMAT="%U %S"; time "$0" "$1" image upload "$2" -d "tcp:127.0.0.1:$3" --no-log --quiet';
+    const noLog = other === undefined ? " --no-log" : "";
+    const line = `TIMEFORMAT="%U %S"; time "$0" "$1" image upload "$2" -d "tcp:127.0.0.1:$3" --quiet${noLog}`;
     const done = spawnSync("bash", ["-c", line, process.execPath, cli, file, String(port)], {
       encoding: "utf8",
     });
