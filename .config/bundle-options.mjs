@@ -156,7 +156,7 @@ const forLoader = {
       if (part.type === "chunk")
         part.code = part.code
           // CommonJS itself: the machinery of ES modules, and its look at every file's exports, take longer than the package.
-          .replace(/\bimport\(("serialport\/[^"]+")\)/g, "Promise.resolve().then(() => require($1))")
+          .replace(/\bimport\(("serialport")\)/g, "Promise.resolve().then(() => require($1))")
           .replace(/\bimport\(/g, "nativeImport(")
           .replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
   },

@@ -5,9 +5,9 @@ import { TransportError } from "./transport.js";
  * they do not load, with another system's node_modules, musl or Wine, still does all that needs none of them.
  */
 
-/** The ports of the package `serialport`, without its parsers, which take as long to load. Throws {@link TransportError} `no-driver`. */
-export async function loadSerialport(): Promise<Pick<typeof import("serialport"), "SerialPort">> {
-  return import("serialport/dist/serialport.js").catch((cause: unknown) => {
+/** The package `serialport`. Throws {@link TransportError} `no-driver`. */
+export async function loadSerialport(): Promise<typeof import("serialport")> {
+  return import("serialport").catch((cause: unknown) => {
     throw doesNotLoad("serialport", "Serial ports cannot be opened", cause);
   });
 }
