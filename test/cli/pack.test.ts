@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
-import { ensureBuilt, root } from "../support/cli-build.js";
+import { ensureBuilt, packing, root } from "../support/cli-build.js";
 import { tempFolder } from "../support/cli-run.js";
 
 beforeAll(ensureBuilt);
@@ -63,11 +63,12 @@ const PACKING_MS = 1_200_000;
 
 it(
   "packed and installed in an empty folder, it works: program, emulated board, library, types",
-  () => {
+  async () => {
     const folder = tempFolder();
     const manual = run(root, process.execPath, ".config/manual.mjs");
     expect(manual.status, manual.stderr).toBe(0);
-    const packed = run(root, "npm", "pack", "--ignore-scripts", "--json", "--pack-destination", folder);
+    const words = ["pack", "--ignore-scripts", "--json", "--pack-destination", folder];
+    const packed = await packing(() => run(root, "npm", ...words));
     expect(packed.status, packed.stderr).toBe(0);
     const [{ filename, files }] = JSON.parse(packed.stdout) as [
       { filename: string; files: { path: string }[] },

@@ -3,8 +3,9 @@ import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } fr
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ensureBuilt, root } from "../support/cli-build.js";
+import { ensureBuilt, packing, root } from "../support/cli-build.js";
 import { bootproof, keyFile, signWords } from "../support/cli-run.js";
+import { MANY_STEPS_MS } from "../support/limits.js";
 import { wasmBoardOnPty } from "../support/wasm-board-on-pty.js";
 
 /** The packaged program where there is nothing else: no Node, no home, no temporary folder, no other file. */
@@ -42,9 +43,8 @@ describe.skipIf(reason !== undefined)(
   () => {
     beforeAll(async () => {
       await ensureBuilt();
-      const made = spawnSync(process.execPath, [join(root, ".config/package.mjs"), "--unpacked", platform], {
-        encoding: "utf8",
-      });
+      const words = [join(root, ".config/package.mjs"), "--unpacked", platform];
+      const made = await packing(() => spawnSync(process.execPath, words, { encoding: "utf8" }));
       expect(made.status, made.stderr).toBe(0);
       for (const name of ["dev", "proc"]) mkdirSync(join(empty, name));
       cpSync(folder, join(empty, "bootproof"), { recursive: true });
@@ -53,7 +53,7 @@ describe.skipIf(reason !== undefined)(
         mkdirSync(dirname(join(empty, library)), { recursive: true });
         copyFileSync(library, join(empty, library));
       }
-    });
+    }, MANY_STEPS_MS);
 
     it("says its version and its help", () => {
       expect(inEmpty("--version").stdout).toBe(`${version}\n`);

@@ -3,8 +3,9 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ensureBuilt, root } from "../support/cli-build.js";
+import { ensureBuilt, packing, root } from "../support/cli-build.js";
 import { bootproof, keyFile, signWords } from "../support/cli-run.js";
+import { MANY_STEPS_MS } from "../support/limits.js";
 import { wasmBoardOnPty } from "../support/wasm-board-on-pty.js";
 
 /**
@@ -26,10 +27,10 @@ describe.skipIf(!canRun)("the packaged program on an emulated arm64", () => {
     await ensureBuilt();
     home = mkdtempSync(join(tmpdir(), "bootproof-arm64-"));
     expect(existsSync(join(LIBRARIES, "lib/libstdc++.so.6")), "libstdc++6-arm64-cross is missing").toBe(true);
-    const packing = [join(root, ".config/package.mjs"), "--unpacked", "linux-arm64"];
-    const made = spawnSync(process.execPath, packing, { encoding: "utf8" });
+    const words = [join(root, ".config/package.mjs"), "--unpacked", "linux-arm64"];
+    const made = await packing(() => spawnSync(process.execPath, words, { encoding: "utf8" }));
     expect(made.status, made.stderr).toBe(0);
-  }, 600_000);
+  }, MANY_STEPS_MS);
   afterAll(() => rmSync(home, { recursive: true, force: true }));
 
   function run(...words: string[]) {

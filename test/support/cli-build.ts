@@ -11,12 +11,21 @@ export const program = join(root, "dist/cli/main.js");
 
 /** Sees to it that the built program is not older than its sources. Test files that run at once wait for each other. */
 export async function ensureBuilt(): Promise<void> {
-  const lock = join(root, "node_modules/.dist-building");
-  while (!take(lock)) await delay(200);
-  try {
+  await alone("building", () => {
     if (newest(join(root, "src")) <= modified(program)) return;
     const built = spawnSync("npm", ["run", "build", "--silent"], { cwd: root, encoding: "utf8" });
     if (built.status !== 0) throw new Error(`npm run build failed:\n${built.stdout}`);
+  });
+}
+
+/** Packs something of `dist`, or into it, while no other test does: npm walks through all of it, and fails over what vanishes meanwhile. */
+export const packing = <T>(work: () => T): Promise<T> => alone("packing", work);
+
+async function alone<T>(what: string, work: () => T): Promise<T> {
+  const lock = join(root, `node_modules/.dist-${what}`);
+  while (!take(lock)) await delay(200);
+  try {
+    return work();
   } finally {
     rmSync(lock);
   }
