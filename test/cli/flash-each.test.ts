@@ -42,7 +42,7 @@ describe("flash --each", () => {
       run.stdin.write("SN-0017\n");
       const first = await startPtyBoard("good", await signed("good-a"), { link: port });
       await waitFor(/======== PASS ========\nBoard 1, SN-0017, .*: confirmed\./);
-      await waitFor(/1 boards: 1 passed, 0 failed, 0 were done before\. Unplug it\./);
+      await waitFor(/1 board: 1 passed, 0 failed, 0 were done before\. Unplug it\./);
       expect(await first.readByOthers()).toEqual({ version: "2.0.0", confirmed: true });
       await first.unplug();
 

@@ -146,7 +146,8 @@ function tell(row: EachRow, { out }: Context): void {
 
 function tally(rows: readonly EachRow[]): string {
   const count = (word: RoomWord) => rows.filter((row) => wordOf(row) === word).length;
-  return `${rows.length} boards: ${count("PASS")} passed, ${count("FAIL")} failed, ${count("DONE")} were done before.`;
+  const boards = rows.length === 1 ? "1 board" : `${rows.length} boards`;
+  return `${boards}: ${count("PASS")} passed, ${count("FAIL")} failed, ${count("DONE")} were done before.`;
 }
 
 /** A line on stdin (a scanner types one) belongs to the board that is being done, or to the next one. */
