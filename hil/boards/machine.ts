@@ -43,6 +43,10 @@ class MachineBoard implements BoardUnderTest {
   async powerOn(): Promise<void> {
     if (this.#run) return;
     const port = await freePort();
+    if (port === undefined)
+      throw new UnusableBoard("board-unusable", `No port of 127.0.0.1 is free for ${this.#reach.launch}.`, {
+        hint: "Close programs that listen on many ports, or allow this program to listen on 127.0.0.1.",
+      });
     const [program = "", ...words] = wordsOf(this.#reach.launch.replaceAll("{port}", String(port)));
     const child = this.#start(program, words);
     const gone = new Promise<void>((resolve) => {
