@@ -4,6 +4,7 @@
 /* global constants, loaderOf, readFileSync, withoutWarningOfImports, dirname, join */
 const { lstatSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } = require("node:fs");
 const { homedir } = require("node:os");
+const { isAbsolute } = require("node:path");
 
 /** A hash of the parts: another build has another cache. Filled in when they are built. */
 const BUILD = "BUILD";
@@ -17,10 +18,11 @@ const lookAt = (path) => {
   }
 };
 
-/** Where the cache is, whether it is there or not; undefined for a user without a home. */
+/** Where the cache is, whether it is there or not; undefined for a user without a home, and below whatever folder this is. */
 function cachePlace() {
   try {
     const base = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
+    if (!isAbsolute(base)) return undefined;
     return join(base, "bootproof", `compiled-${BUILD}-${process.version}-${process.arch}`);
   } catch {
     return undefined;
